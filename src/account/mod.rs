@@ -1,0 +1,1 @@
+//! The CortecsAccount controller and its fleet.

@@ -1,0 +1,2 @@
+//! The Cortecs API: wire types.
+pub mod types;

@@ -1,0 +1,268 @@
+//! Wire types of the Cortecs API. Unknown fields and unknown enum values parse: the API may grow.
+//!
+//! These types are shared by the client, the decisions and the simulator. They hold no secret and do no I/O.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An instance as the API describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    pub instance_id: String,
+    /// The OpenAI-compatible endpoint (`…/v1`); absent until the first worker is initialised.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    pub instance_args: InstanceArgs,
+    pub instance_status: InstanceStatus,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub worker_statuses: Vec<WorkerStatus>,
+}
+
+/// What an instance was started with. Any field but the model may be missing from an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InstanceArgs {
+    /// The model's id: its Hugging Face name with `/` written `--`.
+    pub model_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_type_id: Option<String>,
+    /// Tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_length: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_interval: Option<BillingInterval>,
+    /// 1–8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_workers: Option<u32>,
+}
+
+macro_rules! open_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)+
+            /// A word that this version does not know, as the API sent it.
+            Unknown(String),
+        }
+
+        impl $name {
+            /// The API's word.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)+
+                    Self::Unknown(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($word => Self::$variant,)+
+                    other => Self::Unknown(other.to_owned()),
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(|word| Self::from(word.as_str()))
+            }
+        }
+    };
+}
+
+open_enum! {
+    /// How an instance is billed.
+    BillingInterval { PerMinute = "per_minute", PerHour = "per_hour" }
+}
+
+open_enum! {
+    /// The state of an instance at the API.
+    InstanceState {
+        /// Being provisioned; billed.
+        Pending = "pending",
+        /// At least one worker runs; billed.
+        Running = "running",
+        /// Kept with its id, not billed.
+        Stopped = "stopped",
+    }
+}
+
+/// State and times of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    pub status: InstanceState,
+    /// RFC 3339; absent while the instance is being initialised.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// RFC 3339.
+    #[serde(default)]
+    pub stopped_at: Option<String>,
+}
+
+/// One worker of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Absent when the worker is stopped.
+    #[serde(default)]
+    pub init_progress: Option<InitProgress>,
+}
+
+/// How far the initialisation of a worker has come; it runs when `current_step` equals `num_steps`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitProgress {
+    /// 1–5.
+    pub current_step: u32,
+    /// 5.
+    pub num_steps: u32,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub description: String,
+}
+
+/// Money on the account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Balance {
+    pub current_balance: f64,
+    pub currency: String,
+}
+
+/// A model of the catalog: an entry of the model list, or (with the two last fields) of a single model's answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// The id that a start takes, when present.
+    #[serde(default)]
+    pub model_name: Option<String>,
+    pub model_id: String,
+    #[serde(default)]
+    pub hf_name: Option<String>,
+    #[serde(default)]
+    pub instant_provisioned: Option<bool>,
+    #[serde(default)]
+    pub creator: Option<Creator>,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub screen_name: Option<String>,
+    #[serde(default)]
+    pub size: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_info: Option<ModelHardwareInfo>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recommended_config: Option<String>,
+    /// By hardware type id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_configs: Option<BTreeMap<String, HardwareConfig>>,
+}
+
+/// Who made a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Creator {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
+/// The hardware types that a model can run on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelHardwareInfo {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub hardware_configs: Vec<String>,
+}
+
+/// How a model runs on one hardware type.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HardwareConfig {
+    #[serde(default)]
+    pub hardware_type_id: Option<String>,
+    /// Parameters of the inference server; `--max-model-len` is the maximum context length in tokens.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub params: serde_json::Map<String, serde_json::Value>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub requirements: serde_json::Map<String, serde_json::Value>,
+}
+
+impl HardwareConfig {
+    /// The maximum context length in tokens, when the catalog states one as a number or as digits.
+    pub fn max_context_length(&self) -> Option<u32> {
+        let value = self.params.get("--max-model-len")?;
+        let number = value
+            .as_u64()
+            .or_else(|| value.as_str()?.trim().parse().ok())?;
+        u32::try_from(number).ok()
+    }
+}
+
+/// A hardware type and its price.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HardwareType {
+    pub hardware_type_id: String,
+    #[serde(default)]
+    pub price_info: Option<PriceInfo>,
+    #[serde(default)]
+    pub hardware_info: Option<HardwareInfo>,
+}
+
+/// Prices of one worker on a hardware type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PriceInfo {
+    #[serde(default)]
+    pub price_per_hour: Option<f64>,
+    #[serde(default)]
+    pub price_per_minute: Option<f64>,
+    #[serde(default)]
+    pub currency: Option<String>,
+}
+
+/// What a hardware type consists of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HardwareInfo {
+    #[serde(default)]
+    pub gpu_type: Option<String>,
+    #[serde(default)]
+    pub num_gpus: Option<u32>,
+    #[serde(default)]
+    pub gpu_ram_gb: Option<f64>,
+}
+
+/// The answer to a start, a restart or a stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceAnswer {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub message: String,
+    pub instance: Instance,
+}
+
+/// The answer to a delete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteAnswer {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub message: String,
+    #[serde(default)]
+    pub instance_id: Option<String>,
+}
+
+/// The answer to a stop-all or a delete-all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllAnswer {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub message: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub instance_ids: Vec<String>,
+}
+
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}

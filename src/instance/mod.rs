@@ -1,0 +1,1 @@
+//! The CortecsInstance controller.

@@ -1,0 +1,9 @@
+//! Kubernetes operator for LLM instances rented through the Cortecs API.
+
+pub mod account;
+pub mod catalog;
+pub mod cortecs;
+pub mod instance;
+pub mod resources;
+pub mod runtime;
+pub mod simulator;

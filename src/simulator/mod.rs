@@ -1,0 +1,1 @@
+//! The Cortecs API simulated.
