@@ -1,1 +1,3 @@
 //! The CortecsAccount controller and its fleet.
+
+pub mod snapshot;

@@ -1,1 +1,3 @@
 //! The CortecsInstance controller.
+
+pub mod moment;

@@ -1,1 +1,3 @@
 //! What every controller needs.
+
+pub mod clock;
