@@ -1,3 +1,5 @@
 //! The CortecsInstance controller.
 
+pub mod args;
+pub mod memory;
 pub mod moment;

@@ -58,7 +58,7 @@ pub struct CortecsInstanceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<Workers>,
 
-    /// The least advanced step of the first worker to be ready, such as `3/5`.
+    /// How far the most advanced worker has come, such as `3/5`: the first one that is ready makes the instance usable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub progress: Option<String>,

@@ -1,0 +1,440 @@
+//! Which instance is claimed by which resource, and which starts are under way.
+//!
+//! The book holds the newest version of each resource that this process knows: what the watch delivered, overlaid by
+//! what the process itself has just written. Claims are asked for by API URL, since two client ids may belong to one
+//! owner and show the same instances. Pure: the shell feeds it.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use kube::ResourceExt;
+
+use super::key::ObjectKey;
+use crate::{
+    cortecs::types::InstanceArgs,
+    instance::{args, memory::Memory, moment::Moment},
+    resources::{CortecsInstance, conditions, instance_status::StartIntent},
+};
+
+/// All resources, their claims and what this process remembers of them.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    entries: HashMap<ObjectKey, Entry>,
+    /// Who claims an instance id, over all API URLs.
+    claims: HashMap<String, BTreeSet<ObjectKey>>,
+    /// The resources with an open start.
+    open: BTreeSet<ObjectKey>,
+    /// Keys seen since the watch began to list anew.
+    listing: Option<HashSet<ObjectKey>>,
+    quorum_read_at: Option<Moment>,
+}
+
+/// One resource.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub resource: Arc<CortecsInstance>,
+    pub memory: Memory,
+    /// An instance that is about to be recorded as this resource's: taken for everyone else.
+    reserved: Option<Reservation>,
+}
+
+#[derive(Clone, Debug)]
+struct Reservation {
+    api_url: String,
+    instance_id: String,
+}
+
+/// An open start of another resource.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenStart<'a> {
+    pub key: &'a ObjectKey,
+    pub intent: &'a StartIntent,
+    /// The call is being made by this process.
+    pub in_flight: bool,
+    /// Nobody knows what became of the call.
+    pub unresolved: bool,
+    /// It waits for a person, and must not hold up others.
+    pub stalled: bool,
+}
+
+impl Book {
+    /// Takes note of a version of a resource, from the watch or from a quorum read. Older versions change nothing.
+    pub fn apply(&mut self, resource: Arc<CortecsInstance>) {
+        let key = ObjectKey::of(&*resource);
+        if let Some(listing) = &mut self.listing {
+            listing.insert(key.clone());
+        }
+        let (memory, reserved) = match self.entries.get(&key) {
+            Some(entry) if entry.resource.uid() == resource.uid() => {
+                if compare_versions(&entry.resource, &resource) != Ordering::Less {
+                    return;
+                }
+                (entry.memory.clone(), entry.reserved.clone())
+            }
+            _ => (Memory::default(), None),
+        };
+        self.unindex(&key);
+        self.entries.insert(
+            key.clone(),
+            Entry {
+                resource,
+                memory,
+                reserved,
+            },
+        );
+        self.index(&key);
+    }
+
+    /// Takes note of what this process has just written. A resource that is gone meanwhile stays gone.
+    pub fn wrote(&mut self, resource: Arc<CortecsInstance>) {
+        let known = self
+            .entries
+            .get(&ObjectKey::of(&*resource))
+            .is_some_and(|entry| entry.resource.uid() == resource.uid());
+        if known {
+            self.apply(resource);
+        }
+    }
+
+    /// Takes note that a resource is gone.
+    pub fn remove(&mut self, key: &ObjectKey) {
+        self.unindex(key);
+        self.entries.remove(key);
+    }
+
+    /// The watch begins to list anew.
+    pub fn begin_listing(&mut self) {
+        self.listing = Some(HashSet::new());
+    }
+
+    /// The watch has listed everything: what it did not list is gone.
+    pub fn end_listing(&mut self) {
+        if let Some(listed) = self.listing.take() {
+            self.retain(|key, _| listed.contains(key));
+        }
+    }
+
+    /// Takes over a quorum read that began at `began`. `version` is the list's resource version: what is newer stays.
+    pub fn quorum_read(
+        &mut self,
+        resources: Vec<Arc<CortecsInstance>>,
+        version: &str,
+        began: Moment,
+    ) {
+        let listed: HashSet<ObjectKey> = resources.iter().map(|r| ObjectKey::of(&**r)).collect();
+        for resource in resources {
+            self.apply(resource);
+        }
+        self.retain(|key, entry| {
+            let newer = compare_decimal(
+                entry
+                    .resource
+                    .metadata
+                    .resource_version
+                    .as_deref()
+                    .unwrap_or_default(),
+                version,
+            );
+            listed.contains(key) || newer == Ordering::Greater
+        });
+        self.quorum_read_at = self.quorum_read_at.max(Some(began));
+    }
+
+    /// When the last quorum read began.
+    pub fn quorum_read_at(&self) -> Option<Moment> {
+        self.quorum_read_at
+    }
+
+    pub fn get(&self, key: &ObjectKey) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Changes what is remembered of a resource.
+    pub fn remember<T>(
+        &mut self,
+        key: &ObjectKey,
+        change: impl FnOnce(&mut Memory) -> T,
+    ) -> Option<T> {
+        self.entries
+            .get_mut(key)
+            .map(|entry| change(&mut entry.memory))
+    }
+
+    /// Takes an instance for a resource before that is recorded.
+    pub fn reserve(&mut self, key: &ObjectKey, api_url: &str, instance_id: &str) {
+        self.set_reservation(
+            key,
+            Some(Reservation {
+                api_url: api_url.to_owned(),
+                instance_id: instance_id.to_owned(),
+            }),
+        );
+    }
+
+    /// Gives back what was taken with [`Book::reserve`].
+    pub fn release(&mut self, key: &ObjectKey) {
+        self.set_reservation(key, None);
+    }
+
+    fn set_reservation(&mut self, key: &ObjectKey, reservation: Option<Reservation>) {
+        self.unindex(key);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.reserved = reservation;
+        }
+        self.index(key);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// The resources that claim the instance at this API.
+    pub fn claimants<'a>(
+        &'a self,
+        api_url: &'a str,
+        instance_id: &'a str,
+    ) -> impl Iterator<Item = &'a ObjectKey> {
+        self.claims
+            .get(instance_id)
+            .into_iter()
+            .flatten()
+            .filter(move |key| {
+                self.entries
+                    .get(key)
+                    .is_some_and(|e| e.claims(api_url, instance_id))
+            })
+    }
+
+    /// Whether a resource other than `me` claims the instance at this API.
+    pub fn is_claimed_by_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
+        self.claimants(api_url, instance_id).any(|key| key != me)
+    }
+
+    /// Open starts at this API of resources other than `me`.
+    pub fn open_starts<'a>(
+        &'a self,
+        api_url: &'a str,
+        me: &'a ObjectKey,
+    ) -> impl Iterator<Item = OpenStart<'a>> {
+        self.open
+            .iter()
+            .filter(move |key| *key != me)
+            .filter_map(move |key| {
+                let entry = self.entries.get(key)?;
+                let status = entry.resource.status.as_ref()?;
+                (entry.api_url() == Some(api_url)).then_some(OpenStart {
+                    key,
+                    intent: status.start.as_ref()?,
+                    in_flight: entry.memory.start_in_flight(),
+                    unresolved: entry.memory.start_unresolved(),
+                    stalled: conditions::is_true(&status.conditions, conditions::STALLED),
+                })
+            })
+    }
+
+    /// Open starts at this API of resources other than `me` whose instance could be taken for one started with `args`.
+    pub fn equal_open_starts<'a>(
+        &'a self,
+        api_url: &'a str,
+        args: &'a InstanceArgs,
+        me: &'a ObjectKey,
+    ) -> impl Iterator<Item = OpenStart<'a>> {
+        self.open_starts(api_url, me)
+            .filter(move |open| args::matches(args, &InstanceArgs::from(&open.intent.args)))
+    }
+
+    fn retain(&mut self, keep: impl Fn(&ObjectKey, &Entry) -> bool) {
+        let gone: Vec<ObjectKey> = self
+            .entries
+            .iter()
+            .filter(|(key, entry)| !keep(key, entry))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &gone {
+            self.remove(key);
+        }
+    }
+
+    fn index(&mut self, key: &ObjectKey) {
+        let Some(entry) = self.entries.get(key) else {
+            return;
+        };
+        for id in entry.claimed_ids() {
+            self.claims.entry(id).or_default().insert(key.clone());
+        }
+        if entry
+            .resource
+            .status
+            .as_ref()
+            .is_some_and(|s| s.start.is_some())
+        {
+            self.open.insert(key.clone());
+        }
+    }
+
+    fn unindex(&mut self, key: &ObjectKey) {
+        let Some(entry) = self.entries.get(key) else {
+            return;
+        };
+        for id in entry.claimed_ids() {
+            if let Some(claimants) = self.claims.get_mut(&id) {
+                claimants.remove(key);
+                if claimants.is_empty() {
+                    self.claims.remove(&id);
+                }
+            }
+        }
+        self.open.remove(key);
+    }
+}
+
+impl Entry {
+    fn api_url(&self) -> Option<&str> {
+        Some(
+            self.resource
+                .status
+                .as_ref()?
+                .account
+                .as_ref()?
+                .api_url
+                .as_str(),
+        )
+    }
+
+    fn bound_id(&self) -> Option<&str> {
+        self.resource.status.as_ref()?.instance_id.as_deref()
+    }
+
+    fn claims(&self, api_url: &str, instance_id: &str) -> bool {
+        (self.api_url() == Some(api_url) && self.bound_id() == Some(instance_id))
+            || self
+                .reserved
+                .as_ref()
+                .is_some_and(|r| r.api_url == api_url && r.instance_id == instance_id)
+    }
+
+    fn claimed_ids(&self) -> BTreeSet<String> {
+        let reserved = self.reserved.as_ref().map(|r| r.instance_id.clone());
+        self.bound_id()
+            .map(str::to_owned)
+            .into_iter()
+            .chain(reserved)
+            .collect()
+    }
+}
+
+fn compare_versions(a: &CortecsInstance, b: &CortecsInstance) -> Ordering {
+    let version = |r: &CortecsInstance| r.metadata.resource_version.clone().unwrap_or_default();
+    compare_decimal(&version(a), &version(b))
+}
+
+/// Compares resource versions as the decimal numbers that they are (KEP-5504), without a bound on their length.
+fn compare_decimal(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn resource(name: &str, version: &str, status: serde_json::Value) -> Arc<CortecsInstance> {
+        Arc::new(
+            serde_json::from_value(json!({
+                "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
+                "metadata": { "namespace": "ns", "name": name, "uid": format!("uid-{name}"), "resourceVersion": version },
+                "spec": { "modelId": "org/name" },
+                "status": status,
+            }))
+            .unwrap(),
+        )
+    }
+
+    fn bound(name: &str, version: &str, id: &str) -> Arc<CortecsInstance> {
+        let account =
+            json!({ "namespace": "ns", "name": "a", "apiUrl": "https://api", "clientId": "c" });
+        resource(
+            name,
+            version,
+            json!({ "instanceId": id, "account": account }),
+        )
+    }
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new("ns", name)
+    }
+
+    #[test]
+    fn an_older_version_changes_nothing() {
+        let mut book = Book::default();
+        book.apply(bound("a", "100", "i-1"));
+        book.apply(bound("a", "99", "i-0"));
+        assert!(book.is_claimed_by_other("https://api", "i-1", &key("b")));
+        assert!(!book.is_claimed_by_other("https://api", "i-0", &key("b")));
+    }
+
+    #[test]
+    fn claims_follow_the_resource_and_are_kept_apart_by_api() {
+        let mut book = Book::default();
+        book.apply(bound("a", "1", "i-1"));
+        assert!(!book.is_claimed_by_other("https://api", "i-1", &key("a")));
+        assert!(!book.is_claimed_by_other("https://other", "i-1", &key("b")));
+        book.apply(bound("a", "2", "i-2"));
+        assert!(!book.is_claimed_by_other("https://api", "i-1", &key("b")));
+        book.reserve(&key("a"), "https://api", "i-3");
+        assert!(book.is_claimed_by_other("https://api", "i-3", &key("b")));
+        book.release(&key("a"));
+        assert!(!book.is_claimed_by_other("https://api", "i-3", &key("b")));
+        book.remove(&key("a"));
+        assert_eq!(book.claimants("https://api", "i-2").count(), 0);
+    }
+
+    #[test]
+    fn a_write_that_lands_after_the_deletion_brings_nothing_back() {
+        let mut book = Book::default();
+        book.apply(bound("a", "1", "i-1"));
+        book.remove(&key("a"));
+        book.wrote(bound("a", "2", "i-1"));
+        assert!(book.get(&key("a")).is_none());
+    }
+
+    #[test]
+    fn what_a_new_listing_lacks_is_gone() {
+        let mut book = Book::default();
+        book.apply(bound("a", "1", "i-1"));
+        book.apply(bound("b", "2", "i-2"));
+        book.begin_listing();
+        book.apply(bound("b", "2", "i-2"));
+        book.end_listing();
+        assert!(book.get(&key("a")).is_none() && book.get(&key("b")).is_some());
+    }
+
+    #[test]
+    fn a_quorum_read_keeps_what_is_newer_than_itself() {
+        let mut book = Book::default();
+        book.apply(bound("old", "1", "i-1"));
+        book.apply(bound("new", "30", "i-2"));
+        book.quorum_read(
+            vec![],
+            "20",
+            Moment::from_boot(std::time::Duration::from_secs(5)),
+        );
+        assert!(book.get(&key("old")).is_none() && book.get(&key("new")).is_some());
+        assert_eq!(book.quorum_read_at().unwrap().since_boot().as_secs(), 5);
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(compare_decimal("9", "10"), Ordering::Less);
+        assert_eq!(compare_decimal("010", "10"), Ordering::Equal);
+        assert_eq!(
+            compare_decimal("18446744073709551617", "18446744073709551616"),
+            Ordering::Greater
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! What this process remembers of one resource and no status can hold: calls it has made, and since when it has seen what.
+//!
+//! A new process knows none of it, and everything that is decided is safe without it: an intent that nobody remembers
+//! may have been carried out, an id that was never seen before may be missing from a lagging list.
+//! Pure: the shell feeds it with observations and outcomes.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::ResourceExt;
+use uuid::Uuid;
+
+use super::moment::Moment;
+use crate::{
+    account::snapshot::Snapshot,
+    cortecs::types::Instance,
+    resources::{CortecsInstance, annotations},
+};
+
+/// What is remembered of one resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    pub start: Option<Attempt>,
+    pub restart: Option<Attempt>,
+    pub bound: Option<Bound>,
+    pub failure: Option<Failure>,
+    /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
+    pub request: Option<(String, Moment)>,
+}
+
+/// What became of a call that was written ahead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// The intent's id.
+    pub id: Uuid,
+    /// When this process first saw the intent.
+    pub first_seen: Moment,
+    pub outcome: Outcome,
+    /// Good lists that began after the settle time.
+    pub settled_lists: u32,
+    last_sequence: u64,
+}
+
+/// How far a call that was written ahead has come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// This process wrote the intent and has not made the call.
+    Written,
+    /// The call is being made.
+    InFlight,
+    /// The API answered with this instance; that is not recorded yet.
+    Accepted(Arc<Instance>),
+    /// Nothing happened at the API.
+    Refused(Failure),
+    /// Something may have happened at the API. The moment since when that is clear: only later lists count.
+    Unknown(Moment),
+}
+
+/// What is remembered of the bound instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    pub id: String,
+    /// When this process first saw the id bound.
+    pub first_seen: Moment,
+    /// Consecutive good lists without it.
+    pub absent_lists: u32,
+    /// A get of it failed with 400 or 404, after two lists lacked it.
+    pub lookup_failed: bool,
+    /// The latest answer that was about this instance alone, and when it was asked for.
+    pub direct: Option<(Moment, Arc<Instance>)>,
+    /// The last stop or restart that was made, by when it was answered: lists that began earlier do not show it.
+    pub called: Option<Moment>,
+    /// A stop was answered with 200, or refused with 400: a delete may follow.
+    pub stop_answered: bool,
+    /// The API confirmed the delete.
+    pub deleted: bool,
+    last_sequence: u64,
+}
+
+/// A call that failed, and when to try again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// Names the call and the cause, and what the API said.
+    pub message: String,
+    /// The generation of the spec that was tried.
+    pub generation: i64,
+    pub retry_at: Moment,
+    /// Failures in a row, for the backoff.
+    pub count: u32,
+}
+
+/// What a failure asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Goes away by itself.
+    Transient,
+    /// The credentials are wrong.
+    Auth,
+    /// The same call would fail again until something changes.
+    Terminal,
+}
+
+impl Memory {
+    /// Takes note of the resource and the fleet's latest good list.
+    pub fn observe(
+        &mut self,
+        resource: &CortecsInstance,
+        snapshot: Option<&Snapshot>,
+        settle: Duration,
+        now: Moment,
+    ) {
+        let status = resource.status.as_ref();
+        observe_attempt(
+            &mut self.start,
+            status.and_then(|s| s.start.as_ref()).map(|s| s.id),
+            snapshot,
+            settle,
+            now,
+        );
+        observe_attempt(
+            &mut self.restart,
+            status.and_then(|s| s.restart.as_ref()).map(|s| s.id),
+            snapshot,
+            settle,
+            now,
+        );
+        let request = resource.annotations().get(annotations::REQUESTED_AT);
+        if self.request.as_ref().map(|(value, _)| value) != request {
+            self.request = request.map(|value| (value.clone(), now));
+        }
+        match status.and_then(|s| s.instance_id.as_ref()) {
+            None => self.bound = None,
+            Some(id) => {
+                if self.bound.as_ref().is_none_or(|bound| bound.id != *id) {
+                    self.bound = Some(Bound::new(id.clone(), now));
+                }
+                if let (Some(bound), Some(snapshot)) = (self.bound.as_mut(), snapshot) {
+                    bound.observe(snapshot);
+                }
+            }
+        }
+    }
+
+    /// The failure that still holds the resource back.
+    pub fn holding_back(&self, generation: i64, now: Moment) -> Option<&Failure> {
+        self.failure.as_ref().filter(|failure| {
+            now < failure.retry_at
+                && !(failure.kind == FailureKind::Terminal && failure.generation != generation)
+        })
+    }
+
+    /// Whether a start of this process is being made right now.
+    pub fn start_in_flight(&self) -> bool {
+        self.start
+            .as_ref()
+            .is_some_and(|a| a.outcome == Outcome::InFlight)
+    }
+
+    /// Whether nobody knows what became of the open start. True for one that was not looked at yet.
+    pub fn start_unresolved(&self) -> bool {
+        self.start
+            .as_ref()
+            .is_none_or(|a| matches!(a.outcome, Outcome::Unknown(_)))
+    }
+}
+
+impl Attempt {
+    /// An intent that this process has just written.
+    pub fn written(id: Uuid, now: Moment) -> Self {
+        Self {
+            outcome: Outcome::Written,
+            ..Self::found(id, now)
+        }
+    }
+
+    /// An intent that this process finds: whoever wrote it may have made the call.
+    fn found(id: Uuid, now: Moment) -> Self {
+        Self {
+            id,
+            first_seen: now,
+            outcome: Outcome::Unknown(now),
+            settled_lists: 0,
+            last_sequence: 0,
+        }
+    }
+}
+
+impl Bound {
+    fn new(id: String, now: Moment) -> Self {
+        Self {
+            id,
+            first_seen: now,
+            absent_lists: 0,
+            lookup_failed: false,
+            direct: None,
+            called: None,
+            stop_answered: false,
+            deleted: false,
+            last_sequence: 0,
+        }
+    }
+
+    fn observe(&mut self, snapshot: &Snapshot) {
+        if snapshot.sequence == self.last_sequence {
+            return;
+        }
+        self.last_sequence = snapshot.sequence;
+        if snapshot.instances.contains_key(&self.id) {
+            self.absent_lists = 0;
+            self.lookup_failed = false;
+        } else if snapshot.requested_at >= self.first_seen {
+            self.absent_lists = self.absent_lists.saturating_add(1);
+        }
+    }
+
+    /// The instance as last seen, and when that was asked for: by the list, or by a later answer about it alone.
+    pub fn latest<'a>(&'a self, snapshot: Option<&'a Snapshot>) -> Option<(Moment, &'a Instance)> {
+        let listed = snapshot.and_then(|s| Some((s.requested_at, &**s.instances.get(&self.id)?)));
+        let direct = self
+            .direct
+            .as_ref()
+            .map(|(asked, instance)| (*asked, &**instance));
+        match (direct, listed) {
+            (Some(direct), Some(listed)) if direct.0 < listed.0 => Some(listed),
+            (Some(direct), _) if self.absent_lists == 0 => Some(direct),
+            (_, listed) => listed,
+        }
+    }
+}
+
+fn observe_attempt(
+    attempt: &mut Option<Attempt>,
+    open: Option<Uuid>,
+    snapshot: Option<&Snapshot>,
+    settle: Duration,
+    now: Moment,
+) {
+    let Some(id) = open else {
+        *attempt = None;
+        return;
+    };
+    if attempt.as_ref().is_none_or(|attempt| attempt.id != id) {
+        *attempt = Some(Attempt::found(id, now));
+    }
+    if let (Some(attempt), Some(snapshot)) = (attempt.as_mut(), snapshot)
+        && snapshot.sequence != attempt.last_sequence
+    {
+        attempt.last_sequence = snapshot.sequence;
+        if snapshot.requested_at >= attempt.first_seen.after(settle) {
+            attempt.settled_lists = attempt.settled_lists.saturating_add(1);
+        }
+    }
+}
