@@ -242,6 +242,12 @@ fn observe_attempt(
     if attempt.as_ref().is_none_or(|attempt| attempt.id != id) {
         *attempt = Some(Attempt::found(id, now));
     }
+    if let Some(attempt) = attempt.as_mut()
+        && attempt.outcome == Outcome::InFlight
+    {
+        // Nothing else is done for a resource while its call is made: this one was cut off.
+        attempt.outcome = Outcome::Unknown(now);
+    }
     if let (Some(attempt), Some(snapshot)) = (attempt.as_mut(), snapshot)
         && snapshot.sequence != attempt.last_sequence
     {

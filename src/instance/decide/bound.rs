@@ -1,0 +1,358 @@
+//! An instance is bound: what it needs.
+
+use std::time::Duration;
+
+use super::{
+    Decision, Purpose, Step,
+    draft::{Draft, Verdict},
+    gate,
+    gone::{self, Gone},
+    restart,
+    unbound::{
+        NotPinned, drift_accepted, drift_is_accepted, handle_restart, pinned, restart_is_asked_for,
+        starting, suspended,
+    },
+};
+use crate::{
+    cortecs::types::{Instance, InstanceArgs, InstanceState},
+    instance::{args, memory::Bound, moment::Moment, status},
+    resources::{
+        CortecsInstance,
+        conditions::{self, READY},
+        instance::{DesiredState, UpdateStrategyType},
+        instance_status::{Phase, RestartIntent},
+    },
+};
+
+pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
+    if let Some(verdict) = claimed_by_another(&draft) {
+        return draft.rest(verdict, None);
+    }
+    let Some(bound) = draft.bound() else {
+        // The shell takes note of every bound id before it asks; without that there is nothing to go by.
+        draft.wants_list();
+        return draft.unchanged(None);
+    };
+    let latest = bound.latest(draft.snapshot());
+    if let Some((_, instance)) = latest {
+        draft.show(instance);
+    }
+    if bound.deleted {
+        return unbind(draft, "the instance was deleted");
+    }
+    if let Err(verdict) = gate::calls(&draft) {
+        return draft.rest(verdict, None);
+    }
+    let open_restart = draft
+        .input
+        .resource
+        .status
+        .as_ref()
+        .and_then(|s| s.restart.as_ref());
+    if let Some(intent) = open_restart {
+        return restart::decide(draft, intent, bound);
+    }
+    match latest {
+        None => missing(draft, bound),
+        Some((seen, instance)) => present(draft, bound, seen, instance),
+    }
+}
+
+/// The verdict of a resource whose instance an older resource claims: it never touches the instance.
+pub(super) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
+    let input = draft.input;
+    let id = draft.status.instance_id.as_deref()?;
+    let api_url = &draft.home()?.api_url;
+    let mine = seniority(input.resource);
+    let owner = input
+        .book
+        .claimants(api_url, id)
+        .filter(|key| *key != input.key)
+        .filter_map(|key| input.book.get(key))
+        .find(|entry| seniority(&entry.resource) < mine)?;
+    let metadata = &owner.resource.metadata;
+    Some(Verdict::stalled(
+        Phase::Failed,
+        "InstanceClaimed",
+        format!(
+            "instance {id} belongs to {}/{}: this resource does not touch it; delete one of the two",
+            metadata.namespace.as_deref().unwrap_or_default(),
+            metadata.name.as_deref().unwrap_or_default()
+        ),
+    ))
+}
+
+fn seniority(resource: &CortecsInstance) -> (Option<jiff::Timestamp>, &str) {
+    let metadata = &resource.metadata;
+    (
+        metadata.creation_timestamp.as_ref().map(|t| t.0),
+        metadata.uid.as_deref().unwrap_or_default(),
+    )
+}
+
+fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instance) -> Decision {
+    let spec = draft.spec();
+    let state = &instance.instance_status.status;
+    if let InstanceState::Unknown(word) = state {
+        draft.is_busy();
+        let message =
+            format!("the API says that the instance is {word:?}, which this version does not know");
+        let phase = draft.phase();
+        return draft.rest(Verdict::reconciling(phase, "UnknownState", message), None);
+    }
+    let up = *state != InstanceState::Stopped;
+    if spec.suspend {
+        return watch_only(draft, up);
+    }
+    match (spec.state, up) {
+        (DesiredState::Stopped, true) => stop(
+            draft,
+            bound,
+            seen,
+            Verdict::reconciling(Phase::Stopping, "Stopping", "the instance is being stopped"),
+        ),
+        (DesiredState::Stopped, false) => {
+            handle_restart(&mut draft);
+            draft.rest(stopped_as_asked(), None)
+        }
+        (DesiredState::Running, _) if must_be_replaced(&draft, up) => {
+            replace(draft, bound, seen, up)
+        }
+        (DesiredState::Running, true) if restart_is_asked_for(&draft) => match gate::starts(&draft)
+        {
+            Err(verdict) => draft.rest(verdict, None),
+            Ok(_) => stop(
+                draft,
+                bound,
+                seen,
+                Verdict::reconciling(
+                    Phase::Stopping,
+                    "Restarting",
+                    "the instance is being stopped, to be restarted",
+                ),
+            ),
+        },
+        (DesiredState::Running, true) => run(draft),
+        (DesiredState::Running, false) if drift_is_accepted(&draft) => {
+            draft.rest(drift_accepted(), None)
+        }
+        (DesiredState::Running, false) => begin_restart(draft),
+    }
+}
+
+/// The instance is coming up, or runs.
+fn run(mut draft: Draft<'_>) -> Decision {
+    if !status::all_workers_run(&draft.status) {
+        draft.is_busy();
+    }
+    if status::is_usable(&draft.status) {
+        let message = if is_outdated(&draft) {
+            "the instance runs; changed arguments take effect when it is next started (updateStrategy OnDelete)"
+        } else {
+            "the instance runs"
+        };
+        return draft.rest(Verdict::ready(Phase::Running, "Running", message), None);
+    }
+    let deadline = i64::from(draft.spec().progress_deadline_seconds);
+    let waited = waiting_since(&draft).map_or(0, |since| {
+        draft.input.wall.as_second().saturating_sub(since)
+    });
+    if waited >= deadline {
+        draft.is_busy();
+        let message = format!(
+            "the instance did not become usable within {deadline} s (spec.progressDeadlineSeconds); it is still being waited for"
+        );
+        return draft.rest(
+            Verdict::stalled(Phase::Failed, "ProgressDeadlineExceeded", message),
+            None,
+        );
+    }
+    let left = Duration::from_secs(u64::try_from(deadline - waited).unwrap_or_default());
+    let message = doing(&draft);
+    draft.rest(starting(&message), Some(left))
+}
+
+/// Since when the resource has not been ready, in seconds of the calendar.
+fn waiting_since(draft: &Draft<'_>) -> Option<i64> {
+    let conditions = &draft.input.resource.status.as_ref()?.conditions;
+    conditions::find_condition(conditions, READY)
+        .filter(|ready| ready.status == "False")
+        .map(|ready| ready.last_transition_time.0.as_second())
+}
+
+fn doing(draft: &Draft<'_>) -> String {
+    draft
+        .status
+        .worker_statuses
+        .iter()
+        .filter_map(|w| w.init_progress.as_ref())
+        .max_by_key(|p| p.current_step)
+        .map_or_else(
+            || "the instance is being provisioned".to_owned(),
+            |p| {
+                format!(
+                    "step {} of {}: {}",
+                    p.current_step, p.num_steps, p.description
+                )
+            },
+        )
+}
+
+fn stop(mut draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
+    if bound.called.is_some_and(|called| seen <= called) {
+        // What is seen is older than the stop that was made.
+        draft.wants_list();
+        return draft.rest(verdict, None);
+    }
+    let step = Step::Stop {
+        instance_id: bound.id.clone(),
+    };
+    call(draft, step, verdict)
+}
+
+fn begin_restart(mut draft: Draft<'_>) -> Decision {
+    if let Err(verdict) = gate::starts(&draft) {
+        return draft.rest(verdict, None);
+    }
+    if let Some((verdict, wait)) = draft.holding_back(Phase::Stopped) {
+        draft.wants_list();
+        return draft.rest(verdict, Some(wait));
+    }
+    handle_restart(&mut draft);
+    let id = draft.uuid();
+    draft.status.restart = Some(RestartIntent {
+        id,
+        requested_at: draft.input.wall,
+    });
+    draft.write(
+        Purpose::RestartIntent(id),
+        starting("the instance is being restarted"),
+    )
+}
+
+/// Whether what the spec asks for differs from what is in force.
+fn is_outdated(draft: &Draft<'_>) -> bool {
+    let in_force = draft.status.instance_args.as_ref().map(InstanceArgs::from);
+    in_force.is_some_and(|actual| !args::satisfies(draft.spec(), &actual))
+}
+
+fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
+    let now = match draft.spec().update_strategy.kind {
+        UpdateStrategyType::Recreate => true,
+        UpdateStrategyType::OnDelete => !up,
+    };
+    now && is_outdated(draft)
+}
+
+/// The API cannot resize: the old instance goes, then a new one is started. Nothing goes before the new arguments are
+/// known to be sound and the account lets something be started.
+fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decision {
+    let verdict = Verdict::reconciling(
+        Phase::Replacing,
+        "Replacing",
+        "the instance is being removed, to be started anew with other arguments",
+    );
+    if let Err(verdict) = gate::starts(&draft) {
+        return draft.rest(verdict, None);
+    }
+    match pinned(&draft) {
+        Ok(_) => {}
+        Err(NotPinned::Fetch(model_id)) => {
+            return draft.act(Step::FetchModel { model_id }, verdict);
+        }
+        Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
+    }
+    if up {
+        return stop(draft, bound, seen, verdict);
+    }
+    draft.is_busy();
+    let step = Step::Delete {
+        instance_id: bound.id.clone(),
+    };
+    call(draft, step, verdict)
+}
+
+/// Suspended: only show.
+fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
+    match (draft.spec().state, up) {
+        (DesiredState::Running, true) => run(draft),
+        (DesiredState::Stopped, false) => draft.rest(stopped_as_asked(), None),
+        (DesiredState::Stopped, true) => {
+            let verdict = Verdict {
+                phase: Phase::Running,
+                ..suspended("the instance is not stopped")
+            };
+            draft.rest(verdict, None)
+        }
+        (DesiredState::Running, false) => {
+            let verdict = Verdict {
+                phase: Phase::Stopped,
+                ..suspended("the instance is not restarted")
+            };
+            draft.rest(verdict, None)
+        }
+    }
+}
+
+/// The last list lacks the instance, or there is no list yet.
+fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
+    let input = draft.input;
+    let id = &bound.id;
+    let verdict = Verdict::reconciling(
+        draft.phase(),
+        "InstanceMissing",
+        format!("the account's list lacks instance {id}: making sure that it is gone"),
+    );
+    if draft.spec().suspend && bound.absent_lists > 0 {
+        return draft.rest(suspended("its instance is not listed any more"), None);
+    }
+    match gone::check(bound, input.settings.settle, input.now) {
+        // As long as nothing is known, what was known stays.
+        Gone::No => {
+            draft.wants_list();
+            draft.unchanged(None)
+        }
+        Gone::NeedsList => {
+            draft.wants_list();
+            draft.rest(verdict, None)
+        }
+        Gone::Settling(wait) => draft.rest(verdict, Some(wait)),
+        Gone::NeedsGet => {
+            let step = Step::Get {
+                instance_id: id.clone(),
+            };
+            call(draft, step, verdict)
+        }
+        Gone::Yes => unbind(draft, "the instance is gone from the account"),
+    }
+}
+
+fn unbind(mut draft: Draft<'_>, message: &str) -> Decision {
+    let accepted = drift_is_accepted(&draft) && !draft.bound().is_some_and(|b| b.deleted);
+    draft.forget_instance();
+    let verdict = if accepted {
+        drift_accepted()
+    } else {
+        super::unbound::pending(message)
+    };
+    draft.write(Purpose::Unbind, verdict)
+}
+
+/// One call, unless a failure holds the resource back.
+pub(super) fn call(mut draft: Draft<'_>, step: Step, verdict: Verdict) -> Decision {
+    match draft.holding_back(verdict.phase) {
+        Some((failure, wait)) => {
+            draft.wants_list();
+            draft.rest(failure, Some(wait))
+        }
+        None => draft.act(step, verdict),
+    }
+}
+
+fn stopped_as_asked() -> Verdict {
+    Verdict::ready(
+        Phase::Stopped,
+        "Stopped",
+        "the instance is stopped, as asked",
+    )
+}

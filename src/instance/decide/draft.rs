@@ -1,0 +1,265 @@
+//! A decision in the making: the status as it will be, and the ways to end it.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+use uuid::Uuid;
+
+use super::{Decision, Purpose, Step, input::Input};
+use crate::{
+    account::snapshot::Snapshot,
+    cortecs::types::Instance,
+    instance::{
+        memory::{Bound, Failure, FailureKind},
+        status,
+    },
+    resources::{
+        INSTANCE_FINALIZER, annotations,
+        instance::CortecsInstanceSpec,
+        instance_status::{AccountIdentity, CortecsInstanceStatus, Phase},
+    },
+};
+
+/// How long to wait at most before looking again while something is in progress. Lists and watches wake earlier.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is true of the resource, in the words of its conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub phase: Phase,
+    pub kind: VerdictKind,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// Which of the conditions `Ready`, `Reconciling` and `Stalled` are True.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerdictKind {
+    /// `Ready`.
+    Ready,
+    /// `Reconciling`; not ready.
+    Reconciling,
+    /// `Stalled`; not ready.
+    Stalled,
+    /// None of them: not what the spec asks for, and left so on purpose.
+    Resting,
+}
+
+impl Verdict {
+    pub fn ready(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VerdictKind::Ready, phase, reason, message)
+    }
+
+    pub fn reconciling(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VerdictKind::Reconciling, phase, reason, message)
+    }
+
+    pub fn stalled(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VerdictKind::Stalled, phase, reason, message)
+    }
+
+    pub fn resting(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VerdictKind::Resting, phase, reason, message)
+    }
+
+    fn new(
+        kind: VerdictKind,
+        phase: Phase,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            phase,
+            kind,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// What a failed call means for the resource.
+    pub(super) fn of_failure(failure: &Failure, phase: Phase) -> Self {
+        match failure.kind {
+            FailureKind::Transient => {
+                Self::reconciling(phase, "RetryingAfterError", &failure.message)
+            }
+            FailureKind::Auth => {
+                Self::stalled(Phase::Failed, "CredentialsInvalid", &failure.message)
+            }
+            FailureKind::Terminal => {
+                Self::stalled(Phase::Failed, "InvalidArguments", &failure.message)
+            }
+        }
+    }
+}
+
+pub(super) struct Draft<'a> {
+    pub input: &'a Input<'a>,
+    pub status: CortecsInstanceStatus,
+    list: bool,
+    busy: bool,
+    look_again: Option<Duration>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(input: &'a Input<'a>) -> Self {
+        Self {
+            input,
+            status: input.resource.status.clone().unwrap_or_default(),
+            list: false,
+            busy: false,
+            look_again: None,
+        }
+    }
+
+    pub fn spec(&self) -> &'a CortecsInstanceSpec {
+        &self.input.resource.spec
+    }
+
+    pub fn generation(&self) -> i64 {
+        self.input.resource.metadata.generation.unwrap_or_default()
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.status.phase.unwrap_or(Phase::Pending)
+    }
+
+    pub fn has_finalizer(&self) -> bool {
+        self.input
+            .resource
+            .finalizers()
+            .iter()
+            .any(|f| f == INSTANCE_FINALIZER)
+    }
+
+    pub fn annotation(&self, name: &str) -> Option<&'a str> {
+        self.input
+            .resource
+            .annotations()
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| value.len() <= annotations::MAX_VALUE_LENGTH)
+    }
+
+    pub fn snapshot(&self) -> Option<&'a Snapshot> {
+        self.input.account.fleet.as_ref()?.snapshot.as_deref()
+    }
+
+    /// Where the bound instance or the open start lives.
+    pub fn home(&self) -> Option<&AccountIdentity> {
+        self.status.account.as_ref()
+    }
+
+    /// What is remembered of the bound instance.
+    pub fn bound(&self) -> Option<&'a Bound> {
+        let id = self.status.instance_id.as_ref()?;
+        self.input
+            .memory
+            .bound
+            .as_ref()
+            .filter(|bound| bound.id == *id)
+    }
+
+    /// The failure that still holds the resource back, as a verdict.
+    pub fn holding_back(&self, phase: Phase) -> Option<(Verdict, Duration)> {
+        let failure = self
+            .input
+            .memory
+            .holding_back(self.generation(), self.input.now)?;
+        let wait = failure.retry_at.since(self.input.now);
+        Some((Verdict::of_failure(failure, phase), wait))
+    }
+
+    /// Takes note of `cortecs.ai/requestedAt`: a new value asks for a list, and is handled once a list begun later is there.
+    pub fn note_request(&mut self) {
+        let Some((value, noticed)) = &self.input.memory.request else {
+            return;
+        };
+        if self.status.last_handled_request_at.as_ref() == Some(value)
+            || value.len() > annotations::MAX_VALUE_LENGTH
+        {
+            return;
+        }
+        let answered = self.snapshot().is_some_and(|s| s.requested_at >= *noticed);
+        if answered || self.input.account.fleet.is_none() {
+            self.status.last_handled_request_at = Some(value.clone());
+        } else {
+            self.list = true;
+            self.busy = true;
+        }
+    }
+
+    /// The status takes over what the API says of the instance.
+    pub fn show(&mut self, instance: &Instance) {
+        status::show_instance(&mut self.status, instance);
+    }
+
+    /// The status forgets the instance. An open start keeps its account.
+    pub fn forget_instance(&mut self) {
+        status::forget_instance(&mut self.status);
+    }
+
+    /// A list that begins from now on is needed.
+    pub fn wants_list(&mut self) {
+        self.list = true;
+    }
+
+    /// Poll the account at the active interval.
+    pub fn is_busy(&mut self) {
+        self.busy = true;
+    }
+
+    /// Nothing to do but to show what is true, and to look again after `wait` if nothing happens before.
+    pub fn rest(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
+        if verdict.kind == VerdictKind::Reconciling {
+            self.busy = true;
+        }
+        self.look_again = wait.or(self.busy.then_some(PATIENCE));
+        self.render(&verdict);
+        let step = if self.input.resource.status.as_ref() == Some(&self.status) {
+            Step::None
+        } else {
+            Step::WriteStatus(Purpose::Report)
+        };
+        self.finish(step)
+    }
+
+    /// Nothing is known that is worth showing: the status stays as it is.
+    pub fn unchanged(mut self, wait: Option<Duration>) -> Decision {
+        self.status = self.input.resource.status.clone().unwrap_or_default();
+        self.look_again = wait.or(self.list.then_some(PATIENCE));
+        self.finish(Step::None)
+    }
+
+    /// One call, or one change of the resource's metadata. The status is shown by a later decision.
+    pub fn act(mut self, step: Step, verdict: Verdict) -> Decision {
+        self.busy = true;
+        self.render(&verdict);
+        self.finish(step)
+    }
+
+    /// One write of the status that records a decision.
+    pub fn write(mut self, purpose: Purpose, verdict: Verdict) -> Decision {
+        self.busy = true;
+        self.render(&verdict);
+        self.finish(Step::WriteStatus(purpose))
+    }
+
+    pub fn uuid(&self) -> Uuid {
+        self.input.uuid
+    }
+
+    fn render(&mut self, verdict: &Verdict) {
+        let (spec, generation) = (self.spec(), self.generation());
+        status::render(&mut self.status, spec, generation, verdict, self.input.wall);
+    }
+
+    fn finish(self, step: Step) -> Decision {
+        Decision {
+            step,
+            status: self.status,
+            list: self.list,
+            busy: self.busy,
+            look_again: self.look_again,
+        }
+    }
+}

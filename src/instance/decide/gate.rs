@@ -1,0 +1,98 @@
+//! What lets a call be made, and what lets something be started.
+//!
+//! Stops, deletes and the resolving of open calls need only the fleet. Starts, restarts and replacements also need the
+//! account's consent: its mode, its namespaces, its being there to stay.
+
+use super::{
+    draft::{Draft, Verdict},
+    input::{Account, Desired},
+};
+use crate::{
+    instance::memory::FailureKind,
+    resources::{account::AccountMode, instance_status::Phase},
+};
+
+/// Why no call can be made about the bound instance or the open start.
+pub(super) fn calls(draft: &Draft<'_>) -> Result<(), Verdict> {
+    if let (Some(home), Desired::Usable(account)) = (draft.home(), &draft.input.account.desired)
+        && *home != account.identity
+    {
+        let now = &account.identity;
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            "AccountChanged",
+            format!(
+                "the instance lives in account {}/{} (client id {} at {}), the resource now names {}/{} (client id {} at {}): \
+                 change it back, or delete the resource to remove the instance there",
+                home.namespace,
+                home.name,
+                home.client_id,
+                home.api_url,
+                now.namespace,
+                now.name,
+                now.client_id,
+                now.api_url
+            ),
+        ));
+    }
+    reachable(draft)
+}
+
+/// Whether there are credentials that work for the fleet in which the instance lives.
+pub(super) fn reachable(draft: &Draft<'_>) -> Result<(), Verdict> {
+    match &draft.input.account.fleet {
+        None => Err(match &draft.input.account.desired {
+            Desired::Unusable { reason, message } => {
+                Verdict::stalled(Phase::Failed, reason, message)
+            }
+            _ => waiting(draft.phase()),
+        }),
+        Some(fleet) => match &fleet.problem {
+            Some((FailureKind::Auth, message)) => Err(Verdict::stalled(
+                Phase::Failed,
+                "CredentialsInvalid",
+                message,
+            )),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// The account to start in, or why nothing may be started.
+pub(super) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
+    let account = match &draft.input.account.desired {
+        Desired::Pending => return Err(waiting(draft.phase())),
+        Desired::Unusable { reason, message } => {
+            return Err(Verdict::stalled(Phase::Failed, reason, message));
+        }
+        Desired::Usable(account) => account,
+    };
+    let name = format!("{}/{}", account.identity.namespace, account.identity.name);
+    if !account.allowed {
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            "AccountNotAllowed",
+            format!("account {name} does not allow this namespace: see its spec.allowedNamespaces"),
+        ));
+    }
+    if account.deleting {
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            "AccountNotFound",
+            format!("account {name} is being deleted: nothing is started with it any more"),
+        ));
+    }
+    if account.mode == AccountMode::Hold {
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            "AccountHeld",
+            format!("account {name} is held: nothing is started until its spec.mode is Active"),
+        ));
+    }
+    calls(draft)?;
+    Ok(account)
+}
+
+fn waiting(phase: Phase) -> Verdict {
+    Verdict::reconciling(phase, "WaitingForAccount", "the account is being looked at")
+}

@@ -1,0 +1,31 @@
+//! Whether the bound instance is gone. A list alone is never proof.
+
+use std::time::Duration;
+
+use crate::instance::{memory::Bound, moment::Moment};
+
+/// How far the proof has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The last list shows it, or no list since it was bound has been seen.
+    No,
+    /// A second list in a row must lack it.
+    NeedsList,
+    /// It may have been created so late that lists lag.
+    Settling(Duration),
+    /// A get of it must fail.
+    NeedsGet,
+    /// Two lists in a row lack it, a get failed with 400 or 404, and the settle time has passed.
+    Yes,
+}
+
+pub(super) fn check(bound: &Bound, settle: Duration, now: Moment) -> Gone {
+    let settled = bound.first_seen.after(settle);
+    match bound.absent_lists {
+        0 => Gone::No,
+        1 => Gone::NeedsList,
+        _ if now < settled => Gone::Settling(settled.since(now)),
+        _ if !bound.lookup_failed => Gone::NeedsGet,
+        _ => Gone::Yes,
+    }
+}

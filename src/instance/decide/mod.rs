@@ -1,0 +1,147 @@
+//! What to do next with one resource. Pure: no client, no runtime, no clock, no randomness in it or below it.
+//!
+//! A decision is one step (at most one side effect) with the status that it implies. Every place where the process may
+//! crash lies between two decisions, and each decision is taken from what was persisted, what the account's last good
+//! list says, and what this process remembers.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `unbound` | whether an instance is started or adopted |
+//! | `resolve` | what became of a start that was written ahead |
+//! | `restart` | what became of a restart that was written ahead |
+//! | `bound` | what the bound instance needs: stop, restart, replacement, nothing |
+//! | `gate` | whether calls may be made, and whether something may be started |
+//! | `gone` | whether the bound instance is gone |
+//! | `delete` | what a resource that is being deleted leaves behind |
+
+mod bound;
+mod delete;
+mod draft;
+mod gate;
+mod gone;
+mod input;
+mod resolve;
+mod restart;
+mod unbound;
+
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use crate::{
+    cortecs::types::{Instance, InstanceArgs},
+    resources::instance_status::CortecsInstanceStatus,
+};
+
+use draft::Draft;
+pub use draft::{Verdict, VerdictKind};
+pub use input::{
+    Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView, Input, Settings,
+};
+
+/// What to do now, and when to look again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub step: Step,
+    /// The status as it should be, or as the step's write makes it.
+    pub status: CortecsInstanceStatus,
+    /// A list that begins after this decision is needed.
+    pub list: bool,
+    /// Something is in progress: the account is listed at the active interval, and each list is looked at.
+    pub busy: bool,
+    /// Look again after this time even if nothing happens.
+    pub look_again: Option<Duration>,
+}
+
+/// At most one side effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Nothing to do.
+    None,
+    /// Put the finalizer on the resource.
+    AddFinalizer,
+    /// Take the finalizer off: nothing is left to be done at the API.
+    RemoveFinalizer,
+    /// Replace the status by the decision's, under the resource version that was decided on.
+    WriteStatus(Purpose),
+    /// Record the accepted instance by a patch that tests for the intent's id.
+    RecordAccepted {
+        intent: Uuid,
+        instance: Arc<Instance>,
+    },
+    /// Read all resources by quorum.
+    QuorumRead,
+    /// Ask the catalog for a model.
+    FetchModel {
+        model_id: String,
+    },
+    /// The one call of a start intent.
+    Start {
+        intent: Uuid,
+        args: InstanceArgs,
+    },
+    /// The one call of a restart intent.
+    Restart {
+        intent: Uuid,
+        instance_id: String,
+    },
+    Stop {
+        instance_id: String,
+    },
+    Delete {
+        instance_id: String,
+    },
+    Get {
+        instance_id: String,
+    },
+}
+
+/// What a status write is for, beyond showing what is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Only to show what is true.
+    Report,
+    /// A start is written ahead.
+    StartIntent(Uuid),
+    /// A restart is written ahead.
+    RestartIntent(Uuid),
+    /// A start intent is taken back: nothing happened at the API.
+    DropStart,
+    /// A restart intent is settled or taken back.
+    DropRestart,
+    /// An instance becomes the resource's own: the outcome of an open start, or an adoption.
+    Bind { instance_id: String, resolved: bool },
+    /// An open start is given up.
+    VoidStart,
+    /// The bound instance is gone.
+    Unbind,
+}
+
+/// Decides on one resource.
+pub fn decide(input: &Input<'_>) -> Decision {
+    let draft = Draft::new(input);
+    if input.resource.metadata.deletion_timestamp.is_some() {
+        delete::decide(draft)
+    } else {
+        live(draft)
+    }
+}
+
+fn live(mut draft: Draft<'_>) -> Decision {
+    if !draft.has_finalizer() {
+        let verdict =
+            Verdict::reconciling(draft.phase(), "Pending", "the finalizer is being added");
+        return draft.act(Step::AddFinalizer, verdict);
+    }
+    draft.note_request();
+    if draft.status.start.is_some() {
+        return resolve::decide(draft);
+    }
+    if draft.status.instance_id.is_some() {
+        return bound::decide(draft);
+    }
+    unbound::decide(draft)
+}

@@ -1,0 +1,323 @@
+//! A start is open: make its one call, record its outcome, or find out what became of it.
+
+use super::{
+    Decision, Purpose, Step,
+    draft::{Draft, Verdict},
+    gate,
+    input::Desired,
+    unbound::{bind, pinned, preference, read_by_quorum_since, starting},
+};
+use crate::{
+    account::snapshot::Snapshot,
+    cortecs::types::{Instance, InstanceArgs},
+    instance::{
+        args,
+        memory::{Attempt, Outcome},
+        moment::Moment,
+    },
+    resources::{
+        account::Sharing,
+        annotations, conditions,
+        instance::DesiredState,
+        instance_status::{MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS, VoidedStart},
+    },
+};
+
+/// Most candidates that a message names.
+const MAX_NAMED: usize = 8;
+
+pub(super) fn decide(draft: Draft<'_>) -> Decision {
+    let input = draft.input;
+    let Some(intent) = input
+        .resource
+        .status
+        .as_ref()
+        .and_then(|s| s.start.as_ref())
+    else {
+        return super::unbound::decide(draft);
+    };
+    let Some(attempt) = input.memory.start.as_ref().filter(|a| a.id == intent.id) else {
+        // The shell takes note of every intent before it asks; without that there is nothing to go by.
+        return draft.rest(resolving("the start is being looked at"), None);
+    };
+    match &attempt.outcome {
+        Outcome::Written => written(draft, intent, attempt),
+        Outcome::Accepted(_) if input.now > attempt.first_seen.after(input.settings.settle) => {
+            unknown(draft, intent, attempt, attempt.first_seen)
+        }
+        Outcome::Accepted(instance) => {
+            let step = Step::RecordAccepted {
+                intent: intent.id,
+                instance: instance.clone(),
+            };
+            draft.act(step, starting("the instance is being started"))
+        }
+        Outcome::Refused(failure) => {
+            let verdict = Verdict::of_failure(failure, Phase::Pending);
+            drop_start(draft, verdict)
+        }
+        Outcome::InFlight => draft.rest(starting("the instance is being started"), None),
+        Outcome::Unknown(since) => unknown(draft, intent, attempt, *since),
+    }
+}
+
+/// This process wrote the intent: the call may be made once, while the intent is young and still wanted.
+fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decision {
+    let input = draft.input;
+    let young = input.now <= attempt.first_seen.after(input.settings.young());
+    if young && is_still_wanted(&draft, intent) {
+        let step = Step::Start {
+            intent: intent.id,
+            args: InstanceArgs::from(&intent.args),
+        };
+        return draft.act(step, starting("the instance is being started"));
+    }
+    drop_start(
+        draft,
+        super::unbound::pending("the start was taken back before the call was made"),
+    )
+}
+
+fn is_still_wanted(draft: &Draft<'_>, intent: &StartIntent) -> bool {
+    let spec = draft.spec();
+    let same = || pinned(draft).is_ok_and(|args| args == InstanceArgs::from(&intent.args));
+    !is_deleting(draft)
+        && !spec.suspend
+        && spec.state == DesiredState::Running
+        && gate::starts(draft).is_ok()
+        && same()
+}
+
+fn drop_start(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
+    draft.status.start = None;
+    draft.forget_instance();
+    draft.write(Purpose::DropStart, verdict)
+}
+
+/// Nobody knows what became of the call. Resolving spends nothing, so nothing but missing credentials stops it.
+fn unknown(
+    mut draft: Draft<'_>,
+    intent: &StartIntent,
+    attempt: &Attempt,
+    since: Moment,
+) -> Decision {
+    let input = draft.input;
+    draft.is_busy();
+    if let Err(verdict) = gate::calls(&draft)
+        && (!is_deleting(&draft) || gate::reachable(&draft).is_err())
+    {
+        return draft.rest(verdict, None);
+    }
+    let Some(api_url) = draft.home().map(|home| home.api_url.clone()) else {
+        return draft.rest(
+            Verdict::stalled(
+                Phase::Failed,
+                "StartUnresolved",
+                "the account of the start is not recorded",
+            ),
+            None,
+        );
+    };
+    let wanted = InstanceArgs::from(&intent.args);
+    let mut others = input.book.equal_open_starts(&api_url, &wanted, input.key);
+    if let Some(other) =
+        others.find(|o| o.in_flight || (o.unresolved && !o.stalled && is_older(o.intent, intent)))
+    {
+        let message = format!("the equal start of {} is settled first", other.key);
+        return draft.rest(resolving(message), None);
+    }
+    let Some(snapshot) = draft.snapshot().filter(|s| s.requested_at >= since) else {
+        draft.wants_list();
+        return draft.rest(resolving("the account's instances are being listed"), None);
+    };
+    let settled_at = attempt.first_seen.after(input.settings.settle);
+    let settled = input.now >= settled_at && attempt.settled_lists >= 2;
+    let candidates = candidates(&draft, snapshot, intent, &wanted, &api_url);
+
+    if let Some(order) = person_decides(&draft) {
+        if order == "none" && settled {
+            return void(draft, snapshot, intent);
+        }
+        let ordered = snapshot
+            .instances
+            .get(order)
+            .filter(|i| is_free(&draft, i, &api_url));
+        if let Some(instance) = ordered {
+            return take(draft, snapshot, instance);
+        }
+    }
+    if let Some(best) = candidates.iter().copied().min_by_key(|i| preference(i)) {
+        return match shared_because(&draft) {
+            None => take(draft, snapshot, best),
+            Some(why) => draft.rest(unresolved(why, &candidates), None),
+        };
+    }
+    if !settled {
+        if input.now >= settled_at {
+            draft.wants_list();
+            return draft.rest(lost(intent), None);
+        }
+        let wait = settled_at.since(input.now);
+        return draft.rest(lost(intent), Some(wait));
+    }
+    let altered = altered(&draft, snapshot, intent, &wanted, &api_url);
+    if !altered.is_empty() {
+        let why = "an instance of the same model but with other arguments has appeared";
+        return draft.rest(unresolved(why, &altered), None);
+    }
+    void(draft, snapshot, intent)
+}
+
+/// Instances that this start may have created: equal, not known to the intent, and no resource's.
+fn candidates<'s>(
+    draft: &Draft<'_>,
+    snapshot: &'s Snapshot,
+    intent: &StartIntent,
+    wanted: &InstanceArgs,
+    api_url: &str,
+) -> Vec<&'s Instance> {
+    new_and_free(draft, snapshot, intent, api_url)
+        .filter(|instance| args::matches(wanted, &instance.instance_args))
+        .collect()
+}
+
+/// Instances that this start may have created if the API did not take its arguments as they were: of the same model,
+/// and not to be explained by another open start.
+fn altered<'s>(
+    draft: &Draft<'_>,
+    snapshot: &'s Snapshot,
+    intent: &StartIntent,
+    wanted: &InstanceArgs,
+    api_url: &str,
+) -> Vec<&'s Instance> {
+    let input = draft.input;
+    new_and_free(draft, snapshot, intent, api_url)
+        .filter(|instance| args::same_model(wanted, &instance.instance_args))
+        .filter(|instance| {
+            !input.book.open_starts(api_url, input.key).any(|open| {
+                args::matches(
+                    &InstanceArgs::from(&open.intent.args),
+                    &instance.instance_args,
+                )
+            })
+        })
+        .collect()
+}
+
+fn new_and_free<'s>(
+    draft: &Draft<'_>,
+    snapshot: &'s Snapshot,
+    intent: &StartIntent,
+    api_url: &str,
+) -> impl Iterator<Item = &'s Instance> {
+    snapshot
+        .instances
+        .values()
+        .map(|instance| &**instance)
+        .filter(move |instance| !intent.known_instance_ids.contains(&instance.instance_id))
+        .filter(move |instance| is_free(draft, instance, api_url))
+}
+
+fn is_free(draft: &Draft<'_>, instance: &Instance, api_url: &str) -> bool {
+    !draft
+        .input
+        .book
+        .is_claimed_by_other(api_url, &instance.instance_id, draft.input.key)
+}
+
+/// Why likeness is no proof in this account.
+fn shared_because(draft: &Draft<'_>) -> Option<&'static str> {
+    match &draft.input.account.desired {
+        Desired::Usable(account) if account.sharing == Sharing::Shared => {
+            Some("others start instances in this account too")
+        }
+        Desired::Usable(account) if !account.sees_all_users => {
+            Some("the account may be used from namespaces that this operator does not watch")
+        }
+        Desired::Usable(_) => None,
+        // Without the account nobody can say whether others use it.
+        Desired::Pending | Desired::Unusable { .. } => Some("the account cannot be looked at"),
+    }
+}
+
+/// What a person ordered by annotation, once the resource has asked for it.
+fn person_decides<'a>(draft: &Draft<'a>) -> Option<&'a str> {
+    let asked = conditions::find_condition(
+        &draft.input.resource.status.as_ref()?.conditions,
+        conditions::STALLED,
+    )
+    .is_some_and(|c| c.reason == "StartUnresolved");
+    if asked {
+        draft.annotation(annotations::RESOLVE_START)
+    } else {
+        None
+    }
+}
+
+fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision {
+    let verdict = starting("the instance of the start was found");
+    if !read_by_quorum_since(&draft, snapshot) {
+        return draft.act(Step::QuorumRead, verdict);
+    }
+    let Some(home) = draft.home().cloned() else {
+        return draft.rest(verdict, None);
+    };
+    bind(draft, home, instance, true, verdict)
+}
+
+fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Decision {
+    let verdict = super::unbound::pending("nothing came of the start: it is given up");
+    if !read_by_quorum_since(&draft, snapshot) {
+        return draft.act(Step::QuorumRead, verdict);
+    }
+    let now = draft.input.wall;
+    let voided = &mut draft.status.voided_starts;
+    voided.retain(|v| now.duration_since(v.voided_at).as_hours() < VOIDED_START_HOURS);
+    voided.push(VoidedStart {
+        id: intent.id,
+        requested_at: intent.requested_at,
+        voided_at: now,
+        args: intent.args.clone(),
+    });
+    let surplus = voided.len().saturating_sub(MAX_VOIDED_STARTS);
+    voided.drain(..surplus);
+    draft.status.start = None;
+    draft.forget_instance();
+    draft.write(Purpose::VoidStart, verdict)
+}
+
+fn is_older(a: &StartIntent, b: &StartIntent) -> bool {
+    (a.requested_at, a.id) < (b.requested_at, b.id)
+}
+
+fn is_deleting(draft: &Draft<'_>) -> bool {
+    draft.input.resource.metadata.deletion_timestamp.is_some()
+}
+
+fn lost(intent: &StartIntent) -> Verdict {
+    resolving(format!(
+        "the outcome of the start of {} is not known: no instance of it has appeared yet, and it is not repeated before that is certain",
+        intent.args.model_id
+    ))
+}
+
+fn resolving(message: impl Into<String>) -> Verdict {
+    Verdict::reconciling(Phase::Starting, "ResolvingStart", message)
+}
+
+fn unresolved(why: &str, candidates: &[&Instance]) -> Verdict {
+    let named: Vec<&str> = candidates
+        .iter()
+        .take(MAX_NAMED)
+        .map(|i| i.instance_id.as_str())
+        .collect();
+    Verdict::stalled(
+        Phase::Failed,
+        "StartUnresolved",
+        format!(
+            "the outcome of the start is not known, and {why}; it may be {}: set the annotation {} to the instance's id, or to none",
+            named.join(" or "),
+            annotations::RESOLVE_START
+        ),
+    )
+}

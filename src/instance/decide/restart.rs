@@ -1,0 +1,130 @@
+//! A restart is open: make its one call, record its outcome, or find out what became of it.
+
+use super::{
+    Decision, Purpose, Step,
+    bound::call,
+    draft::{Draft, Verdict},
+    gate,
+    gone::{self, Gone},
+    unbound::starting,
+};
+use crate::{
+    cortecs::types::InstanceState,
+    instance::memory::{Attempt, Bound, Outcome},
+    resources::{
+        instance::DesiredState,
+        instance_status::{Phase, RestartIntent},
+    },
+};
+
+pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) -> Decision {
+    let input = draft.input;
+    let Some(attempt) = input.memory.restart.as_ref().filter(|a| a.id == intent.id) else {
+        return draft.rest(resolving("the restart is being looked at"), None);
+    };
+    match &attempt.outcome {
+        Outcome::Written => {
+            let young = input.now <= attempt.first_seen.after(input.settings.young());
+            if young && is_still_wanted(&draft) {
+                let step = Step::Restart {
+                    intent: intent.id,
+                    instance_id: bound.id.clone(),
+                };
+                return draft.act(step, starting("the instance is being restarted"));
+            }
+            settled(
+                draft,
+                super::unbound::pending("the restart was taken back before the call was made"),
+            )
+        }
+        Outcome::InFlight => draft.rest(starting("the instance is being restarted"), None),
+        Outcome::Accepted(_) => settled(draft, starting("the instance is being restarted")),
+        Outcome::Refused(failure) => {
+            let verdict = Verdict::of_failure(failure, Phase::Stopped);
+            settled(draft, verdict)
+        }
+        Outcome::Unknown(since) => {
+            let seen = bound
+                .latest(draft.snapshot())
+                .filter(|(asked, _)| asked >= since);
+            match seen.map(|(_, instance)| &instance.instance_status.status) {
+                Some(InstanceState::Pending | InstanceState::Running) => {
+                    settled(draft, starting("the instance was restarted"))
+                }
+                Some(_) => stopped(draft, attempt),
+                None => missing(draft, bound),
+            }
+        }
+    }
+}
+
+fn is_still_wanted(draft: &Draft<'_>) -> bool {
+    let spec = draft.spec();
+    let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
+    !deleting && !spec.suspend && spec.state == DesiredState::Running && gate::starts(draft).is_ok()
+}
+
+/// Still stopped: it may yet take effect until the settle time has passed.
+fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
+    let input = draft.input;
+    draft.is_busy();
+    let settled_at = attempt.first_seen.after(input.settings.settle);
+    if input.now < settled_at {
+        let wait = settled_at.since(input.now);
+        return draft.rest(
+            resolving("the outcome of the restart is not known yet"),
+            Some(wait),
+        );
+    }
+    if attempt.settled_lists < 2 {
+        draft.wants_list();
+        return draft.rest(
+            resolving("the outcome of the restart is not known yet"),
+            None,
+        );
+    }
+    settled(
+        draft,
+        super::unbound::pending("nothing came of the restart: it is given up"),
+    )
+}
+
+fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
+    let input = draft.input;
+    draft.is_busy();
+    match gone::check(bound, input.settings.settle, input.now) {
+        Gone::Yes => {
+            draft.forget_instance();
+            draft.write(
+                Purpose::Unbind,
+                super::unbound::pending("the instance is gone"),
+            )
+        }
+        Gone::NeedsGet => {
+            let step = Step::Get {
+                instance_id: bound.id.clone(),
+            };
+            call(
+                draft,
+                step,
+                resolving("the instance is not listed any more"),
+            )
+        }
+        Gone::Settling(wait) => {
+            draft.rest(resolving("the instance is not listed any more"), Some(wait))
+        }
+        Gone::No | Gone::NeedsList => {
+            draft.wants_list();
+            draft.rest(resolving("the account's instances are being listed"), None)
+        }
+    }
+}
+
+fn settled(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
+    draft.status.restart = None;
+    draft.write(Purpose::DropRestart, verdict)
+}
+
+fn resolving(message: &str) -> Verdict {
+    Verdict::reconciling(Phase::Starting, "ResolvingRestart", message)
+}
