@@ -1,1 +1,40 @@
-//! The Cortecs API simulated.
+//! The Cortecs API simulated: stateful, over real HTTP, with faults on demand. For the demo and the tests.
+//!
+//! ```text
+//!  HTTP ─► shell ─► faults around ─► api ─► world (pure: time is passed in)
+//!              └─► journal                     ▲
+//!  Handle (in process) · /_control/ (HTTP) ────┘
+//! ```
+//! Workers are initialised by the passing of time, not by tasks: an instance's state is computed from when it was started.
+//!
+//! The API lies under `/api/v1`. What a [`Handle`] does in process, `/_control/` does over HTTP; see [`control`].
+
+mod account;
+mod api;
+mod catalog;
+mod connection;
+pub mod control;
+mod endpoint;
+mod fault;
+mod handle;
+mod held;
+mod journal;
+mod millis;
+mod progress;
+mod server;
+mod shared;
+mod shell;
+mod start;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use account::SimulatedAccount;
+pub use endpoint::Endpoint;
+pub use fault::{Effect, Fault, FaultBody, FaultId, Target, When};
+pub use handle::{Handle, View, WaitTimeout};
+pub use held::InstanceHistory;
+pub use journal::RequestRecord;
+pub use server::{ServeOptions, Simulator, SimulatorConfig, serve};
+pub use world::{ListLag, Refusal};
