@@ -1,0 +1,216 @@
+//! The control plane that the end-to-end suites stand on is itself a real one.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code outside #[test] functions"
+)]
+
+#[path = "support/control_plane.rs"]
+mod control_plane;
+
+use std::path::Path;
+use std::time::Duration;
+
+use control_plane::{ControlPlane, assert_succeeded, client_for, shared};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
+
+#[tokio::test]
+async fn a_service_account_may_do_what_its_role_says_and_no_more() {
+    let plane = shared().await;
+    create_namespace(plane, "rbac").await;
+    let created = plane
+        .kubectl(&["-n", "rbac", "create", "serviceaccount", "operator"])
+        .await;
+    assert_succeeded("create serviceaccount", &created);
+
+    let client = client_for(&plane.operator_kubeconfig("rbac", "operator").await).await;
+    let config_maps: Api<ConfigMap> = Api::namespaced(client, "rbac");
+    assert_eq!(
+        forbidden(config_maps.list(&ListParams::default()).await),
+        403
+    );
+
+    for args in [
+        [
+            "create",
+            "role",
+            "reader",
+            "--verb=list",
+            "--resource=configmaps",
+        ],
+        [
+            "create",
+            "rolebinding",
+            "reader",
+            "--role=reader",
+            "--serviceaccount=rbac:operator",
+        ],
+    ] {
+        let output = plane.kubectl(&[&["-n", "rbac"], &args[..]].concat()).await;
+        assert_succeeded("kubectl create", &output);
+    }
+    eventually("the role is in force", async || {
+        config_maps.list(&ListParams::default()).await.is_ok()
+    })
+    .await;
+    let written = config_maps
+        .create(&PostParams::default(), &config_map("one"))
+        .await;
+    assert_eq!(forbidden(written), 403);
+}
+
+#[tokio::test]
+async fn any_user_and_group_can_be_impersonated_by_a_certificate() {
+    let plane = shared().await;
+    let stranger = client_for(&plane.user_kubeconfig("jane", &["team:a"]).await).await;
+    let namespaces: Api<Namespace> = Api::all(stranger);
+    assert_eq!(
+        forbidden(namespaces.list(&ListParams::default()).await),
+        403
+    );
+
+    let admin = client_for(&plane.user_kubeconfig("root", &["system:masters"]).await).await;
+    let namespaces: Api<Namespace> = Api::all(admin);
+    assert!(namespaces.get("kube-system").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
+    let plane = shared().await;
+    create_namespace(plane, "short-lived").await;
+    let config_maps: Api<ConfigMap> = Api::namespaced(plane.client().await, "short-lived");
+    config_maps
+        .create(&PostParams::default(), &config_map("one"))
+        .await
+        .expect("a config map");
+
+    let namespaces: Api<Namespace> = Api::all(plane.client().await);
+    namespaces
+        .delete("short-lived", &DeleteParams::default())
+        .await
+        .expect("a deletion");
+    eventually("the namespace is gone", async || {
+        namespaces
+            .get_opt("short-lived")
+            .await
+            .is_ok_and(|found| found.is_none())
+    })
+    .await;
+    assert!(
+        config_maps
+            .get_opt("one")
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn two_at_once_know_nothing_of_each_other_and_leave_nothing_behind() {
+    let (first, second) = tokio::join!(ControlPlane::start(), ControlPlane::start());
+    create_namespace(&first, "only-here").await;
+    let elsewhere: Api<Namespace> = Api::all(second.client().await);
+    assert!(
+        elsewhere
+            .get_opt("only-here")
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+
+    let dir = first.dir().to_owned();
+    assert_eq!(processes_of(&dir).len(), 4, "{:?}", processes_of(&dir));
+    drop(first);
+    assert_eq!(processes_of(&dir), Vec::<String>::new());
+    assert!(!dir.exists());
+    assert!(elsewhere.get("default").await.is_ok());
+}
+
+#[tokio::test]
+async fn it_goes_when_its_owner_is_killed() {
+    let mut owner = tokio::process::Command::new("sleep")
+        .arg("600")
+        .kill_on_drop(true)
+        .spawn()
+        .expect("an owner");
+    let plane = ControlPlane::start_owned_by(owner.id().expect("an id")).await;
+    let dir = plane.dir().to_owned();
+    assert!(plane.client().await.apiserver_version().await.is_ok());
+
+    owner.kill().await.expect("a dead owner");
+    eventually("nothing is left", async || {
+        processes_of(&dir).is_empty() && !dir.exists()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_goes_when_its_supervisor_is_killed() {
+    let plane = ControlPlane::start().await;
+    let record = std::fs::read_to_string(plane.dir().join("pid/supervisor")).expect("a record");
+    let supervisor = record.split_whitespace().next().expect("an id");
+    let killed = tokio::process::Command::new("kill")
+        .args(["-9", supervisor])
+        .status()
+        .await;
+    assert!(killed.is_ok_and(|status| status.success()));
+
+    eventually("the servers are gone", async || {
+        processes_of(plane.dir()).is_empty()
+    })
+    .await;
+}
+
+async fn create_namespace(plane: &ControlPlane, name: &str) {
+    let namespace = Namespace {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..Namespace::default()
+    };
+    Api::all(plane.client().await)
+        .create(&PostParams::default(), &namespace)
+        .await
+        .expect("a namespace");
+}
+
+fn config_map(name: &str) -> ConfigMap {
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    }
+}
+
+/// The HTTP status of a refusal; a panic if it was none.
+fn forbidden<T: std::fmt::Debug>(result: kube::Result<T>) -> u16 {
+    match result {
+        Err(kube::Error::Api(status)) => status.code,
+        other => panic!("expected the API server to refuse, got {other:?}"),
+    }
+}
+
+/// The command lines on this machine that mention the directory.
+fn processes_of(dir: &Path) -> Vec<String> {
+    let dir = dir.to_str().expect("a printable path");
+    std::fs::read_dir("/proc")
+        .expect("a proc file system")
+        .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(dir))
+        .collect()
+}
+
+async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let reached = tokio::time::timeout(Duration::from_secs(60), async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(reached.await.is_ok(), "not within a minute: {what}");
+}
