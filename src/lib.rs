@@ -4,6 +4,7 @@ pub mod account;
 pub mod catalog;
 pub mod cortecs;
 pub mod instance;
+pub mod operator;
 pub mod resources;
 pub mod runtime;
 pub mod simulator;

@@ -1,0 +1,271 @@
+//! The command line.
+
+use std::{collections::BTreeSet, fmt, net::SocketAddr, str::FromStr, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use secrecy::SecretString;
+
+use super::{
+    allowed_hosts::AllowedHosts,
+    telemetry::{LogFormat, LogLevel},
+};
+
+/// Kubernetes operator for LLM instances rented through the Cortecs API.
+#[derive(Debug, Parser)]
+#[command(name = "cortecs-operator", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator against a cluster, found as kubectl finds it.
+    Run(RunArgs),
+    /// Print the custom resource definitions as YAML.
+    Crds(CrdsArgs),
+    /// Serve a simulated Cortecs API. It needs no cluster and costs nothing.
+    Simulate(SimulateArgs),
+}
+
+/// The flags of `run` as given. [`RunArgs::validate`] makes the configuration of them.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The CortecsAccount of instances that name none: NAMESPACE/NAME.
+    #[arg(
+        long,
+        env = "CORTECS_OPERATOR_DEFAULT_ACCOUNT",
+        value_name = "NAMESPACE/NAME"
+    )]
+    pub default_account: Option<NamespacedName>,
+
+    /// Hosts that accounts may name in their apiUrl, comma-separated: `host`, `host:port`, or `http://host[:port]` for plain http.
+    #[arg(
+        long,
+        env = "CORTECS_OPERATOR_ALLOWED_API_HOSTS",
+        value_name = "HOSTS",
+        default_value_t
+    )]
+    pub allowed_api_hosts: AllowedHosts,
+
+    /// Namespaces to look after, comma-separated; all of them when empty.
+    #[arg(
+        long,
+        env = "CORTECS_OPERATOR_WATCH_NAMESPACES",
+        value_name = "NAMESPACES",
+        default_value_t
+    )]
+    pub watch_namespaces: Namespaces,
+
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(
+        long,
+        env = "CORTECS_OPERATOR_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// How many resources are worked on at once, per controller (1 to 256).
+    #[arg(long, env = "CORTECS_OPERATOR_CONCURRENCY", value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+
+    /// Take a Lease before acting. `false` is for one process that nobody else runs beside.
+    #[arg(long, env = "CORTECS_OPERATOR_LEADER_ELECT", value_name = "BOOLEAN", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub leader_elect: bool,
+
+    /// How long a start with unknown outcome may take to show up at the API before it counts as failed; at least 4 request timeouts.
+    #[arg(long, env = "CORTECS_OPERATOR_SETTLE_SECONDS", value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u32).range(4..=86_400))]
+    pub settle_seconds: u32,
+
+    /// How long a request to the Cortecs API may take (1 to 600).
+    #[arg(long, env = "CORTECS_OPERATOR_REQUEST_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub request_timeout_seconds: u32,
+
+    /// How log lines look.
+    #[arg(
+        long,
+        env = "CORTECS_OPERATOR_LOG_FORMAT",
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t
+    )]
+    pub log_format: LogFormat,
+
+    /// How much is logged.
+    #[arg(
+        long,
+        env = "CORTECS_OPERATOR_LOG_LEVEL",
+        value_name = "LEVEL",
+        value_enum,
+        default_value_t
+    )]
+    pub log_level: LogLevel,
+}
+
+/// The flags of `crds`: none.
+#[derive(Clone, Debug, Args)]
+pub struct CrdsArgs {}
+
+/// The flags of `simulate`.
+#[derive(Clone, Debug, Args)]
+pub struct SimulateArgs {
+    /// Where the simulated API is served.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8088")]
+    pub listen: SocketAddr,
+
+    /// How long each of the five initialisation steps of a worker takes.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(0..=3_600_000))]
+    pub step_milliseconds: u32,
+
+    /// The client id that gets a token.
+    #[arg(
+        long,
+        env = "CORTECS_CLIENT_ID",
+        value_name = "ID",
+        default_value = "simulated-client"
+    )]
+    pub client_id: String,
+
+    /// The client secret that gets a token.
+    #[arg(long, env = "CORTECS_CLIENT_SECRET", value_name = "SECRET", default_value = "simulated-secret", hide_env_values = true, value_parser = secret)]
+    pub client_secret: SecretString,
+}
+
+/// What `run` runs with, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunConfig {
+    pub default_account: Option<NamespacedName>,
+    pub allowed_hosts: AllowedHosts,
+    pub watch_namespaces: Namespaces,
+    pub listen: SocketAddr,
+    /// Reconciles at once, per controller: 1–256.
+    pub concurrency: u16,
+    pub leader_elect: bool,
+    /// At least four times `request_timeout`.
+    pub settle: Duration,
+    pub request_timeout: Duration,
+}
+
+impl RunArgs {
+    /// The configuration.
+    ///
+    /// # Errors
+    /// Where flags contradict each other: one sentence that names them.
+    pub fn validate(&self) -> Result<RunConfig, String> {
+        let least = self.request_timeout_seconds.saturating_mul(4);
+        if self.settle_seconds < least {
+            return Err(format!(
+                "--settle-seconds is {} but must be at least {least}, four times --request-timeout-seconds ({}): raise the one or lower the other",
+                self.settle_seconds, self.request_timeout_seconds
+            ));
+        }
+        Ok(RunConfig {
+            default_account: self.default_account.clone(),
+            allowed_hosts: self.allowed_api_hosts.clone(),
+            watch_namespaces: self.watch_namespaces.clone(),
+            listen: self.listen,
+            concurrency: self.concurrency,
+            leader_elect: self.leader_elect,
+            settle: Duration::from_secs(self.settle_seconds.into()),
+            request_timeout: Duration::from_secs(self.request_timeout_seconds.into()),
+        })
+    }
+}
+
+/// A namespaced object: `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamespacedName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl FromStr for NamespacedName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((namespace, name)) if is_label(namespace) && is_subdomain(name) => Ok(Self {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+            }),
+            _ => Err("write it as NAMESPACE/NAME, or leave it out".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for NamespacedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The namespaces to look after; empty means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces(BTreeSet<String>);
+
+impl Namespaces {
+    /// Whether all namespaces are looked after.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `namespace` is looked after.
+    pub fn contains(&self, namespace: &str) -> bool {
+        self.is_all() || self.0.contains(namespace)
+    }
+
+    /// The namespaces in order; none when all are looked after.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl FromStr for Namespaces {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, Self::Err> {
+        let names = list
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        names
+            .map(|name| match is_label(name) {
+                true => Ok(name.to_owned()),
+                false => Err(format!(
+                    "`{name}` is no namespace: write names of lower-case letters, digits and `-`, separated by commas"
+                )),
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Display for Namespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().collect::<Vec<_>>().join(","))
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(allowed)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+fn secret(text: &str) -> Result<SecretString, String> {
+    match text {
+        "" => Err("must not be empty".to_owned()),
+        text => Ok(SecretString::from(text)),
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,156 @@
+use clap::CommandFactory;
+
+use super::*;
+
+fn run(flags: &[&str]) -> Result<RunArgs, clap::Error> {
+    let command = ["cortecs-operator", "run"].iter().chain(flags);
+    Cli::try_parse_from(command).map(|cli| match cli.command {
+        Command::Run(args) => args,
+        other => panic!("not run: {other:?}"),
+    })
+}
+
+fn message(flags: &[&str]) -> String {
+    run(flags).unwrap_err().to_string()
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn each_flag_of_run_has_its_environment_twin() {
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    let flags: Vec<_> = run
+        .get_arguments()
+        .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
+        .collect();
+    assert_eq!(flags.len(), 10);
+    for flag in flags {
+        let twin = format!("CORTECS_OPERATOR_{}", flag.get_id().as_str().to_uppercase());
+        assert_eq!(flag.get_env().unwrap().to_str(), Some(twin.as_str()));
+    }
+}
+
+#[test]
+fn without_flags_the_documented_defaults_hold() {
+    let args = run(&[]).unwrap();
+    assert_eq!(args.log_format, LogFormat::Text);
+    assert_eq!(args.log_level, LogLevel::Info);
+    let config = args.validate().unwrap();
+    assert_eq!(
+        config,
+        RunConfig {
+            default_account: None,
+            allowed_hosts: "cortecs.ai".parse().unwrap(),
+            watch_namespaces: Namespaces::default(),
+            listen: "0.0.0.0:8080".parse().unwrap(),
+            concurrency: 16,
+            leader_elect: true,
+            settle: Duration::from_secs(180),
+            request_timeout: Duration::from_secs(30),
+        }
+    );
+    assert!(config.watch_namespaces.contains("any"));
+}
+
+#[test]
+fn flags_are_taken() {
+    let config = run(&[
+        "--default-account=team-a/main.account",
+        "--allowed-api-hosts=cortecs.ai,http://127.0.0.1:9000",
+        "--watch-namespaces=b, a,",
+        "--listen=127.0.0.1:0",
+        "--concurrency=256",
+        "--leader-elect=false",
+        "--settle-seconds=4",
+        "--request-timeout-seconds=1",
+    ])
+    .unwrap()
+    .validate()
+    .unwrap();
+    assert_eq!(
+        config.default_account.unwrap().to_string(),
+        "team-a/main.account"
+    );
+    assert_eq!(
+        config.allowed_hosts.check("http://127.0.0.1:9000/api/v1"),
+        Ok(())
+    );
+    assert_eq!(
+        config.watch_namespaces.names().collect::<Vec<_>>(),
+        ["a", "b"]
+    );
+    assert!(config.watch_namespaces.contains("a") && !config.watch_namespaces.contains("c"));
+    assert_eq!((config.concurrency, config.leader_elect), (256, false));
+    assert_eq!(config.settle, Duration::from_secs(4));
+}
+
+#[test]
+fn leader_elect_may_stand_alone_or_take_a_word() {
+    assert!(run(&["--leader-elect"]).unwrap().leader_elect);
+    assert!(
+        run(&["--leader-elect", "--concurrency=2"])
+            .unwrap()
+            .leader_elect
+    );
+    assert!(!run(&["--leader-elect", "false"]).unwrap().leader_elect);
+    assert!(run(&["--leader-elect", "perhaps"]).is_err());
+}
+
+#[test]
+fn wrong_values_are_usage_errors_that_say_what_is_expected() {
+    assert_eq!(run(&["--concurrency=0"]).unwrap_err().exit_code(), 2);
+    assert!(message(&["--concurrency=0"]).contains("1..=256"));
+    assert!(message(&["--concurrency=257"]).contains("1..=256"));
+    for account in [
+        "main",
+        "a/b/c",
+        "/main",
+        "a/",
+        "",
+        "Team/main",
+        "a.b/main",
+        "-a/main",
+    ] {
+        let flag = format!("--default-account={account}");
+        assert!(message(&[&flag]).contains("NAMESPACE/NAME"), "{account}");
+    }
+    assert!(message(&["--watch-namespaces=a,B"]).contains("`B` is no namespace"));
+    assert!(message(&["--allowed-api-hosts=https://cortecs.ai"]).contains("without `https://`"));
+    assert!(message(&["--listen=8080"]).contains("--listen"));
+    assert!(message(&["--log-level=loud"]).contains("debug"));
+}
+
+#[test]
+fn the_settle_time_covers_four_request_timeouts() {
+    let config = |settle: &str, timeout: &str| {
+        run(&[
+            "--settle-seconds",
+            settle,
+            "--request-timeout-seconds",
+            timeout,
+        ])
+        .unwrap()
+        .validate()
+    };
+    assert!(config("120", "30").is_ok());
+    let message = config("119", "30").unwrap_err();
+    for part in [
+        "--settle-seconds is 119",
+        "at least 120",
+        "--request-timeout-seconds (30)",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn the_simulators_secret_is_not_shown() {
+    let cli =
+        Cli::try_parse_from(["cortecs-operator", "simulate", "--client-secret=hunter2"]).unwrap();
+    assert!(!format!("{cli:?}").contains("hunter2"));
+    assert!(Cli::try_parse_from(["cortecs-operator", "simulate", "--client-secret="]).is_err());
+}
