@@ -27,10 +27,13 @@ pub struct Book {
     claims: HashMap<String, BTreeSet<ObjectKey>>,
     /// The resources with an open start.
     open: BTreeSet<ObjectKey>,
-    /// Keys seen since the watch began to list anew.
-    listing: Option<HashSet<ObjectKey>>,
+    /// Keys seen since a watch began to list anew, by the watched namespace (all of them without one).
+    listings: HashMap<Scope, HashSet<ObjectKey>>,
     quorum_read_at: Option<Moment>,
 }
+
+/// What one watch covers: a namespace, or all of them.
+pub type Scope = Option<String>;
 
 /// One resource.
 #[derive(Clone, Debug)]
@@ -64,17 +67,19 @@ impl Book {
     /// Takes note of a version of a resource, from the watch or from a quorum read. Older versions change nothing.
     pub fn apply(&mut self, resource: Arc<CortecsInstance>) {
         let key = ObjectKey::of(&*resource);
-        if let Some(listing) = &mut self.listing {
-            listing.insert(key.clone());
+        for (scope, listed) in &mut self.listings {
+            if covers(scope, &key) {
+                listed.insert(key.clone());
+            }
         }
-        let (memory, reserved) = match self.entries.get(&key) {
+        let memory = match self.entries.get(&key) {
             Some(entry) if entry.resource.uid() == resource.uid() => {
                 if compare_versions(&entry.resource, &resource) != Ordering::Less {
                     return;
                 }
-                (entry.memory.clone(), entry.reserved.clone())
+                entry.memory.clone()
             }
-            _ => (Memory::default(), None),
+            _ => Memory::default(),
         };
         self.unindex(&key);
         self.entries.insert(
@@ -82,7 +87,8 @@ impl Book {
             Entry {
                 resource,
                 memory,
-                reserved,
+                // A write that the reservation was for either made this version, or fails because of it.
+                reserved: None,
             },
         );
         self.index(&key);
@@ -105,41 +111,38 @@ impl Book {
         self.entries.remove(key);
     }
 
-    /// The watch begins to list anew.
-    pub fn begin_listing(&mut self) {
-        self.listing = Some(HashSet::new());
+    /// A watch begins to list anew.
+    pub fn begin_listing(&mut self, scope: Scope) {
+        self.listings.insert(scope, HashSet::new());
     }
 
-    /// The watch has listed everything: what it did not list is gone.
-    pub fn end_listing(&mut self) {
-        if let Some(listed) = self.listing.take() {
-            self.retain(|key, _| listed.contains(key));
+    /// A watch has listed everything that it covers: what it did not list is gone.
+    pub fn end_listing(&mut self, scope: &Scope) {
+        if let Some(listed) = self.listings.remove(scope) {
+            self.retain(|key, _| !covers(scope, key) || listed.contains(key));
         }
     }
 
-    /// Takes over a quorum read that began at `began`. `version` is the list's resource version: what is newer stays.
+    /// Takes over what a quorum read of `scope` found. `version` is the list's resource version: what is newer stays.
     pub fn quorum_read(
         &mut self,
+        scope: &Scope,
         resources: Vec<Arc<CortecsInstance>>,
         version: &str,
-        began: Moment,
     ) {
         let listed: HashSet<ObjectKey> = resources.iter().map(|r| ObjectKey::of(&**r)).collect();
         for resource in resources {
             self.apply(resource);
         }
         self.retain(|key, entry| {
-            let newer = compare_decimal(
-                entry
-                    .resource
-                    .metadata
-                    .resource_version
-                    .as_deref()
-                    .unwrap_or_default(),
-                version,
-            );
-            listed.contains(key) || newer == Ordering::Greater
+            let known = entry.resource.metadata.resource_version.as_deref();
+            let newer = compare_decimal(known.unwrap_or_default(), version) == Ordering::Greater;
+            !covers(scope, key) || listed.contains(key) || newer
         });
+    }
+
+    /// Everything that this process looks after was read by quorum; the first of the reads began at `began`.
+    pub fn read_by_quorum(&mut self, began: Moment) {
         self.quorum_read_at = self.quorum_read_at.max(Some(began));
     }
 
@@ -158,9 +161,13 @@ impl Book {
         key: &ObjectKey,
         change: impl FnOnce(&mut Memory) -> T,
     ) -> Option<T> {
-        self.entries
+        self.unindex(key);
+        let result = self
+            .entries
             .get_mut(key)
-            .map(|entry| change(&mut entry.memory))
+            .map(|entry| change(&mut entry.memory));
+        self.index(key);
+        result
     }
 
     /// Takes an instance for a resource before that is recorded.
@@ -187,6 +194,7 @@ impl Book {
         self.index(key);
     }
 
+    /// All resources.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Entry)> {
         self.entries.iter()
     }
@@ -309,7 +317,8 @@ impl Entry {
     }
 
     fn claims(&self, api_url: &str, instance_id: &str) -> bool {
-        (self.api_url() == Some(api_url) && self.bound_id() == Some(instance_id))
+        let own = [self.bound_id(), self.memory.accepted_id()];
+        (self.api_url() == Some(api_url) && own.contains(&Some(instance_id)))
             || self
                 .reserved
                 .as_ref()
@@ -317,13 +326,19 @@ impl Entry {
     }
 
     fn claimed_ids(&self) -> BTreeSet<String> {
-        let reserved = self.reserved.as_ref().map(|r| r.instance_id.clone());
-        self.bound_id()
-            .map(str::to_owned)
+        let reserved = self.reserved.as_ref().map(|r| r.instance_id.as_str());
+        [self.bound_id(), self.memory.accepted_id(), reserved]
             .into_iter()
-            .chain(reserved)
+            .flatten()
+            .map(str::to_owned)
             .collect()
     }
+}
+
+fn covers(scope: &Scope, key: &ObjectKey) -> bool {
+    scope
+        .as_ref()
+        .is_none_or(|namespace| *namespace == key.namespace)
 }
 
 fn compare_versions(a: &CortecsInstance, b: &CortecsInstance) -> Ordering {
@@ -408,9 +423,9 @@ mod tests {
         let mut book = Book::default();
         book.apply(bound("a", "1", "i-1"));
         book.apply(bound("b", "2", "i-2"));
-        book.begin_listing();
+        book.begin_listing(None);
         book.apply(bound("b", "2", "i-2"));
-        book.end_listing();
+        book.end_listing(&None);
         assert!(book.get(&key("a")).is_none() && book.get(&key("b")).is_some());
     }
 
@@ -419,13 +434,11 @@ mod tests {
         let mut book = Book::default();
         book.apply(bound("old", "1", "i-1"));
         book.apply(bound("new", "30", "i-2"));
-        book.quorum_read(
-            vec![],
-            "20",
-            Moment::from_boot(std::time::Duration::from_secs(5)),
-        );
+        book.quorum_read(&None, vec![], "20");
+        let began = Moment::from_boot(std::time::Duration::from_secs(5));
+        book.read_by_quorum(began);
         assert!(book.get(&key("old")).is_none() && book.get(&key("new")).is_some());
-        assert_eq!(book.quorum_read_at().unwrap().since_boot().as_secs(), 5);
+        assert_eq!(book.quorum_read_at(), Some(began));
     }
 
     #[test]

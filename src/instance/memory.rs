@@ -25,6 +25,8 @@ pub struct Memory {
     pub failure: Option<Failure>,
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
+    /// Failed calls to Kubernetes in a row, for the backoff.
+    pub write_failures: u32,
 }
 
 /// What became of a call that was written ahead.
@@ -154,6 +156,14 @@ impl Memory {
         self.start
             .as_ref()
             .is_some_and(|a| a.outcome == Outcome::InFlight)
+    }
+
+    /// The instance that the open start was answered with: the resource's own, though not recorded yet.
+    pub fn accepted_id(&self) -> Option<&str> {
+        match &self.start.as_ref()?.outcome {
+            Outcome::Accepted(instance) => Some(&instance.instance_id),
+            _ => None,
+        }
     }
 
     /// Whether nobody knows what became of the open start. True for one that was not looked at yet.

@@ -1,7 +1,15 @@
 //! The CortecsInstance controller.
 
+pub mod act;
 pub mod args;
+pub mod call;
+pub mod context;
+pub mod controller;
 pub mod decide;
+pub mod events;
 pub mod memory;
 pub mod moment;
+pub mod observe;
 pub mod status;
+pub mod wakes;
+pub mod write;

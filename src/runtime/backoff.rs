@@ -17,6 +17,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// A backoff that has seen this many failures in a row.
+    pub const fn after(failures: u32) -> Self {
+        Self { failures }
+    }
+
     /// Notes a failure and says how long to wait.
     ///
     /// `random` is a fraction of [0, 1), drawn by the caller; what lies outside counts as the nearest bound.

@@ -11,6 +11,7 @@ pub mod lease_state;
 pub mod metrics;
 pub mod signals;
 pub mod telemetry;
+pub mod wake;
 
 /// Makes ring the process's TLS provider. kube and reqwest both look for the process's default; calling this again does nothing.
 pub fn install_crypto_provider() {

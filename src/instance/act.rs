@@ -1,0 +1,237 @@
+//! Carries out one step of a decision, and records what came of it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    call::Caller,
+    context::Context,
+    decide::{Decision, Purpose, Step},
+    events::derive_events,
+    memory::{Attempt, Outcome},
+    write,
+};
+use crate::{
+    account::{fleet::Fleet, key::ObjectKey},
+    resources::{
+        CortecsInstance,
+        conditions::{READY, find_condition, is_true},
+        instance_status::CortecsInstanceStatus,
+    },
+    runtime::{
+        clock,
+        kube_client::{KubeError, KubeErrorKind},
+        metrics::StartOutcome,
+    },
+};
+
+/// When to look again after a step.
+pub enum Next {
+    /// At once: the step has changed something.
+    Now,
+    /// As the decision says.
+    AsDecided,
+    /// When the resource changes: it is gone, or as good as gone.
+    OnChange,
+}
+
+/// Takes note of a step that is about to be carried out. To be called under the lock under which it was decided: from
+/// here on nobody else decides as if it had not begun.
+pub fn announce(book: &mut crate::account::book::Book, key: &ObjectKey, decision: &Decision) {
+    match &decision.step {
+        Step::Start { .. } => {
+            book.remember(key, |memory| begin(memory.start.as_mut()));
+        }
+        Step::Restart { .. } => {
+            book.remember(key, |memory| begin(memory.restart.as_mut()));
+        }
+        Step::WriteStatus(Purpose::Bind { instance_id, .. }) => {
+            if let Some(home) = &decision.status.account {
+                book.reserve(key, &home.api_url, instance_id);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn begin(attempt: Option<&mut Attempt>) {
+    if let Some(attempt) = attempt {
+        attempt.outcome = Outcome::InFlight;
+    }
+}
+
+/// Carries out the step.
+///
+/// # Errors
+/// When Kubernetes does not do what it was asked. Failures of the Cortecs API are remembered instead.
+pub async fn act(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+    fleet: Option<&Fleet>,
+    decision: Decision,
+) -> Result<Next, KubeError> {
+    let status = decision.status;
+    match decision.step {
+        Step::None => return Ok(Next::AsDecided),
+        Step::AddFinalizer => {
+            let result = write::add_finalizer(context, key, resource).await;
+            context.effect_happened("add the finalizer").await;
+            wrote(context, result?);
+        }
+        Step::RemoveFinalizer => {
+            let result = write::remove_finalizer(context, key, resource).await;
+            context.effect_happened("remove the finalizer").await;
+            result?;
+            return Ok(Next::OnChange);
+        }
+        Step::WriteStatus(purpose) => {
+            let report = purpose == Purpose::Report;
+            write_status(context, key, resource, status, purpose).await?;
+            if report {
+                return Ok(Next::AsDecided);
+            }
+        }
+        Step::RecordAccepted { intent, instance } => {
+            let result = write::record_accepted(context, key, &status, intent, &instance).await;
+            context.effect_happened("record the instance").await;
+            match result {
+                Ok(written) => {
+                    tell(context, resource, &written).await;
+                    wrote(context, written);
+                }
+                Err(error) if error.kind() == KubeErrorKind::Invalid => refresh(context, key).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Step::QuorumRead => write::read_by_quorum(context).await?,
+        Step::FetchModel { model_id } => {
+            if let Some(fleet) = fleet {
+                // The answer, good or bad, is in the cache for the next decision.
+                let _ = context
+                    .catalog
+                    .model(fleet.client(), &fleet.key().api_url, &model_id)
+                    .await;
+            }
+        }
+        step => call(context, key, resource, fleet, step).await,
+    }
+    Ok(Next::Now)
+}
+
+async fn call(context: &Context, key: &ObjectKey, resource: &CortecsInstance, fleet: Option<&Fleet>, step: Step) {
+    let Some(fleet) = fleet else { return };
+    let account = resource
+        .status
+        .as_ref()
+        .and_then(|s| s.account.as_ref())
+        .map(|home| format!("{}/{}", home.namespace, home.name))
+        .unwrap_or_default();
+    let caller = Caller {
+        context,
+        fleet,
+        key,
+        generation: resource.metadata.generation.unwrap_or_default(),
+        account: &account,
+    };
+    match step {
+        Step::Start { intent, args } => caller.start(intent, &args).await,
+        Step::Restart { intent, instance_id } => caller.restart(intent, &instance_id).await,
+        Step::Stop { instance_id } => caller.stop(&instance_id).await,
+        Step::Delete { instance_id } => caller.delete(&instance_id).await,
+        Step::Get { instance_id } => caller.get(&instance_id).await,
+        Step::None
+        | Step::AddFinalizer
+        | Step::RemoveFinalizer
+        | Step::WriteStatus(_)
+        | Step::RecordAccepted { .. }
+        | Step::QuorumRead
+        | Step::FetchModel { .. } => {}
+    }
+}
+
+async fn write_status(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+    status: CortecsInstanceStatus,
+    purpose: Purpose,
+) -> Result<(), KubeError> {
+    let result = write::replace_status(context, key, resource, status).await;
+    context.effect_happened("write the status").await;
+    let written = match result {
+        Ok(written) => written,
+        Err(error) => {
+            if !error.outcome_unknown() {
+                context.book.lock().release(key);
+            }
+            return Err(error);
+        }
+    };
+    tell(context, resource, &written).await;
+    let account = written
+        .status
+        .as_ref()
+        .or(resource.status.as_ref())
+        .and_then(|s| s.account.as_ref())
+        .map(|home| format!("{}/{}", home.namespace, home.name))
+        .unwrap_or_default();
+    wrote(context, written);
+    let now = clock::moment();
+    let mut book = context.book.lock();
+    match purpose {
+        Purpose::StartIntent(id) => {
+            book.remember(key, |memory| memory.start = Some(Attempt::written(id, now)));
+        }
+        Purpose::RestartIntent(id) => {
+            book.remember(key, |memory| memory.restart = Some(Attempt::written(id, now)));
+        }
+        Purpose::Bind { resolved: true, .. } => context.metrics.start(&account, StartOutcome::Resolved),
+        Purpose::VoidStart => context.metrics.start(&account, StartOutcome::Void),
+        Purpose::Report
+        | Purpose::DropStart
+        | Purpose::DropRestart
+        | Purpose::Bind { .. }
+        | Purpose::Unbind => {}
+    }
+    Ok(())
+}
+
+fn wrote(context: &Context, resource: CortecsInstance) {
+    context.book.lock().wrote(Arc::new(resource));
+}
+
+/// Takes over the resource as it is now, after a write that met a newer version.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn refresh(context: &Context, key: &ObjectKey) -> Result<(), KubeError> {
+    match write::read(context, key).await {
+        Ok(resource) => wrote(context, resource),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Events and metrics of a change of the status.
+async fn tell(context: &Context, old: &CortecsInstance, new: &CortecsInstance) {
+    let Some(status) = &new.status else { return };
+    let before = old.status.as_ref();
+    if is_true(&status.conditions, READY)
+        && find_condition(&status.conditions, READY).is_some_and(|r| r.reason == "Running")
+        && let Some(waited) = before.and_then(waiting_time)
+    {
+        context.metrics.start_duration(waited);
+    }
+    let tellings = derive_events(before, status);
+    if !tellings.is_empty() {
+        context.events.publish(new, tellings).await;
+    }
+}
+
+/// How long a resource that was not ready has waited.
+fn waiting_time(status: &CortecsInstanceStatus) -> Option<Duration> {
+    let ready = find_condition(&status.conditions, READY).filter(|r| r.status == "False")?;
+    let since = ready.last_transition_time.0;
+    Duration::try_from(clock::wall().duration_since(since)).ok()
+}

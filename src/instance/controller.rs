@@ -1,0 +1,277 @@
+//! The controller of instances: what is watched, and the reconcile that puts observe, decide and act together.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt, TryStreamExt, future};
+use kube::{
+    Api, ResourceExt,
+    runtime::{
+        Controller, WatchStreamExt,
+        controller::{Action, Config},
+        predicates,
+        reflector::{self, ObjectRef},
+        utils::predicate::{Predicate, PredicateConfig},
+        watcher,
+    },
+};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{
+    act::{self, Next},
+    context::{Context, SharedBook},
+    decide::{Decision, Input, decide},
+    observe::{Observed, observe},
+};
+use crate::{
+    account::key::ObjectKey,
+    resources::{CortecsInstance, annotations},
+    runtime::{
+        backoff::Backoff,
+        clock,
+        kube_client::KubeError,
+        metrics::ReconcileResult,
+        signals::Shutdown,
+        wake::WakeSet,
+    },
+};
+
+/// The controller's name in metrics.
+const CONTROLLER: &str = "cortecsinstance";
+
+/// Every resource is looked at this often, whatever happens: a net below the watches and the lists. It reads memory only.
+const NET: Duration = Duration::from_secs(600);
+
+/// How soon to look again while this process may not act.
+const NOT_LEADING: Duration = Duration::from_secs(1);
+
+/// Watches and reconciles until `shutdown`; the steps at hand are finished and recorded first.
+pub async fn run(context: Arc<Context>, concurrency: u16, shutdown: Shutdown) {
+    let scopes: Vec<(Option<String>, Arc<WakeSet>)> = context
+        .wakes
+        .scopes()
+        .map(|(scope, set)| (scope.clone(), Arc::clone(set)))
+        .collect();
+    future::join_all(
+        scopes
+            .into_iter()
+            .map(|(scope, wakes)| run_scope(Arc::clone(&context), scope, wakes, concurrency, shutdown.clone())),
+    )
+    .await;
+}
+
+async fn run_scope(
+    context: Arc<Context>,
+    scope: Option<String>,
+    wakes: Arc<WakeSet>,
+    concurrency: u16,
+    shutdown: Shutdown,
+) {
+    let api: Api<CortecsInstance> = match &scope {
+        None => Api::all(context.client.clone()),
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+    };
+    let (reader, writer) = reflector::store();
+    let synced = {
+        let context = Arc::clone(&context);
+        let scope = scope.clone();
+        move || context.wakes.watch_synced(scope.clone())
+    };
+    let book = context.book.clone();
+    let events = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .inspect_ok(move |event| note(&book, &scope, event, &synced))
+        .inspect_err(|error| tracing::warn!(%error, "the watch of instances failed and is repeated"))
+        .touched_objects()
+        .predicate_filter(
+            predicates::generation
+                .combine(predicates::finalizers)
+                .combine(orders),
+            PredicateConfig::default(),
+        );
+    let woken = wakes
+        .stream()
+        .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
+    controller(events, reader, woken, context, concurrency, shutdown).await;
+}
+
+async fn controller(
+    events: impl Stream<Item = Result<CortecsInstance, watcher::Error>> + Send + 'static,
+    reader: reflector::Store<CortecsInstance>,
+    woken: impl Stream<Item = ObjectRef<CortecsInstance>> + Send + 'static,
+    context: Arc<Context>,
+    concurrency: u16,
+    shutdown: Shutdown,
+) {
+    Controller::for_stream(events, reader)
+        .with_config(Config::default().concurrency(concurrency))
+        .reconcile_on(woken)
+        .graceful_shutdown_on(async move { shutdown.requested().await })
+        .run(reconcile, |_, error: &Infallible, _| match *error {}, context)
+        .for_each(|_| future::ready(()))
+        .await;
+}
+
+/// What people ask for by annotation, and the order to delete.
+fn orders(resource: &CortecsInstance) -> Option<u64> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    for name in [annotations::RESTARTED_AT, annotations::REQUESTED_AT, annotations::RESOLVE_START] {
+        resource.annotations().get(name).hash(&mut hasher);
+    }
+    resource.metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// The book follows the watch.
+fn note(book: &SharedBook, scope: &Option<String>, event: &watcher::Event<CortecsInstance>, synced: &impl Fn()) {
+    let mut book = book.lock();
+    match event {
+        watcher::Event::Apply(resource) | watcher::Event::InitApply(resource) => book.apply(Arc::new(resource.clone())),
+        watcher::Event::Delete(resource) => book.remove(&ObjectKey::of(resource)),
+        watcher::Event::Init => book.begin_listing(scope.clone()),
+        watcher::Event::InitDone => {
+            book.end_listing(scope);
+            drop(book);
+            synced();
+        }
+    }
+}
+
+async fn reconcile(resource: Arc<CortecsInstance>, context: Arc<Context>) -> Result<Action, Infallible> {
+    let key = ObjectKey::of(&*resource);
+    let id = resource.status.as_ref().and_then(|s| s.instance_id.as_deref()).unwrap_or_default();
+    let span = tracing::info_span!(
+        "reconcile",
+        namespace = key.namespace,
+        name = key.name,
+        uid = resource.metadata.uid.as_deref().unwrap_or_default(),
+        instanceId = id,
+        reconcileId = %Uuid::new_v4(),
+    );
+    let guard = context.metrics.reconcile(CONTROLLER);
+    let result = step(&context, &key).instrument(span.clone()).await;
+    let (action, result) = span.in_scope(|| match result {
+        Ok(After::Wait(wait)) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
+        Ok(After::Change) => (Action::await_change(), ReconcileResult::Success),
+        Err(error) => (Action::requeue(failed(&context, &key, &error)), ReconcileResult::Error),
+    });
+    guard.finish(result);
+    Ok(action)
+}
+
+enum After {
+    Wait(Duration),
+    Change,
+}
+
+/// Observe, decide, act: one step.
+async fn step(context: &Context, key: &ObjectKey) -> Result<After, KubeError> {
+    if !context.leadership.may_act() {
+        return Ok(After::Wait(NOT_LEADING));
+    }
+    let Some(resource) = context.book.lock().get(key).map(|entry| Arc::clone(&entry.resource)) else {
+        forget(context, key);
+        return Ok(After::Change);
+    };
+    let observed = observe(context, &resource).await;
+    let Some(decision) = decide_on(context, key, &resource, &observed) else {
+        // It changed while its account was looked at.
+        return Ok(After::Wait(Duration::ZERO));
+    };
+    follow_lists(context, key, &observed, &decision);
+    let wait = decision.look_again.unwrap_or_else(|| NET.mul_f64(0.9 + 0.2 * fastrand::f64()));
+    if decision.step != super::decide::Step::None {
+        tracing::debug!(step = ?decision.step, "next step");
+    }
+    match act::act(context, key, &resource, observed.fleet.as_deref(), decision).await {
+        Ok(next) => {
+            context.book.lock().remember(key, |memory| memory.write_failures = 0);
+            Ok(match next {
+                Next::Now => After::Wait(Duration::ZERO),
+                Next::AsDecided => After::Wait(wait),
+                Next::OnChange => {
+                    forget(context, key);
+                    After::Change
+                }
+            })
+        }
+        Err(error) if error.is_conflict() => {
+            act::refresh(context, key).await?;
+            Ok(After::Wait(Duration::ZERO))
+        }
+        Err(error) if error.is_not_found() => {
+            forget(context, key);
+            Ok(After::Change)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Decides under the book's lock, so that nobody decides on the same claims meanwhile.
+fn decide_on(context: &Context, key: &ObjectKey, resource: &Arc<CortecsInstance>, observed: &Observed) -> Option<Decision> {
+    let now = clock::moment();
+    let mut book = context.book.lock();
+    if !book.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.resource, resource)) {
+        return None;
+    }
+    let snapshot = observed.view.fleet.as_ref().and_then(|f| f.snapshot.clone());
+    book.remember(key, |memory| {
+        memory.observe(resource, snapshot.as_deref(), context.settings.settle, now);
+    });
+    let memory = book.get(key)?.memory.clone();
+    let decision = decide(&Input {
+        key,
+        resource,
+        account: &observed.view,
+        book: &book,
+        memory: &memory,
+        model: observed.model.as_ref(),
+        settings: &context.settings,
+        now,
+        wall: clock::wall(),
+        uuid: Uuid::new_v4(),
+    });
+    if !context.leadership.may_act() {
+        return None;
+    }
+    act::announce(&mut book, key, &decision);
+    Some(decision)
+}
+
+/// Tells the fleet what the resource waits for.
+fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decision: &Decision) {
+    let fleet = observed.fleet.as_ref();
+    if let Some(fleet) = fleet {
+        fleet.set_busy(key, decision.busy);
+        if decision.list {
+            fleet.request_list();
+        }
+    }
+    let waits_for = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
+    release_busy(context, key, waits_for);
+}
+
+fn release_busy(context: &Context, key: &ObjectKey, waits_for: Option<&crate::account::key::FleetKey>) {
+    if let Some(before) = context.wakes.set_busy(key, waits_for)
+        && let Some(fleet) = context.directory.fleet(&before)
+    {
+        fleet.set_busy(key, false);
+    }
+}
+
+/// The resource is gone: nobody waits for it any more.
+fn forget(context: &Context, key: &ObjectKey) {
+    release_busy(context, key, None);
+}
+
+/// How long to wait after Kubernetes did not do what it was asked.
+fn failed(context: &Context, key: &ObjectKey, error: &KubeError) -> Duration {
+    tracing::warn!(%error, "reconcile failed and is repeated");
+    let failures = context.book.lock().remember(key, |memory| {
+        memory.write_failures = memory.write_failures.saturating_add(1);
+        memory.write_failures
+    });
+    Backoff::after(failures.unwrap_or(1).saturating_sub(1)).next(fastrand::f64(), None)
+}

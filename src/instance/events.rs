@@ -1,0 +1,128 @@
+//! Events: what a change of the status means to people. Deriving them is pure; publishing them never fails a reconcile.
+
+use kube::{
+    Client, Resource,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+
+use crate::{
+    resources::{
+        CortecsInstance,
+        conditions::{READY, STALLED, find_condition},
+        instance_status::CortecsInstanceStatus,
+    },
+    runtime::kube_client::bounded,
+};
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telling {
+    pub warning: bool,
+    pub reason: String,
+    pub note: String,
+}
+
+/// What the change from `old` to `new` is worth telling: one event for each new reason, no more.
+pub fn derive_events(old: Option<&CortecsInstanceStatus>, new: &CortecsInstanceStatus) -> Vec<Telling> {
+    let mut events = Vec::new();
+    let before = |kind| old.and_then(|s| find_condition(&s.conditions, kind));
+    if let Some(voided) = new.voided_starts.last()
+        && old.and_then(|s| s.voided_starts.last()).map(|v| v.id) != Some(voided.id)
+    {
+        events.push(Telling {
+            warning: true,
+            reason: "StartVoided".to_owned(),
+            note: format!("nothing came of the start of {}: it is tried again", voided.args.model_id),
+        });
+    }
+    if let Some(id) = &new.instance_id
+        && old.and_then(|s| s.instance_id.as_ref()) != Some(id)
+    {
+        events.push(Telling {
+            warning: false,
+            reason: "Bound".to_owned(),
+            note: format!("instance {id} is this resource's"),
+        });
+    }
+    if let Some(ready) = find_condition(&new.conditions, READY)
+        && before(READY).is_none_or(|b| (&b.reason, &b.status) != (&ready.reason, &ready.status))
+    {
+        events.push(Telling {
+            warning: find_condition(&new.conditions, STALLED).is_some() || ready.reason == "RetryingAfterError",
+            reason: ready.reason.clone(),
+            note: ready.message.clone(),
+        });
+    }
+    events
+}
+
+/// Publishes events.
+#[derive(Clone)]
+pub struct Events(Recorder);
+
+impl Events {
+    /// `instance` names this process among replicas.
+    pub fn new(client: Client, instance: String) -> Self {
+        let reporter = Reporter {
+            controller: "cortecs.ai/cortecs-operator".to_owned(),
+            instance: Some(instance),
+        };
+        Self(Recorder::new(client, reporter))
+    }
+
+    /// Publishes what is worth telling of `resource`. A failure is logged, no more.
+    pub async fn publish(&self, resource: &CortecsInstance, tellings: Vec<Telling>) {
+        let reference = resource.object_ref(&());
+        for telling in tellings {
+            let event = Event {
+                type_: if telling.warning { EventType::Warning } else { EventType::Normal },
+                reason: telling.reason.chars().take(128).collect(),
+                note: Some(telling.note.chars().take(1024).collect()),
+                action: "Reconciling".to_owned(),
+                secondary: None,
+            };
+            if let Err(error) = bounded("publish an event", self.0.publish(&event, &reference)).await {
+                tracing::debug!(%error, reason = event.reason, "event not published");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::resources::conditions::set_condition;
+
+    fn status(ready: bool, reason: &str, message: &str) -> CortecsInstanceStatus {
+        let mut status = CortecsInstanceStatus::default();
+        set_condition(&mut status.conditions, READY, ready, reason, message, 1, Timestamp::UNIX_EPOCH);
+        status
+    }
+
+    #[test]
+    fn each_new_reason_is_told_once() {
+        let starting = status(false, "Starting", "step 1 of 5");
+        assert_eq!(derive_events(None, &starting).len(), 1);
+        assert_eq!(derive_events(Some(&starting), &status(false, "Starting", "step 2 of 5")), []);
+        let told = derive_events(Some(&starting), &status(true, "Running", "runs"));
+        assert_eq!((told.len(), told[0].warning, told[0].reason.as_str()), (1, false, "Running"));
+    }
+
+    #[test]
+    fn what_needs_a_person_is_a_warning() {
+        let mut stalled = status(false, "InvalidArguments", "no such model");
+        set_condition(&mut stalled.conditions, STALLED, true, "InvalidArguments", "", 1, Timestamp::UNIX_EPOCH);
+        let told = derive_events(None, &stalled);
+        assert!(told[0].warning && told[0].note == "no such model");
+    }
+
+    #[test]
+    fn a_new_instance_is_told() {
+        let mut bound = status(false, "Starting", "");
+        bound.instance_id = Some("i-1".into());
+        let told = derive_events(Some(&status(false, "Starting", "")), &bound);
+        assert_eq!(told.iter().map(|t| t.reason.as_str()).collect::<Vec<_>>(), ["Bound"]);
+    }
+}

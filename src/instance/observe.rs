@@ -1,0 +1,136 @@
+//! Gathers what a decision is taken from, apart from the book: the accounts and the catalog's answer.
+
+use super::{
+    context::Context,
+    decide::{Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView},
+    memory::FailureKind,
+    wakes::account_of,
+};
+use crate::{
+    account::{
+        directory::{AccountEntry, AccountState},
+        fleet::Fleet,
+        key::FleetKey,
+    },
+    cortecs::RetryClass,
+    instance::args,
+    resources::{CortecsInstance, account::NamespacesFrom, instance_status::AccountIdentity},
+};
+use std::sync::Arc;
+
+/// What was gathered.
+pub struct Observed {
+    pub view: AccountView,
+    /// The fleet of the view, to make calls with.
+    pub fleet: Option<Arc<Fleet>>,
+    pub model: Option<CatalogAnswer>,
+}
+
+/// Looks at the accounts that concern the resource. Reads from memory but for the labels of its namespace, where an account asks for them.
+pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed {
+    let desired = desired(context, resource).await;
+    let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
+    let key = match (home, &desired) {
+        (Some(home), _) => Some(FleetKey::new(&home.api_url, home.client_id.as_str())),
+        (None, Desired::Usable(account)) => {
+            Some(FleetKey::new(&account.identity.api_url, account.identity.client_id.as_str()))
+        }
+        (None, _) => None,
+    };
+    let fleet = key.and_then(|key| context.directory.fleet(&key));
+    let model = match &desired {
+        Desired::Usable(account) => {
+            let model_id = args::normalise_model_id(&resource.spec.model_id);
+            context.catalog.cached(&account.identity.api_url, &model_id).map(|answer| {
+                answer.map_err(|error| CatalogProblem {
+                    terminal: error.terminal,
+                    message: error.message,
+                })
+            })
+        }
+        _ => None,
+    };
+    Observed {
+        view: AccountView {
+            desired,
+            fleet: fleet.as_deref().map(view_of),
+        },
+        fleet,
+        model,
+    }
+}
+
+async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
+    let Some(key) = account_of(resource, context.default_account.as_ref()) else {
+        return Desired::Unusable {
+            reason: "AccountNotFound",
+            message: "no account is named: set spec.accountRef, or give the operator a --default-account".to_owned(),
+        };
+    };
+    if !context.directory.synced() {
+        return Desired::Pending;
+    }
+    let Some(entry) = context.directory.account(&key.namespace, &key.name) else {
+        return Desired::Unusable {
+            reason: "AccountNotFound",
+            message: format!("there is no CortecsAccount {key}: create it, or correct spec.accountRef"),
+        };
+    };
+    let fleet = match &entry.state {
+        AccountState::Pending => return Desired::Pending,
+        AccountState::Unusable { reason, message } => {
+            return Desired::Unusable {
+                reason,
+                message: format!("account {key}: {message}"),
+            };
+        }
+        AccountState::Usable(fleet) => fleet,
+    };
+    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+    let allowed = match context.directory.allows(&entry, namespace).await {
+        Ok(allowed) => allowed,
+        Err(error) => {
+            tracing::warn!(%error, account = %key, "cannot tell whether the account may be used");
+            return Desired::Pending;
+        }
+    };
+    let terms = context.directory.terms(fleet);
+    Desired::Usable(Account {
+        identity: AccountIdentity {
+            namespace: key.namespace,
+            name: key.name,
+            api_url: fleet.api_url.clone(),
+            client_id: fleet.client_id.clone(),
+        },
+        sharing: terms.sharing,
+        mode: terms.mode,
+        adoption: entry.spec.adoption,
+        deleting: entry.deleting,
+        allowed,
+        sees_all_users: sees_all_users(context, &entry),
+    })
+}
+
+fn sees_all_users(context: &Context, entry: &AccountEntry) -> bool {
+    context.namespaces.is_all()
+        || (entry.spec.allowed_namespaces.from == NamespacesFrom::Same
+            && context.namespaces.contains(&entry.namespace))
+}
+
+fn view_of(fleet: &Fleet) -> FleetView {
+    let health = fleet.health();
+    let problem = health.last_error.map(|error| {
+        let kind = match error.class {
+            RetryClass::Auth => FailureKind::Auth,
+            _ => FailureKind::Transient,
+        };
+        (kind, error.message)
+    });
+    FleetView {
+        snapshot: fleet.snapshot(),
+        problem: match (health.authentication_failed, problem) {
+            (true, Some((_, message))) => Some((FailureKind::Auth, message)),
+            (_, problem) => problem,
+        },
+    }
+}

@@ -1,0 +1,207 @@
+//! Which resources look again when a list comes or an account changes: those whose instance changed, and those that wait.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{context::SharedBook, memory::FailureKind};
+use crate::{
+    account::{
+        hooks::{Claims, Listener},
+        key::{FleetKey, ObjectKey},
+        snapshot::Snapshot,
+    },
+    resources::CortecsInstance,
+    runtime::{
+        config::{NamespacedName, Namespaces},
+        wake::WakeSet,
+    },
+};
+
+/// Wakes resources, and answers the accounts' questions about claims.
+pub struct Wakes {
+    book: SharedBook,
+    default_account: Option<NamespacedName>,
+    /// A set of its own for each watch, by the watched namespace (`None`: all).
+    sets: BTreeMap<Option<String>, Arc<WakeSet>>,
+    /// The resources with something in progress, and the fleet whose lists they wait for.
+    busy: Mutex<BTreeMap<ObjectKey, FleetKey>>,
+    synced: Mutex<std::collections::BTreeSet<Option<String>>>,
+}
+
+impl Wakes {
+    pub fn new(book: SharedBook, default_account: Option<NamespacedName>, namespaces: &Namespaces) -> Self {
+        let scopes: Vec<Option<String>> = if namespaces.is_all() {
+            vec![None]
+        } else {
+            namespaces.names().map(|name| Some(name.to_owned())).collect()
+        };
+        Self {
+            book,
+            default_account,
+            sets: scopes.into_iter().map(|scope| (scope, Arc::default())).collect(),
+            busy: Mutex::default(),
+            synced: Mutex::default(),
+        }
+    }
+
+    /// What is watched: each watch by its namespace, and whom to wake there.
+    pub fn scopes(&self) -> impl Iterator<Item = (&Option<String>, &Arc<WakeSet>)> {
+        self.sets.iter()
+    }
+
+    /// A watch has listed everything that it covers.
+    pub fn watch_synced(&self, scope: Option<String>) {
+        lock(&self.synced).insert(scope);
+    }
+
+    pub fn wake(&self, key: ObjectKey) {
+        let set = self.sets.get(&Some(key.namespace.clone())).or_else(|| self.sets.get(&None));
+        if let Some(set) = set {
+            set.wake(key);
+        }
+    }
+
+    /// Notes whether a resource waits for the lists of a fleet. Returns the fleet that it waited for before, if another.
+    pub fn set_busy(&self, key: &ObjectKey, fleet: Option<&FleetKey>) -> Option<FleetKey> {
+        let mut busy = lock(&self.busy);
+        let before = match fleet {
+            Some(fleet) => busy.insert(key.clone(), fleet.clone()),
+            None => busy.remove(key),
+        };
+        before.filter(|before| Some(before) != fleet)
+    }
+
+    /// The account that a resource names, or the default one.
+    pub fn account_of(&self, resource: &CortecsInstance) -> Option<ObjectKey> {
+        account_of(resource, self.default_account.as_ref())
+    }
+
+    fn users_of(&self, account: &ObjectKey) -> Vec<ObjectKey> {
+        self.book
+            .lock()
+            .iter()
+            .filter(|(_, entry)| self.uses(&entry.resource, account))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    fn uses(&self, resource: &CortecsInstance, account: &ObjectKey) -> bool {
+        let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
+        let bound = home.is_some_and(|home| home.namespace == account.namespace && home.name == account.name);
+        bound || self.account_of(resource).as_ref() == Some(account)
+    }
+}
+
+/// The account that a resource names, or the default one.
+pub fn account_of(resource: &CortecsInstance, default: Option<&NamespacedName>) -> Option<ObjectKey> {
+    match &resource.spec.account_ref {
+        Some(account) => {
+            let own = resource.metadata.namespace.clone().unwrap_or_default();
+            Some(ObjectKey::new(account.namespace.clone().unwrap_or(own), &account.name))
+        }
+        None => default.map(|default| ObjectKey::new(&default.namespace, &default.name)),
+    }
+}
+
+impl Claims for Wakes {
+    fn synced(&self) -> bool {
+        let synced = lock(&self.synced);
+        self.sets.keys().all(|scope| synced.contains(scope))
+    }
+
+    fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool {
+        self.book.lock().claimants(api_url, instance_id).next().is_some()
+    }
+
+    fn users(&self, namespace: &str, account: &str) -> usize {
+        self.users_of(&ObjectKey::new(namespace, account)).len()
+    }
+
+    fn user_names(&self, namespace: &str, account: &str, limit: usize) -> Vec<ObjectKey> {
+        let mut users = self.users_of(&ObjectKey::new(namespace, account));
+        users.sort();
+        users.truncate(limit);
+        users
+    }
+
+    fn fleet_in_use(&self, key: &FleetKey) -> bool {
+        self.book.lock().iter().any(|(_, entry)| {
+            let home = entry.resource.status.as_ref().and_then(|s| s.account.as_ref());
+            home.is_some_and(|home| FleetKey::new(&home.api_url, home.client_id.as_str()) == *key)
+        })
+    }
+}
+
+impl Listener for Wakes {
+    fn on_list(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) {
+        let mut keys = self.busy_in(fleet);
+        {
+            let book = self.book.lock();
+            let before = |id: &String| old.and_then(|old| old.instances.get(id));
+            let changed = new
+                .instances
+                .iter()
+                .filter(|(id, instance)| before(id) != Some(instance))
+                .map(|(id, _)| id);
+            let gone = old
+                .into_iter()
+                .flat_map(|old| old.instances.keys())
+                .filter(|id| !new.instances.contains_key(*id));
+            for id in changed.chain(gone) {
+                keys.extend(book.claimants(&fleet.api_url, id).cloned());
+            }
+            if old.is_none() {
+                // The first list: those whose instance it lacks have not been woken by any id in it.
+                let here = |key: &&ObjectKey| book.get(key).is_some_and(|e| lives_in(&e.resource, fleet));
+                keys.extend(book.iter().map(|(key, _)| key).filter(here).cloned());
+            }
+        }
+        keys.into_iter().for_each(|key| self.wake(key));
+    }
+
+    fn on_list_failed(&self, fleet: &FleetKey) {
+        let mut keys = self.busy_in(fleet);
+        {
+            let book = self.book.lock();
+            keys.extend(
+                book.iter()
+                    .filter(|(_, entry)| lives_in(&entry.resource, fleet))
+                    .map(|(key, _)| key.clone()),
+            );
+        }
+        keys.into_iter().for_each(|key| self.wake(key));
+    }
+
+    fn on_account_changed(&self, namespace: &str, name: &str) {
+        let users = self.users_of(&ObjectKey::new(namespace, name));
+        let mut book = self.book.lock();
+        for key in users {
+            book.remember(&key, |memory| {
+                // Other credentials, or another consent: what was refused for their lack may be tried again.
+                memory.failure.take_if(|f| f.kind == FailureKind::Auth);
+            });
+            self.wake(key);
+        }
+    }
+}
+
+impl Wakes {
+    fn busy_in(&self, fleet: &FleetKey) -> std::collections::BTreeSet<ObjectKey> {
+        lock(&self.busy)
+            .iter()
+            .filter(|(_, waits_for)| *waits_for == fleet)
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+}
+
+fn lives_in(resource: &CortecsInstance, fleet: &FleetKey) -> bool {
+    let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
+    home.is_some_and(|home| home.client_id == fleet.client_id && home.api_url == fleet.api_url)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

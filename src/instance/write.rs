@@ -1,0 +1,162 @@
+//! The writes to Kubernetes: finalizers and status, each under the resource version that was decided on, and the quorum read.
+
+use std::sync::Arc;
+
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{args, context::Context};
+use crate::{
+    account::key::ObjectKey,
+    cortecs::types::Instance,
+    resources::{CortecsInstance, INSTANCE_FINALIZER, instance_status::CortecsInstanceStatus},
+    runtime::{
+        clock,
+        kube_client::{KubeError, bounded},
+    },
+};
+
+/// How many resources one page of a quorum read has.
+const PAGE: u32 = 500;
+
+fn api(context: &Context, key: &ObjectKey) -> Api<CortecsInstance> {
+    Api::namespaced(context.client.clone(), &key.namespace)
+}
+
+/// Replaces the status under the version that was decided on.
+///
+/// # Errors
+/// A conflict means that the decision was taken from a stale view: nothing was written.
+pub async fn replace_status(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+    status: CortecsInstanceStatus,
+) -> Result<CortecsInstance, KubeError> {
+    let mut wanted = resource.clone();
+    wanted.metadata.managed_fields = None;
+    wanted.status = Some(status);
+    let call = async {
+        api(context, key)
+            .replace_status(&key.name, &PostParams::default(), &wanted)
+            .await
+    };
+    bounded("write the status", call).await
+}
+
+/// Records the instance that a start was answered with, if the intent is still the one that was carried out. It does not
+/// depend on the rest of the resource: a change by someone else does not make it fail.
+///
+/// # Errors
+/// `Invalid` when the intent is no longer there.
+pub async fn record_accepted(
+    context: &Context,
+    key: &ObjectKey,
+    status: &CortecsInstanceStatus,
+    intent: Uuid,
+    instance: &Instance,
+) -> Result<CortecsInstance, KubeError> {
+    let in_force = args::in_force(&instance.instance_args, status.instance_args.as_ref());
+    let patch = json!([
+        { "op": "test", "path": "/status/start/id", "value": intent },
+        { "op": "add", "path": "/status/instanceId", "value": instance.instance_id },
+        { "op": "add", "path": "/status/instanceArgs", "value": in_force },
+        { "op": "remove", "path": "/status/start" },
+    ]);
+    let patch: json_patch::Patch = serde_json::from_value(patch).unwrap_or_default();
+    let call = async {
+        api(context, key)
+            .patch_status(&key.name, &PatchParams::default(), &Patch::Json::<()>(patch))
+            .await
+    };
+    bounded("record the started instance", call).await
+}
+
+/// Puts the finalizer on.
+///
+/// # Errors
+/// A conflict means that the decision was taken from a stale view: nothing was written.
+pub async fn add_finalizer(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+) -> Result<CortecsInstance, KubeError> {
+    let mut finalizers = resource.finalizers().to_vec();
+    finalizers.push(INSTANCE_FINALIZER.to_owned());
+    set_finalizers(context, key, resource, finalizers).await
+}
+
+/// Takes the finalizer off.
+///
+/// # Errors
+/// A conflict means that the decision was taken from a stale view: nothing was written.
+pub async fn remove_finalizer(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+) -> Result<CortecsInstance, KubeError> {
+    let mut finalizers = resource.finalizers().to_vec();
+    finalizers.retain(|f| f != INSTANCE_FINALIZER);
+    set_finalizers(context, key, resource, finalizers).await
+}
+
+async fn set_finalizers(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+    finalizers: Vec<String>,
+) -> Result<CortecsInstance, KubeError> {
+    let patch = Patch::Merge(json!({
+        "metadata": {
+            "finalizers": finalizers,
+            "uid": resource.metadata.uid,
+            "resourceVersion": resource.metadata.resource_version,
+        }
+    }));
+    let call = async { api(context, key).patch(&key.name, &PatchParams::default(), &patch).await };
+    bounded("change the finalizers", call).await
+}
+
+/// The resource as it is now, by quorum.
+///
+/// # Errors
+/// `NotFound` when it is gone.
+pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance, KubeError> {
+    bounded("read the resource", async { api(context, key).get(&key.name).await }).await
+}
+
+/// Reads all resources by quorum into the book. Who asks while another read is awaited that began after the question gets its result.
+///
+/// # Errors
+/// The first that is met.
+pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
+    let asked = clock::moment();
+    let _one_at_a_time = context.quorum.lock().await;
+    if context.book.lock().quorum_read_at().is_some_and(|read| read >= asked) {
+        return Ok(());
+    }
+    let began = clock::moment();
+    for (scope, _) in context.wakes.scopes() {
+        let api: Api<CortecsInstance> = match scope {
+            None => Api::all(context.client.clone()),
+            Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        };
+        let mut resources = Vec::new();
+        let mut params = ListParams::default().limit(PAGE);
+        let version = loop {
+            let page = bounded("read all resources", async { api.list(&params).await }).await?;
+            resources.extend(page.items.into_iter().map(Arc::new));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break page.metadata.resource_version.unwrap_or_default(),
+            }
+        };
+        context.book.lock().quorum_read(scope, resources, &version);
+    }
+    context.book.lock().read_by_quorum(began);
+    Ok(())
+}
