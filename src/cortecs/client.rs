@@ -10,7 +10,7 @@ use super::{
     config::{ClientConfig, ConfigError, Credentials},
     error::{Cause, Error},
     http::{Request, Transport},
-    id,
+    id, text,
     token::{Clock, Tokens},
     types::{
         AllAnswer, Balance, DeleteAnswer, HardwareType, Instance, InstanceAnswer, InstanceArgs,
@@ -26,7 +26,8 @@ use crate::runtime::clock;
 /// request time-outs and is sent within the first of them, or not at all; with a token at hand (see
 /// [`Client::verify_credentials`]) it is sent at once.
 ///
-/// Ids go percent-encoded into URLs. Ids that are empty, `.`, `..` or longer than 256 bytes are refused without a call.
+/// Ids go percent-encoded into URLs. Refused without a call are ids that are empty, `.`, `..` or longer than 256 bytes, and
+/// ids of instances that name another endpoint, such as `delete-all`.
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<Transport>,
@@ -91,7 +92,7 @@ impl Client {
             instance: Instance,
         }
         let call = Call::GetInstance;
-        let request = get(call, &with_id(call, "/instances/", instance_id)?);
+        let request = get(call, &instance_path(call, instance_id)?);
         self.authorized(request, |body| {
             same(json::<Answer>(body)?.instance, instance_id)
         })
@@ -131,7 +132,7 @@ impl Client {
     /// Deletes a stopped instance. `Ok` only on a 200.
     pub async fn delete_instance(&self, instance_id: &str) -> Result<(), Error> {
         let call = Call::DeleteInstance;
-        let path = with_id(call, "/instances/", instance_id)?;
+        let path = instance_path(call, instance_id)?;
         self.authorized(request(call, Method::DELETE, &path), |body| {
             match json::<DeleteAnswer>(body)?.instance_id {
                 Some(deleted) if deleted != instance_id => Err(OTHER_INSTANCE.into()),
@@ -181,7 +182,8 @@ impl Client {
             model: Model,
         }
         let call = Call::GetModel;
-        let request = get(call, &with_id(call, "/models/", model_id)?);
+        id::check_argument(model_id).map_err(|cause| Error::new(call, cause))?;
+        let request = get(call, &format!("/models/{}", id::segment(model_id)));
         self.open(request, |body| {
             let model = json::<Answer>(body)?.model;
             id::check_answer(start_id(&model))?;
@@ -223,7 +225,7 @@ impl Client {
         struct Body<'a> {
             instance_id: &'a str,
         }
-        id::check_argument(instance_id).map_err(|cause| Error::new(call, cause))?;
+        id::check_instance(instance_id).map_err(|cause| Error::new(call, cause))?;
         let request = post(call, path, Some(&Body { instance_id }))?;
         self.authorized(request, |body| {
             same(json::<InstanceAnswer>(body)?.instance, instance_id)
@@ -238,9 +240,9 @@ impl Client {
         parse: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<T, Error> {
         let call = request.call;
-        let secret = self.tokens.credentials().client_secret;
+        let secrets = self.tokens.secrets();
         self.transport
-            .exchange(request, None, &[&secret], parse)
+            .exchange(request, None, &secrets, parse)
             .await
             .map_err(|cause| Error::new(call, cause))
     }
@@ -256,10 +258,10 @@ impl Client {
         loop {
             let token = self.tokens.get().await;
             let token = token.map_err(|cause| Error::new(call, Cause::Token(cause)))?;
-            let secret = self.tokens.credentials().client_secret;
+            let secrets = self.tokens.secrets();
             let result = self
                 .transport
-                .exchange(request.clone(), Some(&token.secret), &[&secret], &parse)
+                .exchange(request.clone(), Some(&token.secret), &secrets, &parse)
                 .await;
             if let Err(cause) = &result
                 && cause.is_unauthorized()
@@ -292,6 +294,9 @@ fn same(instance: Instance, instance_id: &str) -> Result<Instance, String> {
 
 /// Parses an answer. The parser's own words are not used: they may quote the body.
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    if !text::is_object(body) {
+        return Err("it is no JSON object".into());
+    }
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Eof => "it ends early",
@@ -302,9 +307,9 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     })
 }
 
-fn with_id(call: Call, path: &str, id: &str) -> Result<String, Error> {
-    id::check_argument(id).map_err(|cause| Error::new(call, cause))?;
-    Ok(format!("{path}{}", id::segment(id)))
+fn instance_path(call: Call, instance_id: &str) -> Result<String, Error> {
+    id::check_instance(instance_id).map_err(|cause| Error::new(call, cause))?;
+    Ok(format!("/instances/{}", id::segment(instance_id)))
 }
 
 fn request(call: Call, method: Method, path: &str) -> Request {

@@ -98,13 +98,13 @@ impl Transport {
         &self,
         request: Request,
         token: Option<&SecretString>,
-        secrets: &[&SecretString],
+        secrets: &[SecretString],
         parse: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<T, Cause> {
         let mut watch = Watch::new(request.call, self.observer.clone());
         let secrets: Vec<&str> = secrets
             .iter()
-            .chain(&token)
+            .chain(token)
             .map(|secret| secret.expose_secret())
             .collect();
         let result = self.send_and_parse(request, token, &secrets, parse).await;

@@ -18,9 +18,28 @@ fn flaw(id: &str) -> Option<&'static str> {
     }
 }
 
+/// What follows `/instances/` in the API's other endpoints. `DELETE /instances/delete-all` deletes every instance.
+const RESERVED: [&str; 5] = ["delete-all", "stop-all", "start", "stop", "restart"];
+
 /// Refuses an argument that can be no id. Nothing is sent for it.
 pub(super) fn check_argument(id: &str) -> Result<(), Cause> {
     flaw(id).map_or(Ok(()), |why| Err(Cause::Invalid(why)))
+}
+
+/// As [`check_argument`] for the id of an instance, and refuses one that names another endpoint, or could be made to
+/// name one by a proxy that decodes or cuts paths.
+pub(super) fn check_instance(id: &str) -> Result<(), Cause> {
+    check_argument(id)?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_~.".contains(c);
+    for part in id.split(|c| !is_plain(c)) {
+        if part == "." || part == ".." {
+            return Err(Cause::Invalid("an id has `.` or `..` as a part"));
+        }
+        if RESERVED.iter().any(|word| part.eq_ignore_ascii_case(word)) {
+            return Err(Cause::Invalid("an id names another endpoint"));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses an id in an answer that can be no id.
@@ -95,6 +114,27 @@ mod tests {
             assert!(check_argument(id).is_ok(), "{id:?}");
         }
         assert!(check_answer("a\0b").is_err());
+    }
+
+    #[test]
+    fn an_instance_is_not_named_like_an_endpoint() {
+        for id in [
+            "delete-all",
+            "Delete-All",
+            "delete-all?force_deletion=true",
+            "delete-all/",
+            "delete-all\0",
+            "x/../delete-all",
+            "x/..",
+            "..\\user",
+            "stop-all",
+            "start",
+        ] {
+            assert!(check_instance(id).is_err(), "{id:?}");
+        }
+        for id in ["i-1", "restart-1", "delete-all-2", "a..b", "a/b"] {
+            assert!(check_instance(id).is_ok(), "{id:?}");
+        }
     }
 
     #[test]

@@ -11,8 +11,16 @@ pub(super) fn message(body: &[u8], secrets: &[&str]) -> Option<String> {
     struct Body {
         message: serde_json::Value,
     }
+    if !is_object(body) {
+        return None;
+    }
     let body: Body = serde_json::from_slice(body).ok()?;
     tidy(body.message.as_str()?, secrets)
+}
+
+/// Whether a JSON body is an object. Asked first, because the parser also takes an array for a structure.
+pub(super) fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
 }
 
 /// `text` on one line without control characters and secrets, cut to [`MAX_CHARS`]; nothing if nothing is left, if it is

@@ -16,6 +16,7 @@ use super::{
     config::Credentials,
     error::Cause,
     http::{Request, Transport},
+    text,
 };
 use crate::instance::moment::Moment;
 
@@ -118,6 +119,15 @@ impl Tokens {
         }
     }
 
+    /// All that no text may show: the client secret and the token that is held.
+    pub(super) fn secrets(&self) -> Vec<SecretString> {
+        let state = self.lock();
+        let token = state.token.iter().map(|token| token.secret.clone());
+        token
+            .chain([state.credentials.client_secret.clone()])
+            .collect()
+    }
+
     pub(super) fn credentials(&self) -> Credentials {
         self.lock().credentials.clone()
     }
@@ -151,7 +161,9 @@ impl Tokens {
         let tokens = self.clone();
         tokio::spawn(async move {
             let since = (tokens.clock)();
-            let fetched = match request_token(&tokens.transport, &credentials).await {
+            let mut secrets = tokens.secrets();
+            secrets.push(credentials.client_secret.clone());
+            let fetched = match request_token(&tokens.transport, &credentials, &secrets).await {
                 Ok(answer) => Ok(Arc::new(answer.held(id, since))),
                 Err(cause) => Err(Arc::new(cause)),
             };
@@ -197,7 +209,11 @@ impl Answer {
     }
 }
 
-async fn request_token(transport: &Transport, credentials: &Credentials) -> Result<Answer, Cause> {
+async fn request_token(
+    transport: &Transport,
+    credentials: &Credentials,
+    secrets: &[SecretString],
+) -> Result<Answer, Cause> {
     #[derive(Serialize)]
     struct Body<'a> {
         grant_type: &'static str,
@@ -217,9 +233,7 @@ async fn request_token(transport: &Transport, credentials: &Credentials) -> Resu
         path: "/oauth2/token".to_owned(),
         body: Some(body),
     };
-    transport
-        .exchange(request, None, &[&credentials.client_secret], parse)
-        .await
+    transport.exchange(request, None, secrets, parse).await
 }
 
 fn parse(body: &[u8]) -> Result<Answer, String> {
@@ -232,6 +246,9 @@ fn parse(body: &[u8]) -> Result<Answer, String> {
         expires_in: Option<f64>,
     }
     // The parser's words may quote the body, and the body holds the token.
+    if !text::is_object(body) {
+        return Err("it is no JSON object".to_owned());
+    }
     let wire: Wire = serde_json::from_slice(body).map_err(|_| "it is no token".to_owned())?;
     let secret = SecretString::from(wire.access_token);
     let token = secret.expose_secret();
