@@ -129,14 +129,16 @@ impl Client {
             .await
     }
 
-    /// Deletes a stopped instance. `Ok` only on a 200.
+    /// Deletes a stopped instance. `Ok` only on a 200 that names it.
     pub async fn delete_instance(&self, instance_id: &str) -> Result<(), Error> {
         let call = Call::DeleteInstance;
         let path = instance_path(call, instance_id)?;
         self.authorized(request(call, Method::DELETE, &path), |body| {
+            // An answer that does not name what was deleted may be a proxy's.
             match json::<DeleteAnswer>(body)?.instance_id {
-                Some(deleted) if deleted != instance_id => Err(OTHER_INSTANCE.into()),
-                _ => Ok(()),
+                Some(deleted) if deleted == instance_id => Ok(()),
+                Some(_) => Err(OTHER_INSTANCE.into()),
+                None => Err("it does not name the instance".into()),
             }
         })
         .await

@@ -155,14 +155,24 @@ async fn an_answer_about_another_instance_is_no_answer() {
 }
 
 #[tokio::test]
-async fn only_a_200_proves_a_delete() {
-    for status in [200, 202, 204] {
-        let server = always(move || match status {
-            204 => Reply::Json(204, String::new()),
-            _ => Reply::Json(status, r#"{"message":"bye"}"#.into()),
-        })
-        .await;
+async fn only_a_200_that_names_the_instance_proves_a_delete() {
+    let named = r#"{"message":"bye","instance_id":"i-1"}"#;
+    for (status, body, proves) in [
+        (200, named, true),
+        (200, r#"{"message":"bye"}"#, false),
+        (200, "{}", false),
+        (200, "", false),
+        (202, named, false),
+        (204, "", false),
+    ] {
+        let server = always(move || Reply::Json(status, body.to_owned())).await;
         let result = server.client().delete_instance("i-1").await;
-        assert_eq!(result.is_ok(), status == 200, "{status}");
+        assert_eq!(result.is_ok(), proves, "{status} {body}");
+        if let Err(error) = result {
+            assert_eq!(
+                (error.class(), error.refused()),
+                (RetryClass::Transient, false)
+            );
+        }
     }
 }

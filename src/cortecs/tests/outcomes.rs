@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpListener;
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 use super::{
     answer, args, instance,
@@ -260,11 +260,15 @@ async fn a_tls_handshake_that_fails_or_hangs_sends_nothing() {
     assert_eq!(verdict(&error), (RetryClass::Transient, true));
     assert!(error.to_string().contains("no connection"), "{error}");
 
-    let plain = always(|| ok("{}")).await;
-    config.base_url = plain.url.replace("http:", "https:");
+    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    config.base_url = format!("https://{}", plain.local_addr().unwrap());
     config.connect_timeout = Duration::from_secs(10);
     let client = Client::new(config).unwrap();
-    drop(silent);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
     let error = client.list_models().await.unwrap_err();
     assert_eq!(verdict(&error), (RetryClass::Transient, true));
 }
