@@ -213,11 +213,18 @@ async fn a_time_out_leaves_a_start_open() {
         let bytes = answer[..cut].to_vec();
         let server = always(move || Reply::Hang(bytes.clone())).await;
         let client = server.hasty_client();
+        client.verify_credentials().await.unwrap();
+        let (started, restarted, listed, stopped) = futures::join!(
+            start(&client),
+            restart(&client),
+            list(&client),
+            stop(&client)
+        );
         for (error, expected) in [
-            (start(&client).await, AMBIGUOUS),
-            (restart(&client).await, AMBIGUOUS),
-            (list(&client).await, TRANSIENT),
-            (stop(&client).await, TRANSIENT),
+            (started, AMBIGUOUS),
+            (restarted, AMBIGUOUS),
+            (listed, TRANSIENT),
+            (stopped, TRANSIENT),
         ] {
             assert_eq!(verdict(&error), expected, "{cut}");
             assert!(error.to_string().contains("within the time-out"), "{error}");

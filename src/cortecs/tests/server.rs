@@ -168,7 +168,7 @@ impl Server {
     /// A client whose requests time out soon, for servers that never answer.
     pub(super) fn hasty_client(&self) -> Client {
         let mut config = self.config();
-        config.request_timeout = Duration::from_millis(400);
+        config.request_timeout = Duration::from_millis(1500);
         Client::new(config).unwrap()
     }
 }
