@@ -94,7 +94,6 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
             return Desired::Pending;
         }
     };
-    let terms = context.directory.terms(fleet);
     Desired::Usable(Account {
         identity: AccountIdentity {
             namespace: key.namespace,
@@ -102,8 +101,8 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
             api_url: fleet.api_url.clone(),
             client_id: fleet.client_id.clone(),
         },
-        sharing: terms.sharing,
-        mode: terms.mode,
+        sharing: context.directory.sharing(fleet),
+        mode: context.directory.mode(fleet),
         adoption: entry.spec.adoption,
         deleting: entry.deleting,
         allowed,
