@@ -7,6 +7,7 @@ pub mod config;
 pub mod health;
 pub mod kube_client;
 pub mod leadership;
+mod lease_object;
 pub mod lease_state;
 pub mod metrics;
 pub mod signals;
