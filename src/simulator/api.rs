@@ -52,9 +52,10 @@ impl Call {
     pub(super) fn account(&self, world: &World, now: Duration) -> Option<String> {
         if self.endpoint == Endpoint::Token {
             let id = self.body.as_ref()?.get("client_id")?.as_str()?;
-            return world.has_account(id).then(|| id.to_owned());
+            return world.access.owner(id).map(|_| id.to_owned());
         }
-        world.authenticate(self.bearer.as_deref()?, now)
+        let client_id = world.access.authenticate(self.bearer.as_deref()?, now)?;
+        Some(client_id.to_owned())
     }
 
     /// The model that the call is about: that of a start, or that of the instance it names.
@@ -166,13 +167,13 @@ impl Call {
         let (Some(id), Some(secret)) = (body.client_id, body.client_secret) else {
             return Err(Refusal::new("client_id and client_secret are required"));
         };
-        Ok(match world.issue_token(&id, &secret, now) {
+        Ok(match world.access.issue_token(&id, &secret, now) {
             Some(token) => Answer::new(
                 200,
                 json!({
                     "access_token": token,
                     "token_type": "Bearer",
-                    "expires_in": world.token_lifetime().as_secs(),
+                    "expires_in": world.access.token_lifetime().as_secs(),
                 }),
             ),
             None => Answer::message(401, "Invalid client credentials"),

@@ -18,9 +18,12 @@
 //! | `POST /_control/expire-tokens` | | |
 //! | `POST /_control/secret` | `{"client_id","client_secret"}` | |
 //! | `POST /_control/capacity` | `{"hardware_type_id","workers":n or null}` | |
+//! | `POST /_control/step-duration` | `{"milliseconds":n}` | |
 //! | `POST /_control/omit-num-workers` | `{"omit":true}` | |
 //!
 //! What cannot be done is 400 with a `message`. Effects of faults are described at [`Effect`](super::Effect).
+
+use std::time::Duration;
 
 use axum::{
     Json, Router,
@@ -32,11 +35,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    fault::Fault,
-    handle::Handle,
-    world::{ListLag, Refusal},
-};
+use super::{fault::Fault, handle::Handle, lag::ListLag, world::Refusal};
 use crate::cortecs::types::InstanceArgs;
 
 const HELP: &str = "\
@@ -59,13 +58,14 @@ POST   /_control/list-lag                  \"none\", {\"milliseconds\":N} or {\"
 POST   /_control/expire-tokens
 POST   /_control/secret                    {\"client_id\":ID,\"client_secret\":SECRET}
 POST   /_control/capacity                  {\"hardware_type_id\":ID,\"workers\":N or null}
+POST   /_control/step-duration             {\"milliseconds\":N}, for what starts from now on
 POST   /_control/omit-num-workers          {\"omit\":true}
 ";
 
 type Control = State<Handle>;
 
 pub(super) fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router<S> {
-    Router::new()
+    let calls = Router::new()
         .route("/", get(async || HELP))
         .route("/instances", get(instances))
         .route(
@@ -87,8 +87,11 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router
         .route("/expire-tokens", post(expire_tokens))
         .route("/secret", post(secret))
         .route("/capacity", post(capacity))
-        .route("/omit-num-workers", post(omit_num_workers))
-        .with_state(handle)
+        .route("/step-duration", post(step_duration))
+        .route("/omit-num-workers", post(omit_num_workers));
+    // A nested `/` alone would not answer to the trailing slash.
+    let root = Router::new().route("/_control/", get(async || HELP));
+    root.nest("/_control", calls).with_state(handle)
 }
 
 impl IntoResponse for Refusal {
@@ -224,9 +227,22 @@ async fn capacity(
     State(handle): Control,
     Json(body): Json<Capacity>,
 ) -> Result<Json<Value>, Refusal> {
-    handle
-        .set_capacity(&body.hardware_type_id, body.workers)
-        .map(|()| done())
+    match body.workers {
+        Some(workers) => handle.set_capacity(&body.hardware_type_id, workers)?,
+        None => handle.lift_capacity(&body.hardware_type_id)?,
+    }
+    Ok(done())
+}
+
+#[derive(Deserialize)]
+struct StepDuration {
+    #[serde(rename = "milliseconds", with = "super::millis")]
+    duration: Duration,
+}
+
+async fn step_duration(State(handle): Control, Json(body): Json<StepDuration>) -> Json<Value> {
+    handle.set_step_duration(body.duration);
+    done()
 }
 
 #[derive(Deserialize)]

@@ -7,9 +7,10 @@ use super::{
     fault::{Fault, FaultId},
     held::InstanceHistory,
     journal::RequestRecord,
+    lag::ListLag,
     shared::Shared,
     start,
-    world::{ListLag, Refusal},
+    world::Refusal,
 };
 use crate::cortecs::types::{Instance, InstanceArgs};
 
@@ -149,34 +150,47 @@ impl Handle {
     pub fn set_list_lag(&self, lag: impl Into<ListLag>) {
         let lag = lag.into();
         self.shared
-            .change(|state, now| state.world.set_list_lag(lag, now));
+            .change(|state, now| state.world.lag.set(lag, now));
     }
 
     /// Every token issued so far is worth nothing from now on.
     pub fn expire_tokens(&self) {
-        self.shared.change(|state, _| state.world.expire_tokens());
+        self.shared
+            .change(|state, _| state.world.access.expire_tokens());
     }
 
     /// Changes an account's secret. Tokens stay valid: see [`Handle::expire_tokens`]. False for an unknown client id.
     pub fn set_secret(&self, client_id: &str, secret: impl Into<String>) -> bool {
         let secret = secret.into();
         self.shared
-            .change(|state, _| state.world.set_secret(client_id, secret))
+            .change(|state, _| state.world.access.set_secret(client_id, secret))
     }
 
-    /// Limits how many workers can be active on a hardware type, over all accounts; `None` lifts the limit.
-    /// What is active stays. Starts and restarts beyond are answered with 400.
+    /// Limits how many workers can be active on a hardware type, over all accounts. What is active stays; starts and
+    /// restarts beyond are answered with 400.
     ///
     /// # Errors
     /// No such hardware type.
-    pub fn set_capacity(
-        &self,
-        hardware_type_id: &str,
-        workers: impl Into<Option<u32>>,
-    ) -> Result<(), Refusal> {
-        let workers = workers.into();
+    pub fn set_capacity(&self, hardware_type_id: &str, workers: u32) -> Result<(), Refusal> {
+        self.limit(hardware_type_id, Some(workers))
+    }
+
+    /// Takes the limit away.
+    ///
+    /// # Errors
+    /// No such hardware type.
+    pub fn lift_capacity(&self, hardware_type_id: &str) -> Result<(), Refusal> {
+        self.limit(hardware_type_id, None)
+    }
+
+    fn limit(&self, hardware: &str, workers: Option<u32>) -> Result<(), Refusal> {
         self.shared
-            .change(|state, _| state.world.set_capacity(hardware_type_id, workers))
+            .change(|state, _| state.world.set_capacity(hardware, workers))
+    }
+
+    /// How long a worker takes for each step, of what is started or restarted from now on. A long one is a start that hangs.
+    pub fn set_step_duration(&self, duration: Duration) {
+        self.shared.change(|state, _| state.world.step = duration);
     }
 
     /// Lets answers leave `num_workers` out of `instance_args`.
@@ -214,7 +228,8 @@ impl Handle {
                     counts: view.counts,
                 });
             }
-            let wake = next.map_or(end, |next| self.shared.instant(next).min(end));
+            let step = next.and_then(|next| self.shared.instant(next));
+            let wake = step.map_or(end, |step| step.min(end));
             tokio::select! {
                 _ = changes.changed() => {}
                 () = tokio::time::sleep_until(wake) => {}

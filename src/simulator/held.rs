@@ -14,14 +14,16 @@ use crate::cortecs::types::{
 const MAX_RUNS: usize = 64;
 
 /// Times are durations since the simulator's start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Run {
     since: Duration,
     until: Option<Duration>,
+    /// How long each worker takes for a step.
+    step: Duration,
 }
 
 /// An instance with everything that happened to it. Deleted ones are kept as history.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Held {
     pub(super) id: String,
     pub(super) owner: String,
@@ -64,38 +66,26 @@ impl InstanceHistory {
 }
 
 impl Held {
-    pub(super) fn start(
-        id: String,
-        owner: String,
-        client_id: String,
-        args: InstanceArgs,
-        now: Duration,
-        outsider: bool,
-    ) -> Self {
+    /// An instance that never ran.
+    pub(super) fn new(id: String, owner: String, client_id: String, args: InstanceArgs) -> Self {
         Self {
             id,
             owner,
             client_id,
             args,
-            created: now,
-            deleted: None,
-            outsider,
-            billed_starts: 1,
-            runs: VecDeque::from([Run {
-                since: now,
-                until: None,
-            }]),
-            settled: 0.0,
+            ..Self::default()
         }
     }
 
-    pub(super) fn restart(&mut self, now: Duration) {
+    /// Makes it active and billed.
+    pub(super) fn run(&mut self, now: Duration, step: Duration) {
         if self.runs.len() >= MAX_RUNS {
             self.runs.pop_front();
         }
         self.runs.push_back(Run {
             since: now,
             until: None,
+            step,
         });
         self.billed_starts = self.billed_starts.saturating_add(1);
     }
@@ -133,10 +123,11 @@ impl Held {
     }
 
     /// When it next changes by itself.
-    pub(super) fn next_change(&self, now: Duration, step: Duration) -> Option<Duration> {
+    pub(super) fn next_change(&self, now: Duration) -> Option<Duration> {
         let run = self.runs.back().filter(|_| self.is_active())?;
         let elapsed = now.saturating_sub(run.since);
-        progress::next_step(self.workers(), elapsed, step).map(|at| run.since.saturating_add(at))
+        progress::next_step(self.workers(), elapsed, run.step)
+            .map(|at| run.since.saturating_add(at))
     }
 
     /// EUR until now.
@@ -161,22 +152,15 @@ impl Held {
     }
 
     /// The instance as it was at a time at which it existed.
-    pub(super) fn view(&self, at: Duration, step: Duration, epoch: Timestamp) -> Instance {
+    pub(super) fn view(&self, at: Duration, epoch: Timestamp) -> Instance {
         let run = self.runs.iter().rev().find(|run| run.since <= at);
         let run = run.or(self.runs.front());
-        let run = run.copied().unwrap_or(Run {
-            since: at,
-            until: Some(at),
-        });
-        let stopped = run.until.filter(|until| *until <= at);
-        let elapsed = stopped.unwrap_or(at).saturating_sub(run.since);
+        let Run { since, until, step } = run.copied().unwrap_or_default();
+        let stopped = until.filter(|until| *until <= at);
+        let elapsed = stopped.unwrap_or(at).saturating_sub(since);
         let ready = elapsed >= progress::time_to_ready(step);
-        let started_at = ready.then(|| {
-            rfc3339(
-                epoch,
-                run.since.saturating_add(progress::time_to_ready(step)),
-            )
-        });
+        let started_at =
+            ready.then(|| rfc3339(epoch, since.saturating_add(progress::time_to_ready(step))));
         let count = self.workers();
         let (status, worker_statuses) = match (stopped, ready) {
             (Some(_), _) => {
@@ -214,12 +198,11 @@ impl Held {
     pub(super) fn history(
         &self,
         now: Duration,
-        step: Duration,
         epoch: Timestamp,
         catalog: &Catalog,
     ) -> InstanceHistory {
         InstanceHistory {
-            instance: self.view(now, step, epoch),
+            instance: self.view(now, epoch),
             client_id: self.client_id.clone(),
             owner: self.owner.clone(),
             created_at: wall(epoch, self.created),

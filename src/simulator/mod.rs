@@ -9,6 +9,7 @@
 //!
 //! The API lies under `/api/v1`. What a [`Handle`] does in process, `/_control/` does over HTTP; see [`control`].
 
+mod access;
 mod account;
 mod api;
 mod catalog;
@@ -19,6 +20,7 @@ mod fault;
 mod handle;
 mod held;
 mod journal;
+mod lag;
 mod millis;
 mod progress;
 mod server;
@@ -36,5 +38,6 @@ pub use fault::{Effect, Fault, FaultBody, FaultId, Target, When};
 pub use handle::{Handle, View, WaitTimeout};
 pub use held::InstanceHistory;
 pub use journal::RequestRecord;
+pub use lag::ListLag;
 pub use server::{ServeOptions, Simulator, SimulatorConfig, serve};
-pub use world::{ListLag, Refusal};
+pub use world::Refusal;

@@ -20,14 +20,18 @@ pub(super) fn step_of(worker: u32, elapsed: Duration, step: Duration) -> u32 {
     if step.is_zero() {
         return STEPS;
     }
-    let own = elapsed.saturating_sub(step / 4 * worker);
+    let own = elapsed.saturating_sub(head_start(worker, step));
     let done = own.as_nanos() / step.as_nanos();
     u32::try_from(done).map_or(STEPS, |done| done.saturating_add(1).min(STEPS))
 }
 
+fn head_start(worker: u32, step: Duration) -> Duration {
+    (step / 4).saturating_mul(worker)
+}
+
 /// How long the first worker takes until it runs.
 pub(super) fn time_to_ready(step: Duration) -> Duration {
-    step * (STEPS - 1)
+    step.saturating_mul(STEPS - 1)
 }
 
 /// The workers of an active instance.
@@ -56,7 +60,11 @@ pub(super) fn next_step(count: u32, elapsed: Duration, step: Duration) -> Option
         return None;
     }
     (0..count)
-        .flat_map(|worker| (1..STEPS).map(move |number| step / 4 * worker + step * number))
+        .flat_map(|worker| {
+            (1..STEPS).map(move |number| {
+                head_start(worker, step).saturating_add(step.saturating_mul(number))
+            })
+        })
         .filter(|at| *at > elapsed)
         .min()
 }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
+    access::Access,
     account::SimulatedAccount,
     connection::{Doors, Scissors},
     control,
@@ -22,7 +23,7 @@ use super::{
     journal::Journal,
     shared::Shared,
     shell,
-    world::{Laws, World},
+    world::World,
 };
 
 const DEMO_CLIENT_ID: &str = "demo";
@@ -79,22 +80,18 @@ impl Simulator {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let epoch = Timestamp::now();
-        let world = World::new(Laws {
-            accounts: config.accounts,
-            step: config.step_duration,
-            token_lifetime: config.token_lifetime,
-            initial_balance: config.initial_balance,
-            epoch,
-            // Ids must not repeat when a simulator is started again beside resources that remember them.
-            rng: fastrand::Rng::new(),
-        });
+        // Unseeded: ids must not repeat when a simulator is started again beside resources that remember them.
+        let ids = fastrand::Rng::new();
+        let access = Access::new(config.accounts, config.token_lifetime, fastrand::Rng::new());
+        let (step, money) = (config.step_duration, config.initial_balance);
+        let world = World::new(access, step, money, epoch, ids);
         let draws = config
             .seed
             .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let journal = Journal::new(config.request_log);
         let shared = Shared::new(world, FaultBook::new(draws), journal, epoch);
         let router = Router::new()
-            .nest("/_control", control::router(Handle::new(shared.clone())))
+            .merge(control::router(Handle::new(shared.clone())))
             .fallback(shell::answer)
             .with_state(shared.clone());
         let service = router.into_make_service_with_connect_info::<Scissors>();

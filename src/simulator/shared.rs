@@ -74,9 +74,9 @@ impl Shared {
         self.changes.subscribe()
     }
 
-    /// The moment that lies `since` after the start, for timers.
-    pub(super) fn instant(&self, since: Duration) -> Instant {
-        self.started + since
+    /// The moment that lies `since` after the start, for timers; absent when it is out of reach.
+    pub(super) fn instant(&self, since: Duration) -> Option<Instant> {
+        self.started.checked_add(since)
     }
 
     /// Sleeps, but not longer than the simulator lives.

@@ -66,8 +66,11 @@ async fn read(request: Request) -> Result<Incoming, Response> {
         .await
         .map_err(|_| json_response(&Answer::message(413, "The request body is too large")))?;
     let whole = parts.uri.path();
-    let path = whole.strip_prefix(BASE).unwrap_or(whole);
-    let (endpoint, id) = Endpoint::of(parts.method.as_str(), path);
+    let below = whole.strip_prefix(BASE);
+    let path = below.unwrap_or(whole);
+    let (endpoint, id) = below.map_or((Endpoint::Unknown, None), |path| {
+        Endpoint::of(parts.method.as_str(), path)
+    });
     let force = endpoint == Endpoint::DeleteAll && is_forced(parts.uri.query().unwrap_or_default());
     let call = Call {
         endpoint,
@@ -175,7 +178,7 @@ async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>) -> Ending 
         }
         Effect::ExpireToken => {
             if let Some(bearer) = &call.bearer {
-                shared.change(|state, _| state.world.revoke(bearer));
+                shared.change(|state, _| state.world.access.revoke(bearer));
             }
         }
         _ => {}
