@@ -60,7 +60,7 @@ async fn outsiders_act_without_requests() {
     assert!(handle.outsider_start("nobody", args(MODEL)).is_err());
     handle.outsider_stop(&id).unwrap();
     assert!(handle.outsider_stop(&id).is_err());
-    assert_eq!(handle.stop_everything("demo"), [other.clone()]);
+    assert_eq!(handle.stop_everything("demo"), [other.as_str()]);
     handle.outsider_delete(&other).unwrap();
     assert!(handle.outsider_delete(&other).is_err());
     assert!(handle.counts().is_empty());
