@@ -1,15 +1,22 @@
 //! The command line of cortecs-operator.
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use cortecs_operator::{
     operator,
+    resources::crds,
     runtime::{
         config::{Cli, Command, CrdsArgs, RunArgs, SimulateArgs},
         install_crypto_provider, signals, telemetry,
     },
+    simulator::{self, ServeOptions},
 };
+use secrecy::ExposeSecret;
 
 /// How long background tasks may take to end when the work is done.
 const WIND_DOWN: Duration = Duration::from_secs(1);
@@ -17,7 +24,7 @@ const WIND_DOWN: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Run(args) => run(&args),
-        Command::Crds(args) => crds(&args),
+        Command::Crds(args) => print_crds(&args),
         Command::Simulate(args) => simulate(&args),
     };
     match ended {
@@ -44,12 +51,28 @@ fn run(args: &RunArgs) -> Result<(), String> {
     })
 }
 
-fn crds(_args: &CrdsArgs) -> Result<(), String> {
-    Err("crds: not part of this build yet".to_owned())
+fn print_crds(_args: &CrdsArgs) -> Result<(), String> {
+    let definitions = crds::yaml().map_err(|error| error.to_string())?;
+    let documents: Vec<String> = definitions.into_iter().map(|(_, yaml)| yaml).collect();
+    io::stdout()
+        .write_all(documents.join("---\n").as_bytes())
+        .map_err(|error| format!("cannot print: {error}"))
 }
 
-fn simulate(_args: &SimulateArgs) -> Result<(), String> {
-    Err("simulate: not part of this build yet".to_owned())
+fn simulate(args: &SimulateArgs) -> Result<(), String> {
+    telemetry::init(args.log_format, args.log_level);
+    let options = ServeOptions {
+        step_duration: Duration::from_millis(args.step_milliseconds.into()),
+        client_id: args.client_id.clone(),
+        client_secret: args.client_secret.expose_secret().to_owned(),
+        ..ServeOptions::default()
+    };
+    block_on(async {
+        let shutdown = signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        simulator::serve(args.listen, options, async move { shutdown.requested().await })
+            .await
+            .map_err(|error| format!("cannot serve on {}: {error}", args.listen))
+    })
 }
 
 fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {

@@ -1,60 +1,166 @@
 //! The operator as a whole: what `run` starts, in which order, and how it ends.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::runtime::{
-    config::RunConfig,
-    health::{Health, HealthServer},
-    kube_client,
-    leadership::{LEASE_NAME, Leadership, identity},
-    signals::Shutdown,
+use kube::Client;
+
+use crate::{
+    account::{self, directory::Directory, hooks::Claims, poll::PollLimits},
+    catalog::Catalog,
+    instance::{
+        self,
+        context::{Context, EffectHook, SharedBook},
+        decide::Settings,
+        events::Events,
+        wakes::Wakes,
+    },
+    runtime::{
+        config::RunConfig,
+        health::{Health, HealthServer},
+        kube_client,
+        leadership::{LEASE_NAME, Leadership, identity},
+        signals::Shutdown,
+    },
 };
 
 /// How often the main loop shows that it is alive.
 const BEAT: Duration = Duration::from_secs(2);
 
-/// Runs the operator until `shutdown` asks it to stop.
+/// What the operator is made from.
+pub struct Parts {
+    pub client: Client,
+    /// Where the `Lease` lives.
+    pub namespace: String,
+    pub config: RunConfig,
+    /// Is told of each side effect of the controller of instances; for tests.
+    pub effects: Option<EffectHook>,
+}
+
+/// Finds the cluster and runs the operator, with its health server, until `shutdown` asks it to stop.
 ///
 /// # Errors
 /// One sentence: why it cannot start, or that it lost the lease.
 pub async fn run(config: RunConfig, shutdown: Shutdown) -> Result<(), String> {
     let health = Health::default();
     let server = HealthServer::start(config.listen, health.clone()).await?;
-    let ended = run_beside_server(&config, &health, &shutdown).await;
+    let ended = async {
+        let connection = kube_client::connect().await?;
+        let parts = Parts {
+            client: connection.client,
+            namespace: connection.namespace,
+            config,
+            effects: None,
+        };
+        run_with(parts, health, shutdown).await
+    }
+    .await;
     server.stop().await;
     ended
 }
 
-async fn run_beside_server(
-    config: &RunConfig,
-    health: &Health,
-    shutdown: &Shutdown,
-) -> Result<(), String> {
-    let connection = kube_client::connect().await?;
-    let leadership = match config.leader_elect {
-        true => Leadership::start(connection.client.clone(), &connection.namespace, identity()),
-        false => Leadership::always(),
+/// Runs the operator without a server of its own: waits for the lease, leads, and hands the lease over at the end.
+///
+/// # Errors
+/// One sentence: that it lost the lease.
+pub async fn run_with(parts: Parts, health: Health, shutdown: Shutdown) -> Result<(), String> {
+    let identity = identity();
+    let leadership = if parts.config.leader_elect {
+        Leadership::start(parts.client.clone(), &parts.namespace, identity.clone())
+    } else {
+        Leadership::always()
     };
     health.metrics.set_leader(LEASE_NAME, false);
-    let ended = lead(&leadership, health, shutdown).await;
+    let ended = lead(parts, &identity, &leadership, &health, &shutdown).await;
     health.metrics.set_leader(LEASE_NAME, false);
     health.readiness.not_ready("stopping");
     leadership.release().await;
     ended
 }
 
-async fn lead(leadership: &Leadership, health: &Health, shutdown: &Shutdown) -> Result<(), String> {
+async fn lead(
+    parts: Parts,
+    identity: &str,
+    leadership: &Leadership,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<(), String> {
     tokio::select! {
         () = shutdown.requested() => return Ok(()),
         acquired = leadership.acquired() => acquired.map_err(|end| end.to_string())?,
         () = stand_by(leadership, health) => {}
     }
     health.metrics.set_leader(LEASE_NAME, true);
-    health.readiness.ready();
     tokio::select! {
-        () = shutdown.requested() => Ok(()),
+        // The controllers end by themselves when asked to: the steps at hand are finished and recorded.
+        () = control(parts, identity, leadership, health, shutdown) => Ok(()),
         loss = leadership.lost() => Err(format!("lost the Lease {LEASE_NAME}: {loss}")),
-        () = beat(health) => Ok(()),
+    }
+}
+
+/// Runs both controllers until `shutdown`. Their watches begin now, with reads that are not from a cache: whatever an
+/// earlier leader wrote is seen.
+async fn control(parts: Parts, identity: &str, leadership: &Leadership, health: &Health, shutdown: &Shutdown) {
+    let config = &parts.config;
+    let book = SharedBook::default();
+    let wakes = Arc::new(Wakes::new(
+        book.clone(),
+        config.default_account.clone(),
+        &config.watch_namespaces,
+    ));
+    let directory = Directory::new(parts.client.clone());
+    let accounts = account::controller::Context {
+        kube: parts.client.clone(),
+        directory: directory.clone(),
+        claims: Arc::clone(&wakes) as _,
+        listener: Arc::clone(&wakes) as _,
+        allowed_hosts: config.allowed_hosts.clone(),
+        leadership: leadership.clone(),
+        metrics: health.metrics.clone(),
+        namespaces: config.watch_namespaces.clone(),
+        concurrency: config.concurrency,
+        request_timeout: config.request_timeout,
+        limits: PollLimits::default(),
+    };
+    let instances = Arc::new(Context {
+        client: parts.client.clone(),
+        book,
+        directory: directory.clone(),
+        catalog: Catalog::default(),
+        leadership: leadership.clone(),
+        settings: Settings {
+            settle: config.settle,
+        },
+        metrics: health.metrics.clone(),
+        events: Events::new(parts.client.clone(), identity.to_owned()),
+        wakes: Arc::clone(&wakes),
+        default_account: config.default_account.clone(),
+        namespaces: config.watch_namespaces.clone(),
+        quorum: tokio::sync::Mutex::default(),
+        effects: parts.effects,
+    });
+    let controllers = async {
+        tokio::join!(
+            account::controller::run(accounts, shutdown.clone()),
+            instance::controller::run(Arc::clone(&instances), config.concurrency, shutdown.clone()),
+        )
+    };
+    tokio::select! {
+        _ = controllers => {}
+        () = watch_over(&instances, &directory, health) => {}
+    }
+}
+
+/// Shows that the main loop is alive, whether the stores have synced, and how many resources are in which phase; never completes.
+async fn watch_over(instances: &Context, directory: &Directory, health: &Health) {
+    loop {
+        health.liveness.beat();
+        if instances.wakes.synced() && directory.synced() {
+            health.readiness.ready();
+        } else {
+            health.readiness.not_ready("the resources are being listed");
+        }
+        instance::controller::count_phases(instances);
+        tokio::time::sleep(BEAT).await;
     }
 }
 
@@ -66,14 +172,6 @@ async fn stand_by(leadership: &Leadership, health: &Health) {
             Some(problem) => health.readiness.not_ready(&problem.to_string()),
             None => health.readiness.standby(),
         }
-        tokio::time::sleep(BEAT).await;
-    }
-}
-
-/// Shows that the main loop is alive; never completes.
-async fn beat(health: &Health) {
-    loop {
-        health.liveness.beat();
         tokio::time::sleep(BEAT).await;
     }
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     account::key::ObjectKey,
-    resources::{CortecsInstance, annotations},
+    resources::{CortecsInstance, annotations, instance_status::Phase},
     runtime::{
         backoff::Backoff,
         clock,
@@ -274,4 +274,19 @@ fn failed(context: &Context, key: &ObjectKey, error: &KubeError) -> Duration {
         memory.write_failures
     });
     Backoff::after(failures.unwrap_or(1).saturating_sub(1)).next(fastrand::f64(), None)
+}
+
+/// Sets the gauge of resources by account and phase.
+pub fn count_phases(context: &Context) {
+    use std::collections::BTreeMap;
+    let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
+    for (_, entry) in context.book.lock().iter() {
+        let Some(account) = context.wakes.account_of(&entry.resource) else { continue };
+        let phase = entry.resource.status.as_ref().and_then(|s| s.phase);
+        let phases = counts.entry(account.to_string()).or_default();
+        *phases.entry(phase.unwrap_or(Phase::Pending).as_str()).or_default() += 1;
+    }
+    for (account, phases) in counts {
+        context.metrics.set_instances(&account, phases);
+    }
 }

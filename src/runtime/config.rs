@@ -123,13 +123,21 @@ pub struct SimulateArgs {
         long,
         env = "CORTECS_CLIENT_ID",
         value_name = "ID",
-        default_value = "simulated-client"
+        default_value = "demo"
     )]
     pub client_id: String,
 
     /// The client secret that gets a token.
-    #[arg(long, env = "CORTECS_CLIENT_SECRET", value_name = "SECRET", default_value = "simulated-secret", hide_env_values = true, value_parser = secret)]
+    #[arg(long, env = "CORTECS_CLIENT_SECRET", value_name = "SECRET", default_value = "demo-secret", hide_env_values = true, value_parser = secret)]
     pub client_secret: SecretString,
+
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// Least severe level that is logged; `debug` shows each request.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
+    pub log_level: LogLevel,
 }
 
 /// What `run` runs with, checked.
