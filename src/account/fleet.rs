@@ -1,0 +1,320 @@
+//! The one view of one owner's instances: its client, its poll loop and the last good list.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    cortecs::{self, Client, Credentials, RetryClass, types::Instance},
+    instance::moment::Moment,
+    runtime::clock,
+};
+
+use super::{
+    hooks::Listener,
+    key::{FleetKey, ObjectKey},
+    poll::{Failure, PollLimits, PollSettings, Schedule},
+    snapshot::Snapshot,
+};
+
+/// The client of one owner at one API, and what it last said. However many accounts and resources share a fleet, one loop lists.
+///
+/// The loop runs from [`Fleet::start`] until [`Fleet::stop`] or the drop of the fleet.
+pub struct Fleet {
+    inner: Arc<Inner>,
+    task: JoinHandle<()>,
+}
+
+struct Inner {
+    key: FleetKey,
+    client: Client,
+    limits: PollLimits,
+    listener: Arc<dyn Listener>,
+    state: Mutex<State>,
+    wake: Notify,
+    /// Lists that have ended, good or not.
+    ended: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    schedule: Schedule,
+    settings: PollSettings,
+    busy: BTreeSet<ObjectKey>,
+    snapshot: Option<Arc<Snapshot>>,
+    health: FleetHealth,
+    /// Counts changes of the credentials: what an older list says of them no longer matters.
+    credentials: u64,
+}
+
+/// How the calls of a fleet's loop go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FleetHealth {
+    /// Why the last list failed; absent when it did not.
+    pub last_error: Option<FleetError>,
+    /// The credentials were refused, and nothing has succeeded or changed since.
+    pub authentication_failed: bool,
+    /// When the last refusal of the credentials came.
+    pub refused_at: Option<Moment>,
+    /// Failed lists since the last good one.
+    pub failures: u32,
+    /// When the last good list was received.
+    pub last_good: Option<Moment>,
+}
+
+/// A failed list, in words fit for a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetError {
+    pub class: RetryClass,
+    pub message: String,
+}
+
+/// A list under way.
+struct Begun {
+    requested_at: Moment,
+    credentials: u64,
+}
+
+impl Fleet {
+    /// Starts to list. To be called within a tokio runtime.
+    pub fn start(
+        key: FleetKey,
+        client: Client,
+        settings: PollSettings,
+        limits: PollLimits,
+        listener: Arc<dyn Listener>,
+    ) -> Self {
+        let inner = Arc::new(Inner {
+            key,
+            client,
+            limits,
+            listener,
+            state: Mutex::new(State {
+                settings,
+                ..State::default()
+            }),
+            wake: Notify::new(),
+            ended: watch::Sender::new(0),
+        });
+        let task = tokio::spawn(Arc::clone(&inner).run());
+        Self { inner, task }
+    }
+
+    pub fn key(&self) -> &FleetKey {
+        &self.inner.key
+    }
+
+    /// The client, for calls about single instances. After a call that failed with [`RetryClass::Auth`], ask for a list:
+    /// it finds out whether the credentials are refused.
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    /// The last good list.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.inner.state().snapshot.clone()
+    }
+
+    pub fn health(&self) -> FleetHealth {
+        self.inner.state().health.clone()
+    }
+
+    /// Counts the lists that have ended, good or not; to wait for the next one.
+    pub fn ended(&self) -> watch::Receiver<u64> {
+        self.inner.ended.subscribe()
+    }
+
+    /// Asks for a list that begins after this call, as soon as the least distance between two lists, or the backoff after
+    /// a failure, allows. Requests made while a list is under way become one further list together.
+    pub fn request_list(&self) {
+        self.inner.state().schedule.request();
+        self.inner.wake.notify_one();
+    }
+
+    /// Notes whether something is in progress for the resource `key`. While that is so for any, lists follow each other
+    /// in the active interval.
+    pub fn set_busy(&self, key: &ObjectKey, busy: bool) {
+        let changed = {
+            let mut state = self.inner.state();
+            let before = state.busy.is_empty();
+            if busy {
+                if !state.busy.contains(key) {
+                    state.busy.insert(key.clone());
+                }
+            } else {
+                state.busy.remove(key);
+            }
+            before != state.busy.is_empty()
+        };
+        if changed {
+            self.inner.wake.notify_one();
+        }
+    }
+
+    /// Swaps the intervals.
+    pub fn set_settings(&self, settings: PollSettings) {
+        let before = std::mem::replace(&mut self.inner.state().settings, settings);
+        if before != settings {
+            self.inner.wake.notify_one();
+        }
+    }
+
+    /// Swaps the secret, if it is another, and lists with it at once.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        if self.inner.client.uses(&credentials) {
+            return;
+        }
+        {
+            let mut state = self.inner.state();
+            self.inner.client.set_credentials(credentials);
+            state.credentials += 1;
+            state.health.authentication_failed = false;
+            state.schedule.start_over();
+        }
+        self.inner.wake.notify_one();
+    }
+
+    /// Ends the loop. What is known stays readable.
+    pub fn stop(&self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet")
+            .field("key", &self.inner.key)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// The state. Held only for a moment, never across an await.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(self: Arc<Self>) {
+        loop {
+            self.wait_until_due().await;
+            let begun = self.begin();
+            let result = self.client.list_instances().await;
+            self.end(&begun, result);
+        }
+    }
+
+    async fn wait_until_due(&self) {
+        loop {
+            let due = {
+                let state = self.state();
+                let busy = !state.busy.is_empty();
+                state.schedule.due(busy, state.settings, self.limits)
+            };
+            let wait = due.since(clock::moment());
+            if wait.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // A wake-up that came before this await is kept.
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    fn begin(&self) -> Begun {
+        let mut state = self.state();
+        // Taken under the lock: whoever asked for a list before now gets one that begins after the question.
+        let requested_at = clock::moment();
+        state.schedule.begin(requested_at);
+        Begun {
+            requested_at,
+            credentials: state.credentials,
+        }
+    }
+
+    fn end(&self, begun: &Begun, result: Result<Vec<Instance>, cortecs::Error>) {
+        match result {
+            Ok(instances) => {
+                let (old, new) = self.succeed(begun, instances);
+                self.listener.on_list(&self.key, old.as_deref(), &new);
+            }
+            Err(error) => {
+                self.fail(begun, &error);
+                self.listener.on_list_failed(&self.key);
+            }
+        }
+        self.ended.send_modify(|count| *count += 1);
+    }
+
+    fn succeed(
+        &self,
+        begun: &Begun,
+        instances: Vec<Instance>,
+    ) -> (Option<Arc<Snapshot>>, Arc<Snapshot>) {
+        let received_at = clock::moment();
+        let instances = instances
+            .into_iter()
+            .map(|instance| (instance.instance_id.clone(), Arc::new(instance)))
+            .collect();
+        let mut state = self.state();
+        let old = state.snapshot.take();
+        let new = Arc::new(Snapshot {
+            sequence: old.as_ref().map_or(0, |old| old.sequence) + 1,
+            requested_at: begun.requested_at,
+            received_at,
+            instances,
+        });
+        state.snapshot = Some(Arc::clone(&new));
+        state.schedule.succeed(received_at, fastrand::f64());
+        state.health = FleetHealth {
+            last_good: Some(received_at),
+            refused_at: state.health.refused_at,
+            ..FleetHealth::default()
+        };
+        (old, new)
+    }
+
+    fn fail(&self, begun: &Begun, error: &cortecs::Error) {
+        let now = clock::moment();
+        let auth = error.class() == RetryClass::Auth;
+        let mut state = self.state();
+        let superseded = begun.credentials != state.credentials;
+        let failure = Failure {
+            auth,
+            retry_after: error.retry_after(),
+        };
+        let settings = state.settings;
+        state
+            .schedule
+            .fail(now, failure, settings, self.limits, fastrand::f64());
+        if auth && superseded {
+            // It speaks of the credentials before: those of now have not been tried yet.
+            state.schedule.start_over();
+            return;
+        }
+        state.health.authentication_failed = auth;
+        if auth {
+            state.health.refused_at = Some(now);
+        }
+        state.health.failures = state.schedule.failures();
+        state.health.last_error = Some(FleetError {
+            class: error.class(),
+            message: error.to_string(),
+        });
+        tracing::debug!(fleet = %self.key, %error, "list failed");
+    }
+}

@@ -1,0 +1,39 @@
+//! What the accounts ask of the controller of instances, and what they tell it.
+
+use super::{
+    key::{FleetKey, ObjectKey},
+    snapshot::Snapshot,
+};
+
+/// Which resources use what. Answers come from memory and must not block.
+pub trait Claims: Send + Sync {
+    /// Whether the answers below are complete. Until then no status is written and no account is let go.
+    fn synced(&self) -> bool;
+
+    /// Whether a resource has, or is about to have, the instance. `api_url` as in [`FleetKey`].
+    fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool;
+
+    /// How many resources name the account or are bound through it.
+    fn users(&self, namespace: &str, account: &str) -> usize;
+
+    /// Some of those resources, for messages: at most `limit` of them.
+    fn user_names(&self, namespace: &str, account: &str, limit: usize) -> Vec<ObjectKey> {
+        let _ = (namespace, account, limit);
+        Vec::new()
+    }
+
+    /// Whether a resource is bound, or has something open, in the fleet.
+    fn fleet_in_use(&self, key: &FleetKey) -> bool;
+}
+
+/// Is told what changes. Calls come from the fleets' poll loops and from the account controller, with no lock held; they must not block.
+pub trait Listener: Send + Sync {
+    /// A good list has come; `old` is the one before it. Called for each list, in order, also when nothing has changed.
+    fn on_list(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot);
+
+    /// A list failed; the last good one stands.
+    fn on_list_failed(&self, fleet: &FleetKey);
+
+    /// What [`Directory::account`](super::directory::Directory::account) answers for this account has changed.
+    fn on_account_changed(&self, namespace: &str, name: &str);
+}
