@@ -18,7 +18,9 @@ const MAX_CLIENT_SECRET: usize = 8192;
 /// Why there are no credentials. Names the Secret and the key, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    #[error("Secret {0} does not exist: create it with the keys {CLIENT_ID_KEY} and {CLIENT_SECRET_KEY}")]
+    #[error(
+        "Secret {0} does not exist: create it with the keys {CLIENT_ID_KEY} and {CLIENT_SECRET_KEY}"
+    )]
     NotFound(String),
     #[error("Secret {0} may not be read: permit the operator to get it")]
     Forbidden(String),
@@ -81,7 +83,9 @@ pub fn parse(shown: &str, secret: &Secret) -> Result<Credentials, CredentialsErr
     if let Some((key, limit)) = too_long {
         return Err(CredentialsError::Invalid {
             secret: shown.to_owned(),
-            problem: format!("the value of {key} is longer than {limit}: put the API's value there"),
+            problem: format!(
+                "the value of {key} is longer than {limit}: put the API's value there"
+            ),
         });
     }
     Ok(Credentials {
@@ -147,7 +151,11 @@ mod tests {
     #[test]
     fn problems_name_the_secret_and_the_key_and_no_value() {
         let cases = [
-            (parse("team/cortecs", &Secret::default()), CLIENT_ID_KEY, "missing"),
+            (
+                parse("team/cortecs", &Secret::default()),
+                CLIENT_ID_KEY,
+                "missing",
+            ),
             (
                 parse("team/cortecs", &secret(&[(CLIENT_ID_KEY, b"id")])),
                 CLIENT_SECRET_KEY,
@@ -167,7 +175,10 @@ mod tests {
                 message.contains("team/cortecs") && message.contains(key) && message.contains(word),
                 "{message}"
             );
-            assert!(!message.contains("hunter2") && message.len() < 200, "{message}");
+            assert!(
+                !message.contains("hunter2") && message.len() < 200,
+                "{message}"
+            );
         }
     }
 }

@@ -88,7 +88,10 @@ mod tests {
             assert_ne!(FleetKey::new(other, "id"), key, "{other}");
         }
         assert_ne!(FleetKey::new("https://cortecs.ai/api/v1", "other"), key);
-        assert_eq!(normalize_api_url("http://127.0.0.1:80/"), "http://127.0.0.1");
+        assert_eq!(
+            normalize_api_url("http://127.0.0.1:80/"),
+            "http://127.0.0.1"
+        );
         assert_eq!(normalize_api_url("nonsense"), "nonsense");
     }
 }

@@ -1,10 +1,20 @@
-//! The CortecsAccount controller and its fleet.
+//! The CortecsAccount controller and its fleets.
+//!
+//! A [`fleet`] is one owner at one API: its client, its poll loop, the last good list. The [`directory`] holds accounts and fleets
+//! for everyone; the [`controller`] keeps it up to date and writes the accounts' statuses. [`hooks`] is what the controller of
+//! instances provides.
 
+pub mod controller;
 pub mod credentials;
+pub mod directory;
 pub mod fleet;
 pub mod hooks;
 pub mod key;
+mod look;
 pub mod namespaces;
 pub mod observe;
 pub mod poll;
+mod relay;
 pub mod snapshot;
+pub mod status;
+mod watch;

@@ -117,7 +117,10 @@ mod tests {
     #[test]
     fn match_labels_must_all_be_there() {
         let selector = serde_json::json!({"matchLabels": {"team": "a", "stage": "prod"}});
-        assert!(matches(selector.clone(), &[("team", "a"), ("stage", "prod"), ("x", "y")]));
+        assert!(matches(
+            selector.clone(),
+            &[("team", "a"), ("stage", "prod"), ("x", "y")]
+        ));
         assert!(!matches(selector.clone(), &[("team", "a")]));
         assert!(!matches(selector, &[("team", "b"), ("stage", "prod")]));
     }
@@ -135,7 +138,11 @@ mod tests {
             ("Near", &["a"], false, false),
         ] {
             let selector = expression(operator, values);
-            assert_eq!(matches(selector.clone(), &a), with_a, "{operator} {values:?}");
+            assert_eq!(
+                matches(selector.clone(), &a),
+                with_a,
+                "{operator} {values:?}"
+            );
             assert_eq!(matches(selector, &[]), without, "{operator} {values:?}");
         }
     }
@@ -146,7 +153,10 @@ mod tests {
             "matchLabels": {"stage": "prod"},
             "matchExpressions": [{"key": "team", "operator": "Exists"}],
         });
-        assert!(matches(selector.clone(), &[("stage", "prod"), ("team", "a")]));
+        assert!(matches(
+            selector.clone(),
+            &[("stage", "prod"), ("team", "a")]
+        ));
         assert!(!matches(selector, &[("stage", "prod")]));
         assert!(matches(serde_json::json!({}), &[]));
     }

@@ -239,7 +239,14 @@ mod tests {
         for _ in 0..8 {
             schedule.fail(at(0), Failure::default(), SETTINGS, LIMITS, 1.0);
             schedule.request();
-            waits.push(schedule.due(true, SETTINGS, PollLimits { floor: Duration::ZERO, ..LIMITS }));
+            waits.push(schedule.due(
+                true,
+                SETTINGS,
+                PollLimits {
+                    floor: Duration::ZERO,
+                    ..LIMITS
+                },
+            ));
         }
         // The floor is zero, but the last list began at ten seconds.
         let expected = [10, 10, 10, 16, 32, 60, 60, 60].map(|s| at(s * 1000));

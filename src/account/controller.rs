@@ -1,0 +1,315 @@
+//! The controller of accounts: watch, look, write what has changed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+    runtime::controller::Action,
+};
+use serde_json::json;
+
+use crate::{
+    resources::{ACCOUNT_FINALIZER, CortecsAccount},
+    runtime::{
+        allowed_hosts::AllowedHosts,
+        backoff::Backoff,
+        clock,
+        config::Namespaces,
+        kube_client::{KubeError, bounded},
+        leadership::Leadership,
+        metrics::{Metrics, ReconcileResult},
+        signals::Shutdown,
+    },
+};
+
+use super::{
+    directory::{AccountEntry, AccountState, Directory},
+    hooks::{Claims, Listener},
+    key::ObjectKey,
+    look::look,
+    poll::PollLimits,
+    relay::{Relay, Wakes},
+    status::{View, next_status},
+    watch,
+};
+
+/// The controller's name in metrics.
+const CONTROLLER: &str = "cortecsaccount";
+/// How often each account is looked at without an event. Most looks call nobody.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// How soon after somebody else's write came first.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+/// Most names in a message.
+const MAX_NAMES: usize = 3;
+
+/// What the controller works with.
+#[derive(Clone)]
+pub struct Context {
+    pub kube: kube::Client,
+    pub directory: Directory,
+    pub claims: Arc<dyn Claims>,
+    pub listener: Arc<dyn Listener>,
+    pub allowed_hosts: AllowedHosts,
+    pub leadership: Leadership,
+    pub metrics: Metrics,
+    pub namespaces: Namespaces,
+    /// Accounts reconciled at once.
+    pub concurrency: u16,
+    /// Bounds each request to the API.
+    pub request_timeout: Duration,
+    pub limits: PollLimits,
+}
+
+/// What the parts of the controller share.
+pub(super) struct Shared {
+    pub context: Context,
+    wakes: Vec<(Option<String>, Arc<Wakes>)>,
+    backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
+}
+
+/// Watches and reconciles accounts until `shutdown` is requested; the reconciles under way are finished. The fleets live as long
+/// as the directory does.
+pub async fn run(context: Context, shutdown: Shutdown) {
+    let scopes: Vec<Option<String>> = if context.namespaces.is_all() {
+        vec![None]
+    } else {
+        context
+            .namespaces
+            .names()
+            .map(|n| Some(n.to_owned()))
+            .collect()
+    };
+    context.directory.expect(scopes.len());
+    let wakes = scopes.into_iter().map(|scope| (scope, Arc::default()));
+    let shared = Arc::new(Shared {
+        context,
+        wakes: wakes.collect(),
+        backoffs: Mutex::default(),
+    });
+    let watches = shared
+        .wakes
+        .iter()
+        .map(|(scope, wakes)| watch::run(&shared, scope.as_deref(), wakes, &shutdown));
+    let chores = async {
+        tokio::select! {
+            () = shutdown.requested() => {}
+            () = shared.keep_tidy() => {}
+        }
+    };
+    tokio::join!(join_all(watches), chores);
+}
+
+impl Shared {
+    /// What a new fleet reports to.
+    pub(super) fn relay(&self) -> Arc<Relay> {
+        let wakes = self.wakes.clone();
+        Arc::new(Relay {
+            directory: self.context.directory.downgrade(),
+            claims: Arc::clone(&self.context.claims),
+            listener: Arc::clone(&self.context.listener),
+            wakes: Arc::new(move |accounts| wake(&wakes, accounts)),
+            metrics: self.context.metrics.clone(),
+        })
+    }
+
+    /// Tells that an account's entry has changed.
+    pub(super) fn tell(&self, account: &ObjectKey) {
+        let listener = &self.context.listener;
+        listener.on_account_changed(&account.namespace, &account.name);
+    }
+
+    /// Takes leave of an account that is gone.
+    pub(super) fn forget(&self, account: &ObjectKey) {
+        self.backoffs().remove(account);
+        self.context.metrics.remove_account(&account.to_string());
+        self.tell(account);
+        self.context.directory.prune(&*self.context.claims);
+    }
+
+    /// Once a minute: fleets that nobody needs any more, and series that a late answer brought back.
+    async fn keep_tidy(&self) {
+        let directory = &self.context.directory;
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            directory.prune(&*self.context.claims);
+            self.context.metrics.retain_accounts(|account| {
+                account
+                    .split_once('/')
+                    .is_none_or(|(namespace, name)| directory.account(namespace, name).is_some())
+            });
+        }
+    }
+
+    /// One reconcile. What it does at most, in order: look, finalizer, status.
+    pub(super) async fn reconcile(
+        self: Arc<Self>,
+        account: Arc<CortecsAccount>,
+    ) -> Result<Action, KubeError> {
+        let guard = self.context.metrics.reconcile(CONTROLLER);
+        let action = match self.step(&account).await {
+            Err(error) if error.is_conflict() => Action::requeue(CONFLICT_PAUSE),
+            Err(error) if error.is_not_found() => Action::await_change(),
+            result => result?,
+        };
+        self.backoffs().remove(&ObjectKey::of(&*account));
+        guard.finish(ReconcileResult::RequeueAfter);
+        Ok(action)
+    }
+
+    /// After an error: the wait grows with each.
+    pub(super) fn after_error(&self, account: &CortecsAccount, error: &KubeError) -> Action {
+        let key = ObjectKey::of(account);
+        tracing::warn!(account = %key, %error, "reconcile failed");
+        let mut backoffs = self.backoffs();
+        let backoff = backoffs.entry(key).or_default();
+        Action::requeue(backoff.next(fastrand::f64(), None))
+    }
+
+    async fn step(&self, account: &CortecsAccount) -> Result<Action, KubeError> {
+        let Context {
+            directory, claims, ..
+        } = &self.context;
+        let key = ObjectKey::of(account);
+        if directory.account(&key.namespace, &key.name).is_none() {
+            return Ok(Action::await_change());
+        }
+        let users = claims.users(&key.namespace, &key.name);
+        let found = look(self, account, users > 0).await;
+        if directory.settle(account, found.state) {
+            self.tell(&key);
+        }
+        for doubted in &found.doubted {
+            self.tell(doubted);
+        }
+        wake(&self.wakes, found.doubted);
+
+        let again = Action::requeue(LOOK_INTERVAL.mul_f64(0.95 + 0.1 * fastrand::f64()));
+        if !self.context.leadership.may_act() {
+            return Ok(again);
+        }
+        let deleting = account.metadata.deletion_timestamp.is_some();
+        let ours = account.finalizers().iter().any(|f| f == ACCOUNT_FINALIZER);
+        match (deleting, ours) {
+            (false, false) => {
+                let mut finalizers = account.finalizers().to_vec();
+                finalizers.push(ACCOUNT_FINALIZER.to_owned());
+                self.set_finalizers(account, &finalizers).await?;
+                // The change comes back as an event, with the resource version that the status needs.
+                return Ok(again);
+            }
+            (true, false) => return Ok(Action::await_change()),
+            // Nothing is known of users before the claims are complete.
+            _ if !claims.synced() => return Ok(Action::requeue(CONFLICT_PAUSE)),
+            (true, true) if claims.users(&key.namespace, &key.name) == 0 => {
+                let mut finalizers = account.finalizers().to_vec();
+                finalizers.retain(|f| f != ACCOUNT_FINALIZER);
+                self.set_finalizers(account, &finalizers).await?;
+                return Ok(Action::await_change());
+            }
+            _ => {}
+        }
+        if let Some(entry) = directory.account(&key.namespace, &key.name) {
+            self.write_status(account, &entry).await?;
+        }
+        // A deletion waits for resources that tell nobody when they go.
+        Ok(if deleting {
+            Action::requeue(CONFLICT_PAUSE * 5)
+        } else {
+            again
+        })
+    }
+
+    async fn set_finalizers(
+        &self,
+        account: &CortecsAccount,
+        finalizers: &[String],
+    ) -> Result<(), KubeError> {
+        let patch = json!({"metadata": {
+            "resourceVersion": account.resource_version(),
+            "finalizers": finalizers,
+        }});
+        let api = self.api(account);
+        let (name, params) = (account.name_any(), PatchParams::default());
+        bounded(
+            "set the account's finalizers",
+            api.patch_metadata(&name, &params, &Patch::Merge(&patch)),
+        )
+        .await
+        .map(drop)
+    }
+
+    async fn write_status(
+        &self,
+        account: &CortecsAccount,
+        entry: &AccountEntry,
+    ) -> Result<(), KubeError> {
+        let Context {
+            directory, claims, ..
+        } = &self.context;
+        let fleet_key = match &entry.state {
+            AccountState::Usable(key) => Some(key.clone()),
+            _ => directory.remembered(account).fleet,
+        };
+        let fleet = fleet_key.as_ref().and_then(|key| directory.fleet(key));
+        let summary = fleet_key.as_ref().and_then(|key| directory.summary(key));
+        let now = Timestamp::now();
+        let mut view = View {
+            generation: account.metadata.generation.unwrap_or_default(),
+            state: entry.state.clone(),
+            health: fleet.as_ref().map(|f| f.health()).unwrap_or_default(),
+            summary: summary.as_deref(),
+            listed_at: fleet
+                .and_then(|fleet| fleet.snapshot())
+                .and_then(|snapshot| {
+                    let age = clock::moment().since(snapshot.received_at);
+                    now.checked_sub(SignedDuration::try_from(age).ok()?).ok()
+                }),
+            held_by: None,
+            holders: Vec::new(),
+        };
+        if entry.deleting {
+            view.held_by = Some(claims.users(&entry.namespace, &entry.name));
+            view.holders = claims.user_names(&entry.namespace, &entry.name, MAX_NAMES);
+        }
+        let previous = account.status.clone().unwrap_or_default();
+        let Some(status) = next_status(&previous, &view, now) else {
+            return Ok(());
+        };
+        if !self.context.leadership.may_act() {
+            return Ok(());
+        }
+        let mut next = account.clone();
+        next.status = Some(status);
+        let api = self.api(account);
+        let name = account.name_any();
+        bounded(
+            "write the account's status",
+            api.replace_status(&name, &PostParams::default(), &next),
+        )
+        .await
+        .map(drop)
+    }
+
+    fn api(&self, account: &CortecsAccount) -> Api<CortecsAccount> {
+        let namespace = account.namespace().unwrap_or_default();
+        Api::namespaced(self.context.kube.clone(), &namespace)
+    }
+
+    fn backoffs(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Backoff>> {
+        self.backoffs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake(wakes: &[(Option<String>, Arc<Wakes>)], accounts: Vec<ObjectKey>) {
+    for (scope, wakes) in wakes {
+        let watched = |key: &&ObjectKey| scope.as_ref().is_none_or(|scope| *scope == key.namespace);
+        wakes.wake(accounts.iter().filter(watched).cloned());
+    }
+}

@@ -1,0 +1,534 @@
+//! Every account and every fleet, as the controllers share them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use kube::ResourceExt;
+use tokio::sync::watch;
+
+use crate::{
+    cortecs::Credentials,
+    instance::moment::Moment,
+    resources::{
+        CortecsAccount,
+        account::{AccountMode, CortecsAccountSpec, Sharing},
+    },
+    runtime::kube_client::KubeError,
+};
+
+use super::{
+    fleet::Fleet,
+    hooks::Claims,
+    key::{FleetKey, ObjectKey},
+    namespaces::Namespaces,
+    observe::Summary,
+    poll::PollSettings,
+    relay::ApiObserver,
+};
+
+/// Every account of the watched namespaces and the fleets behind them. Clones share one content.
+#[derive(Clone)]
+pub struct Directory {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    namespaces: Namespaces,
+    state: Mutex<State>,
+    synced: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    accounts: BTreeMap<ObjectKey, Record>,
+    fleets: BTreeMap<FleetKey, FleetRecord>,
+    /// Watches whose first list has not come yet; `None` until they are started.
+    unlisted: Option<usize>,
+    /// Accounts of the first lists that have not been looked at yet.
+    awaited: BTreeSet<ObjectKey>,
+}
+
+/// An account, as far as other controllers care.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountEntry {
+    pub namespace: String,
+    pub name: String,
+    pub spec: CortecsAccountSpec,
+    /// It is being deleted: stops and deletes go on, nothing is started.
+    pub deleting: bool,
+    pub state: AccountState,
+}
+
+/// Whether an account can be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AccountState {
+    /// Not looked at yet.
+    #[default]
+    Pending,
+    /// Its fleet is there and the credentials have not been refused.
+    Usable(FleetKey),
+    /// A person must act.
+    Unusable {
+        /// The condition's reason: `ApiUrlNotAllowed`, `ApiUrlInvalid`, `SecretNotFound`, `SecretForbidden`, `SecretInvalid`,
+        /// `SecretUnreadable` or `CredentialsInvalid`.
+        reason: &'static str,
+        message: String,
+    },
+}
+
+struct Record {
+    uid: Option<String>,
+    entry: Arc<AccountEntry>,
+    credentials: Option<Credentials>,
+    read_at: Option<Moment>,
+    /// The fleet that it belongs to. It stays when the account becomes unusable.
+    fleet: Option<FleetKey>,
+}
+
+struct FleetRecord {
+    fleet: Arc<Fleet>,
+    observer: Arc<ApiObserver>,
+    summary: Option<Arc<Summary>>,
+    /// The accounts were told of a failure.
+    troubled: bool,
+}
+
+/// What is remembered of the last look at an account.
+#[derive(Clone, Default)]
+pub(super) struct Remembered {
+    pub state: AccountState,
+    pub credentials: Option<Credentials>,
+    pub read_at: Option<Moment>,
+    pub fleet: Option<FleetKey>,
+}
+
+impl Directory {
+    /// An empty directory. `client` is used for the labels of namespaces.
+    pub fn new(client: kube::Client) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                namespaces: Namespaces::new(client),
+                state: Mutex::default(),
+                synced: watch::Sender::new(false),
+            }),
+        }
+    }
+
+    /// The account; `None` when there is none, once [`Self::synced`] holds.
+    pub fn account(&self, namespace: &str, name: &str) -> Option<Arc<AccountEntry>> {
+        let key = ObjectKey::new(namespace, name);
+        let state = self.state();
+        state.accounts.get(&key).map(|r| Arc::clone(&r.entry))
+    }
+
+    /// The fleet; it outlives its accounts while something is bound in it.
+    pub fn fleet(&self, key: &FleetKey) -> Option<Arc<Fleet>> {
+        self.state().fleets.get(key).map(|r| Arc::clone(&r.fleet))
+    }
+
+    /// Whether each account that was there at the start has been looked at once.
+    pub fn synced(&self) -> bool {
+        *self.inner.synced.borrow()
+    }
+
+    /// Completes when [`Self::synced`] holds.
+    pub async fn wait_until_synced(&self) {
+        // The sender lives in self.
+        let _ = self
+            .inner
+            .synced
+            .subscribe()
+            .wait_for(|synced| *synced)
+            .await;
+    }
+
+    /// The strictest mode of the accounts that share the fleet; `Hold` where there is none.
+    pub fn mode(&self, key: &FleetKey) -> AccountMode {
+        let state = self.state();
+        let modes = state.members(key).map(|(_, r)| r.entry.spec.mode);
+        modes.max().unwrap_or(AccountMode::Hold)
+    }
+
+    /// The strictest sharing of the accounts that share the fleet; `Shared` where there is none.
+    pub fn sharing(&self, key: &FleetKey) -> Sharing {
+        let state = self.state();
+        let sharing = state.members(key).map(|(_, r)| r.entry.spec.sharing);
+        sharing.max().unwrap_or(Sharing::Shared)
+    }
+
+    /// The accounts that share the fleet, in order.
+    pub fn accounts_of(&self, key: &FleetKey) -> Vec<ObjectKey> {
+        let state = self.state();
+        state
+            .members(key)
+            .map(|(account, _)| account.clone())
+            .collect()
+    }
+
+    /// Whether resources in `namespace` may use the account.
+    ///
+    /// # Errors
+    /// When the namespace's labels are needed and cannot be fetched.
+    pub async fn allows(&self, entry: &AccountEntry, namespace: &str) -> Result<bool, KubeError> {
+        let allowed = &entry.spec.allowed_namespaces;
+        let namespaces = &self.inner.namespaces;
+        namespaces
+            .allows(allowed, &entry.namespace, namespace)
+            .await
+    }
+
+    /// Takes in an account from the watch. Whether its entry has changed.
+    pub(super) fn upsert(&self, account: &CortecsAccount) -> bool {
+        let key = ObjectKey::of(account);
+        let mut entry = AccountEntry {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            spec: account.spec.clone(),
+            deleting: account.metadata.deletion_timestamp.is_some(),
+            state: AccountState::Pending,
+        };
+        let mut state = self.state();
+        let Some(record) = state.accounts.get_mut(&key) else {
+            let record = Record {
+                uid: account.uid(),
+                entry: Arc::new(entry),
+                credentials: None,
+                read_at: None,
+                fleet: None,
+            };
+            state.accounts.insert(key, record);
+            return true;
+        };
+        if record.is_of(account) {
+            entry.state = record.entry.state.clone();
+        } else {
+            record.uid = account.uid();
+            record.credentials = None;
+            record.read_at = None;
+        }
+        let changed = *record.entry != entry;
+        if changed {
+            record.entry = Arc::new(entry);
+            if let Some(fleet) = record.fleet.clone() {
+                state.refresh(&fleet);
+            }
+        }
+        changed
+    }
+
+    /// Forgets an account that is gone. Whether there was one.
+    pub(super) fn remove(&self, key: &ObjectKey) -> bool {
+        let mut state = self.state();
+        let Some(record) = state.accounts.remove(key) else {
+            return false;
+        };
+        if let Some(fleet) = &record.fleet {
+            state.refresh(fleet);
+        }
+        state.awaited.remove(key);
+        self.tell_synced(&state);
+        true
+    }
+
+    /// So many watches are going to call [`Self::listed`].
+    pub(super) fn expect(&self, watches: usize) {
+        let mut state = self.state();
+        state.unlisted = Some(watches);
+        self.tell_synced(&state);
+    }
+
+    /// A watch of `scope` (a namespace, or all) lists just `present`. Those that are gone; they are forgotten.
+    pub(super) fn listed(
+        &self,
+        scope: Option<&str>,
+        present: &BTreeSet<ObjectKey>,
+        first: bool,
+    ) -> Vec<ObjectKey> {
+        let gone: Vec<ObjectKey> = {
+            let mut state = self.state();
+            if first {
+                state.unlisted = state.unlisted.map(|n| n.saturating_sub(1));
+                let State {
+                    accounts, awaited, ..
+                } = &mut *state;
+                let unseen = |key: &&ObjectKey| {
+                    accounts
+                        .get(key)
+                        .is_some_and(|r| r.entry.state == AccountState::Pending)
+                };
+                awaited.extend(present.iter().filter(unseen).cloned());
+                self.tell_synced(&state);
+            }
+            let watched = |key: &&ObjectKey| scope.is_none_or(|scope| scope == key.namespace);
+            let known = state.accounts.keys().filter(watched);
+            known
+                .filter(|key| !present.contains(key))
+                .cloned()
+                .collect()
+        };
+        for key in &gone {
+            self.remove(key);
+        }
+        gone
+    }
+
+    /// What the last look at `account` found; nothing if what was looked at has changed since.
+    pub(super) fn remembered(&self, account: &CortecsAccount) -> Remembered {
+        let state = self.state();
+        match state.accounts.get(&ObjectKey::of(account)) {
+            Some(record) if record.is_of(account) => Remembered {
+                state: record.entry.state.clone(),
+                credentials: record.credentials.clone(),
+                read_at: record.read_at,
+                fleet: record.fleet.clone(),
+            },
+            _ => Remembered::default(),
+        }
+    }
+
+    /// Notes when the Secret was read last, and what was in it.
+    pub(super) fn note_read(
+        &self,
+        account: &CortecsAccount,
+        at: Moment,
+        credentials: Option<&Credentials>,
+    ) {
+        let mut state = self.state();
+        if let Some(record) = state.accounts.get_mut(&ObjectKey::of(account))
+            && record.is_of(account)
+        {
+            record.read_at = Some(at);
+            if let Some(credentials) = credentials {
+                record.credentials = Some(credentials.clone());
+            }
+        }
+    }
+
+    /// Notes what a look at `account` found. Whether that is news; it is dropped if the account has changed meanwhile.
+    pub(super) fn settle(&self, account: &CortecsAccount, found: AccountState) -> bool {
+        let key = ObjectKey::of(account);
+        let mut state = self.state();
+        let Some(record) = state.accounts.get_mut(&key) else {
+            return false;
+        };
+        if !record.is_of(account) {
+            return false;
+        }
+        let changed = record.set_state(found);
+        state.awaited.remove(&key);
+        self.tell_synced(&state);
+        changed
+    }
+
+    /// Makes `account` a member of the fleet, which `make` makes if there is none, and of no other. `None` if there is one with
+    /// another secret: see [`Self::join_with`].
+    pub(super) fn join<E>(
+        &self,
+        account: &CortecsAccount,
+        key: &FleetKey,
+        credentials: &Credentials,
+        make: impl FnOnce(PollSettings) -> Result<(Fleet, Arc<ApiObserver>), E>,
+    ) -> Result<Option<Arc<Fleet>>, E> {
+        let mut state = self.state();
+        if let Some(record) = state.fleets.get(key) {
+            if !record.fleet.client().uses(credentials) {
+                return Ok(None);
+            }
+        } else {
+            let (fleet, observer) = make(PollSettings::from(&account.spec.poll))?;
+            let record = FleetRecord {
+                fleet: Arc::new(fleet),
+                observer,
+                summary: None,
+                troubled: false,
+            };
+            state.fleets.insert(key.clone(), record);
+        }
+        state.attach(account, key);
+        Ok(state.fleets.get(key).map(|r| Arc::clone(&r.fleet)))
+    }
+
+    /// Makes `account` a member of the fleet with credentials of its own that the API has just accepted. They replace the fleet's if
+    /// those are refused, or no other member has them. Those members that had other credentials must then prove theirs: they are
+    /// returned.
+    pub(super) fn join_with(
+        &self,
+        account: &CortecsAccount,
+        key: &FleetKey,
+        credentials: &Credentials,
+    ) -> Vec<ObjectKey> {
+        let this = ObjectKey::of(account);
+        let mut state = self.state();
+        let Some(record) = state.fleets.get(key) else {
+            return Vec::new();
+        };
+        let fleet = Arc::clone(&record.fleet);
+        let held_by_another = state.members(key).any(|(member, record)| {
+            let held = record.credentials.as_ref();
+            *member != this && held.is_some_and(|held| fleet.client().uses(held))
+        });
+        let mut doubted = Vec::new();
+        if fleet.health().authentication_failed || !held_by_another {
+            fleet.set_credentials(credentials.clone());
+            for (member, record) in &mut state.accounts {
+                let differs = record.credentials.as_ref() != Some(credentials);
+                if *member != this && record.fleet.as_ref() == Some(key) && differs {
+                    record.fleet = None;
+                    record.read_at = None;
+                    record.set_state(AccountState::Pending);
+                    doubted.push(member.clone());
+                }
+            }
+        }
+        state.attach(account, key);
+        doubted
+    }
+
+    /// Notes what a good list says. The accounts to wake: none while nothing has changed.
+    pub(super) fn summarized(&self, key: &FleetKey, summary: Option<Summary>) -> Vec<ObjectKey> {
+        let mut state = self.state();
+        let Some(record) = state.fleets.get_mut(key) else {
+            return Vec::new();
+        };
+        let recovered = std::mem::take(&mut record.troubled);
+        let news = summary.is_some_and(|summary| {
+            let news = record.summary.as_deref() != Some(&summary);
+            if news {
+                record.summary = Some(Arc::new(summary));
+            }
+            news
+        });
+        if !recovered && !news {
+            return Vec::new();
+        }
+        state
+            .members(key)
+            .map(|(member, _)| member.clone())
+            .collect()
+    }
+
+    /// Notes that the accounts of the fleet are told of a failure, so that they are told of its end too.
+    pub(super) fn troubled(&self, key: &FleetKey) -> Vec<ObjectKey> {
+        let mut state = self.state();
+        if let Some(record) = state.fleets.get_mut(key) {
+            record.troubled = true;
+        }
+        state
+            .members(key)
+            .map(|(member, _)| member.clone())
+            .collect()
+    }
+
+    pub(super) fn summary(&self, key: &FleetKey) -> Option<Arc<Summary>> {
+        self.state().fleets.get(key)?.summary.clone()
+    }
+
+    /// Lets go of the fleets that no account has and nothing is bound in.
+    pub(super) fn prune(&self, claims: &dyn Claims) {
+        if !claims.synced() {
+            return;
+        }
+        let unused: Vec<FleetKey> = {
+            let state = self.state();
+            let keys = state.fleets.keys();
+            keys.filter(|key| state.members(key).next().is_none())
+                .cloned()
+                .collect()
+        };
+        for key in unused.iter().filter(|key| !claims.fleet_in_use(key)) {
+            let mut state = self.state();
+            if state.members(key).next().is_none()
+                && let Some(record) = state.fleets.remove(key)
+            {
+                record.fleet.stop();
+            }
+        }
+    }
+
+    pub(super) fn downgrade(&self) -> WeakDirectory {
+        WeakDirectory(Arc::downgrade(&self.inner))
+    }
+
+    fn tell_synced(&self, state: &State) {
+        if state.unlisted == Some(0) && state.awaited.is_empty() {
+            self.inner
+                .synced
+                .send_if_modified(|synced| !std::mem::replace(synced, true));
+        }
+    }
+
+    /// The state. Held only for a moment, never across an await or a call of a hook.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A directory that may be gone: for what the directory itself holds.
+pub(super) struct WeakDirectory(Weak<Inner>);
+
+impl WeakDirectory {
+    pub(super) fn upgrade(&self) -> Option<Directory> {
+        self.0.upgrade().map(|inner| Directory { inner })
+    }
+}
+
+impl State {
+    fn members(&self, key: &FleetKey) -> impl Iterator<Item = (&ObjectKey, &Record)> {
+        self.accounts
+            .iter()
+            .filter(move |(_, record)| record.fleet.as_ref() == Some(key))
+    }
+
+    fn attach(&mut self, account: &CortecsAccount, key: &FleetKey) {
+        let Some(record) = self.accounts.get_mut(&ObjectKey::of(account)) else {
+            return;
+        };
+        if !record.is_of(account) {
+            return;
+        }
+        let before = record.fleet.replace(key.clone());
+        if let Some(before) = before.filter(|before| before != key) {
+            self.refresh(&before);
+        }
+        self.refresh(key);
+    }
+
+    /// Brings what depends on a fleet's members up to date.
+    fn refresh(&self, key: &FleetKey) {
+        let Some(record) = self.fleets.get(key) else {
+            return;
+        };
+        let settings = self
+            .members(key)
+            .map(|(_, r)| PollSettings::from(&r.entry.spec.poll));
+        if let Some(settings) = settings.reduce(PollSettings::strictest) {
+            record.fleet.set_settings(settings);
+        }
+        if let Some((first, _)) = self.members(key).next() {
+            record.observer.set_account(first);
+        }
+    }
+}
+
+impl Record {
+    /// Whether what was found out about this record holds for `account`.
+    fn is_of(&self, account: &CortecsAccount) -> bool {
+        self.uid == account.uid()
+            && self.entry.spec.api_url == account.spec.api_url
+            && self.entry.spec.credentials_secret_ref == account.spec.credentials_secret_ref
+    }
+
+    fn set_state(&mut self, state: AccountState) -> bool {
+        let changed = self.entry.state != state;
+        if changed {
+            let entry = (*self.entry).clone();
+            self.entry = Arc::new(AccountEntry { state, ..entry });
+        }
+        changed
+    }
+}

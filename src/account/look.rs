@@ -1,0 +1,191 @@
+//! Finding out whether an account can be used: its URL, its Secret, its fleet.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    cortecs::{Client, ClientConfig, ConfigError, Credentials, RetryClass},
+    resources::CortecsAccount,
+    runtime::clock,
+};
+
+use super::{
+    controller::Shared,
+    credentials,
+    directory::{AccountState, Remembered},
+    fleet::Fleet,
+    key::{FleetKey, ObjectKey},
+    relay::ApiObserver,
+};
+
+/// How old what was read from a Secret may become while it matters; a little less than the time between two looks.
+const SECRET_MAX_AGE: Duration = Duration::from_secs(50);
+
+/// What becomes of an account, and the accounts to look at again because of it.
+pub(super) struct Found {
+    pub state: AccountState,
+    pub doubted: Vec<ObjectKey>,
+}
+
+impl From<AccountState> for Found {
+    fn from(state: AccountState) -> Self {
+        Self {
+            state,
+            doubted: Vec::new(),
+        }
+    }
+}
+
+/// Looks at `account`. Calls Kubernetes only when the Secret is due, and the API only when its content is new to the fleet.
+pub(super) async fn look(shared: &Shared, account: &CortecsAccount, in_use: bool) -> Found {
+    if let Err(message) = shared.context.allowed_hosts.check(&account.spec.api_url) {
+        return unusable("ApiUrlNotAllowed", message).into();
+    }
+    let remembered = shared.context.directory.remembered(account);
+    if !secret_is_due(shared, &remembered, in_use) {
+        return judge_again(shared, remembered).into();
+    }
+    let secret = &account.spec.credentials_secret_ref.name;
+    let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
+    let read_at = clock::moment();
+    let read = credentials::read(&shared.context.kube, namespace, secret).await;
+    let directory = &shared.context.directory;
+    directory.note_read(account, read_at, read.as_ref().ok());
+    match read {
+        Ok(credentials) => enter(shared, account, credentials, &remembered).await,
+        Err(error) if error.is_transient() && remembered.credentials.is_some() => {
+            tracing::warn!(account = %ObjectKey::of(account), %error, "keeping the credentials read before");
+            judge_again(shared, remembered).into()
+        }
+        Err(error) => unusable(error.reason(), error.to_string()).into(),
+    }
+}
+
+/// Whether to read the Secret: at first, after a refusal, and once a minute while somebody depends on it or something is wrong.
+fn secret_is_due(shared: &Shared, remembered: &Remembered, in_use: bool) -> bool {
+    let Some(read_at) = remembered.read_at else {
+        return true;
+    };
+    let fleet = remembered.fleet.as_ref();
+    let health = fleet
+        .and_then(|key| shared.context.directory.fleet(key))
+        .map(|fleet| fleet.health())
+        .unwrap_or_default();
+    if health.refused_at.is_some_and(|refused| refused > read_at) {
+        return true;
+    }
+    let healthy =
+        matches!(remembered.state, AccountState::Usable(_)) && health.last_error.is_none();
+    (in_use || !healthy) && clock::moment().since(read_at) >= SECRET_MAX_AGE
+}
+
+/// The state without a new look at the Secret: the fleet may have learnt something.
+fn judge_again(shared: &Shared, remembered: Remembered) -> AccountState {
+    let fleet = remembered
+        .fleet
+        .as_ref()
+        .and_then(|key| shared.context.directory.fleet(key));
+    match (fleet, remembered.credentials) {
+        (Some(fleet), Some(credentials)) if fleet.client().uses(&credentials) => of_fleet(&fleet),
+        _ => remembered.state,
+    }
+}
+
+/// Brings `account` into the fleet of its credentials. A fleet that works is never entered, nor changed, with a secret that the
+/// API has not accepted: who merely knows the client id gets nothing.
+async fn enter(
+    shared: &Shared,
+    account: &CortecsAccount,
+    credentials: Credentials,
+    remembered: &Remembered,
+) -> Found {
+    let context = &shared.context;
+    let key = FleetKey::new(&account.spec.api_url, credentials.client_id.clone());
+    let joined = context
+        .directory
+        .join(account, &key, &credentials, |settings| {
+            let observer = Arc::new(ApiObserver::new(
+                context.metrics.clone(),
+                &ObjectKey::of(account),
+            ));
+            let client = client(shared, &key, &credentials, Some(&observer))?;
+            let relay = shared.relay();
+            let fleet = Fleet::start(key.clone(), client, settings, context.limits, relay);
+            Ok((fleet, observer))
+        });
+    match joined {
+        Ok(Some(fleet)) => of_fleet(&fleet).into(),
+        Ok(None) => prove(shared, account, &key, &credentials, remembered).await,
+        Err(error) => invalid_url(&error).into(),
+    }
+}
+
+/// Asks the API for a token with credentials that the fleet does not have.
+async fn prove(
+    shared: &Shared,
+    account: &CortecsAccount,
+    key: &FleetKey,
+    credentials: &Credentials,
+    remembered: &Remembered,
+) -> Found {
+    let client = match client(shared, key, credentials, None) {
+        Ok(client) => client,
+        Err(error) => return invalid_url(&error).into(),
+    };
+    match client.verify_credentials().await {
+        Ok(()) => Found {
+            doubted: shared
+                .context
+                .directory
+                .join_with(account, key, credentials),
+            state: AccountState::Usable(key.clone()),
+        },
+        Err(error) if error.class() == RetryClass::Auth => refused(&error.to_string()).into(),
+        Err(error) => {
+            tracing::warn!(account = %ObjectKey::of(account), %error, "credentials cannot be verified now");
+            // A member stays one on the strength of the last proof; nobody becomes one without.
+            match &remembered.state {
+                AccountState::Usable(before) if before == key => remembered.state.clone().into(),
+                _ => AccountState::Pending.into(),
+            }
+        }
+    }
+}
+
+fn client(
+    shared: &Shared,
+    key: &FleetKey,
+    credentials: &Credentials,
+    observer: Option<&Arc<ApiObserver>>,
+) -> Result<Client, ConfigError> {
+    let mut config = ClientConfig::new(key.api_url.clone(), credentials.clone());
+    config.request_timeout = shared.context.request_timeout;
+    config.connect_timeout = config.connect_timeout.min(config.request_timeout / 3);
+    config.observer = observer.map(|observer| Arc::clone(observer) as _);
+    Client::new(config)
+}
+
+fn of_fleet(fleet: &Fleet) -> AccountState {
+    let health = fleet.health();
+    match health.last_error {
+        Some(error) if health.authentication_failed => refused(&error.message),
+        _ => AccountState::Usable(fleet.key().clone()),
+    }
+}
+
+fn refused(error: &str) -> AccountState {
+    unusable(
+        "CredentialsInvalid",
+        format!("the API refuses the credentials ({error}): correct the Secret"),
+    )
+}
+
+fn invalid_url(error: &ConfigError) -> AccountState {
+    unusable("ApiUrlInvalid", error.to_string())
+}
+
+fn unusable(reason: &'static str, message: impl Into<String>) -> AccountState {
+    AccountState::Unusable {
+        reason,
+        message: message.into(),
+    }
+}

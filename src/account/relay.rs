@@ -1,0 +1,144 @@
+//! From a fleet's loop and client to those who care: the instances, the accounts, the metrics.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::{Stream, stream};
+use tokio::sync::Notify;
+
+use crate::{
+    cortecs::{Call, CallObserver, CallOutcome},
+    runtime::metrics::{ApiCode, Metrics},
+};
+
+use super::{
+    directory::WeakDirectory,
+    hooks::{Claims, Listener},
+    key::{FleetKey, ObjectKey},
+    observe::summarize,
+    snapshot::Snapshot,
+};
+
+/// After so many failed lists in a row an account stops being ready: a single failure is not worth a write.
+pub const FAILURES_TO_TELL: u32 = 3;
+
+/// Accounts to reconcile: a set, so that it is bounded by their number.
+#[derive(Debug, Default)]
+pub struct Wakes {
+    accounts: Mutex<BTreeSet<ObjectKey>>,
+    notify: Notify,
+}
+
+impl Wakes {
+    pub fn wake(&self, accounts: impl IntoIterator<Item = ObjectKey>) {
+        let mut set = self.accounts();
+        set.extend(accounts);
+        if !set.is_empty() {
+            self.notify.notify_one();
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The accounts as they are woken, each once until it is taken. For one consumer.
+    pub fn stream(self: Arc<Self>) -> impl Stream<Item = ObjectKey> {
+        stream::unfold(self, |wakes| async move {
+            loop {
+                let next = wakes.accounts().pop_first();
+                if let Some(key) = next {
+                    return Some((key, wakes));
+                }
+                // A wake-up between the two is kept.
+                wakes.notify.notified().await;
+            }
+        })
+    }
+}
+
+/// What a fleet's loop talks to: it tells the instances first, then those accounts for which something has changed.
+pub struct Relay {
+    pub(super) directory: WeakDirectory,
+    pub(super) claims: Arc<dyn Claims>,
+    pub(super) listener: Arc<dyn Listener>,
+    pub(super) wakes: Arc<dyn Fn(Vec<ObjectKey>) + Send + Sync>,
+    pub(super) metrics: Metrics,
+}
+
+impl Listener for Relay {
+    fn on_list(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) {
+        self.listener.on_list(fleet, old, new);
+        let Some(directory) = self.directory.upgrade() else {
+            return;
+        };
+        let summary = self
+            .claims
+            .synced()
+            .then(|| summarize(new, |id| self.claims.is_claimed(&fleet.api_url, id)));
+        for account in directory.accounts_of(fleet) {
+            let account = account.to_string();
+            self.metrics.list_received(&account, new.requested_at);
+            if let Some(summary) = &summary {
+                let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();
+                self.metrics.set_unmanaged_instances(&account, count);
+            }
+        }
+        (self.wakes)(directory.summarized(fleet, summary));
+    }
+
+    fn on_list_failed(&self, key: &FleetKey) {
+        self.listener.on_list_failed(key);
+        let Some(directory) = self.directory.upgrade() else {
+            return;
+        };
+        let worth_telling = directory.fleet(key).is_some_and(|fleet| {
+            let health = fleet.health();
+            health.authentication_failed
+                || health.failures >= FAILURES_TO_TELL
+                || fleet.snapshot().is_none()
+        });
+        if worth_telling {
+            (self.wakes)(directory.troubled(key));
+        }
+    }
+
+    fn on_account_changed(&self, namespace: &str, name: &str) {
+        self.listener.on_account_changed(namespace, name);
+    }
+}
+
+/// Counts a fleet's requests under the name of the first of its accounts.
+pub struct ApiObserver {
+    metrics: Metrics,
+    account: Mutex<String>,
+}
+
+impl ApiObserver {
+    pub fn new(metrics: Metrics, account: &ObjectKey) -> Self {
+        Self {
+            metrics,
+            account: Mutex::new(account.to_string()),
+        }
+    }
+
+    pub fn set_account(&self, account: &ObjectKey) {
+        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = account.to_string();
+    }
+}
+
+impl CallObserver for ApiObserver {
+    fn on_call(&self, call: Call, outcome: CallOutcome, took: Duration) {
+        let code = match outcome {
+            CallOutcome::Status(status) => ApiCode::Status(status),
+            CallOutcome::Error("timeout" | "cancelled") => ApiCode::Timeout,
+            CallOutcome::Error(_) => ApiCode::Network,
+        };
+        let account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        self.metrics
+            .api_request(&account, call.as_str(), code, took);
+    }
+}
