@@ -183,13 +183,7 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let built_in = options.client_secret == DEMO_CLIENT_SECRET;
-    let secret = if built_in {
-        DEMO_CLIENT_SECRET
-    } else {
-        "(as given)"
-    };
-    let client_id = options.client_id.clone();
+    let credentials = credentials(&options);
     let simulator = Simulator::start(SimulatorConfig {
         listen,
         accounts: vec![SimulatedAccount::new(
@@ -203,8 +197,7 @@ pub async fn serve(
     .await?;
     let text = format!(
         "Simulated Cortecs API; nothing here is real or costs anything.\n\
-         CORTECS_API_BASE_URL={}\nCORTECS_CLIENT_ID={client_id}\nCORTECS_CLIENT_SECRET={secret}\n\
-         Control it at http://{}/_control/\n",
+         CORTECS_API_BASE_URL={}\n{credentials}Control it at http://{}/_control/\n",
         simulator.api_url(),
         simulator.address(),
     );
@@ -213,4 +206,49 @@ pub async fn serve(
     shutdown.await;
     simulator.stop().await;
     Ok(())
+}
+
+/// As lines for an environment; only the built-in secret is shown.
+fn credentials(options: &ServeOptions) -> String {
+    let built_in = options.client_secret == DEMO_CLIENT_SECRET;
+    let secret = if built_in {
+        DEMO_CLIENT_SECRET
+    } else {
+        "(as given)"
+    };
+    format!(
+        "CORTECS_CLIENT_ID={}\nCORTECS_CLIENT_SECRET={secret}\n",
+        options.client_id
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_was_given_is_not_shown() {
+        assert!(credentials(&ServeOptions::default()).contains(DEMO_CLIENT_SECRET));
+        let given = ServeOptions {
+            client_secret: "hidden-word".into(),
+            ..ServeOptions::default()
+        };
+        let shown = format!("{}{given:?}", credentials(&given));
+        assert!(!shown.contains("hidden-word"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn serving_ends_with_the_shutdown_and_fails_where_it_cannot_bind() {
+        let listen = SimulatorConfig::default().listen;
+        serve(listen, ServeOptions::default(), async {})
+            .await
+            .unwrap();
+        let taken = TcpListener::bind(listen).await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let never = std::future::pending();
+        let error = serve(address, ServeOptions::default(), never)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
 }

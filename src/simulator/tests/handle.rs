@@ -25,10 +25,12 @@ async fn waiting_sees_progress_and_requests_as_they_happen() {
             view.existing()
                 .any(|i| i.instance_status.status == InstanceState::Running)
         },
-        DEADLINE,
+        DEADLINE * 10,
     );
+    // Woken by the step itself, not by the end of its own deadline.
+    let running = tokio::time::timeout(DEADLINE, running);
     let (waited, id) = tokio::join!(running, scenario.start(MODEL));
-    waited.unwrap();
+    waited.unwrap().unwrap();
     assert!(
         handle
             .instances("demo")
