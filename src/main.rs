@@ -68,10 +68,15 @@ fn simulate(args: &SimulateArgs) -> Result<(), String> {
         ..ServeOptions::default()
     };
     block_on(async {
-        let shutdown = signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        simulator::serve(args.listen, options, async move { shutdown.requested().await })
-            .await
-            .map_err(|error| format!("cannot serve on {}: {error}", args.listen))
+        let shutdown =
+            signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        simulator::serve(
+            args.listen,
+            options,
+            async move { shutdown.requested().await },
+        )
+        .await
+        .map_err(|error| format!("cannot serve on {}: {error}", args.listen))
     })
 }
 

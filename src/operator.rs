@@ -99,7 +99,13 @@ async fn lead(
 
 /// Runs both controllers until `shutdown`. Their watches begin now, with reads that are not from a cache: whatever an
 /// earlier leader wrote is seen.
-async fn control(parts: Parts, identity: &str, leadership: &Leadership, health: &Health, shutdown: &Shutdown) {
+async fn control(
+    parts: Parts,
+    identity: &str,
+    leadership: &Leadership,
+    health: &Health,
+    shutdown: &Shutdown,
+) {
     let config = &parts.config;
     let book = SharedBook::default();
     let wakes = Arc::new(Wakes::new(

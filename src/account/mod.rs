@@ -4,6 +4,7 @@
 //! for everyone; the [`controller`] keeps it up to date and writes the accounts' statuses. [`hooks`] is what the controller of
 //! instances provides.
 
+pub mod book;
 pub mod controller;
 pub mod credentials;
 pub mod directory;

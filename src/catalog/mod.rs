@@ -1,1 +1,5 @@
 //! Models and hardware types.
+
+mod models;
+
+pub use models::{Catalog, CatalogError};

@@ -99,7 +99,9 @@ pub async fn act(
                     tell(context, resource, &written).await;
                     wrote(context, written);
                 }
-                Err(error) if error.kind() == KubeErrorKind::Invalid => refresh(context, key).await?,
+                Err(error) if error.kind() == KubeErrorKind::Invalid => {
+                    refresh(context, key).await?
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -118,7 +120,13 @@ pub async fn act(
     Ok(Next::Now)
 }
 
-async fn call(context: &Context, key: &ObjectKey, resource: &CortecsInstance, fleet: Option<&Fleet>, step: Step) {
+async fn call(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+    fleet: Option<&Fleet>,
+    step: Step,
+) {
     let Some(fleet) = fleet else { return };
     let account = resource
         .status
@@ -135,7 +143,10 @@ async fn call(context: &Context, key: &ObjectKey, resource: &CortecsInstance, fl
     };
     match step {
         Step::Start { intent, args } => caller.start(intent, &args).await,
-        Step::Restart { intent, instance_id } => caller.restart(intent, &instance_id).await,
+        Step::Restart {
+            intent,
+            instance_id,
+        } => caller.restart(intent, &instance_id).await,
         Step::Stop { instance_id } => caller.stop(&instance_id).await,
         Step::Delete { instance_id } => caller.delete(&instance_id).await,
         Step::Get { instance_id } => caller.get(&instance_id).await,
@@ -183,9 +194,13 @@ async fn write_status(
             book.remember(key, |memory| memory.start = Some(Attempt::written(id, now)));
         }
         Purpose::RestartIntent(id) => {
-            book.remember(key, |memory| memory.restart = Some(Attempt::written(id, now)));
+            book.remember(key, |memory| {
+                memory.restart = Some(Attempt::written(id, now))
+            });
         }
-        Purpose::Bind { resolved: true, .. } => context.metrics.start(&account, StartOutcome::Resolved),
+        Purpose::Bind { resolved: true, .. } => {
+            context.metrics.start(&account, StartOutcome::Resolved)
+        }
         Purpose::VoidStart => context.metrics.start(&account, StartOutcome::Void),
         Purpose::Report
         | Purpose::DropStart

@@ -35,7 +35,10 @@ pub struct Caller<'a> {
 impl Caller<'_> {
     /// The one call of a start intent.
     pub async fn start(&self, intent: Uuid, args: &InstanceArgs) {
-        let Some(result) = self.made(|client| async move { client.start_instance(args).await }).await else {
+        let Some(result) = self
+            .made(|client| async move { client.start_instance(args).await })
+            .await
+        else {
             return self.not_made();
         };
         self.context.effect_happened("start").await;
@@ -57,7 +60,10 @@ impl Caller<'_> {
     /// The one call of a restart intent.
     pub async fn restart(&self, intent: Uuid, instance_id: &str) {
         let asked = clock::moment();
-        let Some(result) = self.made(|client| async move { client.restart_instance(instance_id).await }).await else {
+        let Some(result) = self
+            .made(|client| async move { client.restart_instance(instance_id).await })
+            .await
+        else {
             return self.not_made();
         };
         self.context.effect_happened("restart").await;
@@ -79,7 +85,10 @@ impl Caller<'_> {
 
     pub async fn stop(&self, instance_id: &str) {
         let asked = clock::moment();
-        let Some(result) = self.made(|client| async move { client.stop_instance(instance_id).await }).await else {
+        let Some(result) = self
+            .made(|client| async move { client.stop_instance(instance_id).await })
+            .await
+        else {
             return;
         };
         self.context.effect_happened("stop").await;
@@ -105,7 +114,10 @@ impl Caller<'_> {
     }
 
     pub async fn delete(&self, instance_id: &str) {
-        let Some(result) = self.made(|client| async move { client.delete_instance(instance_id).await }).await else {
+        let Some(result) = self
+            .made(|client| async move { client.delete_instance(instance_id).await })
+            .await
+        else {
             return;
         };
         self.context.effect_happened("delete").await;
@@ -116,7 +128,9 @@ impl Caller<'_> {
         {
             // Not stopped yet, or gone: neither needs a person.
             failure.kind = FailureKind::Transient;
-            failure.retry_at = failure.retry_at.min(clock::moment().after(Duration::from_secs(5)));
+            failure.retry_at = failure
+                .retry_at
+                .min(clock::moment().after(Duration::from_secs(5)));
         }
         self.remember(|memory| {
             memory.failure = failure;
@@ -164,7 +178,10 @@ impl Caller<'_> {
     /// The call that was announced was not made, and may be made later.
     fn not_made(&self) {
         self.remember(|memory| {
-            for attempt in [memory.start.as_mut(), memory.restart.as_mut()].into_iter().flatten() {
+            for attempt in [memory.start.as_mut(), memory.restart.as_mut()]
+                .into_iter()
+                .flatten()
+            {
                 if attempt.outcome == Outcome::InFlight {
                     attempt.outcome = Outcome::Written;
                 }
@@ -215,7 +232,8 @@ impl Caller<'_> {
 
 /// Whether the API said that the instance is not there, or not in the state that the call needs.
 fn is_refusal(error: Option<&Error>) -> bool {
-    error.is_some_and(|e| matches!(e.status(), Some(400 | 404)) && e.class() == RetryClass::Terminal)
+    error
+        .is_some_and(|e| matches!(e.status(), Some(400 | 404)) && e.class() == RetryClass::Terminal)
 }
 
 fn note_failure(memory: &mut Memory, outcome: &Outcome) {
@@ -232,7 +250,10 @@ fn settle(attempt: Option<&mut Attempt>, intent: Uuid, outcome: Outcome) {
 }
 
 fn bound<'a>(memory: &'a mut Memory, instance_id: &str) -> Option<&'a mut Bound> {
-    memory.bound.as_mut().filter(|bound| bound.id == instance_id)
+    memory
+        .bound
+        .as_mut()
+        .filter(|bound| bound.id == instance_id)
 }
 
 fn log_attempt<T>(call: &'static str, result: &Result<T, Error>) {

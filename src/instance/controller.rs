@@ -2,15 +2,14 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, TryStreamExt, future};
+use futures::{StreamExt, TryStreamExt, future, stream};
 use kube::{
     Api, ResourceExt,
     runtime::{
-        Controller, WatchStreamExt,
-        controller::{Action, Config},
+        Predicate, PredicateConfig, WatchStreamExt, applier,
+        controller::{Action, Config, ReconcileRequest},
         predicates,
         reflector::{self, ObjectRef},
-        utils::predicate::{Predicate, PredicateConfig},
         watcher,
     },
 };
@@ -24,15 +23,11 @@ use super::{
     observe::{Observed, observe},
 };
 use crate::{
-    account::key::ObjectKey,
+    account::{hooks::Claims, key::ObjectKey},
     resources::{CortecsInstance, annotations, instance_status::Phase},
     runtime::{
-        backoff::Backoff,
-        clock,
-        kube_client::KubeError,
-        metrics::ReconcileResult,
-        signals::Shutdown,
-        wake::WakeSet,
+        backoff::Backoff, clock, kube_client::KubeError, metrics::ReconcileResult,
+        signals::Shutdown, wake::WakeSet,
     },
 };
 
@@ -42,8 +37,8 @@ const CONTROLLER: &str = "cortecsinstance";
 /// Every resource is looked at this often, whatever happens: a net below the watches and the lists. It reads memory only.
 const NET: Duration = Duration::from_secs(600);
 
-/// How soon to look again while this process may not act.
-const NOT_LEADING: Duration = Duration::from_secs(1);
+/// How soon to look again while this process may not act, or does not know all resources yet.
+const NOT_YET: Duration = Duration::from_millis(500);
 
 /// Watches and reconciles until `shutdown`; the steps at hand are finished and recorded first.
 pub async fn run(context: Arc<Context>, concurrency: u16, shutdown: Shutdown) {
@@ -52,11 +47,15 @@ pub async fn run(context: Arc<Context>, concurrency: u16, shutdown: Shutdown) {
         .scopes()
         .map(|(scope, set)| (scope.clone(), Arc::clone(set)))
         .collect();
-    future::join_all(
-        scopes
-            .into_iter()
-            .map(|(scope, wakes)| run_scope(Arc::clone(&context), scope, wakes, concurrency, shutdown.clone())),
-    )
+    future::join_all(scopes.into_iter().map(|(scope, wakes)| {
+        run_scope(
+            Arc::clone(&context),
+            scope,
+            wakes,
+            concurrency,
+            shutdown.clone(),
+        )
+    }))
     .await;
 }
 
@@ -78,57 +77,72 @@ async fn run_scope(
         move || context.wakes.watch_synced(scope.clone())
     };
     let book = context.book.clone();
-    let events = watcher(api, watcher::Config::default())
+    let changed = watcher(api, watcher::Config::default())
         .default_backoff()
-        .reflect(writer)
+        .inspect_err(
+            |error| tracing::warn!(%error, "the watch of instances failed and is repeated"),
+        )
         .inspect_ok(move |event| note(&book, &scope, event, &synced))
-        .inspect_err(|error| tracing::warn!(%error, "the watch of instances failed and is repeated"))
+        .reflect(writer)
         .touched_objects()
         .predicate_filter(
             predicates::generation
                 .combine(predicates::finalizers)
                 .combine(orders),
             PredicateConfig::default(),
-        );
+        )
+        .filter_map(|resource| future::ready(resource.ok()))
+        .map(|resource| ObjectRef::from_obj(&resource));
     let woken = wakes
         .stream()
         .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
-    controller(events, reader, woken, context, concurrency, shutdown).await;
-}
-
-async fn controller(
-    events: impl Stream<Item = Result<CortecsInstance, watcher::Error>> + Send + 'static,
-    reader: reflector::Store<CortecsInstance>,
-    woken: impl Stream<Item = ObjectRef<CortecsInstance>> + Send + 'static,
-    context: Arc<Context>,
-    concurrency: u16,
-    shutdown: Shutdown,
-) {
-    Controller::for_stream(events, reader)
-        .with_config(Config::default().concurrency(concurrency))
-        .reconcile_on(woken)
-        .graceful_shutdown_on(async move { shutdown.requested().await })
-        .run(reconcile, |_, error: &Infallible, _| match *error {}, context)
-        .for_each(|_| future::ready(()))
-        .await;
+    // No further resource is taken up after that; those at hand are finished.
+    let queue = stream::select(changed, woken)
+        .take_until(async move { shutdown.requested().await })
+        .map(|resource| Ok::<_, Infallible>(ReconcileRequest::from(resource)));
+    applier(
+        |resource, context| Box::pin(reconcile(resource, context)),
+        |_, error: &Infallible, _| match *error {},
+        context,
+        reader,
+        queue,
+        Config::default().concurrency(concurrency),
+    )
+    .for_each(|_| future::ready(()))
+    .await;
 }
 
 /// What people ask for by annotation, and the order to delete.
 fn orders(resource: &CortecsInstance) -> Option<u64> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    for name in [annotations::RESTARTED_AT, annotations::REQUESTED_AT, annotations::RESOLVE_START] {
+    for name in [
+        annotations::RESTARTED_AT,
+        annotations::REQUESTED_AT,
+        annotations::RESOLVE_START,
+    ] {
         resource.annotations().get(name).hash(&mut hasher);
     }
-    resource.metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    resource
+        .metadata
+        .deletion_timestamp
+        .is_some()
+        .hash(&mut hasher);
     Some(hasher.finish())
 }
 
 /// The book follows the watch.
-fn note(book: &SharedBook, scope: &Option<String>, event: &watcher::Event<CortecsInstance>, synced: &impl Fn()) {
+fn note(
+    book: &SharedBook,
+    scope: &Option<String>,
+    event: &watcher::Event<CortecsInstance>,
+    synced: &impl Fn(),
+) {
     let mut book = book.lock();
     match event {
-        watcher::Event::Apply(resource) | watcher::Event::InitApply(resource) => book.apply(Arc::new(resource.clone())),
+        watcher::Event::Apply(resource) | watcher::Event::InitApply(resource) => {
+            book.apply(Arc::new(resource.clone()))
+        }
         watcher::Event::Delete(resource) => book.remove(&ObjectKey::of(resource)),
         watcher::Event::Init => book.begin_listing(scope.clone()),
         watcher::Event::InitDone => {
@@ -139,9 +153,16 @@ fn note(book: &SharedBook, scope: &Option<String>, event: &watcher::Event<Cortec
     }
 }
 
-async fn reconcile(resource: Arc<CortecsInstance>, context: Arc<Context>) -> Result<Action, Infallible> {
+async fn reconcile(
+    resource: Arc<CortecsInstance>,
+    context: Arc<Context>,
+) -> Result<Action, Infallible> {
     let key = ObjectKey::of(&*resource);
-    let id = resource.status.as_ref().and_then(|s| s.instance_id.as_deref()).unwrap_or_default();
+    let id = resource
+        .status
+        .as_ref()
+        .and_then(|s| s.instance_id.as_deref())
+        .unwrap_or_default();
     let span = tracing::info_span!(
         "reconcile",
         namespace = key.namespace,
@@ -155,7 +176,10 @@ async fn reconcile(resource: Arc<CortecsInstance>, context: Arc<Context>) -> Res
     let (action, result) = span.in_scope(|| match result {
         Ok(After::Wait(wait)) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
         Ok(After::Change) => (Action::await_change(), ReconcileResult::Success),
-        Err(error) => (Action::requeue(failed(&context, &key, &error)), ReconcileResult::Error),
+        Err(error) => (
+            Action::requeue(failed(&context, &key, &error)),
+            ReconcileResult::Error,
+        ),
     });
     guard.finish(result);
     Ok(action)
@@ -168,10 +192,15 @@ enum After {
 
 /// Observe, decide, act: one step.
 async fn step(context: &Context, key: &ObjectKey) -> Result<After, KubeError> {
-    if !context.leadership.may_act() {
-        return Ok(After::Wait(NOT_LEADING));
+    if !context.leadership.may_act() || !context.wakes.synced() {
+        return Ok(After::Wait(NOT_YET));
     }
-    let Some(resource) = context.book.lock().get(key).map(|entry| Arc::clone(&entry.resource)) else {
+    let Some(resource) = context
+        .book
+        .lock()
+        .get(key)
+        .map(|entry| Arc::clone(&entry.resource))
+    else {
         forget(context, key);
         return Ok(After::Change);
     };
@@ -181,13 +210,18 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<After, KubeError> {
         return Ok(After::Wait(Duration::ZERO));
     };
     follow_lists(context, key, &observed, &decision);
-    let wait = decision.look_again.unwrap_or_else(|| NET.mul_f64(0.9 + 0.2 * fastrand::f64()));
+    let wait = decision
+        .look_again
+        .unwrap_or_else(|| NET.mul_f64(0.9 + 0.2 * fastrand::f64()));
     if decision.step != super::decide::Step::None {
         tracing::debug!(step = ?decision.step, "next step");
     }
     match act::act(context, key, &resource, observed.fleet.as_deref(), decision).await {
         Ok(next) => {
-            context.book.lock().remember(key, |memory| memory.write_failures = 0);
+            context
+                .book
+                .lock()
+                .remember(key, |memory| memory.write_failures = 0);
             Ok(match next {
                 Next::Now => After::Wait(Duration::ZERO),
                 Next::AsDecided => After::Wait(wait),
@@ -210,13 +244,25 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<After, KubeError> {
 }
 
 /// Decides under the book's lock, so that nobody decides on the same claims meanwhile.
-fn decide_on(context: &Context, key: &ObjectKey, resource: &Arc<CortecsInstance>, observed: &Observed) -> Option<Decision> {
+fn decide_on(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &Arc<CortecsInstance>,
+    observed: &Observed,
+) -> Option<Decision> {
     let now = clock::moment();
     let mut book = context.book.lock();
-    if !book.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.resource, resource)) {
+    if !book
+        .get(key)
+        .is_some_and(|entry| Arc::ptr_eq(&entry.resource, resource))
+    {
         return None;
     }
-    let snapshot = observed.view.fleet.as_ref().and_then(|f| f.snapshot.clone());
+    let snapshot = observed
+        .view
+        .fleet
+        .as_ref()
+        .and_then(|f| f.snapshot.clone());
     book.remember(key, |memory| {
         memory.observe(resource, snapshot.as_deref(), context.settings.settle, now);
     });
@@ -253,7 +299,11 @@ fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decisio
     release_busy(context, key, waits_for);
 }
 
-fn release_busy(context: &Context, key: &ObjectKey, waits_for: Option<&crate::account::key::FleetKey>) {
+fn release_busy(
+    context: &Context,
+    key: &ObjectKey,
+    waits_for: Option<&crate::account::key::FleetKey>,
+) {
     if let Some(before) = context.wakes.set_busy(key, waits_for)
         && let Some(fleet) = context.directory.fleet(&before)
     {
@@ -281,10 +331,14 @@ pub fn count_phases(context: &Context) {
     use std::collections::BTreeMap;
     let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
     for (_, entry) in context.book.lock().iter() {
-        let Some(account) = context.wakes.account_of(&entry.resource) else { continue };
+        let Some(account) = context.wakes.account_of(&entry.resource) else {
+            continue;
+        };
         let phase = entry.resource.status.as_ref().and_then(|s| s.phase);
         let phases = counts.entry(account.to_string()).or_default();
-        *phases.entry(phase.unwrap_or(Phase::Pending).as_str()).or_default() += 1;
+        *phases
+            .entry(phase.unwrap_or(Phase::Pending).as_str())
+            .or_default() += 1;
     }
     for (account, phases) in counts {
         context.metrics.set_instances(&account, phases);

@@ -23,7 +23,10 @@ pub struct Telling {
 }
 
 /// What the change from `old` to `new` is worth telling: one event for each new reason, no more.
-pub fn derive_events(old: Option<&CortecsInstanceStatus>, new: &CortecsInstanceStatus) -> Vec<Telling> {
+pub fn derive_events(
+    old: Option<&CortecsInstanceStatus>,
+    new: &CortecsInstanceStatus,
+) -> Vec<Telling> {
     let mut events = Vec::new();
     let before = |kind| old.and_then(|s| find_condition(&s.conditions, kind));
     if let Some(voided) = new.voided_starts.last()
@@ -32,7 +35,10 @@ pub fn derive_events(old: Option<&CortecsInstanceStatus>, new: &CortecsInstanceS
         events.push(Telling {
             warning: true,
             reason: "StartVoided".to_owned(),
-            note: format!("nothing came of the start of {}: it is tried again", voided.args.model_id),
+            note: format!(
+                "nothing came of the start of {}: it is tried again",
+                voided.args.model_id
+            ),
         });
     }
     if let Some(id) = &new.instance_id
@@ -48,7 +54,8 @@ pub fn derive_events(old: Option<&CortecsInstanceStatus>, new: &CortecsInstanceS
         && before(READY).is_none_or(|b| (&b.reason, &b.status) != (&ready.reason, &ready.status))
     {
         events.push(Telling {
-            warning: find_condition(&new.conditions, STALLED).is_some() || ready.reason == "RetryingAfterError",
+            warning: find_condition(&new.conditions, STALLED).is_some()
+                || ready.reason == "RetryingAfterError",
             reason: ready.reason.clone(),
             note: ready.message.clone(),
         });
@@ -75,13 +82,19 @@ impl Events {
         let reference = resource.object_ref(&());
         for telling in tellings {
             let event = Event {
-                type_: if telling.warning { EventType::Warning } else { EventType::Normal },
+                type_: if telling.warning {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
                 reason: telling.reason.chars().take(128).collect(),
                 note: Some(telling.note.chars().take(1024).collect()),
                 action: "Reconciling".to_owned(),
                 secondary: None,
             };
-            if let Err(error) = bounded("publish an event", self.0.publish(&event, &reference)).await {
+            if let Err(error) =
+                bounded("publish an event", self.0.publish(&event, &reference)).await
+            {
                 tracing::debug!(%error, reason = event.reason, "event not published");
             }
         }
@@ -97,7 +110,15 @@ mod tests {
 
     fn status(ready: bool, reason: &str, message: &str) -> CortecsInstanceStatus {
         let mut status = CortecsInstanceStatus::default();
-        set_condition(&mut status.conditions, READY, ready, reason, message, 1, Timestamp::UNIX_EPOCH);
+        set_condition(
+            &mut status.conditions,
+            READY,
+            ready,
+            reason,
+            message,
+            1,
+            Timestamp::UNIX_EPOCH,
+        );
         status
     }
 
@@ -105,15 +126,29 @@ mod tests {
     fn each_new_reason_is_told_once() {
         let starting = status(false, "Starting", "step 1 of 5");
         assert_eq!(derive_events(None, &starting).len(), 1);
-        assert_eq!(derive_events(Some(&starting), &status(false, "Starting", "step 2 of 5")), []);
+        assert_eq!(
+            derive_events(Some(&starting), &status(false, "Starting", "step 2 of 5")),
+            []
+        );
         let told = derive_events(Some(&starting), &status(true, "Running", "runs"));
-        assert_eq!((told.len(), told[0].warning, told[0].reason.as_str()), (1, false, "Running"));
+        assert_eq!(
+            (told.len(), told[0].warning, told[0].reason.as_str()),
+            (1, false, "Running")
+        );
     }
 
     #[test]
     fn what_needs_a_person_is_a_warning() {
         let mut stalled = status(false, "InvalidArguments", "no such model");
-        set_condition(&mut stalled.conditions, STALLED, true, "InvalidArguments", "", 1, Timestamp::UNIX_EPOCH);
+        set_condition(
+            &mut stalled.conditions,
+            STALLED,
+            true,
+            "InvalidArguments",
+            "",
+            1,
+            Timestamp::UNIX_EPOCH,
+        );
         let told = derive_events(None, &stalled);
         assert!(told[0].warning && told[0].note == "no such model");
     }
@@ -123,6 +158,9 @@ mod tests {
         let mut bound = status(false, "Starting", "");
         bound.instance_id = Some("i-1".into());
         let told = derive_events(Some(&status(false, "Starting", "")), &bound);
-        assert_eq!(told.iter().map(|t| t.reason.as_str()).collect::<Vec<_>>(), ["Bound"]);
+        assert_eq!(
+            told.iter().map(|t| t.reason.as_str()).collect::<Vec<_>>(),
+            ["Bound"]
+        );
     }
 }

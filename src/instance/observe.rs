@@ -32,21 +32,25 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed 
     let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
     let key = match (home, &desired) {
         (Some(home), _) => Some(FleetKey::new(&home.api_url, home.client_id.as_str())),
-        (None, Desired::Usable(account)) => {
-            Some(FleetKey::new(&account.identity.api_url, account.identity.client_id.as_str()))
-        }
+        (None, Desired::Usable(account)) => Some(FleetKey::new(
+            &account.identity.api_url,
+            account.identity.client_id.as_str(),
+        )),
         (None, _) => None,
     };
     let fleet = key.and_then(|key| context.directory.fleet(&key));
     let model = match &desired {
         Desired::Usable(account) => {
             let model_id = args::normalise_model_id(&resource.spec.model_id);
-            context.catalog.cached(&account.identity.api_url, &model_id).map(|answer| {
-                answer.map_err(|error| CatalogProblem {
-                    terminal: error.terminal,
-                    message: error.message,
+            context
+                .catalog
+                .cached(&account.identity.api_url, &model_id)
+                .map(|answer| {
+                    answer.map_err(|error| CatalogProblem {
+                        terminal: error.terminal,
+                        message: error.message,
+                    })
                 })
-            })
         }
         _ => None,
     };
@@ -64,7 +68,9 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     let Some(key) = account_of(resource, context.default_account.as_ref()) else {
         return Desired::Unusable {
             reason: "AccountNotFound",
-            message: "no account is named: set spec.accountRef, or give the operator a --default-account".to_owned(),
+            message:
+                "no account is named: set spec.accountRef, or give the operator a --default-account"
+                    .to_owned(),
         };
     };
     if !context.directory.synced() {
@@ -73,7 +79,9 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     let Some(entry) = context.directory.account(&key.namespace, &key.name) else {
         return Desired::Unusable {
             reason: "AccountNotFound",
-            message: format!("there is no CortecsAccount {key}: create it, or correct spec.accountRef"),
+            message: format!(
+                "there is no CortecsAccount {key}: create it, or correct spec.accountRef"
+            ),
         };
     };
     let fleet = match &entry.state {

@@ -31,16 +31,26 @@ pub struct Wakes {
 }
 
 impl Wakes {
-    pub fn new(book: SharedBook, default_account: Option<NamespacedName>, namespaces: &Namespaces) -> Self {
+    pub fn new(
+        book: SharedBook,
+        default_account: Option<NamespacedName>,
+        namespaces: &Namespaces,
+    ) -> Self {
         let scopes: Vec<Option<String>> = if namespaces.is_all() {
             vec![None]
         } else {
-            namespaces.names().map(|name| Some(name.to_owned())).collect()
+            namespaces
+                .names()
+                .map(|name| Some(name.to_owned()))
+                .collect()
         };
         Self {
             book,
             default_account,
-            sets: scopes.into_iter().map(|scope| (scope, Arc::default())).collect(),
+            sets: scopes
+                .into_iter()
+                .map(|scope| (scope, Arc::default()))
+                .collect(),
             busy: Mutex::default(),
             synced: Mutex::default(),
         }
@@ -57,7 +67,10 @@ impl Wakes {
     }
 
     pub fn wake(&self, key: ObjectKey) {
-        let set = self.sets.get(&Some(key.namespace.clone())).or_else(|| self.sets.get(&None));
+        let set = self
+            .sets
+            .get(&Some(key.namespace.clone()))
+            .or_else(|| self.sets.get(&None));
         if let Some(set) = set {
             set.wake(key);
         }
@@ -89,17 +102,24 @@ impl Wakes {
 
     fn uses(&self, resource: &CortecsInstance, account: &ObjectKey) -> bool {
         let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
-        let bound = home.is_some_and(|home| home.namespace == account.namespace && home.name == account.name);
+        let bound = home
+            .is_some_and(|home| home.namespace == account.namespace && home.name == account.name);
         bound || self.account_of(resource).as_ref() == Some(account)
     }
 }
 
 /// The account that a resource names, or the default one.
-pub fn account_of(resource: &CortecsInstance, default: Option<&NamespacedName>) -> Option<ObjectKey> {
+pub fn account_of(
+    resource: &CortecsInstance,
+    default: Option<&NamespacedName>,
+) -> Option<ObjectKey> {
     match &resource.spec.account_ref {
         Some(account) => {
             let own = resource.metadata.namespace.clone().unwrap_or_default();
-            Some(ObjectKey::new(account.namespace.clone().unwrap_or(own), &account.name))
+            Some(ObjectKey::new(
+                account.namespace.clone().unwrap_or(own),
+                &account.name,
+            ))
         }
         None => default.map(|default| ObjectKey::new(&default.namespace, &default.name)),
     }
@@ -112,7 +132,11 @@ impl Claims for Wakes {
     }
 
     fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool {
-        self.book.lock().claimants(api_url, instance_id).next().is_some()
+        self.book
+            .lock()
+            .claimants(api_url, instance_id)
+            .next()
+            .is_some()
     }
 
     fn users(&self, namespace: &str, account: &str) -> usize {
@@ -128,7 +152,11 @@ impl Claims for Wakes {
 
     fn fleet_in_use(&self, key: &FleetKey) -> bool {
         self.book.lock().iter().any(|(_, entry)| {
-            let home = entry.resource.status.as_ref().and_then(|s| s.account.as_ref());
+            let home = entry
+                .resource
+                .status
+                .as_ref()
+                .and_then(|s| s.account.as_ref());
             home.is_some_and(|home| FleetKey::new(&home.api_url, home.client_id.as_str()) == *key)
         })
     }
@@ -154,7 +182,8 @@ impl Listener for Wakes {
             }
             if old.is_none() {
                 // The first list: those whose instance it lacks have not been woken by any id in it.
-                let here = |key: &&ObjectKey| book.get(key).is_some_and(|e| lives_in(&e.resource, fleet));
+                let here =
+                    |key: &&ObjectKey| book.get(key).is_some_and(|e| lives_in(&e.resource, fleet));
                 keys.extend(book.iter().map(|(key, _)| key).filter(here).cloned());
             }
         }

@@ -70,7 +70,11 @@ pub async fn record_accepted(
     let patch: json_patch::Patch = serde_json::from_value(patch).unwrap_or_default();
     let call = async {
         api(context, key)
-            .patch_status(&key.name, &PatchParams::default(), &Patch::Json::<()>(patch))
+            .patch_status(
+                &key.name,
+                &PatchParams::default(),
+                &Patch::Json::<()>(patch),
+            )
             .await
     };
     bounded("record the started instance", call).await
@@ -117,7 +121,11 @@ async fn set_finalizers(
             "resourceVersion": resource.metadata.resource_version,
         }
     }));
-    let call = async { api(context, key).patch(&key.name, &PatchParams::default(), &patch).await };
+    let call = async {
+        api(context, key)
+            .patch(&key.name, &PatchParams::default(), &patch)
+            .await
+    };
     bounded("change the finalizers", call).await
 }
 
@@ -126,7 +134,10 @@ async fn set_finalizers(
 /// # Errors
 /// `NotFound` when it is gone.
 pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance, KubeError> {
-    bounded("read the resource", async { api(context, key).get(&key.name).await }).await
+    bounded("read the resource", async {
+        api(context, key).get(&key.name).await
+    })
+    .await
 }
 
 /// Reads all resources by quorum into the book. Who asks while another read is awaited that began after the question gets its result.
@@ -136,7 +147,12 @@ pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance,
 pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
     let asked = clock::moment();
     let _one_at_a_time = context.quorum.lock().await;
-    if context.book.lock().quorum_read_at().is_some_and(|read| read >= asked) {
+    if context
+        .book
+        .lock()
+        .quorum_read_at()
+        .is_some_and(|read| read >= asked)
+    {
         return Ok(());
     }
     let began = clock::moment();

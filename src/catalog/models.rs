@@ -1,0 +1,166 @@
+//! What the API says of models, remembered for a while.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    cortecs::{Client, Error, RetryClass, types::Model},
+    instance::moment::Moment,
+    runtime::clock,
+};
+
+/// Most models that are remembered, over all APIs.
+pub const MAX_MODELS: usize = 512;
+/// How long a model is taken for current.
+const FRESH: Duration = Duration::from_secs(600);
+/// How long a refusal is: the catalog may grow.
+const REFUSED: Duration = Duration::from_secs(60);
+/// How long a failure that may pass is, so that many resources with one model do not each ask.
+const FAILED: Duration = Duration::from_secs(5);
+
+/// Models by API and id. Clones share one memory.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    slots: Arc<Mutex<HashMap<Key, Arc<Slot>>>>,
+}
+
+/// Why a model is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CatalogError {
+    /// The API refuses to speak of this model: it will again until the catalog changes.
+    pub terminal: bool,
+    pub message: String,
+}
+
+type Answer = Result<Arc<Model>, CatalogError>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    api_url: String,
+    model_id: String,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// Held by the one who asks the API: the others wait for the answer.
+    flight: tokio::sync::Mutex<()>,
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    answer: Answer,
+    asked_at: Moment,
+    good_until: Moment,
+}
+
+impl Catalog {
+    /// The model, from memory or from the API: at most one call at a time for each. When the API fails for a moment, what it
+    /// said before still counts.
+    ///
+    /// # Errors
+    /// Why the API did not name it; also remembered, for a shorter time.
+    pub async fn model(&self, client: &Client, api_url: &str, model_id: &str) -> Answer {
+        let slot = self.slot(api_url, model_id);
+        if let Some(answer) = slot.fresh(clock::moment()) {
+            return answer;
+        }
+        let _flight = slot.flight.lock().await;
+        let asked_at = clock::moment();
+        if let Some(answer) = slot.fresh(asked_at) {
+            return answer;
+        }
+        let result = client.get_model(model_id).await;
+        slot.learn(result, asked_at, clock::moment())
+    }
+
+    /// What is remembered of the model, if it still counts. Never calls anyone.
+    pub fn cached(&self, api_url: &str, model_id: &str) -> Option<Answer> {
+        let slot = self.slots().get(&key(api_url, model_id)).cloned();
+        slot?.fresh(clock::moment())
+    }
+
+    fn slot(&self, api_url: &str, model_id: &str) -> Arc<Slot> {
+        let key = key(api_url, model_id);
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(&key) {
+            return Arc::clone(slot);
+        }
+        if slots.len() >= MAX_MODELS {
+            // Never asked counts as oldest, but one that is being asked about is held by somebody.
+            let oldest = slots
+                .iter()
+                .min_by_key(|(_, slot)| (Arc::strong_count(slot) > 1, slot.asked_at()))
+                .map(|(key, _)| key.clone());
+            if let Some(oldest) = oldest {
+                slots.remove(&oldest);
+            }
+        }
+        Arc::clone(slots.entry(key).or_default())
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(api_url: &str, model_id: &str) -> Key {
+    Key {
+        api_url: api_url.to_owned(),
+        model_id: model_id.to_owned(),
+    }
+}
+
+impl Slot {
+    fn fresh(&self, now: Moment) -> Option<Answer> {
+        let known = self.known();
+        let known = known.as_ref().filter(|known| now < known.good_until)?;
+        Some(known.answer.clone())
+    }
+
+    fn asked_at(&self) -> Option<Moment> {
+        self.known().as_ref().map(|known| known.asked_at)
+    }
+
+    fn learn(&self, result: Result<Model, Error>, asked_at: Moment, now: Moment) -> Answer {
+        let mut known = self.known();
+        let (answer, good_for) = match result {
+            Ok(model) => (Ok(Arc::new(model)), FRESH),
+            Err(error) => {
+                let terminal = error.class() == RetryClass::Terminal;
+                let before = known.as_ref().map(|known| known.answer.clone());
+                match before {
+                    Some(Ok(model)) if !terminal => (Ok(model), pause(&error)),
+                    _ => {
+                        let message = error.to_string();
+                        let pause = if terminal { REFUSED } else { pause(&error) };
+                        (Err(CatalogError { terminal, message }), pause)
+                    }
+                }
+            }
+        };
+        *known = Some(Known {
+            answer: answer.clone(),
+            asked_at,
+            good_until: now.after(good_for),
+        });
+        answer
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long not to ask again after a failure that may pass.
+fn pause(error: &Error) -> Duration {
+    error.retry_after().unwrap_or_default().clamp(FAILED, FRESH)
+}
+
+#[cfg(test)]
+#[path = "models_tests.rs"]
+mod tests;

@@ -1,0 +1,112 @@
+use futures::future::join_all;
+use secrecy::SecretString;
+
+use super::*;
+use crate::{
+    cortecs::{ClientConfig, Credentials},
+    runtime::install_crypto_provider,
+    simulator::{Effect, Endpoint, Fault, Simulator, SimulatorConfig},
+};
+
+async fn simulator() -> (Simulator, Client) {
+    install_crypto_provider();
+    let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
+    let credentials = Credentials {
+        client_id: "demo".to_owned(),
+        client_secret: SecretString::from("demo-secret"),
+    };
+    let client = Client::new(ClientConfig::new(simulator.api_url(), credentials)).unwrap();
+    (simulator, client)
+}
+
+async fn some_model(client: &Client) -> String {
+    let model = client.list_models().await.unwrap().swap_remove(0);
+    model.model_name.unwrap_or(model.model_id)
+}
+
+fn calls(simulator: &Simulator) -> u64 {
+    simulator.handle().count(Endpoint::GetModel)
+}
+
+/// Lets the time pass after which an answer no longer counts.
+fn expire(catalog: &Catalog) {
+    for slot in catalog.slots().values() {
+        if let Some(known) = &mut *slot.known() {
+            known.good_until = Moment::default();
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_questions_about_one_model_are_one_call() {
+    let (simulator, client) = simulator().await;
+    let (catalog, id) = (Catalog::default(), some_model(&client).await);
+    assert_eq!(catalog.cached("api", &id), None);
+    let answers = join_all((0..50).map(|_| catalog.model(&client, "api", &id))).await;
+    let model = answers[0].clone().unwrap();
+    assert!(model.recommended_config.is_some());
+    assert!(
+        answers
+            .iter()
+            .all(|answer| Arc::ptr_eq(answer.as_ref().unwrap(), &model))
+    );
+    assert!(Arc::ptr_eq(
+        &catalog.cached("api", &id).unwrap().unwrap(),
+        &model
+    ));
+    assert_eq!(calls(&simulator), 1);
+    // Another API has its own catalog.
+    catalog.model(&client, "other", &id).await.unwrap();
+    assert_eq!(calls(&simulator), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_is_remembered_as_terminal() {
+    let (simulator, client) = simulator().await;
+    let catalog = Catalog::default();
+    let error = catalog.model(&client, "api", "no--such").await.unwrap_err();
+    assert!(error.terminal, "{error}");
+    assert_eq!(
+        catalog.model(&client, "api", "no--such").await,
+        Err(error.clone())
+    );
+    assert_eq!(catalog.cached("api", "no--such"), Some(Err(error)));
+    assert_eq!(calls(&simulator), 1);
+}
+
+#[tokio::test]
+async fn a_passing_failure_does_not_take_away_what_was_known() {
+    let (simulator, client) = simulator().await;
+    let (catalog, id) = (Catalog::default(), some_model(&client).await);
+    let fault = || Fault::new(Endpoint::GetModel, Effect::fail(503, "later")).times(1);
+    simulator.handle().add_fault(fault());
+    let error = catalog.model(&client, "api", &id).await.unwrap_err();
+    assert!(!error.terminal, "{error}");
+    expire(&catalog);
+    let model = catalog.model(&client, "api", &id).await.unwrap();
+    expire(&catalog);
+    assert_eq!(catalog.cached("api", &id), None);
+    simulator.handle().add_fault(fault());
+    assert!(Arc::ptr_eq(
+        &catalog.model(&client, "api", &id).await.unwrap(),
+        &model
+    ));
+    assert_eq!(calls(&simulator), 3);
+}
+
+#[test]
+fn the_memory_is_bounded_and_drops_the_oldest() {
+    let catalog = Catalog::default();
+    let learn = |n: u64| {
+        let at = Moment::from_boot(Duration::from_secs(n));
+        let slot = catalog.slot("api", &n.to_string());
+        slot.learn(Ok(Model::default()), at, clock::moment())
+            .unwrap();
+    };
+    let limit = MAX_MODELS as u64;
+    (0..limit + 10).for_each(learn);
+    assert_eq!(catalog.slots().len(), MAX_MODELS);
+    assert!(catalog.cached("api", "9").is_none());
+    assert!(catalog.cached("api", "10").is_some());
+    assert!(catalog.cached("api", &(limit + 9).to_string()).is_some());
+}
