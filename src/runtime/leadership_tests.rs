@@ -84,7 +84,7 @@ impl Server {
     async fn write(
         &self,
         lease: Value,
-        allowed: impl FnOnce(&Store) -> Result<(), Response>,
+        refuses: impl FnOnce(&Store) -> Option<Response>,
     ) -> Response {
         let (answer, lost) = {
             let mut store = self.0.lock().unwrap();
@@ -131,9 +131,9 @@ async fn read(State(server): State<Server>, Path(name): Path<String>) -> Respons
 }
 
 async fn create(State(server): State<Server>, Json(lease): Json<Value>) -> Response {
-    let exists = |store: &Store| match store.lease {
-        None => None,
-        Some(_) => Some(refusal(StatusCode::CONFLICT, "AlreadyExists")),
+    let exists = |store: &Store| {
+        let lease = store.lease.as_ref();
+        lease.map(|_| refusal(StatusCode::CONFLICT, "AlreadyExists"))
     };
     server.write(lease, exists).await
 }

@@ -1,0 +1,200 @@
+//! What becomes of a start whose outcome is not known.
+
+use super::*;
+
+const SETTLED: u64 = 1000 + SETTLE.as_secs();
+
+/// A start that an earlier process left open, first seen at second 1000.
+fn lost(known: &[&str]) -> Scene {
+    let status = json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", known) });
+    let mut scene = Scene::new(json!({}), status);
+    scene.observe();
+    scene
+}
+
+fn is_bind(step: &Step, id: &str) -> bool {
+    matches!(step, Step::WriteStatus(Purpose::Bind { instance_id, resolved: true }) if instance_id == id)
+}
+
+#[test]
+fn a_list_from_before_the_intent_was_seen_proves_nothing() {
+    let mut scene = lost(&[]);
+    scene.list(999, &[instance("i-1", "pending")]);
+    scene.quorum_read_at = Some(at(1000));
+    let decision = scene.decide();
+    assert!(decision.list && decision.step != Step::QuorumRead);
+}
+
+#[test]
+fn a_new_equal_instance_is_bound_after_a_quorum_read_of_the_resources() {
+    let mut scene = lost(&[]);
+    scene.lists([1001], &[instance("i-1", "pending")]);
+    assert_eq!(scene.decide().step, Step::QuorumRead);
+    // A read from before the list does not count.
+    scene.quorum_read_at = Some(at(1000));
+    assert_eq!(scene.decide().step, Step::QuorumRead);
+    scene.quorum_read_at = Some(at(1001));
+    let decision = scene.decide();
+    assert!(is_bind(&decision.step, "i-1"), "{:?}", decision.step);
+    assert!(decision.status.start.is_none());
+    assert_eq!(decision.status.instance_id.as_deref(), Some("i-1"));
+}
+
+#[test]
+fn known_claimed_and_unequal_instances_are_no_candidates() {
+    let mut scene = lost(&["i-known"]);
+    scene.others = vec![resource(
+        "owner",
+        json!({}),
+        json!({ "account": home(), "instanceId": "i-bound" }),
+    )];
+    let mut other = instance("i-other", "running");
+    other.instance_args.num_workers = Some(4);
+    scene.lists(
+        [1001],
+        &[
+            instance("i-known", "running"),
+            instance("i-bound", "running"),
+            other,
+        ],
+    );
+    scene.quorum_read_at = Some(at(1001));
+    assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
+}
+
+#[test]
+fn the_call_is_never_made_again_while_its_outcome_is_unknown() {
+    let mut scene = lost(&[]);
+    for second in [1001, 1030, 1100, SETTLED + 1, SETTLED + 2, SETTLED + 3] {
+        scene.lists([second], &[]);
+        scene.quorum_read_at = Some(at(second));
+        let step = scene.decide().step;
+        assert!(
+            !matches!(
+                step,
+                Step::Start { .. } | Step::WriteStatus(Purpose::StartIntent(_))
+            ),
+            "{step:?}"
+        );
+    }
+}
+
+#[test]
+fn it_is_void_after_the_settle_time_two_lists_and_a_quorum_read() {
+    let mut scene = lost(&[]);
+    scene.lists([1001, 1100], &[]);
+    scene.quorum_read_at = Some(at(SETTLED + 9));
+    scene.now = at(SETTLED + 1);
+    assert!(
+        scene.decide().list,
+        "lists from before the settle time do not count"
+    );
+    scene.lists([SETTLED + 1], &[]);
+    assert!(
+        scene.decide().status.start.is_some(),
+        "one list is not enough"
+    );
+    scene.lists([SETTLED + 2], &[]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::VoidStart));
+    assert_eq!(decision.status.voided_starts[0].id, Uuid::from_u128(5));
+    assert!(decision.status.start.is_none() && decision.status.account.is_none());
+
+    scene.quorum_read_at = Some(at(1000));
+    assert_eq!(scene.decide().step, Step::QuorumRead);
+}
+
+#[test]
+fn an_altered_instance_of_the_model_is_left_to_a_person() {
+    let mut scene = lost(&[]);
+    let mut rounded = instance("i-rounded", "pending");
+    rounded.instance_args.context_length = Some(16_384);
+    scene.lists([SETTLED + 1, SETTLED + 2], std::slice::from_ref(&rounded));
+    scene.quorum_read_at = Some(at(SETTLED + 2));
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+
+    // Unless another open start explains it.
+    let mut open = intent(6, "2026-01-02T00:00:00Z", &[]);
+    open["args"]["contextLength"] = json!(16_384);
+    scene.others = vec![resource(
+        "other",
+        json!({}),
+        json!({ "account": home(), "start": open }),
+    )];
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::VoidStart));
+}
+
+#[test]
+fn where_others_start_instances_too_a_person_decides() {
+    let changes: [fn(&mut Account); 2] = [
+        |a| a.sharing = Sharing::Shared,
+        |a| a.sees_all_users = false,
+    ];
+    for change in changes {
+        let mut scene = lost(&[]).annotated("cortecs.ai/resolve-start", "i-1");
+        scene.account(change);
+        scene.lists(
+            [1001],
+            &[instance("i-1", "pending"), instance("i-2", "pending")],
+        );
+        scene.quorum_read_at = Some(at(1001));
+        // What stood in the annotation before anyone was asked decides nothing.
+        let decision = scene.decide();
+        assert_eq!(stalled(&decision), Some("StartUnresolved"));
+        let message = &find_condition(&decision.status.conditions, STALLED)
+            .unwrap()
+            .message;
+        assert!(
+            message.contains("i-1") && message.contains("i-2"),
+            "{message}"
+        );
+
+        scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+        assert!(is_bind(&scene.decide().step, "i-1"));
+
+        let mut scene = scene.annotated("cortecs.ai/resolve-start", "none");
+        assert_eq!(
+            scene.decide().step,
+            Step::None,
+            "a late effect may still come"
+        );
+        scene.lists([SETTLED + 1, SETTLED + 2], &[instance("i-1", "pending")]);
+        scene.quorum_read_at = Some(at(SETTLED + 2));
+        assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::VoidStart));
+    }
+}
+
+#[test]
+fn the_oldest_of_equal_starts_is_resolved_first() {
+    let mut scene = lost(&[]);
+    let older = intent(4, "2026-01-01T00:00:00Z", &[]);
+    scene.others = vec![resource(
+        "older",
+        json!({}),
+        json!({ "account": home(), "start": older }),
+    )];
+    scene.lists([1001], &[instance("i-1", "pending")]);
+    scene.quorum_read_at = Some(at(1001));
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Report));
+
+    scene.others[0]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
+    assert!(is_bind(&scene.decide().step, "i-1"));
+}
+
+#[test]
+fn resolving_goes_on_whatever_blocks_starts() {
+    let changes: [fn(&mut Scene); 4] = [
+        |s| s.resource["spec"]["suspend"] = json!(true),
+        |s| s.account(|a| a.mode = AccountMode::Hold),
+        |s| s.account(|a| a.allowed = false),
+        |s| s.resource["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z"),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut scene = lost(&[]);
+        change(&mut scene);
+        scene.lists([1001], &[instance("i-1", "pending")]);
+        scene.quorum_read_at = Some(at(1001));
+        assert!(is_bind(&scene.decide().step, "i-1"), "change {number}");
+    }
+}
