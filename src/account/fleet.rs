@@ -318,3 +318,7 @@ impl Inner {
         tracing::debug!(fleet = %self.key, %error, "list failed");
     }
 }
+
+#[cfg(test)]
+#[path = "fleet_tests.rs"]
+mod tests;
