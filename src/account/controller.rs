@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -34,6 +34,7 @@ use super::{
     hooks::{Claims, Listener},
     key::ObjectKey,
     look::look,
+    observe::summarize,
     poll::PollLimits,
     relay::{Relay, Wakes},
     status::{View, next_status},
@@ -46,6 +47,8 @@ const CONTROLLER: &str = "cortecsaccount";
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon after somebody else's write came first.
 const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+/// How often a deletion asks whether somebody uses the account still: who goes tells nobody.
+const IN_USE_INTERVAL: Duration = Duration::from_secs(5);
 /// Most names in a message.
 const MAX_NAMES: usize = 3;
 
@@ -87,12 +90,7 @@ pub async fn run(context: Context, shutdown: Shutdown) {
             .collect()
     };
     context.directory.expect(scopes.len());
-    let wakes = scopes.into_iter().map(|scope| (scope, Arc::default()));
-    let shared = Arc::new(Shared {
-        context,
-        wakes: wakes.collect(),
-        backoffs: Mutex::default(),
-    });
+    let shared = Arc::new(Shared::new(context, scopes));
     let watches = shared
         .wakes
         .iter()
@@ -107,6 +105,16 @@ pub async fn run(context: Context, shutdown: Shutdown) {
 }
 
 impl Shared {
+    /// `scopes`: the namespaces watched, or one `None` for all.
+    pub(super) fn new(context: Context, scopes: Vec<Option<String>>) -> Self {
+        let wakes = scopes.into_iter().map(|scope| (scope, Arc::default()));
+        Self {
+            context,
+            wakes: wakes.collect(),
+            backoffs: Mutex::default(),
+        }
+    }
+
     /// What a new fleet reports to.
     pub(super) fn relay(&self) -> Arc<Relay> {
         let wakes = self.wakes.clone();
@@ -153,77 +161,91 @@ impl Shared {
         account: Arc<CortecsAccount>,
     ) -> Result<Action, KubeError> {
         let guard = self.context.metrics.reconcile(CONTROLLER);
-        let action = match self.step(&account).await {
+        let key = ObjectKey::of(&*account);
+        let passing = self.look_and_tell(&key, &account).await;
+        let action = match self.write(&key, &account).await {
+            Ok(_) if passing => self.back_off(&key),
             Err(error) if error.is_conflict() => Action::requeue(CONFLICT_PAUSE),
             Err(error) if error.is_not_found() => Action::await_change(),
             result => result?,
         };
-        self.backoffs().remove(&ObjectKey::of(&*account));
+        if !passing {
+            self.backoffs().remove(&key);
+        }
         guard.finish(ReconcileResult::RequeueAfter);
         Ok(action)
     }
 
-    /// After an error: the wait grows with each.
+    /// After an error.
     pub(super) fn after_error(&self, account: &CortecsAccount, error: &KubeError) -> Action {
         let key = ObjectKey::of(account);
         tracing::warn!(account = %key, %error, "reconcile failed");
+        self.back_off(&key)
+    }
+
+    /// The wait grows with each failure.
+    fn back_off(&self, key: &ObjectKey) -> Action {
         let mut backoffs = self.backoffs();
-        let backoff = backoffs.entry(key).or_default();
+        let backoff = backoffs.entry(key.clone()).or_default();
         Action::requeue(backoff.next(fastrand::f64(), None))
     }
 
-    async fn step(&self, account: &CortecsAccount) -> Result<Action, KubeError> {
-        let Context {
-            directory, claims, ..
-        } = &self.context;
-        let key = ObjectKey::of(account);
-        if directory.account(&key.namespace, &key.name).is_none() {
-            return Ok(Action::await_change());
-        }
-        let users = claims.users(&key.namespace, &key.name);
+    /// Whether what was found is expected to change by itself, so that another look is worth while soon.
+    async fn look_and_tell(&self, key: &ObjectKey, account: &CortecsAccount) -> bool {
+        let users = self.context.claims.users(&key.namespace, &key.name);
         let found = look(self, account, users > 0).await;
-        if directory.settle(account, found.state) {
-            self.tell(&key);
+        let passing = found.state.is_passing();
+        if self.context.directory.settle(account, found.state) {
+            self.tell(key);
         }
         for doubted in &found.doubted {
             self.tell(doubted);
         }
         wake(&self.wakes, found.doubted);
+        passing
+    }
 
+    /// Makes at most one write.
+    async fn write(&self, key: &ObjectKey, account: &CortecsAccount) -> Result<Action, KubeError> {
+        let Context {
+            directory, claims, ..
+        } = &self.context;
+        let Some(entry) = directory.account(&key.namespace, &key.name) else {
+            return Ok(Action::await_change());
+        };
         let again = Action::requeue(LOOK_INTERVAL.mul_f64(0.95 + 0.1 * fastrand::f64()));
         if !self.context.leadership.may_act() {
             return Ok(again);
         }
         let deleting = account.metadata.deletion_timestamp.is_some();
         let ours = account.finalizers().iter().any(|f| f == ACCOUNT_FINALIZER);
-        match (deleting, ours) {
-            (false, false) => {
-                let mut finalizers = account.finalizers().to_vec();
-                finalizers.push(ACCOUNT_FINALIZER.to_owned());
-                self.set_finalizers(account, &finalizers).await?;
-                // The change comes back as an event, with the resource version that the status needs.
-                return Ok(again);
-            }
-            (true, false) => return Ok(Action::await_change()),
-            // Nothing is known of users before the claims are complete.
-            _ if !claims.synced() => return Ok(Action::requeue(CONFLICT_PAUSE)),
-            (true, true) if claims.users(&key.namespace, &key.name) == 0 => {
-                let mut finalizers = account.finalizers().to_vec();
-                finalizers.retain(|f| f != ACCOUNT_FINALIZER);
-                self.set_finalizers(account, &finalizers).await?;
-                return Ok(Action::await_change());
-            }
-            _ => {}
+        if !deleting && !ours {
+            let mut finalizers = account.finalizers().to_vec();
+            finalizers.push(ACCOUNT_FINALIZER.to_owned());
+            // The change comes back as an event, with the resource version that the status needs.
+            self.set_finalizers(account, &finalizers).await?;
+            return Ok(again);
         }
-        if let Some(entry) = directory.account(&key.namespace, &key.name) {
-            self.write_status(account, &entry).await?;
+        if deleting && !ours {
+            return Ok(Action::await_change());
         }
-        // A deletion waits for resources that tell nobody when they go.
-        Ok(if deleting {
-            Action::requeue(CONFLICT_PAUSE * 5)
-        } else {
-            again
-        })
+        if !claims.synced() {
+            // Nothing is known of users and claims yet.
+            return Ok(Action::requeue(CONFLICT_PAUSE));
+        }
+        if !deleting {
+            self.write_status(account, &entry, None).await?;
+            return Ok(again);
+        }
+        let users = claims.users(&key.namespace, &key.name);
+        if users == 0 {
+            let mut finalizers = account.finalizers().to_vec();
+            finalizers.retain(|f| f != ACCOUNT_FINALIZER);
+            self.set_finalizers(account, &finalizers).await?;
+            return Ok(Action::await_change());
+        }
+        self.write_status(account, &entry, Some(users)).await?;
+        Ok(Action::requeue(IN_USE_INTERVAL))
     }
 
     async fn set_finalizers(
@@ -245,10 +267,12 @@ impl Shared {
         .map(drop)
     }
 
+    /// Writes the status if it says anything new. `held_by`: so many resources hold up the deletion.
     async fn write_status(
         &self,
         account: &CortecsAccount,
         entry: &AccountEntry,
+        held_by: Option<usize>,
     ) -> Result<(), KubeError> {
         let Context {
             directory, claims, ..
@@ -257,27 +281,30 @@ impl Shared {
             AccountState::Usable(key) => Some(key.clone()),
             _ => directory.remembered(account).fleet,
         };
-        let fleet = fleet_key.as_ref().and_then(|key| directory.fleet(key));
-        let summary = fleet_key.as_ref().and_then(|key| directory.summary(key));
-        let now = Timestamp::now();
-        let mut view = View {
+        let fleet = fleet_key.and_then(|key| directory.fleet(&key));
+        let snapshot = fleet.as_ref().and_then(|fleet| fleet.snapshot());
+        let summary = fleet
+            .as_ref()
+            .zip(snapshot.as_deref())
+            .map(|(fleet, snapshot)| {
+                summarize(snapshot, |id| claims.is_claimed(&fleet.key().api_url, id))
+            });
+        let now = clock::wall();
+        let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
+        let age = age.and_then(|age| SignedDuration::try_from(age).ok());
+        let holders = match held_by {
+            Some(_) => claims.user_names(&entry.namespace, &entry.name, MAX_NAMES),
+            None => Vec::new(),
+        };
+        let view = View {
             generation: account.metadata.generation.unwrap_or_default(),
             state: entry.state.clone(),
-            health: fleet.as_ref().map(|f| f.health()).unwrap_or_default(),
-            summary: summary.as_deref(),
-            listed_at: fleet
-                .and_then(|fleet| fleet.snapshot())
-                .and_then(|snapshot| {
-                    let age = clock::moment().since(snapshot.received_at);
-                    now.checked_sub(SignedDuration::try_from(age).ok()?).ok()
-                }),
-            held_by: None,
-            holders: Vec::new(),
+            health: fleet.map(|fleet| fleet.health()).unwrap_or_default(),
+            summary: summary.as_ref(),
+            listed_at: age.and_then(|age| now.checked_sub(age).ok()),
+            held_by,
+            holders,
         };
-        if entry.deleting {
-            view.held_by = Some(claims.users(&entry.namespace, &entry.name));
-            view.holders = claims.user_names(&entry.namespace, &entry.name, MAX_NAMES);
-        }
         let previous = account.status.clone().unwrap_or_default();
         let Some(status) = next_status(&previous, &view, now) else {
             return Ok(());

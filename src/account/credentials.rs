@@ -10,6 +10,8 @@ use crate::{
     runtime::kube_client::{KubeError, bounded},
 };
 
+use super::directory::SECRET_UNREADABLE;
+
 /// The longest client id in characters: what the status of an instance takes.
 const MAX_CLIENT_ID: usize = 512;
 /// The longest client secret in bytes.
@@ -37,7 +39,7 @@ impl CredentialsError {
             Self::NotFound(_) => "SecretNotFound",
             Self::Forbidden(_) => "SecretForbidden",
             Self::Invalid { .. } => "SecretInvalid",
-            Self::Unreadable(_) => "SecretUnreadable",
+            Self::Unreadable(_) => SECRET_UNREADABLE,
         }
     }
 

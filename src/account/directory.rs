@@ -69,13 +69,31 @@ pub enum AccountState {
     Pending,
     /// Its fleet is there and the credentials have not been refused.
     Usable(FleetKey),
-    /// A person must act.
+    /// A person must act, unless it [`is passing`](Self::is_passing).
     Unusable {
         /// The condition's reason: `ApiUrlNotAllowed`, `ApiUrlInvalid`, `SecretNotFound`, `SecretForbidden`, `SecretInvalid`,
-        /// `SecretUnreadable` or `CredentialsInvalid`.
+        /// `CredentialsInvalid`, or one that is passing: [`SECRET_UNREADABLE`], [`CREDENTIALS_UNVERIFIED`].
         reason: &'static str,
         message: String,
     },
+}
+
+/// The Secret cannot be read at the moment.
+pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
+/// The API cannot be asked about the credentials at the moment.
+pub const CREDENTIALS_UNVERIFIED: &str = "CredentialsUnverified";
+
+impl AccountState {
+    /// Whether it is expected to change by itself.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Pending => true,
+            Self::Usable(_) => false,
+            Self::Unusable { reason, .. } => {
+                matches!(*reason, SECRET_UNREADABLE | CREDENTIALS_UNVERIFIED)
+            }
+        }
+    }
 }
 
 struct Record {
@@ -90,7 +108,8 @@ struct Record {
 struct FleetRecord {
     fleet: Arc<Fleet>,
     observer: Arc<ApiObserver>,
-    summary: Option<Arc<Summary>>,
+    /// What the accounts were woken for last.
+    summary: Option<Summary>,
     /// The accounts were told of a failure.
     troubled: bool,
 }
@@ -201,19 +220,21 @@ impl Directory {
             state.accounts.insert(key, record);
             return true;
         };
+        let before = record.fleet.clone();
         if record.is_of(account) {
             entry.state = record.entry.state.clone();
         } else {
             record.uid = account.uid();
             record.credentials = None;
             record.read_at = None;
+            record.fleet = None;
         }
         let changed = *record.entry != entry;
         if changed {
             record.entry = Arc::new(entry);
-            if let Some(fleet) = record.fleet.clone() {
-                state.refresh(&fleet);
-            }
+        }
+        if let Some(fleet) = before {
+            state.refresh(&fleet);
         }
         changed
     }
@@ -288,7 +309,7 @@ impl Directory {
         }
     }
 
-    /// Notes when the Secret was read last, and what was in it.
+    /// Notes when the Secret was read last, and what was in it: nothing of use, where `None`.
     pub(super) fn note_read(
         &self,
         account: &CortecsAccount,
@@ -300,9 +321,7 @@ impl Directory {
             && record.is_of(account)
         {
             record.read_at = Some(at);
-            if let Some(credentials) = credentials {
-                record.credentials = Some(credentials.clone());
-            }
+            record.credentials = credentials.cloned();
         }
     }
 
@@ -394,11 +413,8 @@ impl Directory {
         };
         let recovered = std::mem::take(&mut record.troubled);
         let news = summary.is_some_and(|summary| {
-            let news = record.summary.as_deref() != Some(&summary);
-            if news {
-                record.summary = Some(Arc::new(summary));
-            }
-            news
+            let before = record.summary.replace(summary);
+            before != record.summary
         });
         if !recovered && !news {
             return Vec::new();
@@ -419,10 +435,6 @@ impl Directory {
             .members(key)
             .map(|(member, _)| member.clone())
             .collect()
-    }
-
-    pub(super) fn summary(&self, key: &FleetKey) -> Option<Arc<Summary>> {
-        self.state().fleets.get(key)?.summary.clone()
     }
 
     /// Lets go of the fleets that no account has and nothing is bound in.

@@ -306,15 +306,18 @@ impl Inner {
             state.schedule.start_over();
             return;
         }
-        state.health.authentication_failed = auth;
+        state.health.failures = state.schedule.failures();
         if auth {
+            state.health.authentication_failed = true;
             state.health.refused_at = Some(now);
         }
-        state.health.failures = state.schedule.failures();
-        state.health.last_error = Some(FleetError {
-            class: error.class(),
-            message: error.to_string(),
-        });
+        // A refusal stands until something succeeds or changes.
+        if auth || !state.health.authentication_failed {
+            state.health.last_error = Some(FleetError {
+                class: error.class(),
+                message: error.to_string(),
+            });
+        }
         tracing::debug!(fleet = %self.key, %error, "list failed");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 use super::{
     controller::Shared,
     credentials,
-    directory::{AccountState, Remembered},
+    directory::{AccountState, CREDENTIALS_UNVERIFIED, Remembered},
     fleet::Fleet,
     key::{FleetKey, ObjectKey},
     relay::ApiObserver,
@@ -49,10 +49,16 @@ pub(super) async fn look(shared: &Shared, account: &CortecsAccount, in_use: bool
     let read_at = clock::moment();
     let read = credentials::read(&shared.context.kube, namespace, secret).await;
     let directory = &shared.context.directory;
-    directory.note_read(account, read_at, read.as_ref().ok());
     match read {
-        Ok(credentials) => enter(shared, account, credentials, &remembered).await,
-        Err(error) if error.is_transient() && remembered.credentials.is_some() => {
+        Ok(credentials) => {
+            directory.note_read(account, read_at, Some(&credentials));
+            enter(shared, account, credentials, &remembered).await
+        }
+        Err(error) if !error.is_transient() => {
+            directory.note_read(account, read_at, None);
+            unusable(error.reason(), error.to_string()).into()
+        }
+        Err(error) if remembered.credentials.is_some() => {
             tracing::warn!(account = %ObjectKey::of(account), %error, "keeping the credentials read before");
             judge_again(shared, remembered).into()
         }
@@ -100,17 +106,14 @@ async fn enter(
 ) -> Found {
     let context = &shared.context;
     let key = FleetKey::new(&account.spec.api_url, credentials.client_id.clone());
+    let observer = observer(shared, account);
     let joined = context
         .directory
         .join(account, &key, &credentials, |settings| {
-            let observer = Arc::new(ApiObserver::new(
-                context.metrics.clone(),
-                &ObjectKey::of(account),
-            ));
-            let client = client(shared, &key, &credentials, Some(&observer))?;
+            let client = client(shared, &key, &credentials, &observer)?;
             let relay = shared.relay();
             let fleet = Fleet::start(key.clone(), client, settings, context.limits, relay);
-            Ok((fleet, observer))
+            Ok((fleet, Arc::clone(&observer)))
         });
     match joined {
         Ok(Some(fleet)) => of_fleet(&fleet).into(),
@@ -127,7 +130,8 @@ async fn prove(
     credentials: &Credentials,
     remembered: &Remembered,
 ) -> Found {
-    let client = match client(shared, key, credentials, None) {
+    let observer = observer(shared, account);
+    let client = match client(shared, key, credentials, &observer) {
         Ok(client) => client,
         Err(error) => return invalid_url(&error).into(),
     };
@@ -145,7 +149,11 @@ async fn prove(
             // A member stays one on the strength of the last proof; nobody becomes one without.
             match &remembered.state {
                 AccountState::Usable(before) if before == key => remembered.state.clone().into(),
-                _ => AccountState::Pending.into(),
+                _ => unusable(
+                    CREDENTIALS_UNVERIFIED,
+                    format!("the credentials cannot be verified now ({error})"),
+                )
+                .into(),
             }
         }
     }
@@ -155,13 +163,18 @@ fn client(
     shared: &Shared,
     key: &FleetKey,
     credentials: &Credentials,
-    observer: Option<&Arc<ApiObserver>>,
+    observer: &Arc<ApiObserver>,
 ) -> Result<Client, ConfigError> {
     let mut config = ClientConfig::new(key.api_url.clone(), credentials.clone());
     config.request_timeout = shared.context.request_timeout;
     config.connect_timeout = config.connect_timeout.min(config.request_timeout / 3);
-    config.observer = observer.map(|observer| Arc::clone(observer) as _);
+    config.observer = Some(Arc::clone(observer) as _);
     Client::new(config)
+}
+
+fn observer(shared: &Shared, account: &CortecsAccount) -> Arc<ApiObserver> {
+    let metrics = shared.context.metrics.clone();
+    Arc::new(ApiObserver::new(metrics, &ObjectKey::of(account)))
 }
 
 fn of_fleet(fleet: &Fleet) -> AccountState {

@@ -92,7 +92,14 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
         return (Progress::Reconciling, "InUse", in_use(users, &view.holders));
     }
     match &view.state {
-        AccountState::Unusable { reason, message } => (Progress::Stalled, reason, message.clone()),
+        AccountState::Unusable { reason, message } => {
+            let progress = if view.state.is_passing() {
+                Progress::Reconciling
+            } else {
+                Progress::Stalled
+            };
+            (progress, reason, message.clone())
+        }
         AccountState::Pending => (
             Progress::Reconciling,
             "Verifying",
