@@ -1,6 +1,6 @@
 //! The operator as a whole: what `run` starts, in which order, and how it ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kube::Client;
 
@@ -158,15 +158,24 @@ async fn control(
 
 /// Shows that the main loop is alive, whether the stores have synced, and how many resources are in which phase; never completes.
 async fn watch_over(instances: &Context, directory: &Directory, health: &Health) {
+    let mut counted = BTreeSet::new();
+    let mut synced = false;
     loop {
         health.liveness.beat();
-        if instances.wakes.synced() && directory.synced() {
+        if synced {
             health.readiness.ready();
         } else {
             health.readiness.not_ready("the resources are being listed");
+            synced = instances.wakes.synced() && directory.synced();
+            if synced {
+                // Those that name no account that there is are woken by none.
+                instances.wakes.wake_all();
+                continue;
+            }
         }
-        instance::controller::count_phases(instances);
-        tokio::time::sleep(BEAT).await;
+        instance::controller::count_phases(instances, &mut counted);
+        let beat = if synced { BEAT } else { BEAT / 10 };
+        tokio::time::sleep(beat).await;
     }
 }
 

@@ -28,6 +28,8 @@ use crate::{
 pub enum Next {
     /// At once: the step has changed something.
     Now,
+    /// At once and before anything else: a call was made, and the next step records its outcome.
+    Record,
     /// As the decision says.
     AsDecided,
     /// When the resource changes: it is gone, or as good as gone.
@@ -115,7 +117,10 @@ pub async fn act(
                     .await;
             }
         }
-        step => call(context, key, resource, fleet, step).await,
+        step => {
+            call(context, key, resource, fleet, step).await;
+            return Ok(Next::Record);
+        }
     }
     Ok(Next::Now)
 }

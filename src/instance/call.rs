@@ -11,7 +11,7 @@ use super::{
 use crate::{
     account::{fleet::Fleet, key::ObjectKey},
     cortecs::{
-        Client, Error, RetryClass,
+        Call, Client, Error, RetryClass,
         types::{Instance, InstanceArgs},
     },
     runtime::{backoff::Backoff, clock, metrics::StartOutcome},
@@ -128,6 +128,7 @@ impl Caller<'_> {
         {
             // Not stopped yet, or gone: neither needs a person.
             failure.kind = FailureKind::Transient;
+            failure.reason = "RetryingAfterError";
             failure.retry_at = failure
                 .retry_at
                 .min(clock::moment().after(Duration::from_secs(5)));
@@ -222,11 +223,23 @@ impl Caller<'_> {
         };
         Some(Failure {
             kind,
+            reason: reason(kind, error),
             message: error.to_string(),
             generation: self.generation,
             retry_at: clock::moment().after(wait),
             count: backoff.failures(),
         })
+    }
+}
+
+/// The condition's reason for a failed call.
+fn reason(kind: FailureKind, error: &Error) -> &'static str {
+    match (kind, error.call(), error.status()) {
+        (FailureKind::Transient, ..) => "RetryingAfterError",
+        (FailureKind::Auth, ..) => "CredentialsInvalid",
+        (FailureKind::Terminal, _, Some(403)) => "Forbidden",
+        (FailureKind::Terminal, Call::StartInstance, _) => "InvalidArguments",
+        (FailureKind::Terminal, ..) => "CallRefused",
     }
 }
 

@@ -1,6 +1,11 @@
 //! The controller of instances: what is watched, and the reconcile that puts observe, decide and act together.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 use kube::{
@@ -172,7 +177,16 @@ async fn reconcile(
         reconcileId = %Uuid::new_v4(),
     );
     let guard = context.metrics.reconcile(CONTROLLER);
-    let result = step(&context, &key).instrument(span.clone()).await;
+    let result = async {
+        // A call and the write that records it are one: a process that is asked to stop finishes both.
+        loop {
+            if let Some(after) = step(&context, &key).await? {
+                return Ok(after);
+            }
+        }
+    }
+    .instrument(span.clone())
+    .await;
     let (action, result) = span.in_scope(|| match result {
         Ok(After::Wait(wait)) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
         Ok(After::Change) => (Action::await_change(), ReconcileResult::Success),
@@ -190,10 +204,10 @@ enum After {
     Change,
 }
 
-/// Observe, decide, act: one step.
-async fn step(context: &Context, key: &ObjectKey) -> Result<After, KubeError> {
+/// Observe, decide, act: one step. `None`: the next one belongs to it.
+async fn step(context: &Context, key: &ObjectKey) -> Result<Option<After>, KubeError> {
     if !context.leadership.may_act() || !context.wakes.synced() {
-        return Ok(After::Wait(NOT_YET));
+        return Ok(Some(After::Wait(NOT_YET)));
     }
     let Some(resource) = context
         .book
@@ -202,12 +216,12 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<After, KubeError> {
         .map(|entry| Arc::clone(&entry.resource))
     else {
         forget(context, key);
-        return Ok(After::Change);
+        return Ok(Some(After::Change));
     };
     let observed = observe(context, &resource).await;
     let Some(decision) = decide_on(context, key, &resource, &observed) else {
         // It changed while its account was looked at.
-        return Ok(After::Wait(Duration::ZERO));
+        return Ok(Some(After::Wait(Duration::ZERO)));
     };
     follow_lists(context, key, &observed, &decision);
     let wait = decision
@@ -223,21 +237,22 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<After, KubeError> {
                 .lock()
                 .remember(key, |memory| memory.write_failures = 0);
             Ok(match next {
-                Next::Now => After::Wait(Duration::ZERO),
-                Next::AsDecided => After::Wait(wait),
+                Next::Now => Some(After::Wait(Duration::ZERO)),
+                Next::Record => None,
+                Next::AsDecided => Some(After::Wait(wait)),
                 Next::OnChange => {
                     forget(context, key);
-                    After::Change
+                    Some(After::Change)
                 }
             })
         }
         Err(error) if error.is_conflict() => {
             act::refresh(context, key).await?;
-            Ok(After::Wait(Duration::ZERO))
+            Ok(Some(After::Wait(Duration::ZERO)))
         }
         Err(error) if error.is_not_found() => {
             forget(context, key);
-            Ok(After::Change)
+            Ok(Some(After::Change))
         }
         Err(error) => Err(error),
     }
@@ -326,10 +341,12 @@ fn failed(context: &Context, key: &ObjectKey, error: &KubeError) -> Duration {
     Backoff::after(failures.unwrap_or(1).saturating_sub(1)).next(fastrand::f64(), None)
 }
 
-/// Sets the gauge of resources by account and phase.
-pub fn count_phases(context: &Context) {
-    use std::collections::BTreeMap;
-    let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
+/// Sets the gauge of resources by account and phase. `counted` are the accounts that had resources the last time.
+pub fn count_phases(context: &Context, counted: &mut BTreeSet<String>) {
+    let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = counted
+        .iter()
+        .map(|account| (account.clone(), BTreeMap::new()))
+        .collect();
     for (_, entry) in context.book.lock().iter() {
         let Some(account) = context.wakes.account_of(&entry.resource) else {
             continue;
@@ -340,7 +357,11 @@ pub fn count_phases(context: &Context) {
             .entry(phase.unwrap_or(Phase::Pending).as_str())
             .or_default() += 1;
     }
+    counted.retain(|account| counts.get(account).is_some_and(|phases| !phases.is_empty()));
     for (account, phases) in counts {
+        if !phases.is_empty() {
+            counted.insert(account.clone());
+        }
         context.metrics.set_instances(&account, phases);
     }
 }

@@ -82,6 +82,8 @@ pub struct Bound {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     pub kind: FailureKind,
+    /// The condition's reason.
+    pub reason: &'static str,
     /// Names the call and the cause, and what the API said.
     pub message: String,
     /// The generation of the spec that was tried.

@@ -76,6 +76,17 @@ impl Wakes {
         }
     }
 
+    /// Wakes every resource.
+    pub fn wake_all(&self) {
+        let keys: Vec<ObjectKey> = self
+            .book
+            .lock()
+            .iter()
+            .map(|(key, _)| key.clone())
+            .collect();
+        keys.into_iter().for_each(|key| self.wake(key));
+    }
+
     /// Notes whether a resource waits for the lists of a fleet. Returns the fleet that it waited for before, if another.
     pub fn set_busy(&self, key: &ObjectKey, fleet: Option<&FleetKey>) -> Option<FleetKey> {
         let mut busy = lock(&self.busy);

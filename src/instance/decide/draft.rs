@@ -79,14 +79,9 @@ impl Verdict {
     /// What a failed call means for the resource.
     pub(super) fn of_failure(failure: &Failure, phase: Phase) -> Self {
         match failure.kind {
-            FailureKind::Transient => {
-                Self::reconciling(phase, "RetryingAfterError", &failure.message)
-            }
-            FailureKind::Auth => {
-                Self::stalled(Phase::Failed, "CredentialsInvalid", &failure.message)
-            }
-            FailureKind::Terminal => {
-                Self::stalled(Phase::Failed, "InvalidArguments", &failure.message)
+            FailureKind::Transient => Self::reconciling(phase, failure.reason, &failure.message),
+            FailureKind::Auth | FailureKind::Terminal => {
+                Self::stalled(Phase::Failed, failure.reason, &failure.message)
             }
         }
     }

@@ -279,6 +279,7 @@ fn a_failed_call_is_tried_again_after_its_wait() {
     let mut scene = seen(json!({ "state": "Stopped" }), "running");
     scene.memory.as_mut().unwrap().failure = Some(Failure {
         kind: crate::instance::memory::FailureKind::Transient,
+        reason: "RetryingAfterError",
         message: "stop instance failed: HTTP 503".into(),
         generation: 1,
         retry_at: at(1010),

@@ -152,6 +152,7 @@ fn an_accepted_start_is_recorded_by_its_intent() {
 fn a_refused_start_leaves_nothing_open_and_says_why() {
     let failure = |kind| Failure {
         kind,
+        reason: "InvalidArguments",
         message: "start instance failed: HTTP 400: no such context length".into(),
         generation: 1,
         retry_at: at(1600),
