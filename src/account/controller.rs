@@ -30,7 +30,8 @@ use crate::{
 };
 
 use super::{
-    directory::{AccountEntry, AccountState, Directory},
+    directory::Directory,
+    entry::{AccountEntry, AccountState},
     hooks::{Claims, Listener},
     key::ObjectKey,
     look::look,
@@ -162,14 +163,14 @@ impl Shared {
     ) -> Result<Action, KubeError> {
         let guard = self.context.metrics.reconcile(CONTROLLER);
         let key = ObjectKey::of(&*account);
-        let passing = self.look_and_tell(&key, &account).await;
+        let soon = self.look_and_tell(&key, &account).await;
         let action = match self.write(&key, &account).await {
-            Ok(_) if passing => self.back_off(&key),
+            Ok(_) if soon => self.back_off(&key),
             Err(error) if error.is_conflict() => Action::requeue(CONFLICT_PAUSE),
             Err(error) if error.is_not_found() => Action::await_change(),
             result => result?,
         };
-        if !passing {
+        if !soon {
             self.backoffs().remove(&key);
         }
         guard.finish(ReconcileResult::RequeueAfter);
@@ -187,14 +188,14 @@ impl Shared {
     fn back_off(&self, key: &ObjectKey) -> Action {
         let mut backoffs = self.backoffs();
         let backoff = backoffs.entry(key.clone()).or_default();
-        Action::requeue(backoff.next(fastrand::f64(), None))
+        Action::requeue(backoff.next(fastrand::f64(), None).min(LOOK_INTERVAL))
     }
 
-    /// Whether what was found is expected to change by itself, so that another look is worth while soon.
+    /// Whether what was found may change at any time, so that another look is worth while soon.
     async fn look_and_tell(&self, key: &ObjectKey, account: &CortecsAccount) -> bool {
         let users = self.context.claims.users(&key.namespace, &key.name);
         let found = look(self, account, users > 0).await;
-        let passing = found.state.is_passing();
+        let soon = found.state.is_passing() || found.state.awaits_secret();
         if self.context.directory.settle(account, found.state) {
             self.tell(key);
         }
@@ -202,7 +203,7 @@ impl Shared {
             self.tell(doubted);
         }
         wake(&self.wakes, found.doubted);
-        passing
+        soon
     }
 
     /// Makes at most one write.

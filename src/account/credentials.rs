@@ -10,7 +10,7 @@ use crate::{
     runtime::kube_client::{KubeError, bounded},
 };
 
-use super::directory::SECRET_UNREADABLE;
+use super::entry::SECRET_UNREADABLE;
 
 /// The longest client id in characters: what the status of an instance takes.
 const MAX_CLIENT_ID: usize = 512;

@@ -13,14 +13,14 @@ use crate::{
     instance::moment::Moment,
     resources::{
         CortecsAccount,
-        account::{AccountMode, CortecsAccountSpec, Sharing},
+        account::{AccountMode, Sharing},
     },
     runtime::kube_client::KubeError,
 };
 
 use super::{
+    entry::{AccountEntry, AccountState},
     fleet::Fleet,
-    hooks::Claims,
     key::{FleetKey, ObjectKey},
     namespaces::Namespaces,
     observe::Summary,
@@ -41,77 +41,31 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct State {
-    accounts: BTreeMap<ObjectKey, Record>,
-    fleets: BTreeMap<FleetKey, FleetRecord>,
+pub(super) struct State {
+    pub(super) accounts: BTreeMap<ObjectKey, Record>,
+    pub(super) fleets: BTreeMap<FleetKey, FleetRecord>,
     /// Watches whose first list has not come yet; `None` until they are started.
-    unlisted: Option<usize>,
+    pub(super) unlisted: Option<usize>,
     /// Accounts of the first lists that have not been looked at yet.
-    awaited: BTreeSet<ObjectKey>,
+    pub(super) awaited: BTreeSet<ObjectKey>,
 }
 
-/// An account, as far as other controllers care.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AccountEntry {
-    pub namespace: String,
-    pub name: String,
-    pub spec: CortecsAccountSpec,
-    /// It is being deleted: stops and deletes go on, nothing is started.
-    pub deleting: bool,
-    pub state: AccountState,
-}
-
-/// Whether an account can be used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum AccountState {
-    /// Not looked at yet.
-    #[default]
-    Pending,
-    /// Its fleet is there and the credentials have not been refused.
-    Usable(FleetKey),
-    /// A person must act, unless it [`is passing`](Self::is_passing).
-    Unusable {
-        /// The condition's reason: `ApiUrlNotAllowed`, `ApiUrlInvalid`, `SecretNotFound`, `SecretForbidden`, `SecretInvalid`,
-        /// `CredentialsInvalid`, or one that is passing: [`SECRET_UNREADABLE`], [`CREDENTIALS_UNVERIFIED`].
-        reason: &'static str,
-        message: String,
-    },
-}
-
-/// The Secret cannot be read at the moment.
-pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
-/// The API cannot be asked about the credentials at the moment.
-pub const CREDENTIALS_UNVERIFIED: &str = "CredentialsUnverified";
-
-impl AccountState {
-    /// Whether it is expected to change by itself.
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Pending => true,
-            Self::Usable(_) => false,
-            Self::Unusable { reason, .. } => {
-                matches!(*reason, SECRET_UNREADABLE | CREDENTIALS_UNVERIFIED)
-            }
-        }
-    }
-}
-
-struct Record {
-    uid: Option<String>,
-    entry: Arc<AccountEntry>,
-    credentials: Option<Credentials>,
-    read_at: Option<Moment>,
+pub(super) struct Record {
+    pub(super) uid: Option<String>,
+    pub(super) entry: Arc<AccountEntry>,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) read_at: Option<Moment>,
     /// The fleet that it belongs to. It stays when the account becomes unusable.
-    fleet: Option<FleetKey>,
+    pub(super) fleet: Option<FleetKey>,
 }
 
-struct FleetRecord {
-    fleet: Arc<Fleet>,
-    observer: Arc<ApiObserver>,
+pub(super) struct FleetRecord {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) observer: Arc<ApiObserver>,
     /// What the accounts were woken for last.
-    summary: Option<Summary>,
+    pub(super) summary: Option<Summary>,
     /// The accounts were told of a failure.
-    troubled: bool,
+    pub(super) troubled: bool,
 }
 
 /// What is remembered of the last look at an account.
@@ -341,124 +295,6 @@ impl Directory {
         changed
     }
 
-    /// Makes `account` a member of the fleet, which `make` makes if there is none, and of no other. `None` if there is one with
-    /// another secret: see [`Self::join_with`].
-    pub(super) fn join<E>(
-        &self,
-        account: &CortecsAccount,
-        key: &FleetKey,
-        credentials: &Credentials,
-        make: impl FnOnce(PollSettings) -> Result<(Fleet, Arc<ApiObserver>), E>,
-    ) -> Result<Option<Arc<Fleet>>, E> {
-        let mut state = self.state();
-        if let Some(record) = state.fleets.get(key) {
-            if !record.fleet.client().uses(credentials) {
-                return Ok(None);
-            }
-        } else {
-            let (fleet, observer) = make(PollSettings::from(&account.spec.poll))?;
-            let record = FleetRecord {
-                fleet: Arc::new(fleet),
-                observer,
-                summary: None,
-                troubled: false,
-            };
-            state.fleets.insert(key.clone(), record);
-        }
-        state.attach(account, key);
-        Ok(state.fleets.get(key).map(|r| Arc::clone(&r.fleet)))
-    }
-
-    /// Makes `account` a member of the fleet with credentials of its own that the API has just accepted. They replace the fleet's if
-    /// those are refused, or no other member has them. Those members that had other credentials must then prove theirs: they are
-    /// returned.
-    pub(super) fn join_with(
-        &self,
-        account: &CortecsAccount,
-        key: &FleetKey,
-        credentials: &Credentials,
-    ) -> Vec<ObjectKey> {
-        let this = ObjectKey::of(account);
-        let mut state = self.state();
-        let Some(record) = state.fleets.get(key) else {
-            return Vec::new();
-        };
-        let fleet = Arc::clone(&record.fleet);
-        let held_by_another = state.members(key).any(|(member, record)| {
-            let held = record.credentials.as_ref();
-            *member != this && held.is_some_and(|held| fleet.client().uses(held))
-        });
-        let mut doubted = Vec::new();
-        if fleet.health().authentication_failed || !held_by_another {
-            fleet.set_credentials(credentials.clone());
-            for (member, record) in &mut state.accounts {
-                let differs = record.credentials.as_ref() != Some(credentials);
-                if *member != this && record.fleet.as_ref() == Some(key) && differs {
-                    record.fleet = None;
-                    record.read_at = None;
-                    record.set_state(AccountState::Pending);
-                    doubted.push(member.clone());
-                }
-            }
-        }
-        state.attach(account, key);
-        doubted
-    }
-
-    /// Notes what a good list says. The accounts to wake: none while nothing has changed.
-    pub(super) fn summarized(&self, key: &FleetKey, summary: Option<Summary>) -> Vec<ObjectKey> {
-        let mut state = self.state();
-        let Some(record) = state.fleets.get_mut(key) else {
-            return Vec::new();
-        };
-        let recovered = std::mem::take(&mut record.troubled);
-        let news = summary.is_some_and(|summary| {
-            let before = record.summary.replace(summary);
-            before != record.summary
-        });
-        if !recovered && !news {
-            return Vec::new();
-        }
-        state
-            .members(key)
-            .map(|(member, _)| member.clone())
-            .collect()
-    }
-
-    /// Notes that the accounts of the fleet are told of a failure, so that they are told of its end too.
-    pub(super) fn troubled(&self, key: &FleetKey) -> Vec<ObjectKey> {
-        let mut state = self.state();
-        if let Some(record) = state.fleets.get_mut(key) {
-            record.troubled = true;
-        }
-        state
-            .members(key)
-            .map(|(member, _)| member.clone())
-            .collect()
-    }
-
-    /// Lets go of the fleets that no account has and nothing is bound in.
-    pub(super) fn prune(&self, claims: &dyn Claims) {
-        if !claims.synced() {
-            return;
-        }
-        let unused: Vec<FleetKey> = {
-            let state = self.state();
-            let keys = state.fleets.keys();
-            keys.filter(|key| state.members(key).next().is_none())
-                .cloned()
-                .collect()
-        };
-        for key in unused.iter().filter(|key| !claims.fleet_in_use(key)) {
-            let mut state = self.state();
-            if state.members(key).next().is_none()
-                && let Some(record) = state.fleets.remove(key)
-            {
-                record.fleet.stop();
-            }
-        }
-    }
-
     pub(super) fn downgrade(&self) -> WeakDirectory {
         WeakDirectory(Arc::downgrade(&self.inner))
     }
@@ -472,7 +308,7 @@ impl Directory {
     }
 
     /// The state. Held only for a moment, never across an await or a call of a hook.
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.inner
             .state
             .lock()
@@ -490,28 +326,14 @@ impl WeakDirectory {
 }
 
 impl State {
-    fn members(&self, key: &FleetKey) -> impl Iterator<Item = (&ObjectKey, &Record)> {
+    pub(super) fn members(&self, key: &FleetKey) -> impl Iterator<Item = (&ObjectKey, &Record)> {
         self.accounts
             .iter()
             .filter(move |(_, record)| record.fleet.as_ref() == Some(key))
     }
 
-    fn attach(&mut self, account: &CortecsAccount, key: &FleetKey) {
-        let Some(record) = self.accounts.get_mut(&ObjectKey::of(account)) else {
-            return;
-        };
-        if !record.is_of(account) {
-            return;
-        }
-        let before = record.fleet.replace(key.clone());
-        if let Some(before) = before.filter(|before| before != key) {
-            self.refresh(&before);
-        }
-        self.refresh(key);
-    }
-
     /// Brings what depends on a fleet's members up to date.
-    fn refresh(&self, key: &FleetKey) {
+    pub(super) fn refresh(&self, key: &FleetKey) {
         let Some(record) = self.fleets.get(key) else {
             return;
         };
@@ -529,13 +351,13 @@ impl State {
 
 impl Record {
     /// Whether what was found out about this record holds for `account`.
-    fn is_of(&self, account: &CortecsAccount) -> bool {
+    pub(super) fn is_of(&self, account: &CortecsAccount) -> bool {
         self.uid == account.uid()
             && self.entry.spec.api_url == account.spec.api_url
             && self.entry.spec.credentials_secret_ref == account.spec.credentials_secret_ref
     }
 
-    fn set_state(&mut self, state: AccountState) -> bool {
+    pub(super) fn set_state(&mut self, state: AccountState) -> bool {
         let changed = self.entry.state != state;
         if changed {
             let entry = (*self.entry).clone();

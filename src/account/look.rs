@@ -11,7 +11,8 @@ use crate::{
 use super::{
     controller::Shared,
     credentials,
-    directory::{AccountState, CREDENTIALS_UNVERIFIED, Remembered},
+    directory::Remembered,
+    entry::{AccountState, CREDENTIALS_UNVERIFIED},
     fleet::Fleet,
     key::{FleetKey, ObjectKey},
     relay::ApiObserver,
@@ -66,7 +67,7 @@ pub(super) async fn look(shared: &Shared, account: &CortecsAccount, in_use: bool
     }
 }
 
-/// Whether to read the Secret: at first, after a refusal, and once a minute while somebody depends on it or something is wrong.
+/// Whether to read the Secret: at first, while it is not as it should be, after a refusal, and once a minute while somebody depends on it or something is wrong.
 fn secret_is_due(shared: &Shared, remembered: &Remembered, in_use: bool) -> bool {
     let Some(read_at) = remembered.read_at else {
         return true;
@@ -76,7 +77,9 @@ fn secret_is_due(shared: &Shared, remembered: &Remembered, in_use: bool) -> bool
         .and_then(|key| shared.context.directory.fleet(key))
         .map(|fleet| fleet.health())
         .unwrap_or_default();
-    if health.refused_at.is_some_and(|refused| refused > read_at) {
+    if remembered.state.awaits_secret()
+        || health.refused_at.is_some_and(|refused| refused > read_at)
+    {
         return true;
     }
     let healthy =

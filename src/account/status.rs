@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    directory::AccountState, fleet::FleetHealth, key::ObjectKey, observe::Summary,
+    entry::AccountState, fleet::FleetHealth, key::ObjectKey, observe::Summary,
     relay::FAILURES_TO_TELL,
 };
 
