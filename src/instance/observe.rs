@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     account::{
-        directory::{AccountEntry, AccountState},
+        entry::{AccountEntry, AccountState},
         fleet::Fleet,
         key::FleetKey,
     },
