@@ -74,7 +74,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         };
     };
     if !context.directory.synced() {
-        return Desired::Pending;
+        return Desired::Pending("the accounts are being looked at".to_owned());
     }
     let Some(entry) = context.directory.account(&key.namespace, &key.name) else {
         return Desired::Unusable {
@@ -85,7 +85,12 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         };
     };
     let fleet = match &entry.state {
-        AccountState::Pending => return Desired::Pending,
+        AccountState::Pending => {
+            return Desired::Pending(format!("account {key} is being looked at"));
+        }
+        AccountState::Unusable { message, .. } if entry.state.is_passing() => {
+            return Desired::Pending(format!("account {key}: {message}"));
+        }
         AccountState::Unusable { reason, message } => {
             return Desired::Unusable {
                 reason,
@@ -99,7 +104,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         Ok(allowed) => allowed,
         Err(error) => {
             tracing::warn!(%error, account = %key, "cannot tell whether the account may be used");
-            return Desired::Pending;
+            return Desired::Pending(error.to_string());
         }
     };
     Desired::Usable(Account {

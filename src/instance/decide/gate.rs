@@ -45,7 +45,10 @@ pub(super) fn reachable(draft: &Draft<'_>) -> Result<(), Verdict> {
             Desired::Unusable { reason, message } => {
                 Verdict::stalled(Phase::Failed, reason, message)
             }
-            _ => waiting(draft.phase()),
+            Desired::Pending(awaited) => waiting(draft.phase(), awaited),
+            Desired::Usable(_) => {
+                waiting(draft.phase(), "the account's instances are being listed")
+            }
         }),
         Some(fleet) => match &fleet.problem {
             Some((FailureKind::Auth, message)) => Err(Verdict::stalled(
@@ -61,7 +64,7 @@ pub(super) fn reachable(draft: &Draft<'_>) -> Result<(), Verdict> {
 /// The account to start in, or why nothing may be started.
 pub(super) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
     let account = match &draft.input.account.desired {
-        Desired::Pending => return Err(waiting(draft.phase())),
+        Desired::Pending(awaited) => return Err(waiting(draft.phase(), awaited)),
         Desired::Unusable { reason, message } => {
             return Err(Verdict::stalled(Phase::Failed, reason, message));
         }
@@ -93,6 +96,6 @@ pub(super) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
     Ok(account)
 }
 
-fn waiting(phase: Phase) -> Verdict {
-    Verdict::reconciling(phase, "WaitingForAccount", "the account is being looked at")
+fn waiting(phase: Phase, awaited: &str) -> Verdict {
+    Verdict::reconciling(phase, "WaitingForAccount", awaited)
 }

@@ -76,8 +76,8 @@ pub struct AccountView {
 /// The account that the spec names.
 #[derive(Clone, Debug)]
 pub enum Desired {
-    /// It was not looked at yet.
-    Pending,
+    /// Whether it can be used will be known soon; the message says what is awaited.
+    Pending(String),
     /// It cannot be used; the reason is a condition's.
     Unusable {
         reason: &'static str,

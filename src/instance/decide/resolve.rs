@@ -236,7 +236,7 @@ fn shared_because(draft: &Draft<'_>) -> Option<&'static str> {
         }
         Desired::Usable(_) => None,
         // Without the account nobody can say whether others use it.
-        Desired::Pending | Desired::Unusable { .. } => Some("the account cannot be looked at"),
+        Desired::Pending(_) | Desired::Unusable { .. } => Some("the account cannot be looked at"),
     }
 }
 
