@@ -116,10 +116,11 @@ impl Book {
         self.listings.insert(scope, HashSet::new());
     }
 
-    /// A watch has listed everything that it covers: what it did not list is gone.
-    pub fn end_listing(&mut self, scope: &Scope) {
-        if let Some(listed) = self.listings.remove(scope) {
-            self.retain(|key, _| !covers(scope, key) || listed.contains(key));
+    /// A watch has listed everything that it covers: what it did not list is gone, and returned.
+    pub fn end_listing(&mut self, scope: &Scope) -> Vec<ObjectKey> {
+        match self.listings.remove(scope) {
+            Some(listed) => self.retain(|key, _| !covers(scope, key) || listed.contains(key)),
+            None => Vec::new(),
         }
     }
 
@@ -254,7 +255,8 @@ impl Book {
             .filter(move |open| args::matches(args, &InstanceArgs::from(&open.intent.args)))
     }
 
-    fn retain(&mut self, keep: impl Fn(&ObjectKey, &Entry) -> bool) {
+    /// Removes the entries that are not to be kept, and returns their keys.
+    fn retain(&mut self, keep: impl Fn(&ObjectKey, &Entry) -> bool) -> Vec<ObjectKey> {
         let gone: Vec<ObjectKey> = self
             .entries
             .iter()
@@ -264,6 +266,7 @@ impl Book {
         for key in &gone {
             self.remove(key);
         }
+        gone
     }
 
     fn index(&mut self, key: &ObjectKey) {

@@ -23,12 +23,12 @@ use uuid::Uuid;
 
 use super::{
     act::{self, Next},
-    context::{Context, SharedBook},
+    context::Context,
     decide::{Decision, Input, decide},
     observe::{Observed, observe},
 };
 use crate::{
-    account::{hooks::Claims, key::ObjectKey},
+    account::{book::Scope, hooks::Claims, key::ObjectKey},
     resources::{CortecsInstance, annotations, instance_status::Phase},
     runtime::{
         backoff::Backoff, clock, kube_client::KubeError, metrics::ReconcileResult,
@@ -76,18 +76,13 @@ async fn run_scope(
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
     };
     let (reader, writer) = reflector::store();
-    let synced = {
-        let context = Arc::clone(&context);
-        let scope = scope.clone();
-        move || context.wakes.watch_synced(scope.clone())
-    };
-    let book = context.book.clone();
+    let book_keeper = Arc::clone(&context);
     let changed = watcher(api, watcher::Config::default())
         .default_backoff()
         .inspect_err(
             |error| tracing::warn!(%error, "the watch of instances failed and is repeated"),
         )
-        .inspect_ok(move |event| note(&book, &scope, event, &synced))
+        .inspect_ok(move |event| note(&book_keeper, &scope, event))
         .reflect(writer)
         .touched_objects()
         .predicate_filter(
@@ -137,24 +132,30 @@ fn orders(resource: &CortecsInstance) -> Option<u64> {
 }
 
 /// The book follows the watch.
-fn note(
-    book: &SharedBook,
-    scope: &Option<String>,
-    event: &watcher::Event<CortecsInstance>,
-    synced: &impl Fn(),
-) {
-    let mut book = book.lock();
-    match event {
-        watcher::Event::Apply(resource) | watcher::Event::InitApply(resource) => {
-            book.apply(Arc::new(resource.clone()))
+fn note(context: &Context, scope: &Scope, event: &watcher::Event<CortecsInstance>) {
+    let book = &context.book;
+    let gone = match event {
+        watcher::Event::Init => {
+            book.lock().begin_listing(scope.clone());
+            Vec::new()
         }
-        watcher::Event::Delete(resource) => book.remove(&ObjectKey::of(resource)),
-        watcher::Event::Init => book.begin_listing(scope.clone()),
+        watcher::Event::InitApply(resource) | watcher::Event::Apply(resource) => {
+            book.lock().apply(Arc::new(resource.clone()));
+            Vec::new()
+        }
         watcher::Event::InitDone => {
-            book.end_listing(scope);
-            drop(book);
-            synced();
+            let gone = book.lock().end_listing(scope);
+            context.wakes.watch_synced(scope.clone());
+            gone
         }
+        watcher::Event::Delete(resource) => {
+            let key = ObjectKey::of(resource);
+            book.lock().remove(&key);
+            vec![key]
+        }
+    };
+    for key in gone {
+        forget(context, &key);
     }
 }
 
