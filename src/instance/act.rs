@@ -7,8 +7,7 @@ use super::{
     context::Context,
     decide::{Decision, Purpose, Step},
     events::derive_events,
-    memory::{Attempt, Outcome},
-    write,
+    record, write,
 };
 use crate::{
     account::{fleet::Fleet, key::ObjectKey},
@@ -41,10 +40,10 @@ pub enum Next {
 pub fn announce(book: &mut crate::account::book::Book, key: &ObjectKey, decision: &Decision) {
     match &decision.step {
         Step::Start { .. } => {
-            book.remember(key, |memory| begin(memory.start.as_mut()));
+            book.remember(key, |memory| record::call_begins(memory.start.as_mut()));
         }
         Step::Restart { .. } => {
-            book.remember(key, |memory| begin(memory.restart.as_mut()));
+            book.remember(key, |memory| record::call_begins(memory.restart.as_mut()));
         }
         Step::WriteStatus(Purpose::Bind { instance_id, .. }) => {
             if let Some(home) = &decision.status.account {
@@ -52,12 +51,6 @@ pub fn announce(book: &mut crate::account::book::Book, key: &ObjectKey, decision
             }
         }
         _ => {}
-    }
-}
-
-fn begin(attempt: Option<&mut Attempt>) {
-    if let Some(attempt) = attempt {
-        attempt.outcome = Outcome::InFlight;
     }
 }
 
@@ -107,7 +100,8 @@ pub async fn act(
                 Err(error) => return Err(error),
             }
         }
-        Step::QuorumRead => write::read_by_quorum(context).await?,
+        // Read by the reconcile itself, between two decisions.
+        Step::QuorumRead => {}
         Step::FetchModel { model_id } => {
             if let Some(fleet) = fleet {
                 // The answer, good or bad, is in the cache for the next decision.
@@ -191,27 +185,18 @@ async fn write_status(
         .and_then(|s| s.account.as_ref())
         .map(|home| format!("{}/{}", home.namespace, home.name))
         .unwrap_or_default();
-    wrote(context, written);
     let now = clock::moment();
-    let mut book = context.book.lock();
+    {
+        let mut book = context.book.lock();
+        book.wrote(Arc::new(written));
+        book.remember(key, |memory| record::wrote(memory, &purpose, now));
+    }
     match purpose {
-        Purpose::StartIntent(id) => {
-            book.remember(key, |memory| memory.start = Some(Attempt::written(id, now)));
-        }
-        Purpose::RestartIntent(id) => {
-            book.remember(key, |memory| {
-                memory.restart = Some(Attempt::written(id, now))
-            });
-        }
         Purpose::Bind { resolved: true, .. } => {
-            context.metrics.start(&account, StartOutcome::Resolved)
+            context.metrics.start(&account, StartOutcome::Resolved);
         }
         Purpose::VoidStart => context.metrics.start(&account, StartOutcome::Void),
-        Purpose::Report
-        | Purpose::DropStart
-        | Purpose::DropRestart
-        | Purpose::Bind { .. }
-        | Purpose::Unbind => {}
+        _ => {}
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The calls to the Cortecs API about one resource, and what is remembered of their outcomes.
+//! The calls to the Cortecs API about one resource.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{
     context::Context,
-    memory::{Attempt, Bound, Failure, FailureKind, Memory, Outcome},
+    memory::{Failure, FailureKind, Memory, Outcome},
+    record::{self, Answer, Times},
 };
 use crate::{
     account::{fleet::Fleet, key::ObjectKey},
@@ -21,6 +22,8 @@ use crate::{
 const TERMINAL_RETRY: Duration = Duration::from_secs(600);
 /// How soon a call is tried again with the same credentials; a change of the Secret comes first.
 const AUTH_RETRY: Duration = Duration::from_secs(60);
+/// How soon an instance that was not in the state for a delete is tried again, at the latest.
+const MOVED_RETRY: Duration = Duration::from_secs(5);
 
 /// A resource that calls are made for.
 pub struct Caller<'a> {
@@ -35,200 +38,133 @@ pub struct Caller<'a> {
 impl Caller<'_> {
     /// The one call of a start intent.
     pub async fn start(&self, intent: Uuid, args: &InstanceArgs) {
-        let Some(result) = self
-            .made(|client| async move { client.start_instance(args).await })
-            .await
-        else {
-            return self.not_made();
+        let call = async |client: Client| client.start_instance(args).await;
+        let Some((result, _)) = self.made("start", call).await else {
+            return self.remember(record::call_not_made);
         };
-        self.context.effect_happened("start").await;
-        let outcome = self.attempt_outcome(&result);
+        let outcome = self.outcome(&result);
         let word = match &outcome {
             Outcome::Accepted(_) => StartOutcome::Accepted,
             Outcome::Refused(_) => StartOutcome::Refused,
             _ => StartOutcome::Unknown,
         };
         self.context.metrics.start(self.account, word);
-        log_attempt("start", &result);
-        self.remember(|memory| {
-            note_failure(memory, &outcome);
-            settle(memory.start.as_mut(), intent, outcome);
-        });
+        self.remember(|memory| record::started(memory, intent, outcome));
         self.fleet.request_list();
     }
 
     /// The one call of a restart intent.
-    pub async fn restart(&self, intent: Uuid, instance_id: &str) {
-        let asked = clock::moment();
-        let Some(result) = self
-            .made(|client| async move { client.restart_instance(instance_id).await })
-            .await
-        else {
-            return self.not_made();
+    pub async fn restart(&self, intent: Uuid, id: &str) {
+        let call = async |client: Client| client.restart_instance(id).await;
+        let Some((result, times)) = self.made("restart", call).await else {
+            return self.remember(record::call_not_made);
         };
-        self.context.effect_happened("restart").await;
-        let outcome = self.attempt_outcome(&result);
-        log_attempt("restart", &result);
-        self.remember(|memory| {
-            note_failure(memory, &outcome);
-            if let Some(bound) = bound(memory, instance_id) {
-                bound.stop_answered = false;
-                bound.called = Some(clock::moment());
-                if let Outcome::Accepted(instance) = &outcome {
-                    bound.direct = Some((asked, Arc::clone(instance)));
-                }
-            }
-            settle(memory.restart.as_mut(), intent, outcome);
-        });
+        let outcome = self.outcome(&result);
+        self.remember(|memory| record::restarted(memory, intent, id, outcome, times));
         self.fleet.request_list();
     }
 
-    pub async fn stop(&self, instance_id: &str) {
-        let asked = clock::moment();
-        let Some(result) = self
-            .made(|client| async move { client.stop_instance(instance_id).await })
-            .await
-        else {
-            return;
-        };
-        self.context.effect_happened("stop").await;
-        log_attempt("stop", &result);
-        let failure = self.failure_of(result.as_ref().err());
-        self.remember(|memory| {
-            let answered = result.is_ok() || is_refusal(result.as_ref().err());
-            if answered {
-                // A refusal means that its state moved: the next list, or the delete, will tell.
-                memory.failure = None;
-            } else {
-                memory.failure = failure;
-            }
-            if let Some(bound) = bound(memory, instance_id) {
-                bound.stop_answered |= answered;
-                bound.called = Some(clock::moment());
-                if let Ok(instance) = result {
-                    bound.direct = Some((asked, Arc::new(instance)));
-                }
-            }
-        });
-        self.fleet.request_list();
-    }
-
-    pub async fn delete(&self, instance_id: &str) {
-        let Some(result) = self
-            .made(|client| async move { client.delete_instance(instance_id).await })
-            .await
-        else {
-            return;
-        };
-        self.context.effect_happened("delete").await;
-        log_attempt("delete", &result);
-        let mut failure = self.failure_of(result.as_ref().err());
-        if is_refusal(result.as_ref().err())
-            && let Some(failure) = &mut failure
-        {
-            // Not stopped yet, or gone: neither needs a person.
-            failure.kind = FailureKind::Transient;
-            failure.reason = "RetryingAfterError";
-            failure.retry_at = failure
-                .retry_at
-                .min(clock::moment().after(Duration::from_secs(5)));
+    pub async fn stop(&self, id: &str) {
+        let call = async |client: Client| client.stop_instance(id).await;
+        if let Some((result, times)) = self.made("stop", call).await {
+            let answer = self.answer(result);
+            self.remember(|memory| record::stopped(memory, id, answer, times));
+            self.fleet.request_list();
         }
-        self.remember(|memory| {
-            memory.failure = failure;
-            if let Some(bound) = bound(memory, instance_id) {
-                bound.deleted = result.is_ok();
-                bound.stop_answered = result.is_ok();
-            }
-        });
-        self.fleet.request_list();
     }
 
-    pub async fn get(&self, instance_id: &str) {
-        let asked = clock::moment();
-        let result = self.fleet.client().get_instance(instance_id).await;
-        let failure = self.failure_of(result.as_ref().err());
-        self.remember(|memory| {
-            let refused = is_refusal(result.as_ref().err());
-            memory.failure = if refused { None } else { failure };
-            if let Some(bound) = bound(memory, instance_id) {
-                bound.lookup_failed = refused;
-                if let Ok(instance) = result {
-                    // The list lags.
-                    bound.absent_lists = 0;
-                    bound.direct = Some((asked, Arc::new(instance)));
-                }
-            }
-        });
+    pub async fn delete(&self, id: &str) {
+        let call = async |client: Client| client.delete_instance(id).await;
+        if let Some((result, _)) = self.made("delete", call).await {
+            let answer = self.answer(result);
+            self.remember(|memory| record::deleted(memory, id, answer));
+            self.fleet.request_list();
+        }
+    }
+
+    pub async fn get(&self, id: &str) {
+        let call = async |client: Client| client.get_instance(id).await;
+        if let Some((result, times)) = self.made("get", call).await {
+            let answer = self.answer(result);
+            self.remember(|memory| record::got(memory, id, answer, times));
+        }
     }
 
     /// Makes a call if the lease is still held when a token is at hand: fetching one takes its time. `None`: it was not made.
-    async fn made<T, F: Future<Output = Result<T, Error>>>(
+    async fn made<T>(
         &self,
-        call: impl FnOnce(Client) -> F,
-    ) -> Option<Result<T, Error>> {
+        what: &'static str,
+        call: impl AsyncFnOnce(Client) -> Result<T, Error>,
+    ) -> Option<(Result<T, Error>, Times)> {
         let client = self.fleet.client().clone();
-        if let Err(error) = client.verify_credentials().await {
-            return Some(Err(error));
-        }
-        if !self.context.leadership.may_act() {
-            return None;
-        }
-        Some(call(client).await)
-    }
-
-    /// The call that was announced was not made, and may be made later.
-    fn not_made(&self) {
-        self.remember(|memory| {
-            for attempt in [memory.start.as_mut(), memory.restart.as_mut()]
-                .into_iter()
-                .flatten()
-            {
-                if attempt.outcome == Outcome::InFlight {
-                    attempt.outcome = Outcome::Written;
-                }
+        let token = client.verify_credentials().await;
+        let asked = clock::moment();
+        let result = match token {
+            Err(error) => Err(error),
+            Ok(()) if !self.context.leadership.may_act() => return None,
+            Ok(()) => {
+                let result = call(client).await;
+                self.context.effect_happened(what).await;
+                result
             }
-        });
+        };
+        match &result {
+            Ok(_) => tracing::info!(call = what, "the API accepted the call"),
+            Err(error) => tracing::warn!(call = what, %error, "the call failed"),
+        }
+        let answered = clock::moment();
+        Some((result, Times { asked, answered }))
     }
 
     fn remember(&self, change: impl FnOnce(&mut Memory)) {
         self.context.book.lock().remember(self.key, change);
     }
 
-    fn attempt_outcome(&self, result: &Result<Instance, Error>) -> Outcome {
+    /// The outcome of a call that must not be repeated unless it certainly had no effect.
+    fn outcome(&self, result: &Result<Instance, Error>) -> Outcome {
         match result {
             Ok(instance) => Outcome::Accepted(Arc::new(instance.clone())),
-            Err(error) if error.refused() => match self.failure_of(Some(error)) {
-                Some(failure) => Outcome::Refused(failure),
-                None => Outcome::Unknown(clock::moment()),
-            },
+            Err(error) if error.refused() => Outcome::Refused(self.failure(error)),
             Err(_) => Outcome::Unknown(clock::moment()),
         }
     }
 
-    fn failure_of(&self, error: Option<&Error>) -> Option<Failure> {
-        let error = error?;
-        let before = self
-            .context
-            .book
-            .lock()
-            .get(self.key)
-            .and_then(|entry| entry.memory.failure.as_ref().map(|f| f.count))
-            .unwrap_or_default();
-        let mut backoff = Backoff::after(before);
+    fn answer<T>(&self, result: Result<T, Error>) -> Answer<T> {
+        let error = match result {
+            Ok(value) => return Answer::Done(value),
+            Err(error) => error,
+        };
+        let mut failure = self.failure(&error);
+        if matches!(error.status(), Some(400 | 404)) && error.class() == RetryClass::Terminal {
+            // Its state moved, or it is gone: nothing that needs a person.
+            failure.kind = FailureKind::Transient;
+            failure.reason = "RetryingAfterError";
+            failure.retry_at = clock::moment().after(MOVED_RETRY);
+            return Answer::Moved(failure);
+        }
+        Answer::Failed(failure)
+    }
+
+    fn failure(&self, error: &Error) -> Failure {
+        let before = self.context.book.lock().get(self.key).and_then(|entry| {
+            let failure = entry.memory.failure.as_ref()?;
+            Some(failure.count)
+        });
+        let mut backoff = Backoff::after(before.unwrap_or_default());
         let jittered = backoff.next(fastrand::f64(), error.retry_after());
         let (kind, wait) = match error.class() {
             RetryClass::Auth => (FailureKind::Auth, AUTH_RETRY),
             RetryClass::Terminal => (FailureKind::Terminal, TERMINAL_RETRY),
             RetryClass::Transient | RetryClass::Ambiguous => (FailureKind::Transient, jittered),
         };
-        Some(Failure {
+        Failure {
             kind,
             reason: reason(kind, error),
             message: error.to_string(),
             generation: self.generation,
             retry_at: clock::moment().after(wait),
             count: backoff.failures(),
-        })
+        }
     }
 }
 
@@ -240,38 +176,5 @@ fn reason(kind: FailureKind, error: &Error) -> &'static str {
         (FailureKind::Terminal, _, Some(403)) => "Forbidden",
         (FailureKind::Terminal, Call::StartInstance, _) => "InvalidArguments",
         (FailureKind::Terminal, ..) => "CallRefused",
-    }
-}
-
-/// Whether the API said that the instance is not there, or not in the state that the call needs.
-fn is_refusal(error: Option<&Error>) -> bool {
-    error
-        .is_some_and(|e| matches!(e.status(), Some(400 | 404)) && e.class() == RetryClass::Terminal)
-}
-
-fn note_failure(memory: &mut Memory, outcome: &Outcome) {
-    memory.failure = match outcome {
-        Outcome::Refused(failure) => Some(failure.clone()),
-        _ => None,
-    };
-}
-
-fn settle(attempt: Option<&mut Attempt>, intent: Uuid, outcome: Outcome) {
-    if let Some(attempt) = attempt.filter(|attempt| attempt.id == intent) {
-        attempt.outcome = outcome;
-    }
-}
-
-fn bound<'a>(memory: &'a mut Memory, instance_id: &str) -> Option<&'a mut Bound> {
-    memory
-        .bound
-        .as_mut()
-        .filter(|bound| bound.id == instance_id)
-}
-
-fn log_attempt<T>(call: &'static str, result: &Result<T, Error>) {
-    match result {
-        Ok(_) => tracing::info!(call, "the API accepted the call"),
-        Err(error) => tracing::warn!(call, %error, "the call failed"),
     }
 }

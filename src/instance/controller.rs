@@ -24,8 +24,9 @@ use uuid::Uuid;
 use super::{
     act::{self, Next},
     context::Context,
-    decide::{Decision, Input, decide},
+    decide::{Decision, Input, Step, decide},
     observe::{Observed, observe},
+    write,
 };
 use crate::{
     account::{book::Scope, hooks::Claims, key::ObjectKey},
@@ -220,7 +221,17 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<Option<After>, KubeE
         return Ok(Some(After::Change));
     };
     let observed = observe(context, &resource).await;
-    let Some(decision) = decide_on(context, key, &resource, &observed) else {
+    let mut decision = decide_on(context, key, &resource, &observed);
+    if decision
+        .as_ref()
+        .is_some_and(|d| d.step == Step::QuorumRead)
+    {
+        // It confirms the list that was decided on, so it is that list that is decided on again: a newer one would need
+        // another read, and lists may come faster than reads.
+        write::read_by_quorum(context).await?;
+        decision = decide_on(context, key, &resource, &observed);
+    }
+    let Some(decision) = decision else {
         // It changed while its account was looked at.
         return Ok(Some(After::Wait(Duration::ZERO)));
     };
@@ -228,7 +239,7 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<Option<After>, KubeE
     let wait = decision
         .look_again
         .unwrap_or_else(|| NET.mul_f64(0.9 + 0.2 * fastrand::f64()));
-    if decision.step != super::decide::Step::None {
+    if decision.step != Step::None {
         tracing::debug!(step = ?decision.step, "next step");
     }
     match act::act(context, key, &resource, observed.fleet.as_deref(), decision).await {

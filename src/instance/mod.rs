@@ -10,6 +10,7 @@ pub mod events;
 pub mod memory;
 pub mod moment;
 pub mod observe;
+pub mod record;
 pub mod status;
 pub mod wakes;
 pub mod write;

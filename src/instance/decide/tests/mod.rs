@@ -5,6 +5,7 @@ mod delete;
 mod purity;
 mod resolve;
 mod start;
+mod walk;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

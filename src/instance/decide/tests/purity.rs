@@ -3,11 +3,12 @@
 use std::{fs, path::Path};
 
 /// Everything that a decision is made of.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "src/instance/decide",
     "src/instance/args.rs",
     "src/instance/memory.rs",
     "src/instance/moment.rs",
+    "src/instance/record.rs",
     "src/instance/status.rs",
     "src/account/book.rs",
     "src/account/snapshot.rs",

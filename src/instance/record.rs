@@ -1,0 +1,156 @@
+//! What is remembered after a step: pure, so that whoever carries steps out records them alike.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{
+    decide::Purpose,
+    memory::{Attempt, Bound, Failure, Memory, Outcome},
+    moment::Moment,
+};
+use crate::cortecs::types::Instance;
+
+/// What came of a stop, a delete or a get.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer<T> {
+    Done(T),
+    /// A 400 or 404: the instance is not there, or not in the state that the call needs.
+    Moved(Failure),
+    Failed(Failure),
+}
+
+/// When a call was about to be sent, and when its answer was there.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub asked: Moment,
+    pub answered: Moment,
+}
+
+/// The call of a written-ahead attempt is about to be made.
+pub fn call_begins(attempt: Option<&mut Attempt>) {
+    if let Some(attempt) = attempt {
+        attempt.outcome = Outcome::InFlight;
+    }
+}
+
+/// The calls that were announced were not made, and may be made later.
+pub fn call_not_made(memory: &mut Memory) {
+    for attempt in [memory.start.as_mut(), memory.restart.as_mut()]
+        .into_iter()
+        .flatten()
+    {
+        if attempt.outcome == Outcome::InFlight {
+            attempt.outcome = Outcome::Written;
+        }
+    }
+}
+
+/// The one call of a start intent has come to an end.
+pub fn started(memory: &mut Memory, intent: Uuid, outcome: Outcome) {
+    note_failure(memory, &outcome);
+    settle(memory.start.as_mut(), intent, outcome);
+}
+
+/// The one call of a restart intent has come to an end.
+pub fn restarted(
+    memory: &mut Memory,
+    intent: Uuid,
+    instance_id: &str,
+    outcome: Outcome,
+    times: Times,
+) {
+    note_failure(memory, &outcome);
+    if let Some(bound) = bound(memory, instance_id) {
+        bound.stop_answered = false;
+        bound.called = Some(times.answered);
+        if let Outcome::Accepted(instance) = &outcome {
+            bound.direct = Some((times.asked, Arc::clone(instance)));
+        }
+    }
+    settle(memory.restart.as_mut(), intent, outcome);
+}
+
+pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
+    let (instance, answered) = match answer {
+        Answer::Done(instance) => (Some(instance), true),
+        // The next list, or the delete, will tell where it is.
+        Answer::Moved(_) => (None, true),
+        Answer::Failed(failure) => {
+            memory.failure = Some(failure);
+            (None, false)
+        }
+    };
+    if answered {
+        memory.failure = None;
+    }
+    if let Some(bound) = bound(memory, instance_id) {
+        bound.stop_answered |= answered;
+        bound.called = Some(times.answered);
+        if let Some(instance) = instance {
+            bound.direct = Some((times.asked, Arc::new(instance)));
+        }
+    }
+}
+
+pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
+    let deleted = matches!(answer, Answer::Done(()));
+    memory.failure = match answer {
+        Answer::Done(()) => None,
+        Answer::Moved(failure) | Answer::Failed(failure) => Some(failure),
+    };
+    if let Some(bound) = bound(memory, instance_id) {
+        bound.deleted = deleted;
+        // Not stopped yet, perhaps: it is stopped once more before the next try.
+        bound.stop_answered = deleted;
+    }
+}
+
+pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
+    memory.failure = match &answer {
+        Answer::Failed(failure) => Some(failure.clone()),
+        Answer::Done(_) | Answer::Moved(_) => None,
+    };
+    if let Some(bound) = bound(memory, instance_id) {
+        bound.lookup_failed = matches!(answer, Answer::Moved(_));
+        if let Answer::Done(instance) = answer {
+            // The list lags.
+            bound.absent_lists = 0;
+            bound.direct = Some((times.asked, Arc::new(instance)));
+        }
+    }
+}
+
+/// A status write has landed.
+pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment) {
+    match purpose {
+        Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
+        Purpose::RestartIntent(id) => memory.restart = Some(Attempt::written(*id, now)),
+        Purpose::Report
+        | Purpose::DropStart
+        | Purpose::DropRestart
+        | Purpose::Bind { .. }
+        | Purpose::VoidStart
+        | Purpose::Unbind => {}
+    }
+}
+
+fn note_failure(memory: &mut Memory, outcome: &Outcome) {
+    memory.failure = match outcome {
+        Outcome::Refused(failure) => Some(failure.clone()),
+        _ => None,
+    };
+}
+
+fn settle(attempt: Option<&mut Attempt>, intent: Uuid, outcome: Outcome) {
+    if let Some(attempt) = attempt.filter(|attempt| attempt.id == intent) {
+        attempt.outcome = outcome;
+    }
+}
+
+fn bound<'a>(memory: &'a mut Memory, instance_id: &str) -> Option<&'a mut Bound> {
+    memory
+        .bound
+        .as_mut()
+        .filter(|bound| bound.id == instance_id)
+}
