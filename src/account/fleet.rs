@@ -176,6 +176,8 @@ impl Fleet {
             self.inner.client.set_credentials(credentials);
             state.credentials += 1;
             state.health.authentication_failed = false;
+            let refused = |error: &mut FleetError| error.class == RetryClass::Auth;
+            state.health.last_error.take_if(refused);
             state.schedule.start_over();
         }
         self.inner.wake.notify_one();

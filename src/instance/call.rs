@@ -22,6 +22,8 @@ use crate::{
 const TERMINAL_RETRY: Duration = Duration::from_secs(600);
 /// How soon a call is tried again with the same credentials; a change of the Secret comes first.
 const AUTH_RETRY: Duration = Duration::from_secs(60);
+/// How soon a call is tried again whose token was refused.
+const TOKEN_RETRY: Duration = Duration::from_secs(1);
 /// How soon an instance that was not in the state for a delete is tried again, at the latest.
 const MOVED_RETRY: Duration = Duration::from_secs(5);
 
@@ -153,16 +155,22 @@ impl Caller<'_> {
         let mut backoff = Backoff::after(before.unwrap_or_default());
         let jittered = backoff.next(fastrand::f64(), error.retry_after());
         let (kind, wait) = match error.class() {
+            // The client has forgotten the token that was refused: only a second refusal speaks of the credentials.
+            RetryClass::Auth if error.call() != Call::Token && backoff.failures() == 1 => {
+                (FailureKind::Transient, TOKEN_RETRY)
+            }
             RetryClass::Auth => (FailureKind::Auth, AUTH_RETRY),
             RetryClass::Terminal => (FailureKind::Terminal, TERMINAL_RETRY),
             RetryClass::Transient | RetryClass::Ambiguous => (FailureKind::Transient, jittered),
         };
+        let now = clock::moment();
         Failure {
             kind,
             reason: reason(kind, error),
             message: error.to_string(),
             generation: self.generation,
-            retry_at: clock::moment().after(wait),
+            failed_at: now,
+            retry_at: now.after(wait),
             count: backoff.failures(),
         }
     }

@@ -4,7 +4,7 @@
 //! may have been carried out, an id that was never seen before may be missing from a lagging list.
 //! Pure: the shell feeds it with observations and outcomes.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::ResourceExt;
 use uuid::Uuid;
@@ -39,6 +39,9 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// Good lists that began after the settle time.
     pub settled_lists: u32,
+    /// Candidates that were looked up by themselves, when that was asked, and whether they were there: a list may show
+    /// what was deleted a while ago.
+    pub lookups: BTreeMap<String, (Moment, bool)>,
     last_sequence: u64,
 }
 
@@ -88,6 +91,7 @@ pub struct Failure {
     pub message: String,
     /// The generation of the spec that was tried.
     pub generation: i64,
+    pub failed_at: Moment,
     pub retry_at: Moment,
     /// Failures in a row, for the backoff.
     pub count: u32,
@@ -128,6 +132,11 @@ impl Memory {
             settle,
             now,
         );
+        // A good list that began later proves the credentials.
+        self.failure.take_if(|failure| {
+            failure.kind == FailureKind::Auth
+                && snapshot.is_some_and(|s| s.requested_at > failure.failed_at)
+        });
         let request = resource.annotations().get(annotations::REQUESTED_AT);
         if self.request.as_ref().map(|(value, _)| value) != request {
             self.request = request.map(|value| (value.clone(), now));
@@ -192,6 +201,7 @@ impl Attempt {
             first_seen: now,
             outcome: Outcome::Unknown(now),
             settled_lists: 0,
+            lookups: BTreeMap::new(),
             last_sequence: 0,
         }
     }

@@ -111,6 +111,14 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
         Answer::Failed(failure) => Some(failure.clone()),
         Answer::Done(_) | Answer::Moved(_) => None,
     };
+    if let Some(attempt) = &mut memory.start
+        && !matches!(answer, Answer::Failed(_))
+    {
+        let found = matches!(answer, Answer::Done(_));
+        attempt
+            .lookups
+            .insert(instance_id.to_owned(), (times.asked, found));
+    }
     if let Some(bound) = bound(memory, instance_id) {
         bound.lookup_failed = matches!(answer, Answer::Moved(_));
         if let Answer::Done(instance) = answer {

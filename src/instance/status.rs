@@ -76,6 +76,9 @@ pub fn render(
 ) {
     status.observed_generation = Some(generation);
     status.phase = Some(verdict.phase);
+    if verdict.kind == VerdictKind::Ready {
+        status.reached_generation = Some(generation);
+    }
     let up = is_up(status);
     let running = if up { running_workers(status) } else { 0 };
     // While an instance is bound, its own number of workers is what is waited for; the spec's may be pending.

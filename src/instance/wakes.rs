@@ -1,7 +1,7 @@
 //! Which resources look again when a list comes or an account changes: those whose instance changed, and those that wait.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -27,7 +27,9 @@ pub struct Wakes {
     sets: BTreeMap<Option<String>, Arc<WakeSet>>,
     /// The resources with something in progress, and the fleet whose lists they wait for.
     busy: Mutex<BTreeMap<ObjectKey, FleetKey>>,
-    synced: Mutex<std::collections::BTreeSet<Option<String>>>,
+    synced: Mutex<BTreeSet<Option<String>>>,
+    /// The fleets whose last list failed.
+    failing: Mutex<BTreeSet<FleetKey>>,
 }
 
 impl Wakes {
@@ -53,6 +55,7 @@ impl Wakes {
                 .collect(),
             busy: Mutex::default(),
             synced: Mutex::default(),
+            failing: Mutex::default(),
         }
     }
 
@@ -175,6 +178,10 @@ impl Claims for Wakes {
 
 impl Listener for Wakes {
     fn on_list(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) {
+        if lock(&self.failing).remove(fleet) {
+            // Whoever said why the lists failed has something else to say now.
+            return self.wake_all();
+        }
         let mut keys = self.busy_in(fleet);
         {
             let book = self.book.lock();
@@ -202,6 +209,7 @@ impl Listener for Wakes {
     }
 
     fn on_list_failed(&self, fleet: &FleetKey) {
+        lock(&self.failing).insert(fleet.clone());
         let mut keys = self.busy_in(fleet);
         {
             let book = self.book.lock();
@@ -228,7 +236,7 @@ impl Listener for Wakes {
 }
 
 impl Wakes {
-    fn busy_in(&self, fleet: &FleetKey) -> std::collections::BTreeSet<ObjectKey> {
+    fn busy_in(&self, fleet: &FleetKey) -> BTreeSet<ObjectKey> {
         lock(&self.busy)
             .iter()
             .filter(|(_, waits_for)| *waits_for == fleet)

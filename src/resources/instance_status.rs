@@ -29,6 +29,11 @@ pub struct CortecsInstanceStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,
 
+    /// The generation of the spec whose state was last reached, until something is started again. With `driftPolicy: Accept` it
+    /// tells what others stopped from what was never up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached_generation: Option<i64>,
+
     /// One word for people. Programs read the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,

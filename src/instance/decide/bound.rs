@@ -220,6 +220,7 @@ fn begin_restart(mut draft: Draft<'_>) -> Decision {
     }
     handle_restart(&mut draft);
     let id = draft.uuid();
+    draft.status.reached_generation = None;
     draft.status.restart = Some(RestartIntent {
         id,
         requested_at: draft.input.wall,

@@ -2,10 +2,11 @@
 
 use super::{
     Decision, Purpose, Step,
+    bound::call,
     draft::{Draft, Verdict},
     gate,
     input::Desired,
-    unbound::{bind, pinned, preference, read_by_quorum_since, starting},
+    unbound::{bind, list_awaited, pinned, preference, read_by_quorum_since, starting},
 };
 use crate::{
     account::snapshot::Snapshot,
@@ -128,7 +129,8 @@ fn unknown(
     }
     let Some(snapshot) = draft.snapshot().filter(|s| s.requested_at >= since) else {
         draft.wants_list();
-        return draft.rest(resolving("the account's instances are being listed"), None);
+        let awaited = list_awaited(&draft);
+        return draft.rest(resolving(awaited), None);
     };
     let settled_at = attempt.first_seen.after(input.settings.settle);
     let settled = input.now >= settled_at && attempt.settled_lists >= 2;
@@ -143,12 +145,12 @@ fn unknown(
             .get(order)
             .filter(|i| is_free(&draft, i, &api_url));
         if let Some(instance) = ordered {
-            return take(draft, snapshot, instance);
+            return confirm(draft, snapshot, attempt, &[instance]);
         }
     }
-    if let Some(best) = candidates.iter().copied().min_by_key(|i| preference(i)) {
+    if !candidates.is_empty() {
         return match shared_because(&draft) {
-            None => take(draft, snapshot, best),
+            None => confirm(draft, snapshot, attempt, &candidates),
             Some(why) => draft.rest(unresolved(why, &candidates), None),
         };
     }
@@ -251,6 +253,45 @@ fn person_decides<'a>(draft: &Draft<'a>) -> Option<&'a str> {
         draft.annotation(annotations::RESOLVE_START)
     } else {
         None
+    }
+}
+
+/// Takes the best of the candidates that are really there: lists may show for a while what was deleted.
+fn confirm(
+    mut draft: Draft<'_>,
+    snapshot: &Snapshot,
+    attempt: &Attempt,
+    candidates: &[&Instance],
+) -> Decision {
+    let lookup = |instance: &Instance| attempt.lookups.get(&instance.instance_id).copied();
+    let best = candidates
+        .iter()
+        .copied()
+        .filter(|i| {
+            !lookup(i).is_some_and(|(asked, found)| !found && asked >= snapshot.requested_at)
+        })
+        .min_by_key(|i| preference(i));
+    match best {
+        Some(best) if lookup(best).is_some_and(|(_, found)| found) => take(draft, snapshot, best),
+        Some(best) => {
+            let step = Step::Get {
+                instance_id: best.instance_id.clone(),
+            };
+            call(
+                draft,
+                step,
+                resolving("an instance that may be the start's own is being looked up"),
+            )
+        }
+        None => {
+            draft.wants_list();
+            draft.rest(
+                resolving(
+                    "what may be the start's own is listed but not there: another list is awaited",
+                ),
+                None,
+            )
+        }
     }
 }
 

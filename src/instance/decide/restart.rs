@@ -6,7 +6,7 @@ use super::{
     draft::{Draft, Verdict},
     gate,
     gone::{self, Gone},
-    unbound::starting,
+    unbound::{list_awaited, starting},
 };
 use crate::{
     cortecs::types::InstanceState,
@@ -115,7 +115,8 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         }
         Gone::No | Gone::NeedsList => {
             draft.wants_list();
-            draft.rest(resolving("the account's instances are being listed"), None)
+            let awaited = list_awaited(&draft);
+            draft.rest(resolving(awaited), None)
         }
     }
 }
@@ -125,6 +126,6 @@ fn settled(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
     draft.write(Purpose::DropRestart, verdict)
 }
 
-fn resolving(message: &str) -> Verdict {
+fn resolving(message: impl Into<String>) -> Verdict {
     Verdict::reconciling(Phase::Starting, "ResolvingRestart", message)
 }

@@ -15,14 +15,10 @@ use crate::{
     resources::{
         account::Adoption,
         annotations,
-        conditions::{self, READY},
         instance::{DesiredState, DriftPolicy},
         instance_status::{MAX_KNOWN_INSTANCE_IDS, Phase, StartIntent},
     },
 };
-
-/// The reason of a resource whose instance was stopped or deleted by others, and whose policy accepts that.
-const DRIFT_ACCEPTED: &str = "DriftAccepted";
 
 pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
     let spec = draft.spec();
@@ -105,6 +101,7 @@ fn start(
     let id = draft.uuid();
     draft.status.account = Some(account.identity.clone());
     draft.status.instance_args = Some((&args).into());
+    draft.status.reached_generation = None;
     draft.status.start = Some(StartIntent {
         id,
         requested_at: input.wall,
@@ -323,26 +320,33 @@ fn fresh_list<'a>(draft: &Draft<'a>) -> Option<&'a Snapshot> {
 }
 
 /// What to say while a list is awaited: why the last one failed, if it did.
-pub(super) fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
-    let problem = draft
+pub(super) fn list_awaited(draft: &Draft<'_>) -> String {
+    let fleet = draft.input.account.fleet.as_ref();
+    fleet.and_then(|f| f.problem.as_ref()).map_or_else(
+        || "the account's instances are being listed".to_owned(),
+        |(_, message)| message.clone(),
+    )
+}
+
+fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
+    let failed = draft
         .input
         .account
         .fleet
         .as_ref()
-        .and_then(|f| f.problem.as_ref());
-    match problem {
-        Some((_, message)) => Verdict::reconciling(Phase::Pending, "RetryingAfterError", message),
-        None => pending("the account's instances are being listed"),
-    }
+        .is_some_and(|f| f.problem.is_some());
+    let reason = if failed {
+        "RetryingAfterError"
+    } else {
+        "Pending"
+    };
+    Verdict::reconciling(Phase::Pending, reason, list_awaited(draft))
 }
 
 /// Whether an instance that others stopped or deleted stays so: the policy accepts it, and since it last ran neither
 /// the spec has changed nor a restart was asked for.
 pub(super) fn drift_is_accepted(draft: &Draft<'_>) -> bool {
-    let ran = conditions::find_condition(&draft.status.conditions, READY).is_some_and(|ready| {
-        ready.observed_generation == Some(draft.generation())
-            && ["Running", DRIFT_ACCEPTED].contains(&ready.reason.as_str())
-    });
+    let ran = draft.status.reached_generation == Some(draft.generation());
     ran && draft.spec().drift_policy == DriftPolicy::Accept && !restart_is_asked_for(draft)
 }
 
@@ -362,7 +366,7 @@ pub(super) fn handle_restart(draft: &mut Draft<'_>) {
 pub(super) fn drift_accepted() -> Verdict {
     Verdict::resting(
         Phase::Stopped,
-        DRIFT_ACCEPTED,
+        "DriftAccepted",
         "someone else stopped or deleted the instance, and driftPolicy accepts it: change the spec or set cortecs.ai/restartedAt to run it again",
     )
 }

@@ -282,6 +282,7 @@ fn a_failed_call_is_tried_again_after_its_wait() {
         reason: "RetryingAfterError",
         message: "stop instance failed: HTTP 503".into(),
         generation: 1,
+        failed_at: at(1001),
         retry_at: at(1010),
         count: 1,
     });

@@ -155,6 +155,7 @@ fn a_refused_start_leaves_nothing_open_and_says_why() {
         reason: "InvalidArguments",
         message: "start instance failed: HTTP 400: no such context length".into(),
         generation: 1,
+        failed_at: at(999),
         retry_at: at(1600),
         count: 1,
     };

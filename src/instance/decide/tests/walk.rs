@@ -415,6 +415,7 @@ impl Walk {
             reason: "RetryingAfterError",
             message: String::new(),
             generation: 0,
+            failed_at: at(self.now),
             retry_at: at(self.now + 1),
             count: 1,
         };
