@@ -14,7 +14,7 @@ use kube::ResourceExt;
 
 use super::key::ObjectKey;
 use crate::{
-    cortecs::types::InstanceArgs,
+    cortecs::types::{Instance, InstanceArgs},
     instance::{args, memory::Memory, moment::Moment},
     resources::{CortecsInstance, conditions, instance_status::StartIntent},
 };
@@ -41,7 +41,7 @@ pub struct Entry {
     pub resource: Arc<CortecsInstance>,
     pub memory: Memory,
     /// An instance that is about to be recorded as this resource's: taken for everyone else.
-    reserved: Option<Reservation>,
+    reserved: Vec<Reservation>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,8 +59,34 @@ pub struct OpenStart<'a> {
     pub in_flight: bool,
     /// Nobody knows what became of the call.
     pub unresolved: bool,
-    /// It waits for a person, and must not hold up others.
-    pub stalled: bool,
+    /// The account in which it was made.
+    pub client_id: &'a str,
+    /// Why it is stalled, if it is.
+    pub stalled: Option<&'a str>,
+}
+
+impl OpenStart<'_> {
+    /// Whether its instance could be one with these arguments.
+    pub fn may_have_made(&self, instance: &Instance) -> bool {
+        args::matches(
+            &InstanceArgs::from(&self.intent.args),
+            &instance.instance_args,
+        ) && !self
+            .intent
+            .known_instance_ids
+            .contains(&instance.instance_id)
+    }
+
+    /// Whether others have to wait until it is resolved. One that waits for a person holds up nobody; one whose account
+    /// needs a person holds up only those who use the same.
+    pub fn blocks(&self, client_id: &str) -> bool {
+        let waits = match self.stalled {
+            Some("StartUnresolved") => true,
+            Some(_) => self.client_id != client_id,
+            None => false,
+        };
+        self.unresolved && !waits
+    }
 }
 
 impl Book {
@@ -73,12 +99,9 @@ impl Book {
             }
         }
         let memory = match self.entries.get(&key) {
-            Some(entry) if entry.resource.uid() == resource.uid() => {
-                if compare_versions(&entry.resource, &resource) != Ordering::Less {
-                    return;
-                }
-                entry.memory.clone()
-            }
+            Some(entry) if compare_versions(&entry.resource, &resource) != Ordering::Less => return,
+            Some(entry) if entry.resource.uid() == resource.uid() => entry.memory.clone(),
+            // Another object of the same name.
             _ => Memory::default(),
         };
         self.unindex(&key);
@@ -88,7 +111,7 @@ impl Book {
                 resource,
                 memory,
                 // A write that the reservation was for either made this version, or fails because of it.
-                reserved: None,
+                reserved: Vec::new(),
             },
         );
         self.index(&key);
@@ -105,8 +128,27 @@ impl Book {
         }
     }
 
-    /// Takes note that a resource is gone.
-    pub fn remove(&mut self, key: &ObjectKey) {
+    /// Takes note of a resource as it was read just now. One that is gone meanwhile stays gone.
+    pub fn refresh(&mut self, resource: Arc<CortecsInstance>) {
+        if self.entries.contains_key(&ObjectKey::of(&*resource)) {
+            self.apply(resource);
+        }
+    }
+
+    /// Takes note that this very resource is gone; whether it was there.
+    pub fn deleted(&mut self, resource: &CortecsInstance) -> bool {
+        let key = ObjectKey::of(resource);
+        let known = self
+            .entries
+            .get(&key)
+            .is_some_and(|entry| entry.resource.uid() == resource.uid());
+        if known {
+            self.remove(&key);
+        }
+        known
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
         self.unindex(key);
         self.entries.remove(key);
     }
@@ -173,24 +215,22 @@ impl Book {
 
     /// Takes an instance for a resource before that is recorded.
     pub fn reserve(&mut self, key: &ObjectKey, api_url: &str, instance_id: &str) {
-        self.set_reservation(
-            key,
-            Some(Reservation {
-                api_url: api_url.to_owned(),
-                instance_id: instance_id.to_owned(),
-            }),
-        );
+        let reservation = Reservation {
+            api_url: api_url.to_owned(),
+            instance_id: instance_id.to_owned(),
+        };
+        self.change_reservations(key, |reserved| reserved.push(reservation));
     }
 
     /// Gives back what was taken with [`Book::reserve`].
     pub fn release(&mut self, key: &ObjectKey) {
-        self.set_reservation(key, None);
+        self.change_reservations(key, Vec::clear);
     }
 
-    fn set_reservation(&mut self, key: &ObjectKey, reservation: Option<Reservation>) {
+    fn change_reservations(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Vec<Reservation>)) {
         self.unindex(key);
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.reserved = reservation;
+            change(&mut entry.reserved);
         }
         self.index(key);
     }
@@ -239,7 +279,9 @@ impl Book {
                     intent: status.start.as_ref()?,
                     in_flight: entry.memory.start_in_flight(),
                     unresolved: entry.memory.start_unresolved(),
-                    stalled: conditions::is_true(&status.conditions, conditions::STALLED),
+                    client_id: &status.account.as_ref()?.client_id,
+                    stalled: conditions::find_condition(&status.conditions, conditions::STALLED)
+                        .map(|c| c.reason.as_str()),
                 })
             })
     }
@@ -324,15 +366,16 @@ impl Entry {
         (self.api_url() == Some(api_url) && own.contains(&Some(instance_id)))
             || self
                 .reserved
-                .as_ref()
-                .is_some_and(|r| r.api_url == api_url && r.instance_id == instance_id)
+                .iter()
+                .any(|r| r.api_url == api_url && r.instance_id == instance_id)
     }
 
     fn claimed_ids(&self) -> BTreeSet<String> {
-        let reserved = self.reserved.as_ref().map(|r| r.instance_id.as_str());
-        [self.bound_id(), self.memory.accepted_id(), reserved]
+        let reserved = self.reserved.iter().map(|r| r.instance_id.as_str());
+        [self.bound_id(), self.memory.accepted_id()]
             .into_iter()
             .flatten()
+            .chain(reserved)
             .map(str::to_owned)
             .collect()
     }
@@ -408,7 +451,7 @@ mod tests {
         assert!(book.is_claimed_by_other("https://api", "i-3", &key("b")));
         book.release(&key("a"));
         assert!(!book.is_claimed_by_other("https://api", "i-3", &key("b")));
-        book.remove(&key("a"));
+        assert!(book.deleted(&bound("a", "3", "i-2")));
         assert_eq!(book.claimants("https://api", "i-2").count(), 0);
     }
 
@@ -416,7 +459,7 @@ mod tests {
     fn a_write_that_lands_after_the_deletion_brings_nothing_back() {
         let mut book = Book::default();
         book.apply(bound("a", "1", "i-1"));
-        book.remove(&key("a"));
+        book.deleted(&bound("a", "1", "i-1"));
         book.wrote(bound("a", "2", "i-1"));
         assert!(book.get(&key("a")).is_none());
     }

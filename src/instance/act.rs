@@ -80,24 +80,36 @@ pub async fn act(
             return Ok(Next::OnChange);
         }
         Step::WriteStatus(purpose) => {
-            let report = purpose == Purpose::Report;
+            let next = match purpose {
+                Purpose::Report => Next::AsDecided,
+                // What was written ahead is carried out, even by a process that was asked to stop meanwhile.
+                Purpose::StartIntent(_) | Purpose::RestartIntent(_) => Next::Record,
+                _ => Next::Now,
+            };
             write_status(context, key, resource, status, purpose).await?;
-            if report {
-                return Ok(Next::AsDecided);
-            }
+            return Ok(next);
         }
         Step::RecordAccepted { intent, instance } => {
             let result = write::record_accepted(context, key, &status, intent, &instance).await;
             context.effect_happened("record the instance").await;
             match result {
                 Ok(written) => {
+                    let now = clock::moment();
+                    let written = Arc::new(written);
+                    {
+                        let mut book = context.book.lock();
+                        book.wrote(Arc::clone(&written));
+                        book.remember(key, |memory| record::recorded(memory, &instance, now));
+                    }
                     tell(context, resource, &written).await;
-                    wrote(context, written);
                 }
-                Err(error) if error.kind() == KubeErrorKind::Invalid => {
-                    refresh(context, key).await?
+                Err(error) => {
+                    if error.kind() == KubeErrorKind::Invalid {
+                        // The intent is no longer there, most likely.
+                        refresh(context, key).await?;
+                    }
+                    return Err(error);
                 }
-                Err(error) => return Err(error),
             }
         }
         // Read by the reconcile itself, between two decisions.
@@ -141,11 +153,16 @@ async fn call(
         account: &account,
     };
     match step {
-        Step::Start { intent, args } => caller.start(intent, &args).await,
+        Step::Start {
+            intent,
+            args,
+            before,
+        } => caller.start(intent, &args, before).await,
         Step::Restart {
             intent,
             instance_id,
-        } => caller.restart(intent, &instance_id).await,
+            before,
+        } => caller.restart(intent, &instance_id, before).await,
         Step::Stop { instance_id } => caller.stop(&instance_id).await,
         Step::Delete { instance_id } => caller.delete(&instance_id).await,
         Step::Get { instance_id } => caller.get(&instance_id).await,
@@ -177,7 +194,7 @@ async fn write_status(
             return Err(error);
         }
     };
-    tell(context, resource, &written).await;
+    let written = Arc::new(written);
     let account = written
         .status
         .as_ref()
@@ -188,9 +205,10 @@ async fn write_status(
     let now = clock::moment();
     {
         let mut book = context.book.lock();
-        book.wrote(Arc::new(written));
+        book.wrote(Arc::clone(&written));
         book.remember(key, |memory| record::wrote(memory, &purpose, now));
     }
+    tell(context, resource, &written).await;
     match purpose {
         Purpose::Bind { resolved: true, .. } => {
             context.metrics.start(&account, StartOutcome::Resolved);
@@ -211,7 +229,7 @@ fn wrote(context: &Context, resource: CortecsInstance) {
 /// When it cannot be read.
 pub async fn refresh(context: &Context, key: &ObjectKey) -> Result<(), KubeError> {
     match write::read(context, key).await {
-        Ok(resource) => wrote(context, resource),
+        Ok(resource) => context.book.lock().refresh(Arc::new(resource)),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
     }
@@ -224,7 +242,9 @@ async fn tell(context: &Context, old: &CortecsInstance, new: &CortecsInstance) {
     let before = old.status.as_ref();
     if is_true(&status.conditions, READY)
         && find_condition(&status.conditions, READY).is_some_and(|r| r.reason == "Running")
-        && let Some(waited) = before.and_then(waiting_time)
+        && !before.is_some_and(|b| is_true(&b.conditions, READY))
+        && let Some(started) = status.last_start_time
+        && let Ok(waited) = Duration::try_from(clock::wall().duration_since(started))
     {
         context.metrics.start_duration(waited);
     }
@@ -232,11 +252,4 @@ async fn tell(context: &Context, old: &CortecsInstance, new: &CortecsInstance) {
     if !tellings.is_empty() {
         context.events.publish(new, tellings).await;
     }
-}
-
-/// How long a resource that was not ready has waited.
-fn waiting_time(status: &CortecsInstanceStatus) -> Option<Duration> {
-    let ready = find_condition(&status.conditions, READY).filter(|r| r.status == "False")?;
-    let since = ready.last_transition_time.0;
-    Duration::try_from(clock::wall().duration_since(since)).ok()
 }

@@ -96,6 +96,51 @@ pub fn same_model(a: &InstanceArgs, b: &InstanceArgs) -> bool {
     a.model_id == b.model_id || normalise_model_id(&a.model_id) == normalise_model_id(&b.model_id)
 }
 
+/// The arguments as the spec states them; what it leaves open is absent.
+pub fn stated(spec: &CortecsInstanceSpec) -> InstanceArgs {
+    InstanceArgs {
+        model_id: normalise_model_id(&spec.model_id),
+        hardware_type_id: spec.hardware_type_id.clone(),
+        context_length: spec.context_length.and_then(|n| u32::try_from(n).ok()),
+        billing_interval: Some(billing_interval(spec.billing_interval)),
+        num_workers: u32::try_from(spec.num_workers).ok(),
+    }
+}
+
+/// Whether `spec` asks for something else than when the instance was requested, and than what is in force. An answer of the API
+/// that differs from the request is no such reason: replaced, it would differ again. What the spec leaves open agrees with anything.
+pub fn is_outdated(
+    spec: &CortecsInstanceSpec,
+    requested: &InstanceArgs,
+    in_force: &InstanceArgs,
+) -> bool {
+    fn moved<T: PartialEq>(wanted: Option<T>, requested: Option<T>, in_force: Option<T>) -> bool {
+        wanted.is_some() && wanted != requested && !(in_force.is_some() && wanted == in_force)
+    }
+    let wanted = stated(spec);
+    (!same_model(&wanted, requested) && !same_model(&wanted, in_force))
+        || moved(
+            wanted.hardware_type_id.as_ref(),
+            requested.hardware_type_id.as_ref(),
+            in_force.hardware_type_id.as_ref(),
+        )
+        || moved(
+            wanted.context_length,
+            requested.context_length,
+            in_force.context_length,
+        )
+        || moved(
+            wanted.billing_interval,
+            requested.billing_interval.clone(),
+            in_force.billing_interval.clone(),
+        )
+        || moved(
+            wanted.num_workers,
+            requested.num_workers,
+            in_force.num_workers,
+        )
+}
+
 /// Whether an instance in force with `actual` is what `spec` asks for. A default that the spec leaves open agrees with any value.
 pub fn satisfies(spec: &CortecsInstanceSpec, actual: &InstanceArgs) -> bool {
     normalise_model_id(&spec.model_id) == normalise_model_id(&actual.model_id)
@@ -120,6 +165,11 @@ pub fn in_force(
     recorded: Option<&instance_status::InstanceArgs>,
 ) -> instance_status::InstanceArgs {
     let mut result = instance_status::InstanceArgs::from(stated);
+    // As the schema bounds them.
+    result.model_id = result.model_id.chars().take(256).collect();
+    for text in [&mut result.hardware_type_id, &mut result.billing_interval] {
+        *text = text.take().map(|t| t.chars().take(64).collect());
+    }
     if let Some(recorded) = recorded
         && normalise_model_id(&recorded.model_id) == normalise_model_id(&stated.model_id)
     {
@@ -246,6 +296,40 @@ mod tests {
             &spec(json!({ "modelId": "org--name", "contextLength": 8000 })),
             &actual
         ));
+    }
+
+    #[test]
+    fn only_a_change_of_the_spec_outdates_an_instance() {
+        let seen =
+            |value: serde_json::Value| serde_json::from_value::<InstanceArgs>(value).unwrap();
+        let wanted = |value| spec(value);
+        let asked = wanted(json!({ "modelId": "org/name", "contextLength": 33_000 }));
+        let requested = stated(&asked);
+        let rounded = seen(
+            json!({ "model_id": "org--name-fp8", "context_length": 32_768, "num_workers": 1 }),
+        );
+        assert!(
+            !is_outdated(&asked, &requested, &rounded),
+            "the API took it otherwise"
+        );
+        let changed = |value| is_outdated(&wanted(value), &requested, &rounded);
+        assert!(changed(
+            json!({ "modelId": "org/name", "contextLength": 16_000 })
+        ));
+        assert!(changed(
+            json!({ "modelId": "org/other", "contextLength": 33_000 })
+        ));
+        assert!(changed(
+            json!({ "modelId": "org/name", "contextLength": 33_000, "numWorkers": 2 })
+        ));
+        assert!(
+            !changed(json!({ "modelId": "org/name", "contextLength": 32_768 })),
+            "that is what runs"
+        );
+        assert!(
+            !changed(json!({ "modelId": "org/name" })),
+            "what is left open agrees with anything"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     context::Context,
     memory::{Failure, FailureKind, Memory, Outcome},
+    moment::Moment,
     record::{self, Answer, Times},
 };
 use crate::{
@@ -24,8 +25,6 @@ const TERMINAL_RETRY: Duration = Duration::from_secs(600);
 const AUTH_RETRY: Duration = Duration::from_secs(60);
 /// How soon a call is tried again whose token was refused.
 const TOKEN_RETRY: Duration = Duration::from_secs(1);
-/// How soon an instance that was not in the state for a delete is tried again, at the latest.
-const MOVED_RETRY: Duration = Duration::from_secs(5);
 
 /// A resource that calls are made for.
 pub struct Caller<'a> {
@@ -39,9 +38,9 @@ pub struct Caller<'a> {
 
 impl Caller<'_> {
     /// The one call of a start intent.
-    pub async fn start(&self, intent: Uuid, args: &InstanceArgs) {
+    pub async fn start(&self, intent: Uuid, args: &InstanceArgs, before: Moment) {
         let call = async |client: Client| client.start_instance(args).await;
-        let Some((result, _)) = self.made("start", call).await else {
+        let Some((result, _)) = self.made("start", Some(before), call).await else {
             return self.remember(record::call_not_made);
         };
         let outcome = self.outcome(&result);
@@ -56,9 +55,9 @@ impl Caller<'_> {
     }
 
     /// The one call of a restart intent.
-    pub async fn restart(&self, intent: Uuid, id: &str) {
+    pub async fn restart(&self, intent: Uuid, id: &str, before: Moment) {
         let call = async |client: Client| client.restart_instance(id).await;
-        let Some((result, times)) = self.made("restart", call).await else {
+        let Some((result, times)) = self.made("restart", Some(before), call).await else {
             return self.remember(record::call_not_made);
         };
         let outcome = self.outcome(&result);
@@ -68,7 +67,7 @@ impl Caller<'_> {
 
     pub async fn stop(&self, id: &str) {
         let call = async |client: Client| client.stop_instance(id).await;
-        if let Some((result, times)) = self.made("stop", call).await {
+        if let Some((result, times)) = self.made("stop", None, call).await {
             let answer = self.answer(result);
             self.remember(|memory| record::stopped(memory, id, answer, times));
             self.fleet.request_list();
@@ -77,7 +76,7 @@ impl Caller<'_> {
 
     pub async fn delete(&self, id: &str) {
         let call = async |client: Client| client.delete_instance(id).await;
-        if let Some((result, _)) = self.made("delete", call).await {
+        if let Some((result, _)) = self.made("delete", None, call).await {
             let answer = self.answer(result);
             self.remember(|memory| record::deleted(memory, id, answer));
             self.fleet.request_list();
@@ -86,16 +85,18 @@ impl Caller<'_> {
 
     pub async fn get(&self, id: &str) {
         let call = async |client: Client| client.get_instance(id).await;
-        if let Some((result, times)) = self.made("get", call).await {
+        if let Some((result, times)) = self.made("get", None, call).await {
             let answer = self.answer(result);
             self.remember(|memory| record::got(memory, id, answer, times));
         }
     }
 
-    /// Makes a call if the lease is still held when a token is at hand: fetching one takes its time. `None`: it was not made.
+    /// Makes a call if, when a token is at hand, the lease is still held and it is not later than `before`: fetching a token takes
+    /// its time. `None`: it was not made.
     async fn made<T>(
         &self,
         what: &'static str,
+        before: Option<Moment>,
         call: impl AsyncFnOnce(Client) -> Result<T, Error>,
     ) -> Option<(Result<T, Error>, Times)> {
         let client = self.fleet.client().clone();
@@ -103,6 +104,7 @@ impl Caller<'_> {
         let asked = clock::moment();
         let result = match token {
             Err(error) => Err(error),
+            Ok(()) if before.is_some_and(|before| asked > before) => return None,
             Ok(()) if !self.context.leadership.may_act() => return None,
             Ok(()) => {
                 let result = call(client).await;
@@ -126,7 +128,14 @@ impl Caller<'_> {
     fn outcome(&self, result: &Result<Instance, Error>) -> Outcome {
         match result {
             Ok(instance) => Outcome::Accepted(Arc::new(instance.clone())),
-            Err(error) if error.refused() => Outcome::Refused(self.failure(error)),
+            // Without a token nothing was sent.
+            Err(error) if error.refused() || error.call() == Call::Token => {
+                let mut failure = self.failure(error);
+                if is_moved(error) && error.call() == Call::RestartInstance {
+                    as_moved(&mut failure);
+                }
+                Outcome::Refused(failure)
+            }
             Err(_) => Outcome::Unknown(clock::moment()),
         }
     }
@@ -137,11 +146,8 @@ impl Caller<'_> {
             Err(error) => error,
         };
         let mut failure = self.failure(&error);
-        if matches!(error.status(), Some(400 | 404)) && error.class() == RetryClass::Terminal {
-            // Its state moved, or it is gone: nothing that needs a person.
-            failure.kind = FailureKind::Transient;
-            failure.reason = "RetryingAfterError";
-            failure.retry_at = clock::moment().after(MOVED_RETRY);
+        if is_moved(&error) {
+            as_moved(&mut failure);
             return Answer::Moved(failure);
         }
         Answer::Failed(failure)
@@ -149,8 +155,9 @@ impl Caller<'_> {
 
     fn failure(&self, error: &Error) -> Failure {
         let before = self.context.book.lock().get(self.key).and_then(|entry| {
-            let failure = entry.memory.failure.as_ref()?;
-            Some(failure.count)
+            let failures = entry.memory.failure.as_ref().map(|f| f.count);
+            let deletes = entry.memory.bound.as_ref().map(|b| b.refused_deletes);
+            failures.max(deletes)
         });
         let mut backoff = Backoff::after(before.unwrap_or_default());
         let jittered = backoff.next(fastrand::f64(), error.retry_after());
@@ -174,6 +181,19 @@ impl Caller<'_> {
             count: backoff.failures(),
         }
     }
+}
+
+/// Whether the API said that the instance is not there, or not in the state that the call needs.
+fn is_moved(error: &Error) -> bool {
+    matches!(error.status(), Some(400 | 404)) && error.class() == RetryClass::Terminal
+}
+
+/// Its state moved, or it is gone: the next list will tell, and nobody needs to act.
+fn as_moved(failure: &mut Failure) {
+    let jittered = Backoff::after(failure.count.saturating_sub(1)).next(fastrand::f64(), None);
+    failure.kind = FailureKind::Transient;
+    failure.reason = "RetryingAfterError";
+    failure.retry_at = failure.failed_at.after(jittered);
 }
 
 /// The condition's reason for a failed call.

@@ -150,9 +150,8 @@ fn note(context: &Context, scope: &Scope, event: &watcher::Event<CortecsInstance
             gone
         }
         watcher::Event::Delete(resource) => {
-            let key = ObjectKey::of(resource);
-            book.lock().remove(&key);
-            vec![key]
+            let known = book.lock().deleted(resource);
+            known.then(|| ObjectKey::of(resource)).into_iter().collect()
         }
     };
     for key in gone {

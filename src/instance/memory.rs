@@ -42,6 +42,8 @@ pub struct Attempt {
     /// Candidates that were looked up by themselves, when that was asked, and whether they were there: a list may show
     /// what was deleted a while ago.
     pub lookups: BTreeMap<String, (Moment, bool)>,
+    /// A person's order about this start was given since it is open.
+    pub ordered: bool,
     last_sequence: u64,
 }
 
@@ -76,6 +78,9 @@ pub struct Bound {
     pub called: Option<Moment>,
     /// A stop was answered with 200, or refused with 400: a delete may follow.
     pub stop_answered: bool,
+    /// Stops in a row that have not been seen to work, and refused deletes: for their backoff.
+    pub stops: u32,
+    pub refused_deletes: u32,
     /// The API confirmed the delete.
     pub deleted: bool,
     last_sequence: u64,
@@ -137,6 +142,12 @@ impl Memory {
             failure.kind == FailureKind::Auth
                 && snapshot.is_some_and(|s| s.requested_at > failure.failed_at)
         });
+        if let (Some(attempt), Some(intent)) =
+            (&mut self.start, status.and_then(|s| s.start.as_ref()))
+        {
+            let order = resource.annotations().get(annotations::RESOLVE_START);
+            attempt.ordered |= order != intent.old_order.as_ref();
+        }
         let request = resource.annotations().get(annotations::REQUESTED_AT);
         if self.request.as_ref().map(|(value, _)| value) != request {
             self.request = request.map(|value| (value.clone(), now));
@@ -202,13 +213,15 @@ impl Attempt {
             outcome: Outcome::Unknown(now),
             settled_lists: 0,
             lookups: BTreeMap::new(),
+            ordered: false,
             last_sequence: 0,
         }
     }
 }
 
 impl Bound {
-    fn new(id: String, now: Moment) -> Self {
+    /// A bound instance that was not seen before.
+    pub fn new(id: String, now: Moment) -> Self {
         Self {
             id,
             first_seen: now,
@@ -217,6 +230,8 @@ impl Bound {
             direct: None,
             called: None,
             stop_answered: false,
+            stops: 0,
+            refused_deletes: 0,
             deleted: false,
             last_sequence: 0,
         }

@@ -56,6 +56,7 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed 
     };
     Observed {
         view: AccountView {
+            named: account_of(resource, context.default_account.as_ref()),
             desired,
             fleet: fleet.as_deref().map(view_of),
         },

@@ -63,6 +63,7 @@ pub fn restarted(
     note_failure(memory, &outcome);
     if let Some(bound) = bound(memory, instance_id) {
         bound.stop_answered = false;
+        bound.stops = 0;
         bound.called = Some(times.answered);
         if let Outcome::Accepted(instance) = &outcome {
             bound.direct = Some((times.asked, Arc::clone(instance)));
@@ -86,6 +87,7 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
     }
     if let Some(bound) = bound(memory, instance_id) {
         bound.stop_answered |= answered;
+        bound.stops = bound.stops.saturating_add(1);
         bound.called = Some(times.answered);
         if let Some(instance) = instance {
             bound.direct = Some((times.asked, Arc::new(instance)));
@@ -95,6 +97,7 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
 
 pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
     let deleted = matches!(answer, Answer::Done(()));
+    let refused = matches!(answer, Answer::Moved(_));
     memory.failure = match answer {
         Answer::Done(()) => None,
         Answer::Moved(failure) | Answer::Failed(failure) => Some(failure),
@@ -103,6 +106,7 @@ pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
         bound.deleted = deleted;
         // Not stopped yet, perhaps: it is stopped once more before the next try.
         bound.stop_answered = deleted;
+        bound.refused_deletes = bound.refused_deletes.saturating_add(refused.into());
     }
 }
 
@@ -127,6 +131,13 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
             bound.direct = Some((times.asked, Arc::new(instance)));
         }
     }
+}
+
+/// The instance that a start was answered with is recorded: it is seen as the answer showed it until a list shows it.
+pub fn recorded(memory: &mut Memory, instance: &Arc<Instance>, now: Moment) {
+    let mut bound = Bound::new(instance.instance_id.clone(), now);
+    bound.direct = Some((now, Arc::clone(instance)));
+    memory.bound = Some(bound);
 }
 
 /// A status write has landed.

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Longest URL that the schema takes.
+const MAX_URL: usize = 2048;
+
 /// Most workers that a status shows; the API has eight.
 const MAX_WORKERS: usize = 64;
 
@@ -25,11 +28,11 @@ pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
         &instance.instance_args,
         status.instance_args.as_ref(),
     ));
+    // A URL that does not fit is none: cut, it would lead elsewhere.
     status.base_url = instance
         .base_url
-        .as_deref()
-        .filter(|url| !url.is_empty())
-        .map(|url| cut(url, 2048));
+        .clone()
+        .filter(|url| !url.is_empty() && url.len() <= MAX_URL);
     status.instance_status = Some(InstanceStatus {
         status: cut(instance.instance_status.status.as_str(), 64),
         started_at: instance
@@ -57,6 +60,7 @@ pub fn forget_instance(status: &mut CortecsInstanceStatus) {
     status.instance_id = None;
     status.base_url = None;
     status.instance_args = None;
+    status.requested_args = None;
     status.instance_status = None;
     status.worker_statuses = Vec::new();
     status.progress = None;

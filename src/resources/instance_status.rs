@@ -29,6 +29,10 @@ pub struct CortecsInstanceStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,
 
+    /// When the last start or restart was asked for: `progressDeadlineSeconds` counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_start_time: Option<Timestamp>,
+
     /// The generation of the spec whose state was last reached, until something is started again. With `driftPolicy: Accept` it
     /// tells what others stopped from what was never up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +55,11 @@ pub struct CortecsInstanceStatus {
     /// The arguments in force: as the API states them, or the pinned ones of a start under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_args: Option<InstanceArgs>,
+
+    /// The spec's arguments as they were when the bound instance was started or taken over. Only a change from these, and not an
+    /// answer of the API that differs, is a reason to replace the instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_args: Option<InstanceArgs>,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_status: Option<InstanceStatus>,
@@ -245,6 +254,10 @@ pub struct StartIntent {
     #[serde(default)]
     #[schemars(length(max = 512), inner(length(max = 256)))]
     pub known_instance_ids: Vec<String>,
+    /// What `cortecs.ai/resolve-start` said before: an old order, not one about this start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub old_order: Option<String>,
 }
 
 /// A restart that was decided.

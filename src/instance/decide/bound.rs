@@ -5,20 +5,17 @@ use std::time::Duration;
 use super::{
     Decision, Purpose, Step,
     draft::{Draft, Verdict},
+    drift::{drift_accepted, drift_is_accepted, handle_restart, restart_is_asked_for},
     gate,
     gone::{self, Gone},
+    pin::{NotPinned, pinned},
     restart,
-    unbound::{
-        NotPinned, drift_accepted, drift_is_accepted, handle_restart, pinned, restart_is_asked_for,
-        starting, suspended,
-    },
 };
 use crate::{
-    cortecs::types::{Instance, InstanceArgs, InstanceState},
+    cortecs::types::{Instance, InstanceState},
     instance::{args, memory::Bound, moment::Moment, status},
     resources::{
         CortecsInstance,
-        conditions::{self, READY},
         instance::{DesiredState, UpdateStrategyType},
         instance_status::{Phase, RestartIntent},
     },
@@ -93,7 +90,10 @@ fn seniority(resource: &CortecsInstance) -> (Option<jiff::Timestamp>, &str) {
 fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instance) -> Decision {
     let spec = draft.spec();
     let state = &instance.instance_status.status;
-    if let InstanceState::Unknown(word) = state {
+    let stop_anyway = spec.state == DesiredState::Stopped && !spec.suspend;
+    if let InstanceState::Unknown(word) = state
+        && !stop_anyway
+    {
         draft.is_busy();
         let message =
             format!("the API says that the instance is {word:?}, which this version does not know");
@@ -154,8 +154,12 @@ fn run(mut draft: Draft<'_>) -> Decision {
         return draft.rest(Verdict::ready(Phase::Running, "Running", message), None);
     }
     let deadline = i64::from(draft.spec().progress_deadline_seconds);
-    let waited = waiting_since(&draft).map_or(0, |since| {
-        draft.input.wall.as_second().saturating_sub(since)
+    let waited = draft.status.last_start_time.map_or(0, |since| {
+        draft
+            .input
+            .wall
+            .as_second()
+            .saturating_sub(since.as_second())
     });
     if waited >= deadline {
         draft.is_busy();
@@ -169,15 +173,7 @@ fn run(mut draft: Draft<'_>) -> Decision {
     }
     let left = Duration::from_secs(u64::try_from(deadline - waited).unwrap_or_default());
     let message = doing(&draft);
-    draft.rest(starting(&message), Some(left))
-}
-
-/// Since when the resource has not been ready, in seconds of the calendar.
-fn waiting_since(draft: &Draft<'_>) -> Option<i64> {
-    let conditions = &draft.input.resource.status.as_ref()?.conditions;
-    conditions::find_condition(conditions, READY)
-        .filter(|ready| ready.status == "False")
-        .map(|ready| ready.last_transition_time.0.as_second())
+    draft.rest(Verdict::starting(&message), Some(left))
 }
 
 fn doing(draft: &Draft<'_>) -> String {
@@ -199,15 +195,23 @@ fn doing(draft: &Draft<'_>) -> String {
 }
 
 fn stop(mut draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
-    if bound.called.is_some_and(|called| seen <= called) {
-        // What is seen is older than the stop that was made.
+    if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
         draft.wants_list();
-        return draft.rest(verdict, None);
+        return draft.rest(verdict, Some(wait));
     }
     let step = Step::Stop {
         instance_id: bound.id.clone(),
     };
-    call(draft, step, verdict)
+    draft.call(step, verdict)
+}
+
+/// How long to wait before the next stop: what is seen may be older than the last one, and a list may lag.
+pub(super) fn waits_for_stop(bound: &Bound, seen: Moment, now: Moment) -> Option<Duration> {
+    let called = bound.called?;
+    let patience = Duration::from_secs(1 << bound.stops.min(8));
+    let next = called.after(patience);
+    (bound.stops > 0 && (seen <= called || now < next))
+        .then(|| next.since(now).max(Duration::from_secs(1)))
 }
 
 fn begin_restart(mut draft: Draft<'_>) -> Decision {
@@ -220,21 +224,26 @@ fn begin_restart(mut draft: Draft<'_>) -> Decision {
     }
     handle_restart(&mut draft);
     let id = draft.uuid();
-    draft.status.reached_generation = None;
+    draft.begins_to_run();
     draft.status.restart = Some(RestartIntent {
         id,
         requested_at: draft.input.wall,
     });
     draft.write(
         Purpose::RestartIntent(id),
-        starting("the instance is being restarted"),
+        Verdict::starting("the instance is being restarted"),
     )
 }
 
 /// Whether what the spec asks for differs from what is in force.
 fn is_outdated(draft: &Draft<'_>) -> bool {
-    let in_force = draft.status.instance_args.as_ref().map(InstanceArgs::from);
-    in_force.is_some_and(|actual| !args::satisfies(draft.spec(), &actual))
+    let status = &draft.status;
+    match (&status.requested_args, &status.instance_args) {
+        (Some(requested), Some(in_force)) => {
+            args::is_outdated(draft.spec(), &requested.into(), &in_force.into())
+        }
+        _ => false,
+    }
 }
 
 fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
@@ -256,6 +265,18 @@ fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decis
     if let Err(verdict) = gate::starts(&draft) {
         return draft.rest(verdict, None);
     }
+    if draft
+        .spec()
+        .adopt
+        .as_ref()
+        .is_some_and(|a| a.instance_id.is_some())
+    {
+        let message = "the instance was taken over by its id and cannot be resized: remove spec.adopt to let another one be started in its place";
+        return draft.rest(
+            Verdict::stalled(Phase::Failed, "InvalidArguments", message),
+            None,
+        );
+    }
     match pinned(&draft) {
         Ok(_) => {}
         Err(NotPinned::Fetch(model_id)) => {
@@ -270,7 +291,7 @@ fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decis
     let step = Step::Delete {
         instance_id: bound.id.clone(),
     };
-    call(draft, step, verdict)
+    draft.call(step, verdict)
 }
 
 /// Suspended: only show.
@@ -281,14 +302,14 @@ fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
         (DesiredState::Stopped, true) => {
             let verdict = Verdict {
                 phase: Phase::Running,
-                ..suspended("the instance is not stopped")
+                ..Verdict::suspended("the instance is not stopped")
             };
             draft.rest(verdict, None)
         }
         (DesiredState::Running, false) => {
             let verdict = Verdict {
                 phase: Phase::Stopped,
-                ..suspended("the instance is not restarted")
+                ..Verdict::suspended("the instance is not restarted")
             };
             draft.rest(verdict, None)
         }
@@ -305,12 +326,16 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         format!("the account's list lacks instance {id}: making sure that it is gone"),
     );
     if draft.spec().suspend && bound.absent_lists > 0 {
-        return draft.rest(suspended("its instance is not listed any more"), None);
+        return draft.rest(
+            Verdict::suspended("its instance is not listed any more"),
+            None,
+        );
     }
     match gone::check(bound, input.settings.settle, input.now) {
         // As long as nothing is known, what was known stays.
         Gone::No => {
             draft.wants_list();
+            draft.is_busy();
             draft.unchanged(None)
         }
         Gone::NeedsList => {
@@ -322,7 +347,7 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
             let step = Step::Get {
                 instance_id: id.clone(),
             };
-            call(draft, step, verdict)
+            draft.call(step, verdict)
         }
         Gone::Yes => unbind(draft, "the instance is gone from the account"),
     }
@@ -334,20 +359,9 @@ fn unbind(mut draft: Draft<'_>, message: &str) -> Decision {
     let verdict = if accepted {
         drift_accepted()
     } else {
-        super::unbound::pending(message)
+        Verdict::pending(message)
     };
     draft.write(Purpose::Unbind, verdict)
-}
-
-/// One call, unless a failure holds the resource back.
-pub(super) fn call(mut draft: Draft<'_>, step: Step, verdict: Verdict) -> Decision {
-    match draft.holding_back(verdict.phase) {
-        Some((failure, wait)) => {
-            draft.wants_list();
-            draft.rest(failure, Some(wait))
-        }
-        None => draft.act(step, verdict),
-    }
 }
 
 fn stopped_as_asked() -> Verdict {

@@ -5,14 +5,14 @@
 
 use super::{
     Decision, Step,
-    bound::{call, claimed_by_another},
+    bound::{claimed_by_another, waits_for_stop},
     draft::{Draft, Verdict},
     gate,
     gone::{self, Gone},
     resolve, restart,
 };
 use crate::{
-    cortecs::types::InstanceState,
+    cortecs::types::{Instance, InstanceState},
     instance::memory::Bound,
     resources::{instance::DeletionPolicy, instance_status::Phase},
 };
@@ -20,6 +20,11 @@ use crate::{
 pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
     if !draft.has_finalizer() {
         return draft.unchanged(None);
+    }
+    let orphan = draft.spec().deletion_policy == DeletionPolicy::Orphan;
+    if orphan && gate::reachable(&draft).is_err() && draft.home().is_some() {
+        // What is open cannot be resolved, and what is there is to be left as it is.
+        return release(draft);
     }
     if draft.status.start.is_some() {
         return resolve::decide(draft);
@@ -35,9 +40,7 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
     if let Some((_, instance)) = latest {
         draft.show(instance);
     }
-    if let Err(verdict) = gate::reachable(&draft)
-        && draft.spec().deletion_policy != DeletionPolicy::Orphan
-    {
+    if let Err(verdict) = gate::reachable(&draft) {
         return unreachable(draft, bound, verdict);
     }
     let open_restart = draft
@@ -49,25 +52,24 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
     if let Some(intent) = open_restart {
         return restart::decide(draft, intent, bound);
     }
-    if draft.spec().deletion_policy == DeletionPolicy::Orphan {
+    if orphan || bound.deleted {
         return release(draft);
     }
-    if bound.deleted {
-        return release(draft);
-    }
+    // Whatever the lists say, it is called first; only what that call did not find can be gone.
+    let called = bound.refused_deletes > 0
+        || (draft.spec().deletion_policy == DeletionPolicy::Stop && bound.called.is_some());
     match gone::check(bound, draft.input.settings.settle, draft.input.now) {
-        Gone::Yes => return release(draft),
-        Gone::NeedsGet => {
+        Gone::Yes if called => return release(draft),
+        Gone::NeedsGet if called => {
             let step = Step::Get {
                 instance_id: bound.id.clone(),
             };
-            return call(
-                draft,
+            return draft.call(
                 step,
                 deleting("the account's list lacks the instance: making sure that it is gone"),
             );
         }
-        Gone::No | Gone::NeedsList | Gone::Settling(_) => {}
+        _ => {}
     }
     draft.is_busy();
     match draft.spec().deletion_policy {
@@ -83,40 +85,28 @@ fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
     } else {
         Step::Stop { instance_id }
     };
-    call(
-        draft,
-        step,
-        deleting("the instance is being stopped and deleted"),
-    )
+    draft.call(step, deleting("the instance is being stopped and deleted"))
 }
 
 fn stop_only(mut draft: Draft<'_>, bound: &Bound) -> Decision {
     let verdict = deleting("the instance is being stopped");
     let latest = bound.latest(draft.snapshot());
-    let stopped = latest.is_some_and(|(_, i)| i.instance_status.status == InstanceState::Stopped);
-    match bound.called {
-        Some(called) => {
-            // Stopped by the answer to the stop itself, or by a list that was taken after it.
-            let proven = bound
-                .direct
-                .as_ref()
-                .is_some_and(|(_, i)| i.instance_status.status == InstanceState::Stopped)
-                || latest.is_some_and(|(seen, _)| seen >= called);
-            if stopped && proven {
-                return release(draft);
-            }
-            if !stopped && latest.is_some_and(|(seen, _)| seen >= called) {
-                let instance_id = bound.id.clone();
-                return call(draft, Step::Stop { instance_id }, verdict);
-            }
-            draft.wants_list();
-            draft.rest(verdict, None)
-        }
-        None => {
-            let instance_id = bound.id.clone();
-            call(draft, Step::Stop { instance_id }, verdict)
-        }
+    let seen = latest.map(|(seen, _)| seen).unwrap_or_default();
+    let is_stopped =
+        |instance: &Instance| instance.instance_status.status == InstanceState::Stopped;
+    // Stopped by the answer to the stop itself, or by a list that was taken after it.
+    let proven = bound.called.is_some_and(|called| {
+        bound.direct.as_ref().is_some_and(|(_, i)| is_stopped(i)) || seen >= called
+    });
+    if proven && latest.is_some_and(|(_, i)| is_stopped(i)) {
+        return release(draft);
     }
+    if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
+        draft.wants_list();
+        return draft.rest(verdict, Some(wait));
+    }
+    let instance_id = bound.id.clone();
+    draft.call(Step::Stop { instance_id }, verdict)
 }
 
 /// Nothing is left to be done at the API.

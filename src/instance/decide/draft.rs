@@ -10,6 +10,7 @@ use crate::{
     account::snapshot::Snapshot,
     cortecs::types::Instance,
     instance::{
+        args,
         memory::{Bound, Failure, FailureKind},
         status,
     },
@@ -22,6 +23,9 @@ use crate::{
 
 /// How long to wait at most before looking again while something is in progress. Lists and watches wake earlier.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait before looking again at what needs a person, and may be mended without waking the resource.
+const STALLED_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is true of the resource, in the words of its conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +78,22 @@ impl Verdict {
             reason,
             message: message.into(),
         }
+    }
+
+    pub(super) fn suspended(what: &str) -> Self {
+        Self::resting(
+            Phase::Pending,
+            "Suspended",
+            format!("the resource is suspended: {what}"),
+        )
+    }
+
+    pub(super) fn pending(message: impl Into<String>) -> Self {
+        Self::reconciling(Phase::Pending, "Pending", message)
+    }
+
+    pub(super) fn starting(message: impl Into<String>) -> Self {
+        Self::reconciling(Phase::Starting, "Starting", message)
     }
 
     /// What a failed call means for the resource.
@@ -188,9 +208,27 @@ impl<'a> Draft<'a> {
         status::show_instance(&mut self.status, instance);
     }
 
+    /// A start or a restart is about to be asked for.
+    pub fn begins_to_run(&mut self) {
+        if self.status.instance_id.is_none() {
+            self.status.requested_args = Some((&args::stated(self.spec())).into());
+        }
+        self.status.last_start_time = Some(self.input.wall);
+        self.status.reached_generation = None;
+    }
+
     /// The status forgets the instance. An open start keeps its account.
     pub fn forget_instance(&mut self) {
         status::forget_instance(&mut self.status);
+    }
+
+    /// What to say while a list is awaited: why the last one failed, if it did.
+    pub fn list_awaited(&self) -> String {
+        let fleet = self.input.account.fleet.as_ref();
+        fleet.and_then(|f| f.problem.as_ref()).map_or_else(
+            || "the account's instances are being listed".to_owned(),
+            |(_, message)| message.clone(),
+        )
     }
 
     /// A list that begins from now on is needed.
@@ -208,7 +246,9 @@ impl<'a> Draft<'a> {
         if verdict.kind == VerdictKind::Reconciling {
             self.busy = true;
         }
-        self.look_again = wait.or(self.busy.then_some(PATIENCE));
+        self.look_again = wait
+            .or(self.busy.then_some(PATIENCE))
+            .or((verdict.kind == VerdictKind::Stalled).then_some(STALLED_PATIENCE));
         self.render(&verdict);
         let step = if self.input.resource.status.as_ref() == Some(&self.status) {
             Step::None
@@ -216,6 +256,17 @@ impl<'a> Draft<'a> {
             Step::WriteStatus(Purpose::Report)
         };
         self.finish(step)
+    }
+
+    /// One call, unless a failure holds the resource back.
+    pub fn call(mut self, step: Step, verdict: Verdict) -> Decision {
+        match self.holding_back(verdict.phase) {
+            Some((failure, wait)) => {
+                self.list = true;
+                self.rest(failure, Some(wait))
+            }
+            None => self.act(step, verdict),
+        }
     }
 
     /// Nothing is known that is worth showing: the status stays as it is.

@@ -12,28 +12,31 @@ use crate::{
     resources::{account::AccountMode, instance_status::Phase},
 };
 
-/// Why no call can be made about the bound instance or the open start.
+/// Why no call can be made about the bound instance or the open start: it lives in another account than the one named, or
+/// nothing can be reached there.
 pub(super) fn calls(draft: &Draft<'_>) -> Result<(), Verdict> {
-    if let (Some(home), Desired::Usable(account)) = (draft.home(), &draft.input.account.desired)
-        && *home != account.identity
-    {
-        let now = &account.identity;
-        return Err(Verdict::stalled(
-            Phase::Failed,
-            "AccountChanged",
-            format!(
-                "the instance lives in account {}/{} (client id {} at {}), the resource now names {}/{} (client id {} at {}): \
-                 change it back, or delete the resource to remove the instance there",
-                home.namespace,
-                home.name,
-                home.client_id,
-                home.api_url,
-                now.namespace,
-                now.name,
-                now.client_id,
-                now.api_url
+    let view = &draft.input.account;
+    if let Some(home) = draft.home() {
+        let named = view.named.as_ref();
+        let elsewhere = named
+            .is_none_or(|named| (&named.namespace, &named.name) != (&home.namespace, &home.name));
+        let now = match &view.desired {
+            _ if elsewhere => named.map_or_else(
+                || "no account".to_owned(),
+                |named| format!("account {named}"),
             ),
-        ));
+            Desired::Usable(account) if account.identity != *home => format!(
+                "client id {} at {}",
+                account.identity.client_id, account.identity.api_url
+            ),
+            _ => return reachable(draft),
+        };
+        let message = format!(
+            "the instance lives in account {}/{} (client id {} at {}), which is now {now}: change it back, or delete the \
+             resource to remove the instance there",
+            home.namespace, home.name, home.client_id, home.api_url,
+        );
+        return Err(Verdict::stalled(Phase::Failed, "AccountChanged", message));
     }
     reachable(draft)
 }

@@ -49,8 +49,10 @@ impl Settings {
         self.settle / 4
     }
 
-    /// How old a list may be to count as taken just now.
-    pub const FRESH: Duration = Duration::from_secs(10);
+    /// How long ago a list may have been asked for to count as taken just now: long enough for a slow answer.
+    pub fn fresh(&self) -> Duration {
+        (self.settle / 6).max(Duration::from_secs(10))
+    }
 }
 
 /// What the catalog says of a model.
@@ -67,7 +69,9 @@ pub struct CatalogProblem {
 /// The accounts that concern the resource.
 #[derive(Clone, Debug)]
 pub struct AccountView {
-    /// The account that the spec names, or the default one.
+    /// The name of the account that the spec names, or of the default one.
+    pub named: Option<ObjectKey>,
+    /// That account.
     pub desired: Desired,
     /// The fleet in which the bound instance or the open start lives; without one, the desired account's.
     pub fleet: Option<FleetView>,

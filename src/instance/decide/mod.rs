@@ -6,20 +6,26 @@
 //!
 //! | file | decides |
 //! |---|---|
-//! | `unbound` | whether an instance is started or adopted |
+//! | `unbound` | whether an instance is started |
+//! | `adopt` | whether an existing one is taken over instead |
+//! | `pin` | with which arguments |
 //! | `resolve` | what became of a start that was written ahead |
 //! | `restart` | what became of a restart that was written ahead |
 //! | `bound` | what the bound instance needs: stop, restart, replacement, nothing |
+//! | `drift` | whether what others did to it is accepted, and whether a restart was asked for |
 //! | `gate` | whether calls may be made, and whether something may be started |
 //! | `gone` | whether the bound instance is gone |
 //! | `delete` | what a resource that is being deleted leaves behind |
 
+mod adopt;
 mod bound;
 mod delete;
 mod draft;
+mod drift;
 mod gate;
 mod gone;
 mod input;
+mod pin;
 mod resolve;
 mod restart;
 mod unbound;
@@ -33,6 +39,7 @@ use uuid::Uuid;
 
 use crate::{
     cortecs::types::{Instance, InstanceArgs},
+    instance::moment::Moment,
     resources::instance_status::CortecsInstanceStatus,
 };
 
@@ -82,11 +89,15 @@ pub enum Step {
     Start {
         intent: Uuid,
         args: InstanceArgs,
+        /// Later than that it must not be sent.
+        before: Moment,
     },
     /// The one call of a restart intent.
     Restart {
         intent: Uuid,
         instance_id: String,
+        /// Later than that it must not be sent.
+        before: Moment,
     },
     Stop {
         instance_id: String,

@@ -2,14 +2,14 @@
 
 use super::{
     Decision, Purpose, Step,
-    bound::call,
+    adopt::{bind, preference, read_by_quorum_since},
     draft::{Draft, Verdict},
     gate,
     input::Desired,
-    unbound::{bind, list_awaited, pinned, preference, read_by_quorum_since, starting},
+    pin::pinned,
 };
 use crate::{
-    account::snapshot::Snapshot,
+    account::{book::OpenStart, snapshot::Snapshot},
     cortecs::types::{Instance, InstanceArgs},
     instance::{
         args,
@@ -43,7 +43,7 @@ pub(super) fn decide(draft: Draft<'_>) -> Decision {
     };
     match &attempt.outcome {
         Outcome::Written => written(draft, intent, attempt),
-        Outcome::Accepted(_) if input.now > attempt.first_seen.after(input.settings.settle) => {
+        Outcome::Accepted(instance) if must_be_resolved(&draft, attempt, instance) => {
             unknown(draft, intent, attempt, attempt.first_seen)
         }
         Outcome::Accepted(instance) => {
@@ -51,13 +51,13 @@ pub(super) fn decide(draft: Draft<'_>) -> Decision {
                 intent: intent.id,
                 instance: instance.clone(),
             };
-            draft.act(step, starting("the instance is being started"))
+            draft.act(step, Verdict::starting("the instance is being started"))
         }
         Outcome::Refused(failure) => {
             let verdict = Verdict::of_failure(failure, Phase::Pending);
             drop_start(draft, verdict)
         }
-        Outcome::InFlight => draft.rest(starting("the instance is being started"), None),
+        Outcome::InFlight => draft.rest(Verdict::starting("the instance is being started"), None),
         Outcome::Unknown(since) => unknown(draft, intent, attempt, *since),
     }
 }
@@ -70,12 +70,13 @@ fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decisio
         let step = Step::Start {
             intent: intent.id,
             args: InstanceArgs::from(&intent.args),
+            before: attempt.first_seen.after(input.settings.young()),
         };
-        return draft.act(step, starting("the instance is being started"));
+        return draft.act(step, Verdict::starting("the instance is being started"));
     }
     drop_start(
         draft,
-        super::unbound::pending("the start was taken back before the call was made"),
+        Verdict::pending("the start was taken back before the call was made"),
     )
 }
 
@@ -87,6 +88,28 @@ fn is_still_wanted(draft: &Draft<'_>, intent: &StartIntent) -> bool {
         && spec.state == DesiredState::Running
         && gate::starts(draft).is_ok()
         && same()
+        && !others_block(draft, intent)
+}
+
+/// An accepted instance is recorded by a patch; one that could not be recorded within the settle time, or that another
+/// resource has by now, is looked for like any other.
+fn must_be_resolved(draft: &Draft<'_>, attempt: &Attempt, accepted: &Instance) -> bool {
+    let input = draft.input;
+    let api_url = draft.home().map(|home| home.api_url.as_str());
+    input.now > attempt.first_seen.after(input.settings.settle)
+        || api_url.is_none_or(|url| !is_free(draft, accepted, url))
+}
+
+/// Whether an equal start of another resource has become unresolved since the intent was written.
+fn others_block(draft: &Draft<'_>, intent: &StartIntent) -> bool {
+    let input = draft.input;
+    let wanted = InstanceArgs::from(&intent.args);
+    draft.home().is_none_or(|home| {
+        input
+            .book
+            .equal_open_starts(&home.api_url, &wanted, input.key)
+            .any(|open| open.blocks(&home.client_id))
+    })
 }
 
 fn drop_start(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
@@ -119,39 +142,55 @@ fn unknown(
             None,
         );
     };
+    let client_id = draft
+        .home()
+        .map(|home| home.client_id.clone())
+        .unwrap_or_default();
     let wanted = InstanceArgs::from(&intent.args);
+    let comes_first =
+        |o: &OpenStart<'_>| o.in_flight || (o.blocks(&client_id) && is_older(o.intent, intent));
     let mut others = input.book.equal_open_starts(&api_url, &wanted, input.key);
-    if let Some(other) =
-        others.find(|o| o.in_flight || (o.unresolved && !o.stalled && is_older(o.intent, intent)))
-    {
+    if let Some(other) = others.find(comes_first) {
         let message = format!("the equal start of {} is settled first", other.key);
         return draft.rest(resolving(message), None);
     }
     let Some(snapshot) = draft.snapshot().filter(|s| s.requested_at >= since) else {
         draft.wants_list();
-        let awaited = list_awaited(&draft);
+        let awaited = draft.list_awaited();
         return draft.rest(resolving(awaited), None);
     };
     let settled_at = attempt.first_seen.after(input.settings.settle);
     let settled = input.now >= settled_at && attempt.settled_lists >= 2;
-    let candidates = candidates(&draft, snapshot, intent, &wanted, &api_url);
+    let mut candidates = candidates(&draft, snapshot, intent, &wanted, &api_url);
+    if let Outcome::Accepted(accepted) = &attempt.outcome {
+        // What the start was answered with, and nothing else.
+        candidates.retain(|instance| instance.instance_id == accepted.instance_id);
+    }
+    let claim = |o: &OpenStart<'_>| candidates.iter().any(|i| o.may_have_made(i)) && comes_first(o);
+    if let Some(other) = input.book.open_starts(&api_url, input.key).find(claim) {
+        // Answers leave arguments out: what looks like this start's may be that one's.
+        let message = format!("the start of {} is settled first", other.key);
+        return draft.rest(resolving(message), None);
+    }
+    let altered = altered(&draft, snapshot, intent, &wanted, &api_url);
 
-    if let Some(order) = person_decides(&draft) {
+    if let Some(order) = person_decides(&draft, attempt) {
         if order == "none" && settled {
             return void(draft, snapshot, intent);
         }
-        let ordered = snapshot
-            .instances
-            .get(order)
-            .filter(|i| is_free(&draft, i, &api_url));
-        if let Some(instance) = ordered {
+        let ordered = candidates
+            .iter()
+            .chain(&altered)
+            .find(|i| i.instance_id == order);
+        if let Some(instance) = ordered.copied() {
             return confirm(draft, snapshot, attempt, &[instance]);
         }
     }
     if !candidates.is_empty() {
         return match shared_because(&draft) {
-            None => confirm(draft, snapshot, attempt, &candidates),
-            Some(why) => draft.rest(unresolved(why, &candidates), None),
+            Ok(None) => confirm(draft, snapshot, attempt, &candidates),
+            Ok(Some(why)) => draft.rest(unresolved(why, &candidates), None),
+            Err(verdict) => draft.rest(verdict, None),
         };
     }
     if !settled {
@@ -162,7 +201,6 @@ fn unknown(
         let wait = settled_at.since(input.now);
         return draft.rest(lost(intent), Some(wait));
     }
-    let altered = altered(&draft, snapshot, intent, &wanted, &api_url);
     if !altered.is_empty() {
         let why = "an instance of the same model but with other arguments has appeared";
         return draft.rest(unresolved(why, &altered), None);
@@ -227,29 +265,31 @@ fn is_free(draft: &Draft<'_>, instance: &Instance, api_url: &str) -> bool {
         .is_claimed_by_other(api_url, &instance.instance_id, draft.input.key)
 }
 
-/// Why likeness is no proof in this account.
-fn shared_because(draft: &Draft<'_>) -> Option<&'static str> {
+/// Why likeness is no proof in this account; an error as long as nobody can say whether others use it.
+fn shared_because(draft: &Draft<'_>) -> Result<Option<&'static str>, Verdict> {
     match &draft.input.account.desired {
         Desired::Usable(account) if account.sharing == Sharing::Shared => {
-            Some("others start instances in this account too")
+            Ok(Some("others start instances in this account too"))
         }
-        Desired::Usable(account) if !account.sees_all_users => {
-            Some("the account may be used from namespaces that this operator does not watch")
+        Desired::Usable(account) if !account.sees_all_users => Ok(Some(
+            "the account may be used from namespaces that this operator does not watch",
+        )),
+        Desired::Usable(_) => Ok(None),
+        Desired::Pending(awaited) => Err(resolving(awaited)),
+        Desired::Unusable { reason, message } => {
+            Err(Verdict::stalled(Phase::Failed, reason, message))
         }
-        Desired::Usable(_) => None,
-        // Without the account nobody can say whether others use it.
-        Desired::Pending(_) | Desired::Unusable { .. } => Some("the account cannot be looked at"),
     }
 }
 
-/// What a person ordered by annotation, once the resource has asked for it.
-fn person_decides<'a>(draft: &Draft<'a>) -> Option<&'a str> {
+/// What a person ordered by annotation, once the resource has asked for it: not what the annotation said before the start.
+fn person_decides<'a>(draft: &Draft<'a>, attempt: &Attempt) -> Option<&'a str> {
     let asked = conditions::find_condition(
         &draft.input.resource.status.as_ref()?.conditions,
         conditions::STALLED,
     )
     .is_some_and(|c| c.reason == "StartUnresolved");
-    if asked {
+    if asked && attempt.ordered {
         draft.annotation(annotations::RESOLVE_START)
     } else {
         None
@@ -277,8 +317,7 @@ fn confirm(
             let step = Step::Get {
                 instance_id: best.instance_id.clone(),
             };
-            call(
-                draft,
+            draft.call(
                 step,
                 resolving("an instance that may be the start's own is being looked up"),
             )
@@ -296,7 +335,7 @@ fn confirm(
 }
 
 fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision {
-    let verdict = starting("the instance of the start was found");
+    let verdict = Verdict::starting("the instance of the start was found");
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
@@ -307,7 +346,7 @@ fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision 
 }
 
 fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Decision {
-    let verdict = super::unbound::pending("nothing came of the start: it is given up");
+    let verdict = Verdict::pending("nothing came of the start: it is given up");
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
@@ -356,7 +395,7 @@ fn unresolved(why: &str, candidates: &[&Instance]) -> Verdict {
         Phase::Failed,
         "StartUnresolved",
         format!(
-            "the outcome of the start is not known, and {why}; it may be {}: set the annotation {} to the instance's id, or to none",
+            "the outcome of the start is not known, and {why}; it may be {}: set the annotation {} to the instance's id, or to none (remove it first if it says so already)",
             named.join(" or "),
             annotations::RESOLVE_START
         ),

@@ -2,11 +2,9 @@
 
 use super::{
     Decision, Purpose, Step,
-    bound::call,
     draft::{Draft, Verdict},
     gate,
     gone::{self, Gone},
-    unbound::{list_awaited, starting},
 };
 use crate::{
     cortecs::types::InstanceState,
@@ -29,16 +27,19 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
                 let step = Step::Restart {
                     intent: intent.id,
                     instance_id: bound.id.clone(),
+                    before: attempt.first_seen.after(input.settings.young()),
                 };
-                return draft.act(step, starting("the instance is being restarted"));
+                return draft.act(step, Verdict::starting("the instance is being restarted"));
             }
             settled(
                 draft,
-                super::unbound::pending("the restart was taken back before the call was made"),
+                Verdict::pending("the restart was taken back before the call was made"),
             )
         }
-        Outcome::InFlight => draft.rest(starting("the instance is being restarted"), None),
-        Outcome::Accepted(_) => settled(draft, starting("the instance is being restarted")),
+        Outcome::InFlight => draft.rest(Verdict::starting("the instance is being restarted"), None),
+        Outcome::Accepted(_) => {
+            settled(draft, Verdict::starting("the instance is being restarted"))
+        }
         Outcome::Refused(failure) => {
             let verdict = Verdict::of_failure(failure, Phase::Stopped);
             settled(draft, verdict)
@@ -49,7 +50,7 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
                 .filter(|(asked, _)| asked >= since);
             match seen.map(|(_, instance)| &instance.instance_status.status) {
                 Some(InstanceState::Pending | InstanceState::Running) => {
-                    settled(draft, starting("the instance was restarted"))
+                    settled(draft, Verdict::starting("the instance was restarted"))
                 }
                 Some(_) => stopped(draft, attempt),
                 None => missing(draft, bound),
@@ -85,7 +86,7 @@ fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
     }
     settled(
         draft,
-        super::unbound::pending("nothing came of the restart: it is given up"),
+        Verdict::pending("nothing came of the restart: it is given up"),
     )
 }
 
@@ -95,27 +96,20 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
     match gone::check(bound, input.settings.settle, input.now) {
         Gone::Yes => {
             draft.forget_instance();
-            draft.write(
-                Purpose::Unbind,
-                super::unbound::pending("the instance is gone"),
-            )
+            draft.write(Purpose::Unbind, Verdict::pending("the instance is gone"))
         }
         Gone::NeedsGet => {
             let step = Step::Get {
                 instance_id: bound.id.clone(),
             };
-            call(
-                draft,
-                step,
-                resolving("the instance is not listed any more"),
-            )
+            draft.call(step, resolving("the instance is not listed any more"))
         }
         Gone::Settling(wait) => {
             draft.rest(resolving("the instance is not listed any more"), Some(wait))
         }
         Gone::No | Gone::NeedsList => {
             draft.wants_list();
-            let awaited = list_awaited(&draft);
+            let awaited = draft.list_awaited();
             draft.rest(resolving(awaited), None)
         }
     }

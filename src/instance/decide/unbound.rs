@@ -1,21 +1,21 @@
 //! No instance is bound and no start is open: start one, adopt one, or leave it so.
 
-use std::time::Duration;
-
 use super::{
     Decision, Purpose, Step,
+    adopt::{Adopted, adopt, adopted},
     draft::{Draft, Verdict},
+    drift::{drift_accepted, drift_is_accepted, handle_restart},
     gate,
-    input::{Account, Settings},
+    input::Account,
+    pin::{NotPinned, pinned},
 };
 use crate::{
     account::{book::Book, key::ObjectKey, snapshot::Snapshot},
-    cortecs::types::{Instance, InstanceArgs, InstanceState},
+    cortecs::types::InstanceArgs,
     instance::args,
     resources::{
-        account::Adoption,
         annotations,
-        instance::{DesiredState, DriftPolicy},
+        instance::DesiredState,
         instance_status::{MAX_KNOWN_INSTANCE_IDS, Phase, StartIntent},
     },
 };
@@ -30,7 +30,7 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
         );
     }
     if spec.suspend {
-        return draft.rest(suspended("nothing is started"), None);
+        return draft.rest(Verdict::suspended("nothing is started"), None);
     }
     if drift_is_accepted(&draft) {
         return draft.rest(drift_accepted(), None);
@@ -47,7 +47,7 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
         Err(NotPinned::Fetch(model_id)) => {
             return draft.act(
                 Step::FetchModel { model_id },
-                pending("the catalog is being asked"),
+                Verdict::pending("the catalog is being asked"),
             );
         }
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
@@ -59,7 +59,11 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
     };
     match adopted(&draft, account, snapshot, &args) {
         Adopted::None => start(draft, account, snapshot, args),
-        Adopted::Refused(verdict) => draft.rest(verdict, None),
+        Adopted::Refused(verdict) => {
+            // A list may change that.
+            draft.is_busy();
+            draft.rest(verdict, None)
+        }
         Adopted::Instance(instance) => adopt(draft, account, snapshot, instance),
     }
 }
@@ -75,7 +79,7 @@ fn start(
     let unresolved = input
         .book
         .equal_open_starts(api_url, &args, input.key)
-        .find(|open| open.unresolved && !open.stalled);
+        .find(|open| open.blocks(&account.identity.client_id));
     if let Some(open) = unresolved {
         let message = format!(
             "the start of {} asked for the same and its outcome is not known yet",
@@ -92,6 +96,7 @@ fn start(
             "the account has {} instances of this model, and an instance started now could not be told from them: delete some",
             known.len()
         );
+        draft.is_busy();
         return draft.rest(
             Verdict::stalled(Phase::Failed, "TooManyInstances", message),
             None,
@@ -101,16 +106,19 @@ fn start(
     let id = draft.uuid();
     draft.status.account = Some(account.identity.clone());
     draft.status.instance_args = Some((&args).into());
-    draft.status.reached_generation = None;
+    draft.begins_to_run();
     draft.status.start = Some(StartIntent {
         id,
         requested_at: input.wall,
         args: (&args).into(),
         known_instance_ids: known,
+        old_order: draft
+            .annotation(annotations::RESOLVE_START)
+            .map(str::to_owned),
     });
     draft.write(
         Purpose::StartIntent(id),
-        starting("the instance is being started"),
+        Verdict::starting("the instance is being started"),
     )
 }
 
@@ -147,185 +155,10 @@ fn known_ids(
         .collect()
 }
 
-enum Adopted<'a> {
-    /// Nothing is to be adopted, or nothing is there: start one.
-    None,
-    Refused(Verdict),
-    Instance(&'a Instance),
-}
-
-fn adopted<'a>(
-    draft: &Draft<'_>,
-    account: &Account,
-    snapshot: &'a Snapshot,
-    pinned: &InstanceArgs,
-) -> Adopted<'a> {
-    let Some(adopt) = &draft.spec().adopt else {
-        return Adopted::None;
-    };
-    if account.adoption == Adoption::None {
-        return Adopted::Refused(Verdict::stalled(
-            Phase::Failed,
-            "AdoptionNotAllowed",
-            format!(
-                "account {}/{} does not let resources take over instances: set its spec.adoption to Unclaimed, or remove spec.adopt",
-                account.identity.namespace, account.identity.name
-            ),
-        ));
-    }
-    let book = draft.input.book;
-    let me = draft.input.key;
-    let api_url = account.identity.api_url.as_str();
-    // What an open start may have created belongs to it until it is resolved.
-    let taken = |instance: &Instance| {
-        book.is_claimed_by_other(api_url, &instance.instance_id, me)
-            || book.open_starts(api_url, me).any(|open| {
-                args::matches(
-                    &InstanceArgs::from(&open.intent.args),
-                    &instance.instance_args,
-                ) && !open
-                    .intent
-                    .known_instance_ids
-                    .contains(&instance.instance_id)
-            })
-    };
-    if let Some(id) = &adopt.instance_id {
-        let Some(instance) = snapshot.instances.get(id) else {
-            let message =
-                format!("there is no instance {id} in the account: correct or remove spec.adopt");
-            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InstanceNotFound", message));
-        };
-        if taken(instance) {
-            let message =
-                format!("instance {id} belongs to another resource: correct or remove spec.adopt");
-            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InstanceClaimed", message));
-        }
-        if !args::satisfies(draft.spec(), &instance.instance_args) {
-            let message = format!(
-                "instance {id} was started with other arguments than the spec asks for: make them equal"
-            );
-            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InvalidArguments", message));
-        }
-        return Adopted::Instance(instance);
-    }
-    snapshot
-        .instances
-        .values()
-        .filter(|instance| args::matches(pinned, &instance.instance_args) && !taken(instance))
-        .min_by_key(|instance| preference(instance))
-        .map_or(Adopted::None, |instance| Adopted::Instance(instance))
-}
-
-fn adopt(
-    mut draft: Draft<'_>,
-    account: &Account,
-    snapshot: &Snapshot,
-    instance: &Instance,
-) -> Decision {
-    let verdict = Verdict::reconciling(
-        Phase::Pending,
-        "Adopting",
-        format!("instance {} is being taken over", instance.instance_id),
-    );
-    if !read_by_quorum_since(&draft, snapshot) {
-        return draft.act(Step::QuorumRead, verdict);
-    }
-    handle_restart(&mut draft);
-    bind(draft, account.identity.clone(), instance, false, verdict)
-}
-
-/// The write that makes an instance the resource's own.
-pub(super) fn bind(
-    mut draft: Draft<'_>,
-    home: crate::resources::instance_status::AccountIdentity,
-    instance: &Instance,
-    resolved: bool,
-    verdict: Verdict,
-) -> Decision {
-    let instance_id = instance.instance_id.clone();
-    draft.status.start = None;
-    draft.status.account = Some(home);
-    draft.status.instance_id = Some(instance_id.clone());
-    draft.show(instance);
-    draft.write(
-        Purpose::Bind {
-            instance_id,
-            resolved,
-        },
-        verdict,
-    )
-}
-
-/// Whether all resources were read by quorum after the list was there: what others wrote before is known.
-pub(super) fn read_by_quorum_since(draft: &Draft<'_>, snapshot: &Snapshot) -> bool {
-    draft
-        .input
-        .book
-        .quorum_read_at()
-        .is_some_and(|read| read >= snapshot.received_at)
-}
-
-/// Running instances first, then pending, then stopped ones; among equals in order of ids.
-pub(super) fn preference(instance: &Instance) -> (u8, &str) {
-    let rank = match instance.instance_status.status {
-        InstanceState::Running => 0,
-        InstanceState::Pending => 1,
-        InstanceState::Stopped => 2,
-        InstanceState::Unknown(_) => 3,
-    };
-    (rank, &instance.instance_id)
-}
-
-pub(super) enum NotPinned {
-    Fetch(String),
-    Because(Verdict, Duration),
-}
-
-/// How long to wait before the catalog is asked again about what it refused.
-const CATALOG_RETRY: Duration = Duration::from_secs(60);
-/// How long to wait before the catalog is asked again after a failure.
-const CATALOG_BACKOFF: Duration = Duration::from_secs(5);
-
-/// The spec's arguments with every default resolved.
-pub(super) fn pinned(draft: &Draft<'_>) -> Result<InstanceArgs, NotPinned> {
-    let spec = draft.spec();
-    let invalid = |message: &str| {
-        NotPinned::Because(
-            Verdict::stalled(Phase::Failed, "InvalidArguments", message),
-            CATALOG_RETRY,
-        )
-    };
-    let model = match draft.input.model {
-        Some(Ok(model)) => Some(&**model),
-        None if args::needs_catalog(spec) => {
-            return Err(NotPinned::Fetch(args::normalise_model_id(&spec.model_id)));
-        }
-        Some(Err(problem)) if args::needs_catalog(spec) => {
-            if problem.terminal {
-                return Err(invalid(&problem.message));
-            }
-            let verdict =
-                Verdict::reconciling(Phase::Pending, "RetryingAfterError", &problem.message);
-            return Err(NotPinned::Because(verdict, CATALOG_BACKOFF));
-        }
-        None | Some(Err(_)) => None,
-    };
-    args::pin(spec, model).map_err(|message| invalid(&message))
-}
-
 fn fresh_list<'a>(draft: &Draft<'a>) -> Option<&'a Snapshot> {
     draft
         .snapshot()
-        .filter(|s| s.received_at.after(Settings::FRESH) >= draft.input.now)
-}
-
-/// What to say while a list is awaited: why the last one failed, if it did.
-pub(super) fn list_awaited(draft: &Draft<'_>) -> String {
-    let fleet = draft.input.account.fleet.as_ref();
-    fleet.and_then(|f| f.problem.as_ref()).map_or_else(
-        || "the account's instances are being listed".to_owned(),
-        |(_, message)| message.clone(),
-    )
+        .filter(|s| s.requested_at.after(draft.input.settings.fresh()) >= draft.input.now)
 }
 
 fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
@@ -340,49 +173,5 @@ fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
     } else {
         "Pending"
     };
-    Verdict::reconciling(Phase::Pending, reason, list_awaited(draft))
-}
-
-/// Whether an instance that others stopped or deleted stays so: the policy accepts it, and since it last ran neither
-/// the spec has changed nor a restart was asked for.
-pub(super) fn drift_is_accepted(draft: &Draft<'_>) -> bool {
-    let ran = draft.status.reached_generation == Some(draft.generation());
-    ran && draft.spec().drift_policy == DriftPolicy::Accept && !restart_is_asked_for(draft)
-}
-
-/// Whether `cortecs.ai/restartedAt` has a value that was not acted on yet.
-pub(super) fn restart_is_asked_for(draft: &Draft<'_>) -> bool {
-    let asked = draft.annotation(annotations::RESTARTED_AT);
-    asked.is_some() && asked != draft.status.last_handled_restart_at.as_deref()
-}
-
-/// What is written or already so satisfies the restart that was asked for.
-pub(super) fn handle_restart(draft: &mut Draft<'_>) {
-    if let Some(asked) = draft.annotation(annotations::RESTARTED_AT) {
-        draft.status.last_handled_restart_at = Some(asked.to_owned());
-    }
-}
-
-pub(super) fn drift_accepted() -> Verdict {
-    Verdict::resting(
-        Phase::Stopped,
-        "DriftAccepted",
-        "someone else stopped or deleted the instance, and driftPolicy accepts it: change the spec or set cortecs.ai/restartedAt to run it again",
-    )
-}
-
-pub(super) fn suspended(what: &str) -> Verdict {
-    Verdict::resting(
-        Phase::Pending,
-        "Suspended",
-        format!("the resource is suspended: {what}"),
-    )
-}
-
-pub(super) fn pending(message: &str) -> Verdict {
-    Verdict::reconciling(Phase::Pending, "Pending", message)
-}
-
-pub(super) fn starting(message: &str) -> Verdict {
-    Verdict::reconciling(Phase::Starting, "Starting", message)
+    Verdict::reconciling(Phase::Pending, reason, draft.list_awaited())
 }

@@ -6,8 +6,13 @@ use crate::instance::memory::Failure;
 fn bound(spec: Value) -> Scene {
     Scene::new(
         spec,
-        json!({ "account": home(), "instanceId": "i-1", "instanceArgs": args() }),
+        json!({ "account": home(), "instanceId": "i-1", "instanceArgs": args(), "requestedArgs": asked() }),
     )
+}
+
+/// The default spec's arguments, as it states them.
+fn asked() -> Value {
+    json!({ "modelId": "org--name", "billingInterval": "per_minute", "numWorkers": 1 })
 }
 
 /// A bound instance in this state, listed at second 1001.
@@ -48,7 +53,7 @@ fn progress_is_shown_until_the_deadline() {
     assert_eq!(decision.status.progress.as_deref(), Some("2/5"));
     assert_eq!(reconciling(&decision), Some("Starting"));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    scene.resource["status"]["conditions"][0]["lastTransitionTime"] = json!("2026-01-02T23:58:59Z");
+    scene.resource["status"]["lastStartTime"] = json!("2026-01-02T23:58:59Z");
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("ProgressDeadlineExceeded"));
     assert!(decision.busy, "it is still being watched");
@@ -60,10 +65,19 @@ fn a_stop_is_ordered_once_and_then_awaited() {
     assert_eq!(scene.decide().step, stop());
     let memory = scene.memory.as_mut().unwrap().bound.as_mut().unwrap();
     memory.called = Some(at(1002));
+    memory.stops = 1;
     let decision = scene.decide();
     assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
     assert!(decision.list, "what is seen is older than the stop");
-    scene.lists([1003], &[instance("i-1", "stopped")]);
+    scene.lists([1003], &[instance("i-1", "running")]);
+    assert_ne!(
+        scene.decide().step,
+        stop(),
+        "the list may lag: it is stopped again later"
+    );
+    scene.now = at(1005);
+    assert_eq!(scene.decide().step, stop());
+    scene.lists([1005], &[instance("i-1", "stopped")]);
     assert_eq!(
         scene.decide().status.phase,
         Some(crate::resources::instance_status::Phase::Stopped)
@@ -155,19 +169,20 @@ fn changed_arguments_replace_the_instance_if_what_replaces_it_is_sound() {
 
 #[test]
 fn drift_is_reverted_or_accepted() {
-    let ready = json!([{
-        "type": "Ready", "status": "True", "reason": "Running", "message": "", "observedGeneration": 1,
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }]);
-    let mut scene = seen(json!({}), "stopped");
-    scene.resource["status"]["conditions"] = ready.clone();
+    let ran = |spec| {
+        let mut scene = seen(spec, "running");
+        let status = scene.decide().status;
+        scene.resource["status"] = serde_json::to_value(status).unwrap();
+        scene.lists([1002], &[instance("i-1", "stopped")]);
+        scene
+    };
+    let mut scene = ran(json!({}));
     assert!(matches!(
         scene.decide().step,
         Step::WriteStatus(Purpose::RestartIntent(_))
     ));
 
-    let mut scene = seen(json!({ "driftPolicy": "Accept" }), "stopped");
-    scene.resource["status"]["conditions"] = ready;
+    let mut scene = ran(json!({ "driftPolicy": "Accept" }));
     let decision = scene.decide();
     assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
@@ -178,6 +193,42 @@ fn drift_is_reverted_or_accepted() {
         scene.decide().step,
         Step::WriteStatus(Purpose::RestartIntent(_))
     ));
+}
+
+#[test]
+fn accepted_drift_outlasts_other_trouble_and_the_instances_end() {
+    let mut scene = seen(json!({ "driftPolicy": "Accept" }), "running");
+    let mut status = scene.decide().status;
+    for seconds in [[1002, 1003], [1200, 1201]] {
+        scene.resource["status"] = serde_json::to_value(&status).unwrap();
+        scene.lists(seconds, &[]);
+        let decision = scene.decide();
+        assert_eq!(reconciling(&decision), Some("InstanceMissing"));
+        status = decision.status;
+    }
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .lookup_failed = true;
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Unbind));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    assert!(scene.decide().status.start.is_none());
+}
+
+#[test]
+fn what_the_api_took_otherwise_is_no_reason_to_replace() {
+    let mut scene = bound(json!({ "contextLength": 33_000 }));
+    scene.resource["status"]["requestedArgs"]["contextLength"] = json!(33_000);
+    scene.observe();
+    scene.lists([1001], &[instance("i-1", "running")]);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Report));
+    scene.resource["spec"]["contextLength"] = json!(20_000);
+    assert_eq!(scene.decide().step, stop());
 }
 
 #[test]
@@ -216,12 +267,13 @@ fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
 #[test]
 fn another_account_is_never_looked_at() {
     for change in [
-        (|a| a.identity.client_id = "other".into()) as fn(&mut Account),
-        |a| a.identity.name = "other".into(),
-        |a| a.identity.api_url = "https://other.example".into(),
+        (|s| s.account(|a| a.identity.client_id = "other".into())) as fn(&mut Scene),
+        |s| s.account(|a| a.identity.api_url = "https://other.example".into()),
+        |s| s.view.named = Some(ObjectKey::new("ns", "other")),
+        |s| s.view.named = None,
     ] {
         let mut scene = seen(json!({ "state": "Stopped" }), "running");
-        scene.account(change);
+        change(&mut scene);
         let decision = scene.decide();
         assert_eq!(stalled(&decision), Some("AccountChanged"));
         assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));

@@ -58,9 +58,10 @@ fn it_is_stopped_and_deleted_by_calling_whatever_the_list_says() {
 fn absence_from_a_list_alone_lets_nothing_go() {
     let mut scene = bound("Delete");
     scene.bound().stop_answered = true;
-    scene.lists([1002, 1003, 1004], &[]);
-    assert_eq!(scene.decide().step, delete());
     scene.now = at(1000 + SETTLE.as_secs());
+    scene.lists([1200, 1201, 1202], &[]);
+    assert_eq!(scene.decide().step, delete(), "it is called first");
+    scene.bound().refused_deletes = 1;
     assert!(matches!(scene.decide().step, Step::Get { .. }));
     scene.bound().lookup_failed = true;
     assert_eq!(scene.decide().step, Step::RemoveFinalizer);
@@ -91,6 +92,7 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
     let mut scene = bound("Stop");
     assert_eq!(scene.decide().step, stop());
     scene.bound().called = Some(at(1002));
+    scene.bound().stops = 1;
     assert_ne!(
         scene.decide().step,
         Step::RemoveFinalizer,
@@ -120,6 +122,7 @@ fn hold_suspend_and_another_account_do_not_keep_a_delete() {
 fn without_credentials_it_waits_and_says_why() {
     let mut scene = bound("Delete");
     scene.view = AccountView {
+        named: Some(ObjectKey::new("ns", "main")),
         desired: Desired::Unusable {
             reason: "SecretNotFound",
             message: "Secret ns/cortecs is not there".into(),

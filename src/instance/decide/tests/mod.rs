@@ -133,6 +133,7 @@ impl Scene {
             resource: resource("me", spec, status),
             others: Vec::new(),
             view: AccountView {
+                named: Some(ObjectKey::new("ns", "main")),
                 desired: Desired::Usable(account()),
                 fleet: Some(FleetView::default()),
             },
@@ -216,6 +217,14 @@ impl Scene {
             wall: "2026-01-03T00:00:00Z".parse::<Timestamp>().unwrap(),
             uuid: self.fresh_id,
         })
+    }
+
+    /// Each of these was looked up by itself just now and is there.
+    fn found(&mut self, ids: &[&str]) {
+        let attempt = self.memory.as_mut().unwrap().start.as_mut().unwrap();
+        for id in ids {
+            attempt.lookups.insert((*id).to_owned(), (self.now, true));
+        }
     }
 
     /// This process wrote the open start itself and knows what became of it.

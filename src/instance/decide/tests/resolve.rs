@@ -29,6 +29,11 @@ fn a_list_from_before_the_intent_was_seen_proves_nothing() {
 fn a_new_equal_instance_is_bound_after_a_quorum_read_of_the_resources() {
     let mut scene = lost(&[]);
     scene.lists([1001], &[instance("i-1", "pending")]);
+    let get = Step::Get {
+        instance_id: "i-1".into(),
+    };
+    assert_eq!(scene.decide().step, get, "lists may show what was deleted");
+    scene.found(&["i-1"]);
     assert_eq!(scene.decide().step, Step::QuorumRead);
     // A read from before the list does not count.
     scene.quorum_read_at = Some(at(1000));
@@ -125,6 +130,29 @@ fn an_altered_instance_of_the_model_is_left_to_a_person() {
     assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::VoidStart));
 }
 
+/// A start open in an account where likeness is no proof, with two candidates, after the question was asked.
+fn asked(change: fn(&mut Account)) -> Scene {
+    let mut scene = lost(&[]);
+    scene.account(change);
+    scene.lists(
+        [1001],
+        &[instance("i-1", "pending"), instance("i-2", "pending")],
+    );
+    scene.quorum_read_at = Some(at(1001));
+    scene.found(&["i-1", "i-2"]);
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    let message = &find_condition(&decision.status.conditions, STALLED)
+        .unwrap()
+        .message;
+    assert!(
+        message.contains("i-1") && message.contains("i-2"),
+        "{message}"
+    );
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene
+}
+
 #[test]
 fn where_others_start_instances_too_a_person_decides() {
     let changes: [fn(&mut Account); 2] = [
@@ -132,28 +160,10 @@ fn where_others_start_instances_too_a_person_decides() {
         |a| a.sees_all_users = false,
     ];
     for change in changes {
-        let mut scene = lost(&[]).annotated("cortecs.ai/resolve-start", "i-1");
-        scene.account(change);
-        scene.lists(
-            [1001],
-            &[instance("i-1", "pending"), instance("i-2", "pending")],
-        );
-        scene.quorum_read_at = Some(at(1001));
-        // What stood in the annotation before anyone was asked decides nothing.
-        let decision = scene.decide();
-        assert_eq!(stalled(&decision), Some("StartUnresolved"));
-        let message = &find_condition(&decision.status.conditions, STALLED)
-            .unwrap()
-            .message;
-        assert!(
-            message.contains("i-1") && message.contains("i-2"),
-            "{message}"
-        );
-
-        scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+        let mut scene = asked(change).annotated("cortecs.ai/resolve-start", "i-1");
         assert!(is_bind(&scene.decide().step, "i-1"));
 
-        let mut scene = scene.annotated("cortecs.ai/resolve-start", "none");
+        let mut scene = asked(change).annotated("cortecs.ai/resolve-start", "none");
         assert_eq!(
             scene.decide().step,
             Step::None,
@@ -163,6 +173,80 @@ fn where_others_start_instances_too_a_person_decides() {
         scene.quorum_read_at = Some(at(SETTLED + 2));
         assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::VoidStart));
     }
+}
+
+#[test]
+fn an_order_is_about_one_start_and_one_of_its_candidates() {
+    let shared: fn(&mut Account) = |a| a.sharing = Sharing::Shared;
+    // What the annotation said when the start was written is an old order.
+    let mut scene = asked(shared);
+    scene.resource["status"]["start"]["oldOrder"] = json!("i-1");
+    let mut scene = scene.annotated("cortecs.ai/resolve-start", "i-1");
+    assert_eq!(scene.decide().step, Step::None);
+    // Taken away and given again, it is a new one.
+    scene.resource["metadata"]["annotations"] = json!({});
+    scene.observe();
+    let mut scene = scene.annotated("cortecs.ai/resolve-start", "i-1");
+    assert!(is_bind(&scene.decide().step, "i-1"));
+
+    // Nobody gets an instance that the start cannot have made.
+    for stranger in ["i-known", "i-other-model", "i-nowhere"] {
+        let mut scene = asked(shared).annotated("cortecs.ai/resolve-start", stranger);
+        scene.resource["status"]["start"]["knownInstanceIds"] = json!(["i-known"]);
+        let mut other = instance("i-other-model", "running");
+        other.instance_args.model_id = "org--else".into();
+        scene.lists(
+            [1002],
+            &[
+                instance("i-known", "running"),
+                other,
+                instance("i-1", "pending"),
+            ],
+        );
+        scene.quorum_read_at = Some(at(1002));
+        assert!(!matches!(
+            scene.decide().step,
+            Step::WriteStatus(Purpose::Bind { .. }) | Step::Get { .. }
+        ));
+    }
+}
+
+#[test]
+fn what_is_listed_but_not_there_is_not_bound() {
+    let mut scene = lost(&[]);
+    scene.lists([1001], &[instance("i-gone", "running")]);
+    scene.quorum_read_at = Some(at(1001));
+    let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
+    attempt.lookups.insert("i-gone".into(), (at(1001), false));
+    let decision = scene.decide();
+    assert!(decision.list && decision.status.instance_id.is_none());
+    // Another one beside it is looked at, and a later list makes it worth another look.
+    scene.lists(
+        [1002],
+        &[instance("i-gone", "running"), instance("i-new", "pending")],
+    );
+    assert!(matches!(scene.decide().step, Step::Get { .. }));
+}
+
+#[test]
+fn what_may_be_the_instance_of_a_start_under_way_is_left_to_that_one() {
+    let mut scene = lost(&[]);
+    // It asks for two workers, and answers leave the number out.
+    let mut open = intent(6, "2026-01-01T00:00:00Z", &[]);
+    open["args"]["numWorkers"] = json!(2);
+    scene.others = vec![resource(
+        "other",
+        json!({}),
+        json!({ "account": home(), "start": open }),
+    )];
+    let mut unclear = instance("i-1", "pending");
+    unclear.instance_args.num_workers = None;
+    scene.lists([1001], std::slice::from_ref(&unclear));
+    scene.quorum_read_at = Some(at(1001));
+    scene.found(&["i-1"]);
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
 }
 
 #[test]
@@ -176,6 +260,7 @@ fn the_oldest_of_equal_starts_is_resolved_first() {
     )];
     scene.lists([1001], &[instance("i-1", "pending")]);
     scene.quorum_read_at = Some(at(1001));
+    scene.found(&["i-1"]);
     assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Report));
 
     scene.others[0]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
@@ -195,6 +280,7 @@ fn resolving_goes_on_whatever_blocks_starts() {
         change(&mut scene);
         scene.lists([1001], &[instance("i-1", "pending")]);
         scene.quorum_read_at = Some(at(1001));
+        scene.found(&["i-1"]);
         assert!(is_bind(&scene.decide().step, "i-1"), "change {number}");
     }
 }

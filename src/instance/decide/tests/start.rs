@@ -33,7 +33,7 @@ fn the_catalog_is_asked_for_what_the_spec_leaves_open() {
 #[test]
 fn a_list_taken_just_now_comes_before_the_intent() {
     let mut scene = fresh();
-    scene.now = at(1010);
+    scene.now = at(1030);
     let decision = scene.decide();
     assert!(decision.list && !matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))));
 }
@@ -179,7 +179,8 @@ fn a_refused_start_leaves_nothing_open_and_says_why() {
 
 #[test]
 fn what_blocks_a_start_is_said() {
-    let cases: [(fn(&mut Scene), &str); 5] = [
+    type Change = fn(&mut Scene);
+    let cases: [(Change, &str); 5] = [
         (|s| s.account(|a| a.mode = AccountMode::Hold), "AccountHeld"),
         (|s| s.account(|a| a.allowed = false), "AccountNotAllowed"),
         (|s| s.account(|a| a.deleting = true), "AccountNotFound"),

@@ -1,0 +1,43 @@
+//! The arguments that a start asks for: the spec's, with every default taken from the catalog.
+
+use std::time::Duration;
+
+use super::draft::{Draft, Verdict};
+use crate::{cortecs::types::InstanceArgs, instance::args, resources::instance_status::Phase};
+
+pub(super) enum NotPinned {
+    Fetch(String),
+    Because(Verdict, Duration),
+}
+
+/// How long to wait before the catalog is asked again about what it refused.
+const CATALOG_RETRY: Duration = Duration::from_secs(60);
+/// How long to wait before the catalog is asked again after a failure.
+const CATALOG_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The spec's arguments with every default resolved.
+pub(super) fn pinned(draft: &Draft<'_>) -> Result<InstanceArgs, NotPinned> {
+    let spec = draft.spec();
+    let invalid = |message: &str| {
+        NotPinned::Because(
+            Verdict::stalled(Phase::Failed, "InvalidArguments", message),
+            CATALOG_RETRY,
+        )
+    };
+    let model = match draft.input.model {
+        Some(Ok(model)) => Some(&**model),
+        None if args::needs_catalog(spec) => {
+            return Err(NotPinned::Fetch(args::normalise_model_id(&spec.model_id)));
+        }
+        Some(Err(problem)) if args::needs_catalog(spec) => {
+            if problem.terminal {
+                return Err(invalid(&problem.message));
+            }
+            let verdict =
+                Verdict::reconciling(Phase::Pending, "RetryingAfterError", &problem.message);
+            return Err(NotPinned::Because(verdict, CATALOG_BACKOFF));
+        }
+        None | Some(Err(_)) => None,
+    };
+    args::pin(spec, model).map_err(|message| invalid(&message))
+}
