@@ -1,0 +1,73 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+# Says what begins, and how long it took.
+stage := tests/stage
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: doctor
+doctor: ## Check that everything that is needed is there
+	@tests/doctor
+
+.PHONY: build
+build: ## Build the operator (target/debug/cortecs-operator)
+	cargo build --locked
+
+.PHONY: test
+test: doctor ## Run everything: format, lint, unit tests, suites against a real API server, demo
+	@began=$$SECONDS
+	$(stage) "1/7 format" cargo fmt --check
+	$(stage) "2/7 lint" cargo clippy --quiet --locked --all-targets -- -D warnings
+	$(stage) "3/7 control plane (10 to 15 minutes the first time)" tests/control-plane/control-plane binaries
+	$(stage) "4/7 control plane's own tests" $(MAKE) --no-print-directory helper
+	$(stage) "5/7 build of the tests" cargo test --quiet --locked --all-targets --no-run
+	$(stage) "6/7 demo" deploy/demo
+	$(stage) "7/7 unit tests, property tests and suites" cargo test --locked --no-fail-fast
+	printf 'make test: all passed in %d s\n' "$$((SECONDS - began))"
+
+.PHONY: lint
+lint: ## Check the format, and lint with warnings as errors
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: unit
+unit: ## Run the unit and property tests
+	cargo test --locked --lib --bins
+
+.PHONY: e2e
+e2e: control-plane ## Run the suites: against a real API server, and of the simulator against cortecs-py
+	cargo test --locked --no-fail-fast --test '*'
+
+.PHONY: control-plane
+control-plane: ## Find or build the control plane's binaries (10 to 15 minutes the first time)
+	tests/control-plane/control-plane binaries
+
+.PHONY: helper
+helper: ## Run the tests of the control plane's supervisor
+	cd tests/control-plane && GOWORK=off go vet ./helper && GOWORK=off go test ./helper
+
+.PHONY: crds
+crds: ## Write crds/ from the types in src/resources
+	@target=$$(mktemp -d)
+	trap 'rm -rf "$$target"' EXIT
+	cargo build --quiet --locked
+	cargo run --quiet --locked -- crds >"$$target/all"
+	awk -v dir="$$target" '/^---$$/ { n++; next } { print > (dir "/" n + 0 ".yaml") }' "$$target/all"
+	for file in "$$target"/*.yaml; do
+		plural=$$(awk '$$1 == "plural:" { print $$2; exit }' "$$file")
+		cp "$$file" "crds/$$plural.yaml"
+		echo "crds/$$plural.yaml"
+	done
+
+.PHONY: demo
+demo: ## Show the operator at work on this machine; KEEP=1 stays up until Ctrl-C
+	@deploy/demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+.PHONY: clean
+clean: ## Remove what was built here (the control plane's binaries are in the user's cache)
+	cargo clean
