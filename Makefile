@@ -66,7 +66,8 @@ crds: ## Write crds/ from the types in src/resources
 
 .PHONY: demo
 demo: ## Show the operator at work on this machine; KEEP=1 stays up until Ctrl-C
-	@deploy/demo $(if $(filter-out 0,$(KEEP)),--keep)
+	@tests/doctor demo
+	deploy/demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: clean
 clean: ## Remove what was built here (the control plane's binaries are in the user's cache)
