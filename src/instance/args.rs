@@ -1,7 +1,7 @@
 //! The arguments of an instance: normalised, pinned, compared. Pure.
 
 use crate::{
-    cortecs::types::{BillingInterval, InstanceArgs, Model},
+    cortecs::types::{BillingInterval, HardwareConfig, InstanceArgs, Model},
     resources::{
         instance::{self, CortecsInstanceSpec},
         instance_status,
@@ -59,13 +59,18 @@ pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<Instance
             offered.join(", ")
         ));
     }
+    let maximum = config.and_then(HardwareConfig::max_context_length);
     let context_length = match spec.context_length.and_then(|n| u32::try_from(n).ok()) {
+        Some(asked) if maximum.is_some_and(|maximum| asked > maximum) => {
+            return Err(format!(
+                "{model_id} takes at most {} tokens of context on {hardware}: lower spec.contextLength, or choose other hardware",
+                maximum.unwrap_or_default()
+            ));
+        }
         Some(asked) => asked,
-        None => config
-            .and_then(|c| c.max_context_length())
-            .map_or(DEFAULT_CONTEXT_LENGTH, |maximum| {
-                maximum.min(DEFAULT_CONTEXT_LENGTH)
-            }),
+        None => maximum.map_or(DEFAULT_CONTEXT_LENGTH, |maximum| {
+            maximum.min(DEFAULT_CONTEXT_LENGTH)
+        }),
     };
     Ok(InstanceArgs {
         model_id,
@@ -258,6 +263,9 @@ mod tests {
         )
         .unwrap_err();
         assert!(message.contains("NVIDIA_H100_1, NVIDIA_L4_1"), "{message}");
+        let too_long = spec(json!({ "modelId": "org/name", "contextLength": 16_001 }));
+        let message = pin(&too_long, Some(&model())).unwrap_err();
+        assert!(message.contains("16000"), "{message}");
     }
 
     #[test]

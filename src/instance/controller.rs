@@ -210,15 +210,19 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<Option<After>, KubeE
     if !context.leadership.may_act() || !context.wakes.synced() {
         return Ok(Some(After::Wait(NOT_YET)));
     }
-    let Some(resource) = context
+    let entry = context
         .book
         .lock()
         .get(key)
-        .map(|entry| Arc::clone(&entry.resource))
-    else {
+        .map(|entry| (Arc::clone(&entry.resource), entry.memory.write_retry_at));
+    let Some((resource, retry_at)) = entry else {
         forget(context, key);
         return Ok(Some(After::Change));
     };
+    let now = clock::moment();
+    if now < retry_at {
+        return Ok(Some(After::Wait(retry_at.since(now))));
+    }
     let observed = observe(context, &resource).await;
     let mut decision = decide_on(context, key, &resource, &observed);
     if decision
@@ -345,11 +349,14 @@ fn forget(context: &Context, key: &ObjectKey) {
 /// How long to wait after Kubernetes did not do what it was asked.
 fn failed(context: &Context, key: &ObjectKey, error: &KubeError) -> Duration {
     tracing::warn!(%error, "reconcile failed and is repeated");
-    let failures = context.book.lock().remember(key, |memory| {
-        memory.write_failures = memory.write_failures.saturating_add(1);
-        memory.write_failures
+    let wait = context.book.lock().remember(key, |memory| {
+        let mut backoff = Backoff::after(memory.write_failures);
+        let wait = backoff.next(fastrand::f64(), None);
+        memory.write_failures = backoff.failures();
+        memory.write_retry_at = clock::moment().after(wait);
+        wait
     });
-    Backoff::after(failures.unwrap_or(1).saturating_sub(1)).next(fastrand::f64(), None)
+    wait.unwrap_or(NOT_YET)
 }
 
 /// Sets the gauge of resources by account and phase. `counted` are the accounts that had resources the last time.

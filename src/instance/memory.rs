@@ -25,8 +25,9 @@ pub struct Memory {
     pub failure: Option<Failure>,
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
-    /// Failed calls to Kubernetes in a row, for the backoff.
+    /// Failed calls to Kubernetes in a row, and when to try again.
     pub write_failures: u32,
+    pub write_retry_at: Moment,
 }
 
 /// What became of a call that was written ahead.

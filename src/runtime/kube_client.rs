@@ -102,7 +102,7 @@ pub enum KubeErrorKind {
     Conflict,
     /// Something of this name exists: nothing was created.
     AlreadyExists,
-    /// There is no such object (or no such kind).
+    /// Kubernetes itself says that there is no such object. (A kind that is not installed, or a proxy, answers 404 as well: that is [`Self::Other`].)
     NotFound,
     /// Not logged in, or not permitted.
     Forbidden,
@@ -220,7 +220,9 @@ mod tests {
         for (code, reason, kind) in [
             (409, "Conflict", Conflict),
             (409, "AlreadyExists", AlreadyExists),
-            (409, "not from Kubernetes", Conflict),
+            // A proxy's word is no proof of anything.
+            (409, "Failed to parse error data", Other),
+            (404, "Failed to parse error data", Other),
             (404, "NotFound", NotFound),
             (403, "Forbidden", Forbidden),
             (401, "Unauthorized", Forbidden),

@@ -194,10 +194,9 @@ fn doing(draft: &Draft<'_>) -> String {
         )
 }
 
-fn stop(mut draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
+fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
-        draft.wants_list();
-        return draft.rest(verdict, Some(wait));
+        return draft.await_list(verdict, Some(wait));
     }
     let step = Step::Stop {
         instance_id: bound.id.clone(),

@@ -88,7 +88,7 @@ fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
     draft.call(step, deleting("the instance is being stopped and deleted"))
 }
 
-fn stop_only(mut draft: Draft<'_>, bound: &Bound) -> Decision {
+fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
     let verdict = deleting("the instance is being stopped");
     let latest = bound.latest(draft.snapshot());
     let seen = latest.map(|(seen, _)| seen).unwrap_or_default();
@@ -102,8 +102,7 @@ fn stop_only(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         return release(draft);
     }
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
-        draft.wants_list();
-        return draft.rest(verdict, Some(wait));
+        return draft.await_list(verdict, Some(wait));
     }
     let instance_id = bound.id.clone();
     draft.call(Step::Stop { instance_id }, verdict)

@@ -258,6 +258,19 @@ impl<'a> Draft<'a> {
         self.finish(step)
     }
 
+    /// Nothing to do before a list shows what became of a call. Where lists fail, that is what is told.
+    pub fn await_list(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
+        self.list = true;
+        let fleet = self.input.account.fleet.as_ref();
+        let verdict = match fleet.and_then(|f| f.problem.as_ref()) {
+            Some((_, message)) => {
+                Verdict::reconciling(verdict.phase, "RetryingAfterError", message)
+            }
+            None => verdict,
+        };
+        self.rest(verdict, wait)
+    }
+
     /// One call, unless a failure holds the resource back.
     pub fn call(mut self, step: Step, verdict: Verdict) -> Decision {
         match self.holding_back(verdict.phase) {
