@@ -1,0 +1,317 @@
+//! Credentials, and who may use them.
+
+use cortecs_operator::{
+    resources::{ACCOUNT_FINALIZER, conditions::STALLED},
+    simulator::Endpoint,
+};
+use kube::ResourceExt;
+use serde_json::json;
+
+use crate::harness::{Bed, CLIENT_ID, MODEL, Read, bound, is_ready, running, stalled_because};
+
+#[tokio::test]
+async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() {
+    let bed = Bed::builder("wrong-secret").without_secret().build().await;
+    bed.write_secret(CLIENT_ID, "wrong").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let account = bed
+        .wait_account("stalled", stalled_because("CredentialsInvalid"))
+        .await;
+    assert!(
+        account.message(STALLED).contains("Secret"),
+        "{}",
+        account.message(STALLED)
+    );
+    let resource = bed
+        .wait("phi", "stalled", stalled_because("CredentialsInvalid"))
+        .await;
+    for message in [account.message(STALLED), resource.message(STALLED)] {
+        assert!(!message.contains("wrong"), "{message}");
+    }
+    let tries = bed.api.count(Endpoint::Token);
+    assert!(
+        tries <= 4,
+        "{tries} tries with credentials that cannot work"
+    );
+
+    bed.write_secret(CLIENT_ID, &bed.client_secret).await;
+    bed.wait_account("ready", is_ready).await;
+    bed.runs("phi").await;
+    assert_eq!(bed.starts(), 1);
+}
+
+#[tokio::test]
+async fn credentials_that_are_changed_at_the_api_stall_and_come_back() {
+    let bed = Bed::new("rotated").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    bed.api.set_secret(CLIENT_ID, "rotated-away");
+    bed.api.expire_tokens();
+    bed.wait_account("stalled", stalled_because("CredentialsInvalid"))
+        .await;
+    let resource = bed
+        .wait("phi", "stalled", stalled_because("CredentialsInvalid"))
+        .await;
+    assert_eq!(bound(&resource), id, "what is bound stays bound");
+
+    bed.write_secret(CLIENT_ID, "rotated-away").await;
+    bed.runs("phi").await;
+    assert_eq!((bed.existing(), bed.starts()), (vec![id], 1));
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_named_and_its_arrival_noticed() {
+    let bed = Bed::builder("no-secret").without_secret().build().await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let account = bed
+        .wait_account("stalled", |a| {
+            a.is_current() && a.condition(STALLED).is_some()
+        })
+        .await;
+    assert!(
+        account.message(STALLED).contains("credentials"),
+        "{}",
+        account.message(STALLED)
+    );
+    bed.wait("phi", "stalled", |r| {
+        r.is_current() && r.condition(STALLED).is_some()
+    })
+    .await;
+    bed.write_secret(CLIENT_ID, &bed.client_secret).await;
+    bed.runs("phi").await;
+    assert_eq!(bed.starts(), 1);
+}
+
+#[tokio::test]
+async fn a_missing_account_is_named_and_its_arrival_noticed() {
+    let bed = Bed::builder("no-account").without_account().build().await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.create(
+        "other",
+        json!({"modelId": MODEL, "accountRef": {"name": "elsewhere"}}),
+    )
+    .await;
+    let resource = bed
+        .wait("phi", "stalled", stalled_because("AccountNotFound"))
+        .await;
+    assert!(
+        resource.message(STALLED).contains("main"),
+        "{}",
+        resource.message(STALLED)
+    );
+    let other = bed
+        .wait("other", "stalled", stalled_because("AccountNotFound"))
+        .await;
+    assert!(
+        other.message(STALLED).contains("elsewhere"),
+        "{}",
+        other.message(STALLED)
+    );
+
+    bed.create_account(
+        "main",
+        json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}}),
+    )
+    .await;
+    bed.runs("phi").await;
+    bed.wait("other", "stalled", stalled_because("AccountNotFound"))
+        .await;
+    assert_eq!(bed.starts(), 1);
+}
+
+#[tokio::test]
+async fn an_account_serves_its_own_namespace_unless_it_allows_others() {
+    let bed = Bed::builder("namespaces")
+        .neighbour("near", &[("team", "blue")])
+        .neighbour("far", &[("team", "red")])
+        .build()
+        .await;
+    let _operator = bed.operator();
+    let (near, far) = (bed.neighbour("near"), bed.neighbour("far"));
+    for namespace in [&near, &far] {
+        bed.create_in(namespace, "phi", json!({"modelId": MODEL}))
+            .await;
+        let resource = bed
+            .wait_in(
+                namespace,
+                "phi",
+                "refused",
+                stalled_because("AccountNotAllowed"),
+            )
+            .await;
+        assert!(
+            resource.message(STALLED).contains("allowedNamespaces"),
+            "{}",
+            resource.message(STALLED)
+        );
+    }
+    assert_eq!(bed.starts(), 0);
+
+    bed.patch_account(json!({"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "blue"}}}}))
+        .await;
+    bed.wait_in(&near, "phi", "running", running).await;
+    bed.wait_lists(2).await;
+    bed.wait_in(&far, "phi", "refused", stalled_because("AccountNotAllowed"))
+        .await;
+    assert_eq!(bed.starts(), 1);
+
+    bed.patch_account(json!({"allowedNamespaces": {"from": "All", "selector": null}}))
+        .await;
+    // Not all namespaces are watched here: nothing is lost by that as long as no outcome is.
+    bed.wait_in(&far, "phi", "running", running).await;
+    assert_eq!(bed.starts(), 2);
+
+    // What runs goes on when the permission goes, and can still be removed.
+    bed.patch_account(json!({"allowedNamespaces": {"from": "Same"}}))
+        .await;
+    bed.wait_lists(2).await;
+    assert_eq!(bed.existing().len(), 2);
+    bed.kubectl_text(&[
+        "delete",
+        "--namespace",
+        &far,
+        "cortecsinstance/phi",
+        "--timeout=90s",
+    ])
+    .await;
+    assert_eq!(bed.existing().len(), 1);
+}
+
+#[tokio::test]
+async fn credentials_go_only_to_hosts_that_are_allowed() {
+    let bed = Bed::builder("hosts")
+        .account(json!({"apiUrl": "http://127.0.0.1:1/api/v1"}))
+        .build()
+        .await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let account = bed
+        .wait_account("stalled", stalled_because("ApiUrlNotAllowed"))
+        .await;
+    assert!(
+        account.message(STALLED).contains("--allowed-api-hosts"),
+        "{}",
+        account.message(STALLED)
+    );
+    bed.wait("phi", "stalled", stalled_because("ApiUrlNotAllowed"))
+        .await;
+    bed.patch_account(json!({"apiUrl": bed.api_url})).await;
+    bed.runs("phi").await;
+}
+
+#[tokio::test]
+async fn an_account_in_use_stays_until_its_last_user_is_gone() {
+    let bed = Bed::new("in-use").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    let account = bed.wait_account("ready", is_ready).await;
+    assert_eq!(account.finalizers(), [ACCOUNT_FINALIZER]);
+    bed.delete_account().await;
+    let account = bed
+        .wait_account("held", |a| a.reason("Ready") == "InUse")
+        .await;
+    assert!(
+        account.message("Ready").contains("phi"),
+        "{}",
+        account.message("Ready")
+    );
+    // Nothing is started with it any more, but what runs goes on and can be removed.
+    bed.create("late", json!({"modelId": MODEL})).await;
+    bed.wait("late", "refused", stalled_because("AccountNotFound"))
+        .await;
+    assert_eq!((bed.starts(), bed.existing().len()), (1, 1));
+    for name in ["late", "phi"] {
+        bed.delete(name).await;
+        bed.wait_gone(name).await;
+    }
+    bed.wait_account_gone().await;
+    assert_eq!(bed.existing(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_account_nobody_uses_goes_at_once() {
+    let bed = Bed::new("unused").await;
+    let _operator = bed.operator();
+    bed.wait_account("ready", is_ready).await;
+    bed.delete_account().await;
+    bed.wait_account_gone().await;
+}
+
+#[tokio::test]
+async fn an_instance_can_be_removed_after_its_secret_is_gone() {
+    let bed = Bed::new("secret-gone").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    bed.kubectl_text(&["delete", "secret/credentials"]).await;
+    bed.api.expire_tokens();
+    bed.delete("phi").await;
+    bed.wait_gone("phi").await;
+    assert_eq!(bed.existing(), [""; 0]);
+}
+
+#[tokio::test]
+async fn another_account_for_a_running_instance_is_refused_and_nothing_is_lost() {
+    let bed = Bed::new("account-changed").await;
+    bed.create_account(
+        "second",
+        json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}}),
+    )
+    .await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    bed.change("phi", json!({"accountRef": {"name": "second"}}))
+        .await;
+    let resource = bed
+        .wait("phi", "stalled", stalled_because("AccountChanged"))
+        .await;
+    assert_eq!(bound(&resource), id);
+    bed.change("phi", json!({"accountRef": null})).await;
+    bed.runs("phi").await;
+    assert_eq!((bed.existing(), bed.starts()), (vec![id], 1));
+}
+
+#[tokio::test]
+async fn a_held_account_starts_nothing_and_still_stops_and_deletes() {
+    let bed = Bed::new("held").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    bed.patch_account(json!({"mode": "Hold"})).await;
+    bed.create("late", json!({"modelId": MODEL})).await;
+    bed.wait("late", "held", stalled_because("AccountHeld"))
+        .await;
+    bed.delete("phi").await;
+    bed.wait_gone("phi").await;
+    assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 1));
+    bed.patch_account(json!({"mode": "Active"})).await;
+    bed.runs("late").await;
+}
+
+#[tokio::test]
+async fn the_account_counts_what_is_there_and_lists_what_is_nobodys() {
+    let bed = Bed::new("counts").await;
+    let args = serde_json::from_value(json!({"model_id": crate::harness::OTHER_MODEL_ID})).unwrap();
+    let stray = bed.api.outsider_start(CLIENT_ID, args).unwrap();
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    let account = bed
+        .wait_account("counted", |a| {
+            let counts = a.status.as_ref().and_then(|s| s.instances.as_ref());
+            is_ready(a) && counts.is_some_and(|c| (c.managed, c.unmanaged, c.running) == (1, 1, 2))
+        })
+        .await;
+    let unmanaged = &account.status.as_ref().unwrap().unmanaged;
+    assert_eq!(
+        (unmanaged.len(), unmanaged[0].id.as_str()),
+        (1, stray.as_str())
+    );
+    assert_eq!(bed.api.count(Endpoint::Stop), 0);
+}

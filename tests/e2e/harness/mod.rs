@@ -1,0 +1,31 @@
+//! What every suite needs: a bed of namespaces, accounts and a simulated API, and an operator that can be killed.
+
+mod bed;
+mod gate;
+mod logs;
+mod operator;
+mod process;
+mod read;
+mod record;
+mod shared;
+
+pub(crate) use bed::{Bed, CLIENT_ID};
+pub(crate) use gate::Gate;
+pub(crate) use operator::Fuse;
+pub(crate) use process::Process;
+pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because, stopped};
+pub(crate) use shared::{service_account, shared};
+
+use std::time::Duration;
+
+/// How long anything may take that should happen soon. Generous: many tests share two cores.
+pub(crate) const SOON: Duration = Duration::from_secs(90);
+
+/// A model of the simulated catalog, as Hugging Face spells it and as the API does; its recommended hardware and default context length.
+pub(crate) const MODEL: &str = "microsoft/phi-4";
+pub(crate) const MODEL_ID: &str = "microsoft--phi-4";
+pub(crate) const HARDWARE: &str = "NVIDIA_L40S_1";
+pub(crate) const CONTEXT: i64 = 16_384;
+/// Another one.
+pub(crate) const OTHER_MODEL: &str = "google/gemma-2-9b-it";
+pub(crate) const OTHER_MODEL_ID: &str = "google--gemma-2-9b-it";

@@ -1,0 +1,185 @@
+//! The operator in process, on a runtime of its own: killing it takes away everything that it has in memory.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use cortecs_operator::{
+    instance::context::EffectHook,
+    operator::{Parts, run_with},
+    runtime::{
+        config::RunConfig,
+        health::Health,
+        kube_client,
+        signals::{Shutdown, ShutdownTrigger},
+    },
+};
+use futures::FutureExt;
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::{oneshot, watch},
+};
+use tracing::Dispatch;
+
+use super::logs::Logs;
+
+/// An operator under way. Dropping it kills it.
+pub(crate) struct Operator {
+    trigger: ShutdownTrigger,
+    kill: Option<oneshot::Sender<()>>,
+    ended: watch::Receiver<Option<Result<(), String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Operator {
+    pub(crate) fn start(
+        kubeconfig: &Path,
+        namespace: &str,
+        config: RunConfig,
+        logs: &Logs,
+        fuse: Option<&Fuse>,
+    ) -> Self {
+        let (trigger, shutdown) = Shutdown::new();
+        let (kill, killed) = oneshot::channel();
+        let (end, ended) = watch::channel(None);
+        let (kubeconfig, namespace) = (kubeconfig.to_owned(), namespace.to_owned());
+        let effects = fuse.map(Fuse::hook);
+        let dispatch = logs.dispatch();
+        let thread = std::thread::spawn(move || {
+            let _log = tracing::dispatcher::set_default(&dispatch);
+            let runtime = runtime(dispatch.clone());
+            runtime.block_on(async {
+                let parts = Parts {
+                    client: client(&kubeconfig).await,
+                    namespace,
+                    config,
+                    effects,
+                };
+                tokio::select! {
+                    result = run_with(parts, Health::default(), shutdown) => {
+                        end.send_replace(Some(result));
+                    }
+                    _ = killed => {}
+                }
+            });
+            // Whatever still runs is cut off where it is.
+            runtime.shutdown_background();
+        });
+        Self {
+            trigger,
+            kill: Some(kill),
+            ended,
+            thread: Some(thread),
+        }
+    }
+
+    /// Ends it as SIGKILL would: in the middle of whatever it does.
+    pub(crate) fn kill(self) {}
+
+    /// Ends it as SIGTERM would.
+    pub(crate) async fn stop(mut self) {
+        self.trigger.shut_down();
+        let ended = tokio::time::timeout(super::SOON, self.ended.wait_for(Option::is_some)).await;
+        let ended = ended
+            .expect("it ends in time")
+            .expect("it does not panic")
+            .clone();
+        assert_eq!(ended, Some(Ok(())));
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        drop(self.kill.take());
+        let joined = self.thread.take().map(JoinHandle::join);
+        if joined.is_some_and(|joined| joined.is_err()) && !std::thread::panicking() {
+            panic!("the operator panicked");
+        }
+    }
+}
+
+/// A runtime whose threads log to one place.
+fn runtime(dispatch: Dispatch) -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .on_thread_start(move || {
+            // For as long as the thread lives.
+            std::mem::forget(tracing::dispatcher::set_default(&dispatch));
+        })
+        .build()
+        .expect("a runtime")
+}
+
+/// As the operator makes its own.
+async fn client(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a readable kubeconfig");
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .expect("a usable kubeconfig");
+    kube_client::bound(&mut config);
+    // The server is on the loopback, whatever proxy the environment names.
+    config.proxy_url = None;
+    Client::try_from(config).expect("a client")
+}
+
+/// Stops everything right after the n-th side effect, so that the operator can be killed there.
+#[derive(Clone)]
+pub(crate) struct Fuse {
+    left: Arc<AtomicUsize>,
+    blown: Arc<watch::Sender<Option<&'static str>>>,
+}
+
+impl Fuse {
+    /// Blows at the n-th effect, counted from 1.
+    pub(crate) fn at(n: usize) -> Self {
+        Self {
+            left: Arc::new(AtomicUsize::new(n)),
+            blown: Arc::new(watch::Sender::new(None)),
+        }
+    }
+
+    /// Completes when it has blown: after which effect.
+    pub(crate) async fn blown(&self) -> &'static str {
+        let mut blown = self.blown.subscribe();
+        let effect = blown.wait_for(Option::is_some).await.expect("a sender");
+        (*effect).expect("an effect")
+    }
+
+    /// The effect after which it has blown, if it has.
+    pub(crate) fn effect(&self) -> Option<&'static str> {
+        *self.blown.borrow()
+    }
+
+    fn hook(&self) -> EffectHook {
+        let fuse = self.clone();
+        Arc::new(move |effect| {
+            let left = fuse
+                .left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                    left.checked_sub(1)
+                });
+            let fuse = fuse.clone();
+            async move {
+                match left {
+                    Ok(left) if left > 1 => return,
+                    Ok(_) => {
+                        fuse.blown.send_replace(Some(effect));
+                    }
+                    Err(_) => {}
+                }
+                std::future::pending().await
+            }
+            .boxed()
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! The operator as the process that users run.
+
+use std::{
+    fs::File,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tempfile::NamedTempFile;
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+
+use super::{SOON, bed::Bed};
+
+/// How often something is looked at that tells nobody when it changes.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A process under way. Dropping it kills it.
+pub(crate) struct Process {
+    child: Child,
+    log: NamedTempFile,
+    name: &'static str,
+}
+
+impl Process {
+    /// Starts the binary for a bed, with leader election.
+    pub(crate) fn start(bed: &Bed, name: &'static str) -> Self {
+        let log = NamedTempFile::new().expect("a file");
+        let out = |log: &NamedTempFile| -> Stdio { log.reopen().map(File::into).expect("a file") };
+        let config = &bed.config;
+        let default_account = config.default_account.as_ref().expect("a default account");
+        let child = Command::new(env!("CARGO_BIN_EXE_cortecs-operator"))
+            .arg("run")
+            .args(["--default-account", &default_account.to_string()])
+            .args(["--allowed-api-hosts", &config.allowed_hosts.to_string()])
+            .args(["--watch-namespaces", &config.watch_namespaces.to_string()])
+            .args(["--listen", "127.0.0.1:0"])
+            .args(["--settle-seconds", &config.settle.as_secs().to_string()])
+            .args([
+                "--request-timeout-seconds",
+                &config.request_timeout.as_secs().to_string(),
+            ])
+            .args(["--log-level", "debug"])
+            .env_clear()
+            .env("KUBECONFIG", &bed.kubeconfig)
+            .env("POD_NAMESPACE", &bed.namespace)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(out(&log))
+            .stderr(out(&log))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the operator starts");
+        Self { child, log, name }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap_or_default()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self
+            .child
+            .id()
+            .expect("it has not been waited for")
+            .to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", signal, &id])
+            .status()
+            .expect("kill");
+        assert!(sent.success(), "{signal} to {}", self.name);
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        tokio::time::timeout(SOON, self.child.wait())
+            .await
+            .expect("it ends in time")
+            .expect("its status")
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
+    /// What it answers on its health server: status and body. Waits until the server is there.
+    pub(crate) async fn get(&mut self, path: &str) -> (u16, String) {
+        let mut base = None;
+        self.until("it serves", |log| {
+            base = address(log);
+            base.is_some()
+        })
+        .await;
+        let url = format!("http://{}{path}", base.expect("an address"));
+        let answer = reqwest::get(url).await.expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.text().await.expect("a body"),
+        )
+    }
+
+    /// Waits until what it answers on a path is as it should be.
+    pub(crate) async fn answers(
+        &mut self,
+        path: &str,
+        holds: impl Fn(u16, &str) -> bool,
+    ) -> String {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let (status, body) = self.get(path).await;
+            if holds(status, &body) {
+                return body;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} answers {path} with {status}: {body}",
+                self.name
+            );
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until its log is as it should be.
+    pub(crate) async fn until(&mut self, what: &str, mut holds: impl FnMut(&str) -> bool) {
+        let deadline = Instant::now() + SOON;
+        while !holds(&self.log()) {
+            assert!(self.is_running(), "{} ended before {what}", self.name);
+            assert!(
+                Instant::now() < deadline,
+                "{}: {what} did not come",
+                self.name
+            );
+            sleep(LOOK).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("=== log of {}\n{}", self.name, self.log());
+        }
+    }
+}
+
+/// Where the health server listens, as the log says it.
+fn address(log: &str) -> Option<String> {
+    let line = log.lines().find(|line| line.contains("serving /healthz"))?;
+    let rest = line.split("address=").nth(1)?;
+    rest.split_whitespace().next().map(str::to_owned)
+}

@@ -1,0 +1,178 @@
+//! Every version of every resource of a kind that a bed's namespaces have seen.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt, pin_mut};
+use kube::{
+    Api, Resource, ResourceExt,
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use super::read::Read;
+
+/// Namespace and name.
+pub(crate) type Key = (String, String);
+
+/// Follows a watch. Clones share what was seen.
+pub(crate) struct Record<R> {
+    seen: Arc<Mutex<Seen<R>>>,
+    changes: watch::Receiver<u64>,
+}
+
+impl<R> Clone for Record<R> {
+    fn clone(&self) -> Self {
+        Self {
+            seen: Arc::clone(&self.seen),
+            changes: self.changes.clone(),
+        }
+    }
+}
+
+struct Seen<R> {
+    versions: BTreeMap<Key, Vec<Arc<R>>>,
+    present: BTreeMap<Key, Arc<R>>,
+    /// The newest version of each, deletions included.
+    newest: BTreeMap<Key, u64>,
+    wrong: Vec<String>,
+}
+
+impl<R> Record<R>
+where
+    R: Resource<DynamicType = ()> + Read + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    /// Follows all given namespaces, as long as the test runs.
+    pub(crate) fn start(apis: Vec<Api<R>>) -> Self {
+        let seen = Arc::new(Mutex::new(Seen {
+            versions: BTreeMap::new(),
+            present: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            wrong: Vec::new(),
+        }));
+        let (changed, changes) = watch::channel(0);
+        let changed = Arc::new(changed);
+        for api in apis {
+            let (seen, changed) = (Arc::clone(&seen), Arc::clone(&changed));
+            tokio::spawn(async move {
+                let events = watcher(api, watcher::Config::default()).default_backoff();
+                pin_mut!(events);
+                while let Some(event) = events.next().await {
+                    match event {
+                        Ok(
+                            watcher::Event::Apply(resource) | watcher::Event::InitApply(resource),
+                        ) => {
+                            lock(&seen).apply(resource);
+                        }
+                        Ok(watcher::Event::Delete(resource)) => lock(&seen).delete(&resource),
+                        _ => {}
+                    }
+                    changed.send_modify(|count| *count += 1);
+                }
+            });
+        }
+        Self { seen, changes }
+    }
+
+    /// The resource as last seen; `None` where it is not there.
+    pub(crate) fn latest(&self, key: &Key) -> Option<Arc<R>> {
+        lock(&self.seen).present.get(key).cloned()
+    }
+
+    /// All that are there now.
+    pub(crate) fn all(&self) -> Vec<Arc<R>> {
+        lock(&self.seen).present.values().cloned().collect()
+    }
+
+    /// Every version of it, oldest first.
+    pub(crate) fn versions(&self, key: &Key) -> Vec<Arc<R>> {
+        lock(&self.seen)
+            .versions
+            .get(key)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn history(&self) -> BTreeMap<Key, Vec<Arc<R>>> {
+        lock(&self.seen).versions.clone()
+    }
+
+    /// What was wrong with any version.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        lock(&self.seen).wrong.clone()
+    }
+
+    /// Waits until `look` has an answer: now, or after any change.
+    pub(crate) async fn wait<T>(
+        &self,
+        deadline: Duration,
+        mut look: impl FnMut(&Self) -> Option<T>,
+    ) -> Option<T> {
+        let mut changes = self.changes.clone();
+        let looking = async {
+            loop {
+                changes.mark_unchanged();
+                if let Some(answer) = look(self) {
+                    return answer;
+                }
+                changes.changed().await.expect("the watch goes on");
+            }
+        };
+        tokio::time::timeout(deadline, looking).await.ok()
+    }
+
+    /// Waits until the record has caught up with a write.
+    pub(crate) async fn caught_up_with(&self, written: &R) {
+        let (key, version) = (key_of(written), version_of(written));
+        let seen = self
+            .wait(super::SOON, |record| {
+                let newest = lock(&record.seen).newest.get(&key).copied();
+                newest.filter(|newest| *newest >= version)
+            })
+            .await;
+        seen.expect("the watch shows what was written");
+    }
+}
+
+impl<R: Resource<DynamicType = ()> + Read> Seen<R> {
+    fn apply(&mut self, resource: R) {
+        let key = key_of(&resource);
+        self.newest.insert(key.clone(), version_of(&resource));
+        for wrong in resource.violations() {
+            self.wrong.push(format!("{}/{}: {wrong}", key.0, key.1));
+        }
+        let resource = Arc::new(resource);
+        self.versions
+            .entry(key.clone())
+            .or_default()
+            .push(Arc::clone(&resource));
+        self.present.insert(key, resource);
+    }
+
+    fn delete(&mut self, resource: &R) {
+        let key = key_of(resource);
+        self.present.remove(&key);
+        self.newest.insert(key, version_of(resource));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key_of(resource: &impl ResourceExt) -> Key {
+    (
+        resource.namespace().unwrap_or_default(),
+        resource.name_any(),
+    )
+}
+
+fn version_of(resource: &impl ResourceExt) -> u64 {
+    let version = resource.resource_version().unwrap_or_default();
+    version.parse().expect("resource versions are numbers")
+}

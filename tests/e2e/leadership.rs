@@ -1,0 +1,163 @@
+//! The process that users run: who leads, how it ends, what it answers.
+
+use std::os::unix::process::ExitStatusExt;
+
+use cortecs_operator::simulator::Endpoint;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use serde_json::json;
+
+use crate::harness::{Bed, MODEL, Process};
+
+async fn holder(bed: &Bed) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(bed.client.clone(), &bed.namespace);
+    let lease = leases
+        .get_opt("cortecs-operator")
+        .await
+        .expect("an answer")?;
+    lease
+        .spec?
+        .holder_identity
+        .filter(|holder| !holder.is_empty())
+}
+
+fn leads(_: u16, metrics: &str) -> bool {
+    metrics.contains("leader_election_master_status{name=\"cortecs-operator\"} 1")
+}
+
+#[tokio::test]
+async fn the_process_does_its_work_answers_probes_and_ends_well() {
+    let bed = Bed::new("process").await;
+    let mut operator = Process::start(&bed, "the operator");
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    operator
+        .answers("/readyz", |status, body| (status, body) == (200, "ok\n"))
+        .await;
+    assert_eq!(operator.get("/healthz").await, (200, "ok\n".to_owned()));
+    assert_eq!(operator.get("/elsewhere").await.0, 404);
+    let metrics = operator.answers("/metrics", leads).await;
+    for name in [
+        "controller_runtime_reconcile_total{controller=\"cortecsinstance\"",
+        "controller_runtime_reconcile_time_seconds",
+        "controller_runtime_active_workers",
+        "cortecs_api_requests_total{",
+        "cortecs_api_request_duration_seconds",
+        "cortecs_instances{",
+        "cortecs_list_age_seconds{",
+    ] {
+        assert!(metrics.contains(name), "no {name} in\n{metrics}");
+    }
+    let account = format!("{}/main", bed.namespace);
+    let started = format!("cortecs_starts_total{{account=\"{account}\",outcome=\"accepted\"}} 1");
+    assert!(metrics.contains(&started), "no {started} in\n{metrics}");
+
+    operator.signal("TERM");
+    assert_eq!(operator.ended().await.code(), Some(0));
+    assert_eq!(holder(&bed).await, None, "the lease is handed over");
+    assert!(!operator.log().contains(&bed.client_secret));
+}
+
+#[tokio::test]
+async fn one_of_two_leads_and_the_other_takes_over() {
+    let bed = Bed::new("two").await;
+    let mut first = Process::start(&bed, "the first");
+    first.answers("/metrics", leads).await;
+    let mut second = Process::start(&bed, "the second");
+    second
+        .answers("/readyz", |status, body| {
+            (status, body) == (200, "standby\n")
+        })
+        .await;
+    assert!(!leads(200, &second.get("/metrics").await.1));
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    let leader = holder(&bed).await;
+
+    first.signal("TERM");
+    assert_eq!(first.ended().await.code(), Some(0));
+    second.answers("/metrics", leads).await;
+    assert!(holder(&bed).await.is_some_and(|now| Some(now) != leader));
+    bed.change("phi", json!({"state": "Stopped"})).await;
+    bed.wait("phi", "stopped", crate::harness::stopped).await;
+    assert_eq!((bed.existing(), bed.starts()), (vec![id], 1));
+}
+
+#[tokio::test]
+async fn a_leader_killed_in_the_middle_of_starts_leaves_nothing_started_twice() {
+    let bed = Bed::new("killed").await;
+    let mut first = Process::start(&bed, "the first");
+    first.answers("/metrics", leads).await;
+    let second = Process::start(&bed, "the second");
+    let names = ["a", "b", "c", "d", "e", "f"];
+    for name in names {
+        bed.create(name, json!({"modelId": MODEL})).await;
+    }
+    bed.wait_api("get a start", |view| view.count(Endpoint::Start) >= 2)
+        .await;
+    first.signal("KILL");
+    assert_eq!(first.ended().await.signal(), Some(9));
+    let mut ids = Vec::new();
+    for name in names {
+        ids.push(bed.runs(name).await);
+    }
+    bed.wait_lists(3).await;
+    let mut existing = bed.existing();
+    ids.sort();
+    existing.sort();
+    assert_eq!((ids, bed.ever().len()), (existing, names.len()));
+    drop(second);
+}
+
+#[tokio::test]
+async fn a_leader_that_sleeps_past_its_lease_ends_without_acting() {
+    let bed = Bed::new("asleep").await;
+    let mut first = Process::start(&bed, "the first");
+    first.answers("/metrics", leads).await;
+    let before = holder(&bed).await;
+    let mut second = Process::start(&bed, "the second");
+    second
+        .answers("/readyz", |status, body| {
+            (status, body) == (200, "standby\n")
+        })
+        .await;
+    first.signal("STOP");
+    // Work that the sleeper would do, were it to wake up as the leader.
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    second.answers("/metrics", leads).await;
+    bed.runs("phi").await;
+    let count = |endpoint| bed.api.count(endpoint);
+    let acts = || {
+        [
+            Endpoint::Start,
+            Endpoint::Stop,
+            Endpoint::Restart,
+            Endpoint::Delete,
+        ]
+        .map(count)
+    };
+    let done = acts();
+    first.signal("CONT");
+    let ended = first.ended().await;
+    assert!(ended.code().is_some_and(|code| code != 0), "{ended}");
+    assert!(first.log().contains("lost the Lease"), "{}", first.log());
+    assert_eq!((acts(), bed.existing().len()), (done, 1));
+    assert!(holder(&bed).await.is_some_and(|now| Some(now) != before));
+}
+
+#[tokio::test]
+async fn without_a_cluster_the_process_says_what_to_do() {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_cortecs-operator"))
+        .args(["run", "--listen", "127.0.0.1:0"])
+        .env_clear()
+        .env("KUBECONFIG", "/nonexistent")
+        .output()
+        .await
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("error:") && said.contains("KUBECONFIG"),
+        "{said}"
+    );
+}

@@ -1,0 +1,28 @@
+//! The operator against a real kube-apiserver and a simulated Cortecs API, over real connections.
+//!
+//! Tests share one control plane and run side by side: each has its own namespaces, its own simulated API and its own
+//! operator, which looks after those namespaces only.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code outside #[test] functions"
+)]
+
+#[path = "../support/control_plane.rs"]
+mod control_plane;
+mod harness;
+
+mod accounts;
+mod adoption;
+mod crash_points;
+mod deletion;
+mod drift;
+mod fleet;
+mod leadership;
+mod lifecycle;
+mod lost_answers;
+mod outages;
+mod refusals;
+mod replacement;
+mod validation;

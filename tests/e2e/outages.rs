@@ -1,0 +1,156 @@
+//! The API away, slow, or tired of a token: nothing is repeated that must not be, and everything recovers.
+
+use std::time::Duration;
+
+use cortecs_operator::{
+    resources::conditions::READY,
+    simulator::{Effect, Endpoint, Fault, Target, When},
+};
+use serde_json::json;
+
+use crate::harness::{Bed, MODEL, Read, bound, running, stopped};
+
+#[tokio::test]
+async fn an_api_that_answers_503_for_a_while_loses_and_repeats_nothing() {
+    let bed = Bed::new("api-503").await;
+    let _operator = bed.operator();
+    bed.create("old", json!({"modelId": MODEL})).await;
+    let old = bed.runs("old").await;
+    bed.api.set_down(true);
+    bed.create("new", json!({"modelId": MODEL})).await;
+    bed.change("old", json!({"state": "Stopped"})).await;
+    bed.wait("new", "waiting", |r| {
+        r.is_current() && r.reason(READY) == "RetryingAfterError"
+    })
+    .await;
+    bed.wait("old", "waiting", |r| r.is_current() && !running(r))
+        .await;
+    bed.wait_account("waiting", |a| a.reason(READY) == "RetryingAfterError")
+        .await;
+    bed.api.set_down(false);
+    bed.wait("old", "stopped", stopped).await;
+    let new = bed.wait("new", "running", running).await;
+    assert_eq!(bed.existing(), [old.as_str(), bound(&new)]);
+    assert_eq!(
+        bed.ever()
+            .iter()
+            .map(|h| h.billed_starts)
+            .collect::<Vec<_>>(),
+        [1, 1]
+    );
+}
+
+#[tokio::test]
+async fn an_api_that_refuses_connections_for_a_while_loses_and_repeats_nothing() {
+    let bed = Bed::builder("api-gone").gated().build().await;
+    let gate = bed.gate.as_ref().unwrap();
+    let _operator = bed.operator();
+    bed.create("old", json!({"modelId": MODEL})).await;
+    let old = bed.runs("old").await;
+    gate.close().await;
+    bed.create("new", json!({"modelId": MODEL})).await;
+    bed.delete("old").await;
+    bed.wait("new", "waiting", |r| {
+        r.is_current() && r.reason(READY) == "RetryingAfterError"
+    })
+    .await;
+    bed.wait_account("waiting", |a| a.reason(READY) == "RetryingAfterError")
+        .await;
+    assert_eq!(bed.existing(), [old]);
+    gate.reopen().await;
+    bed.wait_gone("old").await;
+    let new = bed.wait("new", "running", running).await;
+    assert_eq!(
+        (bed.existing(), bed.starts()),
+        (vec![bound(&new).to_owned()], 2)
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_meets_a_closed_door_is_refused_and_not_unknown() {
+    let bed = Bed::builder("door").gated().build().await;
+    let _operator = bed.operator();
+    // The start's own connection fails: the operator lists, then the door closes, then it starts.
+    bed.create("warm", json!({"modelId": MODEL})).await;
+    bed.runs("warm").await;
+    let gate = bed.gate.as_ref().unwrap();
+    gate.close().await;
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.wait("phi", "waiting", |r| {
+        r.is_current() && r.reason(READY) == "RetryingAfterError"
+    })
+    .await;
+    gate.reopen().await;
+    let resource = bed.wait("phi", "running", running).await;
+    assert_eq!(resource.status.as_ref().unwrap().voided_starts, []);
+    assert_eq!((bed.starts(), bed.existing().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn tokens_that_expire_are_renewed_and_nobody_notices() {
+    let bed = Bed::builder("tokens")
+        .token_lifetime(Duration::from_secs(2))
+        .build()
+        .await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    let tokens = bed.api.count(Endpoint::Token);
+    bed.wait_api("be asked for more tokens", |view| {
+        view.count(Endpoint::Token) >= tokens + 3
+    })
+    .await;
+    // Ahead of time, and after a surprise.
+    bed.api.expire_tokens();
+    bed.change("phi", json!({"state": "Stopped"})).await;
+    bed.wait("phi", "stopped", stopped).await;
+    bed.api.expire_tokens();
+    bed.change("phi", json!({"state": "Running"})).await;
+    bed.runs("phi").await;
+    let seen = bed.versions("phi");
+    assert!(seen.iter().all(|r| r.reason(READY) != "CredentialsInvalid"));
+    assert_eq!((bed.starts(), bed.existing().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_slow_api_is_waited_for() {
+    let bed = Bed::new("slow").await;
+    let duration = Duration::from_millis(500);
+    bed.api.add_fault(Fault::new(
+        Target::Any,
+        Effect::Delay {
+            when: When::After,
+            duration,
+        },
+    ));
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    bed.delete("phi").await;
+    bed.wait_gone("phi").await;
+    assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 1));
+}
+
+#[tokio::test]
+async fn broken_lists_are_no_news() {
+    let bed = Bed::new("broken-lists").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    for effect in [
+        Effect::MalformedBody,
+        Effect::TruncatedBody,
+        Effect::WithoutInstance,
+    ] {
+        bed.api
+            .add_fault(Fault::new(Endpoint::ListInstances, effect).times(1));
+    }
+    bed.wait_api("have served the faults", |_| bed.api.faults().is_empty())
+        .await;
+    bed.wait_lists(2).await;
+    let resource = bed.wait("phi", "running", running).await;
+    assert_eq!(
+        (bound(&resource), bed.existing(), bed.starts()),
+        (id.as_str(), vec![id.clone()], 1)
+    );
+}
