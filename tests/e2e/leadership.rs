@@ -1,13 +1,13 @@
 //! The process that users run: who leads, how it ends, what it answers.
 
-use std::os::unix::process::ExitStatusExt;
+use std::{os::unix::process::ExitStatusExt, time::Duration};
 
-use cortecs_operator::simulator::Endpoint;
+use cortecs_operator::simulator::{Effect, Endpoint, Fault, When};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use serde_json::json;
 
-use crate::harness::{Bed, MODEL, Process};
+use crate::harness::{Bed, MODEL, Process, bound};
 
 async fn holder(bed: &Bed) -> Option<String> {
     let leases: Api<Lease> = Api::namespaced(bed.client.clone(), &bed.namespace);
@@ -27,7 +27,7 @@ fn leads(_: u16, metrics: &str) -> bool {
 
 #[tokio::test]
 async fn the_process_does_its_work_answers_probes_and_ends_well() {
-    let bed = Bed::new("process").await;
+    let bed = Bed::builder("process").elected().build().await;
     let mut operator = Process::start(&bed, "the operator");
     bed.create("phi", json!({"modelId": MODEL})).await;
     bed.runs("phi").await;
@@ -60,7 +60,7 @@ async fn the_process_does_its_work_answers_probes_and_ends_well() {
 
 #[tokio::test]
 async fn one_of_two_leads_and_the_other_takes_over() {
-    let bed = Bed::new("two").await;
+    let bed = Bed::builder("two").elected().build().await;
     let mut first = Process::start(&bed, "the first");
     first.answers("/metrics", leads).await;
     let mut second = Process::start(&bed, "the second");
@@ -85,7 +85,7 @@ async fn one_of_two_leads_and_the_other_takes_over() {
 
 #[tokio::test]
 async fn a_leader_killed_in_the_middle_of_starts_leaves_nothing_started_twice() {
-    let bed = Bed::new("killed").await;
+    let bed = Bed::builder("killed").elected().build().await;
     let mut first = Process::start(&bed, "the first");
     first.answers("/metrics", leads).await;
     let second = Process::start(&bed, "the second");
@@ -111,7 +111,7 @@ async fn a_leader_killed_in_the_middle_of_starts_leaves_nothing_started_twice() 
 
 #[tokio::test]
 async fn a_leader_that_sleeps_past_its_lease_ends_without_acting() {
-    let bed = Bed::new("asleep").await;
+    let bed = Bed::builder("asleep").elected().build().await;
     let mut first = Process::start(&bed, "the first");
     first.answers("/metrics", leads).await;
     let before = holder(&bed).await;
@@ -143,6 +143,35 @@ async fn a_leader_that_sleeps_past_its_lease_ends_without_acting() {
     assert!(first.log().contains("lost the Lease"), "{}", first.log());
     assert_eq!((acts(), bed.existing().len()), (done, 1));
     assert!(holder(&bed).await.is_some_and(|now| Some(now) != before));
+}
+
+#[tokio::test]
+async fn a_process_that_is_asked_to_end_records_the_start_at_hand() {
+    let bed = Bed::builder("term").elected().build().await;
+    let mut operator = Process::start(&bed, "the operator");
+    operator.answers("/metrics", leads).await;
+    let duration = Duration::from_millis(700);
+    let delay = Effect::Delay {
+        when: When::After,
+        duration,
+    };
+    bed.api
+        .add_fault(Fault::new(Endpoint::Start, delay).times(1));
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
+        .await;
+    operator.signal("TERM");
+    assert_eq!(operator.ended().await.code(), Some(0));
+    let resource = bed
+        .wait("phi", "bound, by a process that is gone", |r| {
+            !bound(r).is_empty()
+        })
+        .await;
+    assert_eq!(
+        (bed.existing(), bed.starts()),
+        (vec![bound(&resource).to_owned()], 1)
+    );
+    assert_eq!(resource.status.as_ref().unwrap().start, None);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use super::{
     operator::{Fuse, Operator},
     read::{bound, running},
     record::Record,
-    shared::{create_namespace, shared},
+    shared::{Shared, allow_lease_in, alone, apply, create_namespace, shared},
 };
 use crate::control_plane::ControlPlane;
 
@@ -48,6 +48,7 @@ pub(crate) struct BedBuilder {
     account: Option<Value>,
     secret: bool,
     gated: bool,
+    alone: bool,
     neighbours: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
     config: RunConfig,
 }
@@ -119,16 +120,31 @@ impl BedBuilder {
         self
     }
 
-    pub(crate) fn config(mut self, change: impl FnOnce(&mut RunConfig)) -> Self {
-        change(&mut self.config);
+    /// On a control plane of its own, with an operator that looks after all namespaces.
+    pub(crate) fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// The operator takes part in an election.
+    pub(crate) fn elected(mut self) -> Self {
+        self.config.leader_elect = true;
         self
     }
 
     pub(crate) async fn build(mut self) -> Bed {
         static BEDS: AtomicU32 = AtomicU32::new(1);
         let number = BEDS.fetch_add(1, Ordering::Relaxed);
-        let shared = shared().await;
-        let client = shared.plane.client().await;
+        let own;
+        let Shared { plane, kubeconfig } = match self.alone {
+            true => {
+                own = alone().await;
+                &own
+            }
+            false => shared().await,
+        };
+        let plane: &'static ControlPlane = plane;
+        let client = plane.client().await;
         let namespace = format!("{}-{number}", self.name);
         let client_secret = format!("hidden-{}-{number}", self.name);
         self.simulator.accounts = vec![SimulatedAccount::new(CLIENT_ID, &client_secret)];
@@ -145,7 +161,12 @@ impl BedBuilder {
             create_namespace(&client, &name, labels).await;
             names.push(name);
         }
-        self.config.watch_namespaces = names.join(",").parse::<Namespaces>().expect("namespaces");
+        if !self.alone {
+            self.config.watch_namespaces = names.join(",").parse().expect("namespaces");
+        }
+        if self.config.leader_elect {
+            allow_lease_in(plane, &namespace).await;
+        }
         self.config.allowed_hosts = format!("http://{address}").parse().expect("a host");
         self.config.default_account = Some(NamespacedName {
             namespace: namespace.clone(),
@@ -165,9 +186,9 @@ impl BedBuilder {
                     .collect(),
             ),
             namespace,
-            plane: shared.plane,
+            plane,
             client,
-            kubeconfig: shared.kubeconfig.clone(),
+            kubeconfig: kubeconfig.clone(),
             config: self.config,
             logs: Logs::default(),
             api: simulator.handle(),
@@ -202,6 +223,7 @@ impl Bed {
             account: Some(json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}})),
             secret: true,
             gated: false,
+            alone: false,
             neighbours: Vec::new(),
             config: RunConfig {
                 default_account: None,
@@ -481,10 +503,9 @@ impl Bed {
 
     /// Applies a manifest with kubectl, as users do.
     pub(crate) async fn kubectl_apply(&self, manifest: &Value) -> Output {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), manifest.to_string()).expect("a written file");
-        let path = file.path().to_string_lossy().into_owned();
-        self.kubectl(&["apply", "-f", &path]).await
+        let mut manifest = manifest.clone();
+        manifest["metadata"]["namespace"] = self.namespace.as_str().into();
+        apply(self.plane, &manifest).await
     }
 
     // --- What went wrong

@@ -12,12 +12,7 @@ use std::{
 use cortecs_operator::{
     instance::context::EffectHook,
     operator::{Parts, run_with},
-    runtime::{
-        config::RunConfig,
-        health::Health,
-        kube_client,
-        signals::{Shutdown, ShutdownTrigger},
-    },
+    runtime::{config::RunConfig, health::Health, kube_client, signals::Shutdown},
 };
 use futures::FutureExt;
 use kube::{
@@ -34,9 +29,7 @@ use super::logs::Logs;
 
 /// An operator under way. Dropping it kills it.
 pub(crate) struct Operator {
-    trigger: ShutdownTrigger,
     kill: Option<oneshot::Sender<()>>,
-    ended: watch::Receiver<Option<Result<(), String>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,15 +41,15 @@ impl Operator {
         logs: &Logs,
         fuse: Option<&Fuse>,
     ) -> Self {
-        let (trigger, shutdown) = Shutdown::new();
         let (kill, killed) = oneshot::channel();
-        let (end, ended) = watch::channel(None);
         let (kubeconfig, namespace) = (kubeconfig.to_owned(), namespace.to_owned());
         let effects = fuse.map(Fuse::hook);
         let dispatch = logs.dispatch();
         let thread = std::thread::spawn(move || {
             let _log = tracing::dispatcher::set_default(&dispatch);
             let runtime = runtime(dispatch.clone());
+            // Kept: nobody asks it to end.
+            let (_trigger, shutdown) = Shutdown::new();
             runtime.block_on(async {
                 let parts = Parts {
                     client: client(&kubeconfig).await,
@@ -65,9 +58,7 @@ impl Operator {
                     effects,
                 };
                 tokio::select! {
-                    result = run_with(parts, Health::default(), shutdown) => {
-                        end.send_replace(Some(result));
-                    }
+                    ended = run_with(parts, Health::default(), shutdown) => panic!("it ended: {ended:?}"),
                     _ = killed => {}
                 }
             });
@@ -75,26 +66,13 @@ impl Operator {
             runtime.shutdown_background();
         });
         Self {
-            trigger,
             kill: Some(kill),
-            ended,
             thread: Some(thread),
         }
     }
 
     /// Ends it as SIGKILL would: in the middle of whatever it does.
     pub(crate) fn kill(self) {}
-
-    /// Ends it as SIGTERM would.
-    pub(crate) async fn stop(mut self) {
-        self.trigger.shut_down();
-        let ended = tokio::time::timeout(super::SOON, self.ended.wait_for(Option::is_some)).await;
-        let ended = ended
-            .expect("it ends in time")
-            .expect("it does not panic")
-            .clone();
-        assert_eq!(ended, Some(Ok(())));
-    }
 }
 
 impl Drop for Operator {

@@ -1,20 +1,26 @@
 //! What all tests of the process share: the control plane with the definitions and the operator's role on it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Output};
 
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
+use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::control_plane::{self, ControlPlane, assert_succeeded};
 
-/// Where the operator's ServiceAccount lives.
+/// Where the manifest puts the operator, and its name there.
 const SYSTEM: &str = "cortecs-system";
+const OPERATOR: &str = "cortecs-operator";
 
-/// The control plane, and how the operator gets in.
+/// Who the operator is and what it may do, as users install it.
+const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml");
+
+/// A control plane with the definitions and the operator's role, and how the operator gets in.
 pub(crate) struct Shared {
     pub(crate) plane: &'static ControlPlane,
     /// Of the operator's ServiceAccount, under its own role.
@@ -24,67 +30,61 @@ pub(crate) struct Shared {
 /// Prepared once for all tests.
 pub(crate) async fn shared() -> &'static Shared {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
-    SHARED.get_or_init(prepare).await
-}
-
-async fn prepare() -> Shared {
-    cortecs_operator::runtime::install_crypto_provider();
-    let plane = control_plane::shared().await;
-    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-    assert_succeeded(
-        "apply crds/",
-        &plane.kubectl(&["apply", "--server-side", "-f", crds]).await,
-    );
-    let established = plane
-        .kubectl(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "-f",
-            crds,
-        ])
-        .await;
-    assert_succeeded("wait for crds/", &established);
-    let role = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/role.yaml");
-    assert_succeeded(
-        "apply the role",
-        &plane.kubectl(&["apply", "--server-side", "-f", role]).await,
-    );
-    create_namespace(&plane.client().await, SYSTEM, &[]).await;
-    let kubeconfig = create_service_account(plane, "operator").await;
-    Shared { plane, kubeconfig }
-}
-
-/// A ServiceAccount that may do what the operator may, and no more; its kubeconfig.
-pub(crate) async fn service_account(name: &str) -> PathBuf {
-    create_service_account(shared().await.plane, name).await
-}
-
-async fn create_service_account(plane: &ControlPlane, name: &str) -> PathBuf {
-    let accounts: Api<ServiceAccount> = Api::namespaced(plane.client().await, SYSTEM);
-    let account = ServiceAccount {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
-        ..ServiceAccount::default()
-    };
-    accounts
-        .create(&PostParams::default(), &account)
+    SHARED
+        .get_or_init(async || prepare(control_plane::shared().await).await)
         .await
-        .expect("a service account");
-    let subject = format!("--serviceaccount={SYSTEM}:{name}");
-    let bound = plane
-        .kubectl(&[
-            "create",
-            "clusterrolebinding",
-            name,
-            "--clusterrole=cortecs-operator",
-            &subject,
-        ])
-        .await;
-    assert_succeeded("bind the role", &bound);
-    plane.operator_kubeconfig(SYSTEM, name).await
+}
+
+/// A control plane of one's own: it ends with the process.
+pub(crate) async fn alone() -> Shared {
+    prepare(Box::leak(Box::new(ControlPlane::start().await))).await
+}
+
+async fn prepare(plane: &'static ControlPlane) -> Shared {
+    cortecs_operator::runtime::install_crypto_provider();
+    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "-f",
+        crds,
+    ];
+    for args in [
+        &["apply", "--server-side", "-f", crds][..],
+        &established,
+        &["apply", "-f", RBAC],
+    ] {
+        let output = plane.kubectl(args).await;
+        assert_succeeded(&format!("kubectl {args:?}"), &output);
+    }
+    Shared {
+        plane,
+        kubeconfig: plane.operator_kubeconfig(SYSTEM, OPERATOR).await,
+    }
+}
+
+/// Lets the operator hold its Lease in that namespace too, by the manifest's own Role.
+pub(crate) async fn allow_lease_in(plane: &ControlPlane, namespace: &str) {
+    let manifest = std::fs::read_to_string(RBAC).expect("the manifest");
+    for document in serde_yaml::Deserializer::from_str(&manifest) {
+        let mut object = Value::deserialize(document).expect("an object");
+        if ["Role", "RoleBinding"]
+            .map(Value::from)
+            .contains(&object["kind"])
+        {
+            object["metadata"]["namespace"] = namespace.into();
+            assert_succeeded("the role for the Lease", &apply(plane, &object).await);
+        }
+    }
+}
+
+/// Applies an object with kubectl.
+pub(crate) async fn apply(plane: &ControlPlane, object: &Value) -> Output {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), object.to_string()).expect("a written file");
+    let path = file.path().to_string_lossy().into_owned();
+    plane.kubectl(&["apply", "-f", &path]).await
 }
 
 /// A namespace with labels.
