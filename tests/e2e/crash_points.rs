@@ -10,40 +10,47 @@ use crate::harness::{Bed, Fuse, MODEL, bound, running, stopped};
 
 /// Beds at the same time.
 const SIDE_BY_SIDE: usize = 4;
-/// More side effects than any scenario here has.
-const MOST_EFFECTS: usize = 40;
+/// More side effects of one kind than any scenario here has.
+const MOST: usize = 20;
+
+const FINALIZER_ON: &str = "add the finalizer";
+const FINALIZER_OFF: &str = "remove the finalizer";
+const STATUS: &str = "write the status";
+const RECORD: &str = "record the instance";
+const START: &str = "start";
+const RESTART: &str = "restart";
+const STOP: &str = "stop";
+const DELETE: &str = "delete";
 
 /// Plays the scenario once for each crash point: `prepare` with an operator that lives, then `act` with one that is killed
-/// right after its n-th side effect, and one that takes over. Ends with the first n that is never reached.
+/// right after its n-th side effect of a kind, and one that takes over. All kinds must happen; each ends with the first n
+/// that is never reached.
 async fn each_crash_point(
     name: &'static str,
+    kinds: &[&'static str],
     prepare: impl AsyncFn(&Bed),
     act: impl AsyncFn(&Bed),
 ) {
-    let points = stream::iter(1..=MOST_EFFECTS)
-        .map(|n| crash_at(name, n, &prepare, &act))
-        .buffered(SIDE_BY_SIDE)
-        .take_while(|effect| std::future::ready(effect.is_some()))
-        .filter_map(std::future::ready);
-    let effects: Vec<&'static str> = points.collect().await;
-    assert!(
-        effects.len() >= 2,
-        "{name}: hardly anything was tried: {effects:?}"
-    );
-    assert!(
-        effects.len() < MOST_EFFECTS,
-        "{name}: it never ends: {effects:?}"
-    );
-    println!("{name}: killed after each of {effects:?}");
+    stream::iter(kinds)
+        .for_each_concurrent(SIDE_BY_SIDE, async |kind| {
+            let mut n = 1;
+            while crash_at(name, Fuse::at(n, Some(kind)), &prepare, &act).await {
+                n += 1;
+                assert!(n < MOST, "{name}: {kind} never ends");
+            }
+            assert!(n > 1, "{name}: {kind} never happens");
+            println!("{name}: killed after {} x {kind}", n - 1);
+        })
+        .await;
 }
 
-/// The side effect after which it was killed, if it came so far.
+/// Whether it came to the crash.
 async fn crash_at(
     name: &'static str,
-    n: usize,
+    fuse: Fuse,
     prepare: &impl AsyncFn(&Bed),
     act: &impl AsyncFn(&Bed),
-) -> Option<&'static str> {
+) -> bool {
     let bed = Bed::builder(name)
         .step(Duration::from_millis(1))
         .build()
@@ -51,20 +58,18 @@ async fn crash_at(
     let first = bed.operator();
     prepare(&bed).await;
     first.kill();
-    let fuse = Fuse::at(n);
     let doomed = bed.fused_operator(&fuse);
-    let survivor = async {
-        let effect = fuse.blown().await;
+    let relay = async {
+        fuse.blown().await;
         doomed.kill();
         let _successor = bed.operator();
-        println!("{name}: crash point {n} is after: {effect}");
         std::future::pending::<()>().await;
     };
     tokio::select! {
         () = act(&bed) => {}
-        () = survivor => {}
+        () = relay => {}
     }
-    fuse.effect()
+    fuse.effect().is_some()
 }
 
 /// Exactly the instances that resources are bound to exist.
@@ -86,6 +91,7 @@ fn nothing_leaked(bed: &Bed) {
 async fn a_start_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-start",
+        &[FINALIZER_ON, STATUS, START, RECORD],
         async |_| {},
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
@@ -102,6 +108,7 @@ async fn a_start_survives_a_crash_after_each_side_effect() {
 async fn a_stop_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-stop",
+        &[STOP, STATUS],
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
             bed.runs("phi").await;
@@ -122,6 +129,7 @@ async fn a_stop_survives_a_crash_after_each_side_effect() {
 async fn a_restart_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-restart",
+        &[STATUS, RESTART],
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
             bed.runs("phi").await;
@@ -143,6 +151,7 @@ async fn a_restart_survives_a_crash_after_each_side_effect() {
 async fn a_delete_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-delete",
+        &[STOP, DELETE, FINALIZER_OFF],
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
             bed.runs("phi").await;
@@ -160,6 +169,7 @@ async fn a_delete_survives_a_crash_after_each_side_effect() {
 async fn a_replacement_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-replace",
+        &[STATUS, STOP, DELETE, START, RECORD],
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
             bed.runs("phi").await;
@@ -179,6 +189,15 @@ async fn a_replacement_survives_a_crash_after_each_side_effect() {
 async fn a_delete_right_after_the_start_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-start-delete",
+        &[
+            FINALIZER_ON,
+            STATUS,
+            START,
+            RECORD,
+            STOP,
+            DELETE,
+            FINALIZER_OFF,
+        ],
         async |_| {},
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
@@ -193,25 +212,34 @@ async fn a_delete_right_after_the_start_survives_a_crash_after_each_side_effect(
 }
 
 #[tokio::test]
-async fn several_equal_starts_survive_a_crash_after_each_of_the_first_side_effects() {
-    stream::iter([3, 5, 7, 9, 11, 13])
-        .for_each_concurrent(3, async |n| {
-            let act = async |bed: &Bed| {
-                let names = ["a", "b", "c", "d"];
-                for name in names {
-                    bed.create(name, json!({"modelId": MODEL})).await;
-                }
-                for name in names {
-                    bed.runs(name).await;
-                }
-                bed.wait_lists(3).await;
-                nothing_leaked(bed);
-                assert_eq!(bed.ever().len(), 4);
-            };
+async fn several_equal_starts_survive_a_crash_in_the_middle_of_them() {
+    let act = async |bed: &Bed| {
+        let names = ["a", "b", "c", "d"];
+        for name in names {
+            bed.create(name, json!({"modelId": MODEL})).await;
+        }
+        for name in names {
+            bed.runs(name).await;
+        }
+        bed.wait_lists(3).await;
+        nothing_leaked(bed);
+        assert_eq!(bed.ever().len(), 4);
+    };
+    let points = [
+        (STATUS, 1),
+        (STATUS, 3),
+        (START, 1),
+        (START, 2),
+        (START, 4),
+        (RECORD, 1),
+        (RECORD, 3),
+    ];
+    stream::iter(points)
+        .for_each_concurrent(SIDE_BY_SIDE, async |(kind, n)| {
+            let fuse = Fuse::at(n, Some(kind));
             assert!(
-                crash_at("crash-crowd", n, &async |_: &Bed| {}, &act)
-                    .await
-                    .is_some()
+                crash_at("crash-crowd", fuse, &async |_: &Bed| {}, &act).await,
+                "{kind} {n}"
             );
         })
         .await;

@@ -20,8 +20,9 @@ async fn an_api_that_answers_503_for_a_while_loses_and_repeats_nothing() {
     bed.create("new", json!({"modelId": MODEL})).await;
     bed.change("old", json!({"state": "Stopped"})).await;
     // Where the start itself was answered with 503, nobody knows what came of it.
+    let reasons = ["RetryingAfterError", "ResolvingStart"];
     bed.wait("new", "waiting", |r| {
-        r.is_current() && ["RetryingAfterError", "ResolvingStart"].contains(&r.reason(RECONCILING))
+        r.is_current() && reasons.contains(&r.reason(RECONCILING))
     })
     .await;
     bed.wait("old", "waiting", |r| {

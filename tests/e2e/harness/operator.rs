@@ -110,27 +110,28 @@ async fn client(kubeconfig: &Path) -> Client {
     Client::try_from(config).expect("a client")
 }
 
-/// Stops everything right after the n-th side effect, so that the operator can be killed there.
+/// Stops everything right after a certain side effect, so that the operator can be killed there.
 #[derive(Clone)]
 pub(crate) struct Fuse {
+    kind: Option<&'static str>,
     left: Arc<AtomicUsize>,
     blown: Arc<watch::Sender<Option<&'static str>>>,
 }
 
 impl Fuse {
-    /// Blows at the n-th effect, counted from 1.
-    pub(crate) fn at(n: usize) -> Self {
+    /// Blows at the n-th effect, counted from 1; of one kind, or of all.
+    pub(crate) fn at(n: usize, kind: Option<&'static str>) -> Self {
         Self {
+            kind,
             left: Arc::new(AtomicUsize::new(n)),
             blown: Arc::new(watch::Sender::new(None)),
         }
     }
 
-    /// Completes when it has blown: after which effect.
-    pub(crate) async fn blown(&self) -> &'static str {
+    /// Completes when it has blown.
+    pub(crate) async fn blown(&self) {
         let mut blown = self.blown.subscribe();
-        let effect = blown.wait_for(Option::is_some).await.expect("a sender");
-        (*effect).expect("an effect")
+        blown.wait_for(Option::is_some).await.expect("a sender");
     }
 
     /// The effect after which it has blown, if it has.
@@ -141,23 +142,28 @@ impl Fuse {
     fn hook(&self) -> EffectHook {
         let fuse = self.clone();
         Arc::new(move |effect| {
-            let left = fuse
-                .left
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                    left.checked_sub(1)
-                });
             let fuse = fuse.clone();
             async move {
-                match left {
-                    Ok(left) if left > 1 => return,
-                    Ok(_) => {
-                        fuse.blown.send_replace(Some(effect));
-                    }
-                    Err(_) => {}
+                if fuse.burns(effect) {
+                    std::future::pending::<()>().await;
                 }
-                std::future::pending().await
             }
             .boxed()
         })
+    }
+
+    /// Whether nothing may happen any more.
+    fn burns(&self, effect: &'static str) -> bool {
+        if self.effect().is_some() {
+            return true;
+        }
+        if self.kind.is_some_and(|kind| kind != effect) {
+            return false;
+        }
+        let last = self.left.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last {
+            self.blown.send_replace(Some(effect));
+        }
+        last
     }
 }
