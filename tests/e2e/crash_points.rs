@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use cortecs_operator::cortecs::types::InstanceState;
+use cortecs_operator::{
+    cortecs::types::InstanceState,
+    simulator::{Effect, Endpoint, Fault, When},
+};
 use futures::{StreamExt, stream};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::harness::{Bed, Fuse, MODEL, bound, running, stopped};
 
@@ -12,6 +16,9 @@ use crate::harness::{Bed, Fuse, MODEL, bound, running, stopped};
 const SIDE_BY_SIDE: usize = 4;
 /// More side effects of one kind than any scenario here has.
 const MOST: usize = 20;
+
+/// How long after the end of a scenario a side effect may still be told.
+const LATE: Duration = Duration::from_secs(1);
 
 const FINALIZER_ON: &str = "add the finalizer";
 const FINALIZER_OFF: &str = "remove the finalizer";
@@ -63,10 +70,18 @@ async fn crash_at(
         fuse.blown().await;
         doomed.kill();
         let _successor = bed.operator();
-        std::future::pending::<()>().await;
+        std::future::pending().await
+    };
+    let play = async {
+        act(&bed).await;
+        if fuse.effect().is_none() && timeout(LATE, fuse.blown()).await.is_ok() {
+            // The last effect was seen before the operator heard of it. Its successor finds everything done.
+            bed.wait_lists(2).await;
+            nothing_leaked(&bed);
+        }
     };
     tokio::select! {
-        () = act(&bed) => {}
+        () = play => {}
         () = relay => {}
     }
     fuse.effect().is_some()
@@ -241,6 +256,32 @@ async fn several_equal_starts_survive_a_crash_in_the_middle_of_them() {
                 crash_at("crash-crowd", fuse, &async |_: &Bed| {}, &act).await,
                 "{kind} {n}"
             );
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_start_whose_call_is_cut_off_by_the_crash_is_found_again() {
+    let cases = [
+        (When::Before, Duration::from_millis(300)),
+        (When::Before, Duration::from_millis(2500)),
+        (When::After, Duration::from_millis(600)),
+    ];
+    stream::iter(cases)
+        .for_each_concurrent(SIDE_BY_SIDE, async |(when, duration)| {
+            let bed = Bed::new("crash-call").await;
+            bed.api
+                .add_fault(Fault::new(Endpoint::Start, Effect::Delay { when, duration }).times(1));
+            let first = bed.operator();
+            bed.create("phi", json!({"modelId": MODEL})).await;
+            bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
+                .await;
+            first.kill();
+            let _successor = bed.operator();
+            bed.runs("phi").await;
+            bed.wait_lists(3).await;
+            nothing_leaked(&bed);
+            assert_eq!((bed.starts(), bed.ever().len()), (1, 1));
         })
         .await;
 }
