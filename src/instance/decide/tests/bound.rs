@@ -227,7 +227,7 @@ fn what_the_api_took_otherwise_is_no_reason_to_replace() {
     scene.observe();
     scene.lists([1001], &[instance("i-1", "running")]);
     assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Report));
-    scene.resource["spec"]["contextLength"] = json!(20_000);
+    scene.resource["spec"]["contextLength"] = json!(12_000);
     assert_eq!(scene.decide().step, stop());
 }
 
