@@ -262,6 +262,14 @@ impl Book {
         self.claimants(api_url, instance_id).any(|key| key != me)
     }
 
+    /// Whether the instance at this API is recorded as that of a resource other than `me`: not only taken in this process's memory.
+    pub fn is_recorded_for_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
+        self.claimants(api_url, instance_id)
+            .filter(|key| *key != me)
+            .filter_map(|key| self.entries.get(key))
+            .any(|entry| entry.bound_id() == Some(instance_id))
+    }
+
     /// Open starts at this API of resources other than `me`.
     pub fn open_starts<'a>(
         &'a self,
@@ -399,101 +407,5 @@ fn compare_decimal(a: &str, b: &str) -> Ordering {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn resource(name: &str, version: &str, status: serde_json::Value) -> Arc<CortecsInstance> {
-        Arc::new(
-            serde_json::from_value(json!({
-                "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
-                "metadata": { "namespace": "ns", "name": name, "uid": format!("uid-{name}"), "resourceVersion": version },
-                "spec": { "modelId": "org/name" },
-                "status": status,
-            }))
-            .unwrap(),
-        )
-    }
-
-    fn bound(name: &str, version: &str, id: &str) -> Arc<CortecsInstance> {
-        let account =
-            json!({ "namespace": "ns", "name": "a", "apiUrl": "https://api", "clientId": "c" });
-        resource(
-            name,
-            version,
-            json!({ "instanceId": id, "account": account }),
-        )
-    }
-
-    fn key(name: &str) -> ObjectKey {
-        ObjectKey::new("ns", name)
-    }
-
-    #[test]
-    fn an_older_version_changes_nothing() {
-        let mut book = Book::default();
-        book.apply(bound("a", "100", "i-1"));
-        book.apply(bound("a", "99", "i-0"));
-        assert!(book.is_claimed_by_other("https://api", "i-1", &key("b")));
-        assert!(!book.is_claimed_by_other("https://api", "i-0", &key("b")));
-    }
-
-    #[test]
-    fn claims_follow_the_resource_and_are_kept_apart_by_api() {
-        let mut book = Book::default();
-        book.apply(bound("a", "1", "i-1"));
-        assert!(!book.is_claimed_by_other("https://api", "i-1", &key("a")));
-        assert!(!book.is_claimed_by_other("https://other", "i-1", &key("b")));
-        book.apply(bound("a", "2", "i-2"));
-        assert!(!book.is_claimed_by_other("https://api", "i-1", &key("b")));
-        book.reserve(&key("a"), "https://api", "i-3");
-        assert!(book.is_claimed_by_other("https://api", "i-3", &key("b")));
-        book.release(&key("a"));
-        assert!(!book.is_claimed_by_other("https://api", "i-3", &key("b")));
-        assert!(book.deleted(&bound("a", "3", "i-2")));
-        assert_eq!(book.claimants("https://api", "i-2").count(), 0);
-    }
-
-    #[test]
-    fn a_write_that_lands_after_the_deletion_brings_nothing_back() {
-        let mut book = Book::default();
-        book.apply(bound("a", "1", "i-1"));
-        book.deleted(&bound("a", "1", "i-1"));
-        book.wrote(bound("a", "2", "i-1"));
-        assert!(book.get(&key("a")).is_none());
-    }
-
-    #[test]
-    fn what_a_new_listing_lacks_is_gone() {
-        let mut book = Book::default();
-        book.apply(bound("a", "1", "i-1"));
-        book.apply(bound("b", "2", "i-2"));
-        book.begin_listing(None);
-        book.apply(bound("b", "2", "i-2"));
-        book.end_listing(&None);
-        assert!(book.get(&key("a")).is_none() && book.get(&key("b")).is_some());
-    }
-
-    #[test]
-    fn a_quorum_read_keeps_what_is_newer_than_itself() {
-        let mut book = Book::default();
-        book.apply(bound("old", "1", "i-1"));
-        book.apply(bound("new", "30", "i-2"));
-        book.quorum_read(&None, vec![], "20");
-        let began = Moment::from_boot(std::time::Duration::from_secs(5));
-        book.read_by_quorum(began);
-        assert!(book.get(&key("old")).is_none() && book.get(&key("new")).is_some());
-        assert_eq!(book.quorum_read_at(), Some(began));
-    }
-
-    #[test]
-    fn versions_are_compared_as_numbers() {
-        assert_eq!(compare_decimal("9", "10"), Ordering::Less);
-        assert_eq!(compare_decimal("010", "10"), Ordering::Equal);
-        assert_eq!(
-            compare_decimal("18446744073709551617", "18446744073709551616"),
-            Ordering::Greater
-        );
-    }
-}
+#[path = "book_tests.rs"]
+mod tests;

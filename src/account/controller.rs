@@ -26,6 +26,7 @@ use crate::{
         leadership::Leadership,
         metrics::{Metrics, ReconcileResult},
         signals::Shutdown,
+        wake::WakeSet,
     },
 };
 
@@ -37,7 +38,7 @@ use super::{
     look::look,
     observe::summarize,
     poll::PollLimits,
-    relay::{Relay, Wakes},
+    relay::Relay,
     status::{View, next_status},
     watch,
 };
@@ -74,7 +75,7 @@ pub struct Context {
 /// What the parts of the controller share.
 pub(super) struct Shared {
     pub context: Context,
-    wakes: Vec<(Option<String>, Arc<Wakes>)>,
+    wakes: Vec<(Option<String>, Arc<WakeSet>)>,
     backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
 }
 
@@ -335,9 +336,12 @@ impl Shared {
     }
 }
 
-fn wake(wakes: &[(Option<String>, Arc<Wakes>)], accounts: Vec<ObjectKey>) {
+fn wake(wakes: &[(Option<String>, Arc<WakeSet>)], accounts: Vec<ObjectKey>) {
     for (scope, wakes) in wakes {
         let watched = |key: &&ObjectKey| scope.as_ref().is_none_or(|scope| *scope == key.namespace);
-        wakes.wake(accounts.iter().filter(watched).cloned());
+        accounts
+            .iter()
+            .filter(watched)
+            .for_each(|key| wakes.wake(key.clone()));
     }
 }

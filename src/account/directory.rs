@@ -21,7 +21,8 @@ use crate::{
 use super::{
     entry::{AccountEntry, AccountState},
     fleet::Fleet,
-    key::{FleetKey, ObjectKey},
+    fleet_key::FleetKey,
+    key::ObjectKey,
     namespaces::Namespaces,
     observe::Summary,
     poll::PollSettings,

@@ -2,7 +2,7 @@
 
 use crate::resources::account::CortecsAccountSpec;
 
-use super::key::FleetKey;
+use super::fleet_key::FleetKey;
 
 /// An account, as far as other controllers care.
 #[derive(Clone, Debug, PartialEq)]

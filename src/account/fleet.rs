@@ -18,8 +18,9 @@ use crate::{
 };
 
 use super::{
+    fleet_key::FleetKey,
     hooks::Listener,
-    key::{FleetKey, ObjectKey},
+    key::ObjectKey,
     poll::{Failure, PollLimits, PollSettings, Schedule},
     snapshot::Snapshot,
 };

@@ -1,9 +1,6 @@
 //! What the accounts ask of the controller of instances, and what they tell it.
 
-use super::{
-    key::{FleetKey, ObjectKey},
-    snapshot::Snapshot,
-};
+use super::{fleet_key::FleetKey, key::ObjectKey, snapshot::Snapshot};
 
 /// Which resources use what. Answers come from memory and must not block.
 pub trait Claims: Send + Sync {

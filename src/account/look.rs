@@ -14,7 +14,8 @@ use super::{
     directory::Remembered,
     entry::{AccountState, CREDENTIALS_UNVERIFIED},
     fleet::Fleet,
-    key::{FleetKey, ObjectKey},
+    fleet_key::FleetKey,
+    key::ObjectKey,
     relay::ApiObserver,
 };
 

@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod directory;
 pub mod entry;
 pub mod fleet;
+pub mod fleet_key;
 pub mod hooks;
 pub mod key;
 mod look;

@@ -1,13 +1,9 @@
 //! From a fleet's loop and client to those who care: the instances, the accounts, the metrics.
 
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-
-use futures::{Stream, stream};
-use tokio::sync::Notify;
 
 use crate::{
     cortecs::{Call, CallObserver, CallOutcome},
@@ -16,49 +12,15 @@ use crate::{
 
 use super::{
     directory::WeakDirectory,
+    fleet_key::FleetKey,
     hooks::{Claims, Listener},
-    key::{FleetKey, ObjectKey},
+    key::ObjectKey,
     observe::summarize,
     snapshot::Snapshot,
 };
 
 /// After so many failed lists in a row an account stops being ready: a single failure is not worth a write.
 pub const FAILURES_TO_TELL: u32 = 3;
-
-/// Accounts to reconcile: a set, so that it is bounded by their number.
-#[derive(Debug, Default)]
-pub struct Wakes {
-    accounts: Mutex<BTreeSet<ObjectKey>>,
-    notify: Notify,
-}
-
-impl Wakes {
-    pub fn wake(&self, accounts: impl IntoIterator<Item = ObjectKey>) {
-        let mut set = self.accounts();
-        set.extend(accounts);
-        if !set.is_empty() {
-            self.notify.notify_one();
-        }
-    }
-
-    fn accounts(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The accounts as they are woken, each once until it is taken. For one consumer.
-    pub fn stream(self: Arc<Self>) -> impl Stream<Item = ObjectKey> {
-        stream::unfold(self, |wakes| async move {
-            loop {
-                let next = wakes.accounts().pop_first();
-                if let Some(key) = next {
-                    return Some((key, wakes));
-                }
-                // A wake-up between the two is kept.
-                wakes.notify.notified().await;
-            }
-        })
-    }
-}
 
 /// What a fleet's loop talks to: it tells the instances first, then those accounts for which something has changed.
 pub struct Relay {

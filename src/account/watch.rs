@@ -21,16 +21,16 @@ use kube::{
 
 use crate::{
     resources::CortecsAccount,
-    runtime::{kube_client::KubeError, signals::Shutdown},
+    runtime::{kube_client::KubeError, signals::Shutdown, wake::WakeSet},
 };
 
-use super::{controller::Shared, key::ObjectKey, relay::Wakes};
+use super::{controller::Shared, key::ObjectKey};
 
 /// Watches and reconciles the accounts of `scope`, a namespace or all, until `shutdown`.
 pub(super) async fn run(
     shared: &Arc<Shared>,
     scope: Option<&str>,
-    wakes: &Arc<Wakes>,
+    wakes: &Arc<WakeSet>,
     shutdown: &Shutdown,
 ) {
     let kube = shared.context.kube.clone();

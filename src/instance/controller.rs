@@ -332,7 +332,7 @@ fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decisio
 fn release_busy(
     context: &Context,
     key: &ObjectKey,
-    waits_for: Option<&crate::account::key::FleetKey>,
+    waits_for: Option<&crate::account::fleet_key::FleetKey>,
 ) {
     if let Some(before) = context.wakes.set_busy(key, waits_for)
         && let Some(fleet) = context.directory.fleet(&before)

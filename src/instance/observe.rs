@@ -10,7 +10,7 @@ use crate::{
     account::{
         entry::{AccountEntry, AccountState},
         fleet::Fleet,
-        key::FleetKey,
+        fleet_key::FleetKey,
     },
     cortecs::RetryClass,
     instance::args,

@@ -8,8 +8,9 @@ use std::{
 use super::{context::SharedBook, memory::FailureKind};
 use crate::{
     account::{
+        fleet_key::FleetKey,
         hooks::{Claims, Listener},
-        key::{FleetKey, ObjectKey},
+        key::ObjectKey,
         snapshot::Snapshot,
     },
     resources::CortecsInstance,

@@ -124,8 +124,9 @@ fn start(
 
 /// The ids of the model's instances that a start decided now cannot have created.
 ///
-/// While equal starts are open, an unclaimed equal instance might be theirs and so is not known: their known ids are
-/// taken over instead, and those that are claimed.
+/// While equal starts are open, an equal instance might be theirs and so is not known: their known ids are taken over
+/// instead, and those that are recorded as someone's. An id that only this process knows to be someone's does not count:
+/// after a crash that start may be resolved to another instance, and this one would be nobody's.
 fn known_ids(
     book: &Book,
     snapshot: &Snapshot,
@@ -149,7 +150,7 @@ fn known_ids(
             open.is_empty()
                 || !args::matches(wanted, &instance.instance_args)
                 || known_to_open(id)
-                || book.is_claimed_by_other(api_url, id, me)
+                || book.is_recorded_for_other(api_url, id, me)
         })
         .map(|(id, _)| id.clone())
         .collect()

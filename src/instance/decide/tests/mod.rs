@@ -38,6 +38,8 @@ struct Scene {
     others: Vec<Value>,
     view: AccountView,
     memory: Option<Memory>,
+    /// What is remembered of the others.
+    remembered: Vec<(&'static str, Memory)>,
     model: Option<CatalogAnswer>,
     now: Moment,
     quorum_read_at: Option<Moment>,
@@ -138,6 +140,7 @@ impl Scene {
                 fleet: Some(FleetView::default()),
             },
             memory: None,
+            remembered: Vec::new(),
             model: Some(model()),
             now: at(1000),
             quorum_read_at: None,
@@ -205,6 +208,9 @@ impl Scene {
         }
         let memory = self.memory.clone().unwrap_or_default();
         book.remember(&key, |m| *m = memory.clone());
+        for (name, remembered) in &self.remembered {
+            book.remember(&ObjectKey::new("ns", *name), |m| *m = remembered.clone());
+        }
         decide(&Input {
             key: &key,
             resource: &resource,

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Everything that a decision is made of.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "src/instance/decide",
     "src/instance/args.rs",
     "src/instance/memory.rs",
@@ -11,6 +11,7 @@ const PURE: [&str; 10] = [
     "src/instance/record.rs",
     "src/instance/status.rs",
     "src/account/book.rs",
+    "src/account/key.rs",
     "src/account/snapshot.rs",
     "src/cortecs/types.rs",
     "src/resources",

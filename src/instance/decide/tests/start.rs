@@ -79,6 +79,26 @@ fn what_may_belong_to_an_equal_open_start_is_not_known() {
     assert_eq!(start.known_instance_ids, ["i-bound", "i-known"]);
 }
 
+#[test]
+fn what_an_equal_start_was_answered_with_is_not_known_before_it_is_recorded() {
+    let mut scene = fresh();
+    scene.others = vec![resource(
+        "other",
+        json!({}),
+        json!({ "account": home(), "start": intent(1, "2026-01-01T00:00:00Z", &[]) }),
+    )];
+    let mut attempt = Attempt::written(Uuid::from_u128(1), at(990));
+    attempt.outcome = Outcome::Accepted(Arc::new(instance("i-accepted", "pending")));
+    let accepted = Memory {
+        start: Some(attempt),
+        ..Memory::default()
+    };
+    scene.remembered = vec![("other", accepted)];
+    scene.list(999, &[instance("i-accepted", "pending")]);
+    let start = scene.decide().status.start.unwrap();
+    assert_eq!(start.known_instance_ids, Vec::<String>::new());
+}
+
 fn condition(kind: &str, reason: &str) -> Value {
     json!({ "type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" })
 }
