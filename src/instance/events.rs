@@ -65,7 +65,10 @@ pub fn derive_events(
 
 /// Publishes events.
 #[derive(Clone)]
-pub struct Events(Recorder);
+pub struct Events {
+    client: Client,
+    reporter: Reporter,
+}
 
 impl Events {
     /// `instance` names this process among replicas.
@@ -74,12 +77,14 @@ impl Events {
             controller: "cortecs.ai/cortecs-operator".to_owned(),
             instance: Some(instance),
         };
-        Self(Recorder::new(client, reporter))
+        Self { client, reporter }
     }
 
     /// Publishes what is worth telling of `resource`. A failure is logged, no more.
     pub async fn publish(&self, resource: &CortecsInstance, tellings: Vec<Telling>) {
         let reference = resource.object_ref(&());
+        // A recorder that is kept takes an event of the same reason for a repetition, and publishes its first note again.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
         for telling in tellings {
             let event = Event {
                 type_: if telling.warning {
@@ -93,7 +98,7 @@ impl Events {
                 secondary: None,
             };
             if let Err(error) =
-                bounded("publish an event", self.0.publish(&event, &reference)).await
+                bounded("publish an event", recorder.publish(&event, &reference)).await
             {
                 tracing::debug!(%error, reason = event.reason, "event not published");
             }
