@@ -87,9 +87,15 @@ async fn with_accept_an_instance_that_others_delete_is_not_replaced() {
 #[tokio::test]
 async fn an_instance_that_lists_do_not_show_yet_is_neither_gone_nor_started_again() {
     let bed = Bed::new("lag").await;
-    bed.api.set_list_lag(Duration::from_secs(6));
+    bed.api.set_list_lag(Duration::from_secs(8));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.wait("phi", "bound", |r| !bound(r).is_empty()).await;
+    // The resource is looked at while no list shows its instance.
+    for round in ["1", "2", "3"] {
+        bed.wait_lists(1).await;
+        bed.annotate("phi", "cortecs.ai/requestedAt", round).await;
+    }
     let resource = bed.wait("phi", "running", running).await;
     bed.wait_lists(8).await;
     assert_eq!(
