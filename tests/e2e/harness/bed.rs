@@ -1,26 +1,16 @@
 //! What one test stands on: namespaces, an account with its Secret, a simulated API, and a record of all that happens.
 
-use std::{
-    path::PathBuf,
-    process::Output,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, process::Output, sync::Arc};
 
 use cortecs_operator::{
     cortecs::types::InstanceState,
     resources::{CortecsAccount, CortecsInstance},
-    runtime::config::{NamespacedName, Namespaces, RunConfig},
-    simulator::{
-        Endpoint, Handle, InstanceHistory, SimulatedAccount, Simulator, SimulatorConfig, View,
-    },
+    runtime::config::RunConfig,
+    simulator::{Endpoint, Handle, InstanceHistory, Simulator, View},
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -31,27 +21,15 @@ use super::{
     operator::{Fuse, Operator},
     read::{bound, running},
     record::Record,
-    shared::{Shared, allow_lease_in, alone, apply, create_namespace, shared},
+    shared::apply,
 };
 use crate::control_plane::ControlPlane;
 
 /// The client id that the simulated API knows.
 pub(crate) const CLIENT_ID: &str = "tester";
 /// The account that resources use unless they name another, and its Secret.
-const ACCOUNT: &str = "main";
+pub(super) const ACCOUNT: &str = "main";
 const SECRET: &str = "credentials";
-
-/// How a [`Bed`] is made.
-pub(crate) struct BedBuilder {
-    name: &'static str,
-    simulator: SimulatorConfig,
-    account: Option<Value>,
-    secret: bool,
-    gated: bool,
-    alone: bool,
-    neighbours: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
-    config: RunConfig,
-}
 
 /// See the module.
 pub(crate) struct Bed {
@@ -71,173 +49,10 @@ pub(crate) struct Bed {
     pub(crate) client_secret: String,
     pub(crate) instances: Record<CortecsInstance>,
     pub(crate) accounts: Record<CortecsAccount>,
-    _simulator: Simulator,
-}
-
-impl BedBuilder {
-    /// How long each step of a worker takes; a worker runs after four.
-    pub(crate) fn step(mut self, step: Duration) -> Self {
-        self.simulator.step_duration = step;
-        self
-    }
-
-    pub(crate) fn token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.simulator.token_lifetime = lifetime;
-        self
-    }
-
-    /// Changes the account's spec by a merge.
-    pub(crate) fn account(mut self, change: Value) -> Self {
-        if let Some(account) = &mut self.account {
-            merge(account, change);
-        }
-        self
-    }
-
-    pub(crate) fn without_account(mut self) -> Self {
-        self.account = None;
-        self
-    }
-
-    pub(crate) fn without_secret(mut self) -> Self {
-        self.secret = false;
-        self
-    }
-
-    /// The API is reached through a gate that can be closed.
-    pub(crate) fn gated(mut self) -> Self {
-        self.gated = true;
-        self
-    }
-
-    /// A further namespace that is looked after: its name ends in `suffix`.
-    pub(crate) fn neighbour(
-        mut self,
-        suffix: &'static str,
-        labels: &[(&'static str, &'static str)],
-    ) -> Self {
-        self.neighbours.push((suffix, labels.to_vec()));
-        self
-    }
-
-    /// On a control plane of its own, with an operator that looks after all namespaces.
-    pub(crate) fn alone(mut self) -> Self {
-        self.alone = true;
-        self
-    }
-
-    /// The operator takes part in an election.
-    pub(crate) fn elected(mut self) -> Self {
-        self.config.leader_elect = true;
-        self
-    }
-
-    pub(crate) async fn build(mut self) -> Bed {
-        static BEDS: AtomicU32 = AtomicU32::new(1);
-        let number = BEDS.fetch_add(1, Ordering::Relaxed);
-        let own;
-        let Shared { plane, kubeconfig } = match self.alone {
-            true => {
-                own = alone().await;
-                &own
-            }
-            false => shared().await,
-        };
-        let plane: &'static ControlPlane = plane;
-        let client = plane.client().await;
-        let namespace = format!("{}-{number}", self.name);
-        let client_secret = format!("hidden-{}-{number}", self.name);
-        self.simulator.accounts = vec![SimulatedAccount::new(CLIENT_ID, &client_secret)];
-        let simulator = Simulator::start(self.simulator).await.expect("a simulator");
-        let gate = match self.gated {
-            true => Some(Gate::open(simulator.address()).await),
-            false => None,
-        };
-        let address = gate.as_ref().map_or(simulator.address(), Gate::address);
-        let mut names = vec![namespace.clone()];
-        create_namespace(&client, &namespace, &[]).await;
-        for (suffix, labels) in &self.neighbours {
-            let name = format!("{namespace}-{suffix}");
-            create_namespace(&client, &name, labels).await;
-            names.push(name);
-        }
-        if !self.alone {
-            self.config.watch_namespaces = names.join(",").parse().expect("namespaces");
-        }
-        if self.config.leader_elect {
-            allow_lease_in(plane, &namespace).await;
-        }
-        self.config.allowed_hosts = format!("http://{address}").parse().expect("a host");
-        self.config.default_account = Some(NamespacedName {
-            namespace: namespace.clone(),
-            name: ACCOUNT.to_owned(),
-        });
-        let bed = Bed {
-            instances: Record::start(
-                names
-                    .iter()
-                    .map(|n| Api::namespaced(client.clone(), n))
-                    .collect(),
-            ),
-            accounts: Record::start(
-                names
-                    .iter()
-                    .map(|n| Api::namespaced(client.clone(), n))
-                    .collect(),
-            ),
-            namespace,
-            plane,
-            client,
-            kubeconfig: kubeconfig.clone(),
-            config: self.config,
-            logs: Logs::default(),
-            api: simulator.handle(),
-            gate,
-            api_url: format!("http://{address}/api/v1"),
-            client_secret,
-            _simulator: simulator,
-        };
-        if self.secret {
-            bed.write_secret(CLIENT_ID, &bed.client_secret).await;
-        }
-        if let Some(account) = self.account {
-            bed.create_account(ACCOUNT, account).await;
-        }
-        bed
-    }
+    pub(super) _simulator: Simulator,
 }
 
 impl Bed {
-    /// A bed with an account that works, polls every second, and belongs to nobody else.
-    pub(crate) async fn new(name: &'static str) -> Self {
-        Self::builder(name).build().await
-    }
-
-    pub(crate) fn builder(name: &'static str) -> BedBuilder {
-        BedBuilder {
-            name,
-            simulator: SimulatorConfig {
-                step_duration: Duration::from_millis(50),
-                ..SimulatorConfig::default()
-            },
-            account: Some(json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}})),
-            secret: true,
-            gated: false,
-            alone: false,
-            neighbours: Vec::new(),
-            config: RunConfig {
-                default_account: None,
-                allowed_hosts: Default::default(),
-                watch_namespaces: Namespaces::default(),
-                listen: ([127, 0, 0, 1], 0).into(),
-                concurrency: 16,
-                leader_elect: false,
-                settle: Duration::from_secs(4),
-                request_timeout: Duration::from_secs(1),
-            },
-        }
-    }
-
     /// Starts an operator for this bed.
     pub(crate) fn operator(&self) -> Operator {
         self.operator_with(None)
@@ -507,84 +322,6 @@ impl Bed {
         manifest["metadata"]["namespace"] = self.namespace.as_str().into();
         apply(self.plane, &manifest).await
     }
-
-    // --- What went wrong
-
-    fn report(&self) -> String {
-        let mut text = String::new();
-        let mut say = |line: String| {
-            text.push_str(&line);
-            text.push('\n');
-        };
-        say(format!("=== {}: versions of resources", self.namespace));
-        for ((namespace, name), versions) in self.instances.history() {
-            for version in versions {
-                let status = serde_json::to_string(&version.status).unwrap_or_default();
-                let deleted = version.metadata.deletion_timestamp.is_some();
-                let (rv, generation) = (version.resource_version(), version.metadata.generation);
-                say(format!(
-                    "{namespace}/{name} {rv:?} generation {generation:?} deleting {deleted}: {status}"
-                ));
-            }
-        }
-        for account in self.accounts.all() {
-            say(format!(
-                "account {}",
-                serde_yaml::to_string(&*account).unwrap_or_default()
-            ));
-        }
-        for resource in self.instances.all() {
-            say(format!(
-                "resource {}",
-                serde_yaml::to_string(&*resource).unwrap_or_default()
-            ));
-        }
-        say("=== requests to the API".to_owned());
-        for request in self.api.requests() {
-            say(format!(
-                "{} {} {} {} -> {:?} {:?} {}",
-                request.sequence,
-                request.at,
-                request.method,
-                request.path,
-                request.status,
-                request.fault,
-                request.body.map(|b| b.to_string()).unwrap_or_default()
-            ));
-        }
-        say("=== instances".to_owned());
-        for instance in self.api.all_started() {
-            say(format!("{instance:?}"));
-        }
-        say("=== log of the operator".to_owned());
-        say(self.logs.text());
-        text
-    }
-}
-
-impl Drop for Bed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.report());
-            return;
-        }
-        let mut wrong = self.instances.wrong();
-        wrong.extend(self.accounts.wrong());
-        if self.logs.text().contains(&self.client_secret) {
-            wrong.push("the log shows the client secret".to_owned());
-        }
-        for resource in self.instances.history().values().flatten() {
-            let text = serde_json::to_string(&**resource).unwrap_or_default();
-            if text.contains(&self.client_secret) {
-                wrong.push(format!("{} shows the client secret", resource.name_any()));
-            }
-        }
-        if !wrong.is_empty() {
-            wrong.dedup();
-            eprintln!("{}", self.report());
-            panic!("{}", wrong.join("; "));
-        }
-    }
 }
 
 fn object<K: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: Value) -> K {
@@ -597,7 +334,7 @@ fn object<K: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: Value) -
 }
 
 /// Merges as a JSON merge patch does, but keeps nulls out of it.
-fn merge(into: &mut Value, change: Value) {
+pub(super) fn merge(into: &mut Value, change: Value) {
     match (into, change) {
         (Value::Object(into), Value::Object(change)) => {
             for (key, value) in change {

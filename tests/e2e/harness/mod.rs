@@ -1,12 +1,14 @@
 //! What every suite needs: a bed of namespaces, accounts and a simulated API, and an operator that can be killed.
 
 mod bed;
+mod build;
 mod gate;
 mod logs;
 mod operator;
 mod process;
 mod read;
 mod record;
+mod report;
 mod shared;
 
 pub(crate) use bed::{Bed, CLIENT_ID};

@@ -1,0 +1,199 @@
+//! Making a [`Bed`].
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use cortecs_operator::{
+    runtime::config::{NamespacedName, Namespaces, RunConfig},
+    simulator::{SimulatedAccount, Simulator, SimulatorConfig},
+};
+use kube::Api;
+use serde_json::{Value, json};
+
+use super::{
+    Gate,
+    bed::{ACCOUNT, Bed, CLIENT_ID, merge},
+    logs::Logs,
+    record::Record,
+    shared::{Shared, allow_lease_in, alone, create_namespace, shared},
+};
+use crate::control_plane::ControlPlane;
+
+/// How a [`Bed`] is made.
+pub(crate) struct BedBuilder {
+    name: &'static str,
+    simulator: SimulatorConfig,
+    account: Option<Value>,
+    secret: bool,
+    gated: bool,
+    alone: bool,
+    neighbours: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
+    config: RunConfig,
+}
+
+impl Bed {
+    /// A bed with an account that works, polls every second, and belongs to nobody else.
+    pub(crate) async fn new(name: &'static str) -> Self {
+        Self::builder(name).build().await
+    }
+
+    pub(crate) fn builder(name: &'static str) -> BedBuilder {
+        BedBuilder {
+            name,
+            simulator: SimulatorConfig {
+                step_duration: Duration::from_millis(50),
+                ..SimulatorConfig::default()
+            },
+            account: Some(json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}})),
+            secret: true,
+            gated: false,
+            alone: false,
+            neighbours: Vec::new(),
+            config: RunConfig {
+                default_account: None,
+                allowed_hosts: Default::default(),
+                watch_namespaces: Namespaces::default(),
+                listen: ([127, 0, 0, 1], 0).into(),
+                concurrency: 16,
+                leader_elect: false,
+                settle: Duration::from_secs(4),
+                request_timeout: Duration::from_secs(1),
+            },
+        }
+    }
+}
+
+impl BedBuilder {
+    /// How long each step of a worker takes; a worker runs after four.
+    pub(crate) fn step(mut self, step: Duration) -> Self {
+        self.simulator.step_duration = step;
+        self
+    }
+
+    pub(crate) fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.simulator.token_lifetime = lifetime;
+        self
+    }
+
+    /// Changes the account's spec by a merge.
+    pub(crate) fn account(mut self, change: Value) -> Self {
+        if let Some(account) = &mut self.account {
+            merge(account, change);
+        }
+        self
+    }
+
+    pub(crate) fn without_account(mut self) -> Self {
+        self.account = None;
+        self
+    }
+
+    pub(crate) fn without_secret(mut self) -> Self {
+        self.secret = false;
+        self
+    }
+
+    /// The API is reached through a gate that can be closed.
+    pub(crate) fn gated(mut self) -> Self {
+        self.gated = true;
+        self
+    }
+
+    /// A further namespace that is looked after: its name ends in `suffix`.
+    pub(crate) fn neighbour(
+        mut self,
+        suffix: &'static str,
+        labels: &[(&'static str, &'static str)],
+    ) -> Self {
+        self.neighbours.push((suffix, labels.to_vec()));
+        self
+    }
+
+    /// On a control plane of its own, with an operator that looks after all namespaces.
+    pub(crate) fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// The operator takes part in an election.
+    pub(crate) fn elected(mut self) -> Self {
+        self.config.leader_elect = true;
+        self
+    }
+
+    pub(crate) async fn build(mut self) -> Bed {
+        static BEDS: AtomicU32 = AtomicU32::new(1);
+        let number = BEDS.fetch_add(1, Ordering::Relaxed);
+        let own;
+        let Shared { plane, kubeconfig } = match self.alone {
+            true => {
+                own = alone().await;
+                &own
+            }
+            false => shared().await,
+        };
+        let plane: &'static ControlPlane = plane;
+        let client = plane.client().await;
+        let namespace = format!("{}-{number}", self.name);
+        let client_secret = format!("hidden-{}-{number}", self.name);
+        self.simulator.accounts = vec![SimulatedAccount::new(CLIENT_ID, &client_secret)];
+        let simulator = Simulator::start(self.simulator).await.expect("a simulator");
+        let gate = match self.gated {
+            true => Some(Gate::open(simulator.address()).await),
+            false => None,
+        };
+        let address = gate.as_ref().map_or(simulator.address(), Gate::address);
+        let mut names = vec![namespace.clone()];
+        create_namespace(&client, &namespace, &[]).await;
+        for (suffix, labels) in &self.neighbours {
+            let name = format!("{namespace}-{suffix}");
+            create_namespace(&client, &name, labels).await;
+            names.push(name);
+        }
+        if !self.alone {
+            self.config.watch_namespaces = names.join(",").parse().expect("namespaces");
+        }
+        if self.config.leader_elect {
+            allow_lease_in(plane, &namespace).await;
+        }
+        self.config.allowed_hosts = format!("http://{address}").parse().expect("a host");
+        self.config.default_account = Some(NamespacedName {
+            namespace: namespace.clone(),
+            name: ACCOUNT.to_owned(),
+        });
+        let bed = Bed {
+            instances: Record::start(
+                names
+                    .iter()
+                    .map(|n| Api::namespaced(client.clone(), n))
+                    .collect(),
+            ),
+            accounts: Record::start(
+                names
+                    .iter()
+                    .map(|n| Api::namespaced(client.clone(), n))
+                    .collect(),
+            ),
+            namespace,
+            plane,
+            client,
+            kubeconfig: kubeconfig.clone(),
+            config: self.config,
+            logs: Logs::default(),
+            api: simulator.handle(),
+            gate,
+            api_url: format!("http://{address}/api/v1"),
+            client_secret,
+            _simulator: simulator,
+        };
+        if self.secret {
+            bed.write_secret(CLIENT_ID, &bed.client_secret).await;
+        }
+        if let Some(account) = self.account {
+            bed.create_account(ACCOUNT, account).await;
+        }
+        bed
+    }
+}
