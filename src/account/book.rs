@@ -30,6 +30,8 @@ pub struct Book {
     /// Keys seen since a watch began to list anew, by the watched namespace (all of them without one).
     listings: HashMap<Scope, HashSet<ObjectKey>>,
     quorum_read_at: Option<Moment>,
+    /// The uids of resources that went while a quorum read was under way: what it found of them is out of date.
+    gone_meanwhile: Option<HashSet<String>>,
 }
 
 /// What one watch covers: a namespace, or all of them.
@@ -150,7 +152,10 @@ impl Book {
 
     fn remove(&mut self, key: &ObjectKey) {
         self.unindex(key);
-        self.entries.remove(key);
+        let removed = self.entries.remove(key);
+        if let (Some(gone), Some(entry)) = (&mut self.gone_meanwhile, removed) {
+            gone.extend(entry.resource.uid());
+        }
     }
 
     /// A watch begins to list anew.
@@ -175,7 +180,11 @@ impl Book {
     ) {
         let listed: HashSet<ObjectKey> = resources.iter().map(|r| ObjectKey::of(&**r)).collect();
         for resource in resources {
-            self.apply(resource);
+            let uid = resource.uid().unwrap_or_default();
+            let gone = self.gone_meanwhile.as_ref();
+            if !gone.is_some_and(|gone| gone.contains(&uid)) {
+                self.apply(resource);
+            }
         }
         self.retain(|key, entry| {
             let known = entry.resource.metadata.resource_version.as_deref();
@@ -184,8 +193,14 @@ impl Book {
         });
     }
 
+    /// A quorum read begins.
+    pub fn begin_quorum_read(&mut self) {
+        self.gone_meanwhile = Some(HashSet::new());
+    }
+
     /// Everything that this process looks after was read by quorum; the first of the reads began at `began`.
     pub fn read_by_quorum(&mut self, began: Moment) {
+        self.gone_meanwhile = None;
         self.quorum_read_at = self.quorum_read_at.max(Some(began));
     }
 

@@ -88,6 +88,21 @@ fn a_quorum_read_keeps_what_is_newer_than_itself() {
 }
 
 #[test]
+fn a_quorum_read_brings_nothing_back_that_went_meanwhile() {
+    let mut book = Book::default();
+    book.apply(bound("a", "1", "i-1"));
+    book.begin_quorum_read();
+    book.deleted(&bound("a", "3", "i-1"));
+    book.quorum_read(
+        &None,
+        vec![bound("a", "1", "i-1"), bound("b", "2", "i-2")],
+        "2",
+    );
+    book.read_by_quorum(Moment::default());
+    assert!(book.get(&key("a")).is_none() && book.get(&key("b")).is_some());
+}
+
+#[test]
 fn versions_are_compared_as_numbers() {
     assert_eq!(compare_decimal("9", "10"), Ordering::Less);
     assert_eq!(compare_decimal("010", "10"), Ordering::Equal);

@@ -139,12 +139,7 @@ async fn call(
     step: Step,
 ) {
     let Some(fleet) = fleet else { return };
-    let account = resource
-        .status
-        .as_ref()
-        .and_then(|s| s.account.as_ref())
-        .map(|home| format!("{}/{}", home.namespace, home.name))
-        .unwrap_or_default();
+    let account = account_label(resource).unwrap_or_default();
     let caller = Caller {
         context,
         fleet,
@@ -176,6 +171,12 @@ async fn call(
     }
 }
 
+/// The account in which the resource's instance or open start lives, as metrics name it.
+fn account_label(resource: &CortecsInstance) -> Option<String> {
+    let home = resource.status.as_ref()?.account.as_ref()?;
+    Some(format!("{}/{}", home.namespace, home.name))
+}
+
 async fn write_status(
     context: &Context,
     key: &ObjectKey,
@@ -195,13 +196,9 @@ async fn write_status(
         }
     };
     let written = Arc::new(written);
-    let account = written
-        .status
-        .as_ref()
-        .or(resource.status.as_ref())
-        .and_then(|s| s.account.as_ref())
-        .map(|home| format!("{}/{}", home.namespace, home.name))
-        .unwrap_or_default();
+    // What is given up has no account any more.
+    let account = account_label(&written).or_else(|| account_label(resource));
+    let account = account.unwrap_or_default();
     let now = clock::moment();
     {
         let mut book = context.book.lock();

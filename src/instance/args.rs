@@ -172,8 +172,11 @@ pub fn in_force(
     let mut result = instance_status::InstanceArgs::from(stated);
     // As the schema bounds them.
     result.model_id = result.model_id.chars().take(256).collect();
-    for text in [&mut result.hardware_type_id, &mut result.billing_interval] {
-        *text = text.take().map(|t| t.chars().take(64).collect());
+    for (text, most) in [
+        (&mut result.hardware_type_id, 256),
+        (&mut result.billing_interval, 64),
+    ] {
+        *text = text.take().map(|t| t.chars().take(most).collect());
     }
     if let Some(recorded) = recorded
         && normalise_model_id(&recorded.model_id) == normalise_model_id(&stated.model_id)

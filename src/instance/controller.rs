@@ -369,6 +369,10 @@ pub fn count_phases(context: &Context, counted: &mut BTreeSet<String>) {
         let Some(account) = context.wakes.account_of(&entry.resource) else {
             continue;
         };
+        let known = context.directory.account(&account.namespace, &account.name);
+        if known.is_none() {
+            continue;
+        }
         let phase = entry.resource.status.as_ref().and_then(|s| s.phase);
         let phases = counts.entry(account.to_string()).or_default();
         *phases

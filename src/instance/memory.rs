@@ -82,6 +82,10 @@ pub struct Bound {
     /// Stops in a row that have not been seen to work, and refused deletes: for their backoff.
     pub stops: u32,
     pub refused_deletes: u32,
+    /// A stop or a delete was made by this process, whatever became of it.
+    pub removal_tried: bool,
+    /// What the API said to the last stop that it refused.
+    pub refusal: Option<String>,
     /// The API confirmed the delete.
     pub deleted: bool,
     last_sequence: u64,
@@ -233,6 +237,8 @@ impl Bound {
             stop_answered: false,
             stops: 0,
             refused_deletes: 0,
+            removal_tried: false,
+            refusal: None,
             deleted: false,
             last_sequence: 0,
         }

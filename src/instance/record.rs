@@ -73,10 +73,14 @@ pub fn restarted(
 }
 
 pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
+    let mut refusal = None;
     let (instance, answered) = match answer {
         Answer::Done(instance) => (Some(instance), true),
         // The next list, or the delete, will tell where it is.
-        Answer::Moved(_) => (None, true),
+        Answer::Moved(failure) => {
+            refusal = Some(failure.message);
+            (None, true)
+        }
         Answer::Failed(failure) => {
             memory.failure = Some(failure);
             (None, false)
@@ -88,6 +92,8 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
     if let Some(bound) = bound(memory, instance_id) {
         bound.stop_answered |= answered;
         bound.stops = bound.stops.saturating_add(1);
+        bound.removal_tried = true;
+        bound.refusal = refusal;
         bound.called = Some(times.answered);
         if let Some(instance) = instance {
             bound.direct = Some((times.asked, Arc::new(instance)));
@@ -104,6 +110,7 @@ pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
     };
     if let Some(bound) = bound(memory, instance_id) {
         bound.deleted = deleted;
+        bound.removal_tried = true;
         // Not stopped yet, perhaps: it is stopped once more before the next try.
         bound.stop_answered = deleted;
         bound.refused_deletes = bound.refused_deletes.saturating_add(refused.into());

@@ -106,21 +106,33 @@ impl Wakes {
         account_of(resource, self.default_account.as_ref())
     }
 
+    /// The resources that name the account or are bound through it: whom a change of it concerns.
+    fn concerned_by(&self, account: &ObjectKey) -> Vec<ObjectKey> {
+        self.those(|r| lives_through(r, account) || self.account_of(r).as_ref() == Some(account))
+    }
+
+    /// The resources that need the account. From another namespace only those that have something through it: merely naming
+    /// somebody's account must not keep it from being deleted.
     fn users_of(&self, account: &ObjectKey) -> Vec<ObjectKey> {
+        self.those(|r| {
+            let at_home = r.metadata.namespace.as_ref() == Some(&account.namespace);
+            lives_through(r, account) || (at_home && self.account_of(r).as_ref() == Some(account))
+        })
+    }
+
+    fn those(&self, which: impl Fn(&CortecsInstance) -> bool) -> Vec<ObjectKey> {
         self.book
             .lock()
             .iter()
-            .filter(|(_, entry)| self.uses(&entry.resource, account))
+            .filter(|(_, entry)| which(&entry.resource))
             .map(|(key, _)| key.clone())
             .collect()
     }
+}
 
-    fn uses(&self, resource: &CortecsInstance, account: &ObjectKey) -> bool {
-        let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
-        let bound = home
-            .is_some_and(|home| home.namespace == account.namespace && home.name == account.name);
-        bound || self.account_of(resource).as_ref() == Some(account)
-    }
+fn lives_through(resource: &CortecsInstance, account: &ObjectKey) -> bool {
+    let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
+    home.is_some_and(|home| home.namespace == account.namespace && home.name == account.name)
 }
 
 /// The account that a resource names, or the default one.
@@ -224,7 +236,7 @@ impl Listener for Wakes {
     }
 
     fn on_account_changed(&self, namespace: &str, name: &str) {
-        let users = self.users_of(&ObjectKey::new(namespace, name));
+        let users = self.concerned_by(&ObjectKey::new(namespace, name));
         let mut book = self.book.lock();
         for key in users {
             book.remember(&key, |memory| {

@@ -67,8 +67,8 @@ pub async fn record_accepted(
         { "op": "add", "path": "/status/instanceArgs", "value": in_force },
         { "op": "remove", "path": "/status/start" },
     ]);
-    let patch: json_patch::Patch = serde_json::from_value(patch).unwrap_or_default();
     let call = async {
+        let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
         api(context, key)
             .patch_status(
                 &key.name,
@@ -156,6 +156,7 @@ pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
         return Ok(());
     }
     let began = clock::moment();
+    context.book.lock().begin_quorum_read();
     for (scope, _) in context.wakes.scopes() {
         let api: Api<CortecsInstance> = match scope {
             None => Api::all(context.client.clone()),

@@ -140,15 +140,19 @@ pub enum BillingInterval {
 }
 
 /// Names a `CortecsAccount`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountRef {
     /// Name of the `CortecsAccount`.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
+        .message("name must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.'"))]
     pub name: String,
     /// Its namespace. Default: the resource's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')")
+        .message("namespace must be the name of a namespace: lower-case letters, digits and '-'"))]
     pub namespace: Option<String>,
 }
 

@@ -85,7 +85,7 @@ pub struct CortecsInstanceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartIntent>,
 
-    /// The last starts that were given up: an instance of theirs that turns up later is reported.
+    /// The last starts that were given up. An instance of theirs that turns up later is listed as unmanaged by its account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

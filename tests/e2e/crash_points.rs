@@ -20,6 +20,10 @@ const MOST: usize = 20;
 /// How long after the end of a scenario a side effect may still be told.
 const LATE: Duration = Duration::from_secs(1);
 
+/// How often a scenario may end without a side effect that belongs to it: on a busy machine a call may time out, and then its
+/// outcome is recorded in another way.
+const MISSES: usize = 4;
+
 const FINALIZER_ON: &str = "add the finalizer";
 const FINALIZER_OFF: &str = "remove the finalizer";
 const STATUS: &str = "write the status";
@@ -41,8 +45,16 @@ async fn each_crash_point(
     stream::iter(kinds)
         .for_each_concurrent(SIDE_BY_SIDE, async |kind| {
             let mut n = 1;
-            while crash_at(name, Fuse::at(n, Some(kind)), &prepare, &act).await {
-                n += 1;
+            let mut misses = 0;
+            while misses < MISSES {
+                if crash_at(name, Fuse::at(n, Some(kind)), &prepare, &act).await {
+                    n += 1;
+                    misses = 0;
+                } else if n > 1 {
+                    break;
+                } else {
+                    misses += 1;
+                }
                 assert!(n < MOST, "{name}: {kind} never ends");
             }
             assert!(n > 1, "{name}: {kind} never happens");

@@ -77,6 +77,14 @@ async fn kubectl_tells_what_is_wrong_with_an_instance() {
             adopt,
         ),
         (
+            json!({"modelId": MODEL, "accountRef": {"name": "../main"}}),
+            "name must be the name of a Kubernetes object",
+        ),
+        (
+            json!({"modelId": MODEL, "accountRef": {"name": "main", "namespace": "a.b"}}),
+            "namespace must be the name of a namespace",
+        ),
+        (
             json!({"modelId": MODEL, "accountRef": {"name": ""}}),
             "spec.accountRef.name",
         ),

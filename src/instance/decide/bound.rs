@@ -8,7 +8,7 @@ use super::{
     drift::{drift_accepted, drift_is_accepted, handle_restart, restart_is_asked_for},
     gate,
     gone::{self, Gone},
-    pin::{NotPinned, pinned},
+    pin::{NotPinned, known_to_catalog, pinned},
     restart,
 };
 use crate::{
@@ -136,7 +136,7 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
         (DesiredState::Running, false) if drift_is_accepted(&draft) => {
             draft.rest(drift_accepted(), None)
         }
-        (DesiredState::Running, false) => begin_restart(draft),
+        (DesiredState::Running, false) => begin_restart(draft, bound, seen),
     }
 }
 
@@ -196,12 +196,24 @@ fn doing(draft: &Draft<'_>) -> String {
 
 fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
+        let verdict = with_refusal(verdict, bound);
         return draft.await_list(verdict, Some(wait));
     }
     let step = Step::Stop {
         instance_id: bound.id.clone(),
     };
     draft.call(step, verdict)
+}
+
+/// The verdict with what the API says against the stops that were tried.
+pub(super) fn with_refusal(verdict: Verdict, bound: &Bound) -> Verdict {
+    match &bound.refusal {
+        Some(refusal) if bound.stops > 1 => Verdict {
+            message: format!("{}; {refusal}", verdict.message),
+            ..verdict
+        },
+        _ => verdict,
+    }
 }
 
 /// How long to wait before the next stop: what is seen may be older than the last one, and a list may lag.
@@ -213,7 +225,11 @@ pub(super) fn waits_for_stop(bound: &Bound, seen: Moment, now: Moment) -> Option
         .then(|| next.since(now).max(Duration::from_secs(1)))
 }
 
-fn begin_restart(mut draft: Draft<'_>) -> Decision {
+fn begin_restart(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision {
+    if bound.called.is_some_and(|called| seen < called) {
+        // That it is stopped may be older than the restart that was made.
+        return draft.await_list(Verdict::starting("the instance is being restarted"), None);
+    }
     if let Err(verdict) = gate::starts(&draft) {
         return draft.rest(verdict, None);
     }
@@ -276,7 +292,8 @@ fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decis
             None,
         );
     }
-    match pinned(&draft) {
+    // The catalog is asked even where the spec leaves nothing open: a misspelt model must not take down what runs.
+    match known_to_catalog(&draft).and_then(|()| pinned(&draft)) {
         Ok(_) => {}
         Err(NotPinned::Fetch(model_id)) => {
             return draft.act(Step::FetchModel { model_id }, verdict);

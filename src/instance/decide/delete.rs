@@ -5,7 +5,7 @@
 
 use super::{
     Decision, Step,
-    bound::{claimed_by_another, waits_for_stop},
+    bound::{claimed_by_another, waits_for_stop, with_refusal},
     draft::{Draft, Verdict},
     gate,
     gone::{self, Gone},
@@ -41,6 +41,8 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
         draft.show(instance);
     }
     if let Err(verdict) = gate::reachable(&draft) {
+        // That it lives elsewhere by now says more than that nothing can be reached there.
+        let verdict = gate::calls(&draft).err().unwrap_or(verdict);
         return unreachable(draft, bound, verdict);
     }
     let open_restart = draft
@@ -55,12 +57,10 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
     if orphan || bound.deleted {
         return release(draft);
     }
-    // Whatever the lists say, it is called first; only what that call did not find can be gone.
-    let called = bound.refused_deletes > 0
-        || (draft.spec().deletion_policy == DeletionPolicy::Stop && bound.called.is_some());
+    // Whatever the lists say, it is called first; only after that it can count as gone.
     match gone::check(bound, draft.input.settings.settle, draft.input.now) {
-        Gone::Yes if called => return release(draft),
-        Gone::NeedsGet if called => {
+        Gone::Yes if bound.removal_tried => return release(draft),
+        Gone::NeedsGet if bound.removal_tried => {
             let step = Step::Get {
                 instance_id: bound.id.clone(),
             };
@@ -80,7 +80,11 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
 
 fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
     let instance_id = bound.id.clone();
-    let step = if bound.stop_answered {
+    let seen_stopped = bound.latest(draft.snapshot()).is_some_and(|(seen, i)| {
+        i.instance_status.status == InstanceState::Stopped
+            && bound.called.is_some_and(|called| seen >= called)
+    });
+    let step = if bound.stop_answered || seen_stopped {
         Step::Delete { instance_id }
     } else {
         Step::Stop { instance_id }
@@ -102,6 +106,7 @@ fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
         return release(draft);
     }
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
+        let verdict = with_refusal(verdict, bound);
         return draft.await_list(verdict, Some(wait));
     }
     let instance_id = bound.id.clone();

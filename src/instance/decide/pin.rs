@@ -18,26 +18,34 @@ const CATALOG_BACKOFF: Duration = Duration::from_secs(5);
 /// The spec's arguments with every default resolved.
 pub(super) fn pinned(draft: &Draft<'_>) -> Result<InstanceArgs, NotPinned> {
     let spec = draft.spec();
-    let invalid = |message: &str| {
-        NotPinned::Because(
-            Verdict::stalled(Phase::Failed, "InvalidArguments", message),
-            CATALOG_RETRY,
-        )
-    };
     let model = match draft.input.model {
         Some(Ok(model)) => Some(&**model),
-        None if args::needs_catalog(spec) => {
-            return Err(NotPinned::Fetch(args::normalise_model_id(&spec.model_id)));
-        }
-        Some(Err(problem)) if args::needs_catalog(spec) => {
-            if problem.terminal {
-                return Err(invalid(&problem.message));
-            }
-            let verdict =
-                Verdict::reconciling(Phase::Pending, "RetryingAfterError", &problem.message);
-            return Err(NotPinned::Because(verdict, CATALOG_BACKOFF));
+        _ if args::needs_catalog(spec) => {
+            known_to_catalog(draft)?;
+            None
         }
         None | Some(Err(_)) => None,
     };
     args::pin(spec, model).map_err(|message| invalid(&message))
+}
+
+/// Whether the catalog knows the model.
+pub(super) fn known_to_catalog(draft: &Draft<'_>) -> Result<(), NotPinned> {
+    match draft.input.model {
+        Some(Ok(_)) => Ok(()),
+        None => Err(NotPinned::Fetch(args::normalise_model_id(
+            &draft.spec().model_id,
+        ))),
+        Some(Err(problem)) if problem.terminal => Err(invalid(&problem.message)),
+        Some(Err(problem)) => {
+            let verdict =
+                Verdict::reconciling(Phase::Pending, "RetryingAfterError", &problem.message);
+            Err(NotPinned::Because(verdict, CATALOG_BACKOFF))
+        }
+    }
+}
+
+fn invalid(message: &str) -> NotPinned {
+    let verdict = Verdict::stalled(Phase::Failed, "InvalidArguments", message);
+    NotPinned::Because(verdict, CATALOG_RETRY)
 }

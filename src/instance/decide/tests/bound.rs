@@ -137,6 +137,38 @@ fn a_restart_that_was_asked_for_stops_first_and_is_done_once() {
 }
 
 #[test]
+fn a_list_from_before_a_restart_does_not_ask_for_another() {
+    let mut scene = seen(json!({}), "stopped");
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .called = Some(at(1002));
+    let decision = scene.decide();
+    assert!(decision.list && decision.status.restart.is_none());
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    assert!(scene.decide().status.restart.is_some());
+}
+
+#[test]
+fn a_model_that_the_catalog_does_not_know_takes_nothing_down() {
+    let spec = json!({ "hardwareTypeId": "NVIDIA_L4_1", "contextLength": 16_000, "numWorkers": 2 });
+    let mut scene = seen(spec, "running");
+    scene.model = None;
+    assert!(matches!(scene.decide().step, Step::FetchModel { .. }));
+    scene.model = Some(Err(CatalogProblem {
+        terminal: true,
+        message: "no such model".into(),
+    }));
+    assert_eq!(stalled(&scene.decide()), Some("InvalidArguments"));
+    scene.model = Some(model());
+    assert_eq!(scene.decide().step, stop());
+}
+
+#[test]
 fn changed_arguments_replace_the_instance_if_what_replaces_it_is_sound() {
     let mut scene = seen(json!({ "numWorkers": 2 }), "running");
     assert_eq!(scene.decide().step, stop());

@@ -61,10 +61,28 @@ fn absence_from_a_list_alone_lets_nothing_go() {
     scene.now = at(1000 + SETTLE.as_secs());
     scene.lists([1200, 1201, 1202], &[]);
     assert_eq!(scene.decide().step, delete(), "it is called first");
-    scene.bound().refused_deletes = 1;
+    scene.bound().removal_tried = true;
     assert!(matches!(scene.decide().step, Step::Get { .. }));
     scene.bound().lookup_failed = true;
     assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+}
+
+#[test]
+fn whatever_the_api_answers_what_is_gone_lets_the_resource_go() {
+    let mut scene = bound("Delete");
+    // Each stop failed, with something that is no 400.
+    scene.bound().removal_tried = true;
+    scene.now = at(1000 + SETTLE.as_secs());
+    scene.lists([1200, 1201], &[]);
+    assert!(matches!(scene.decide().step, Step::Get { .. }));
+    scene.bound().lookup_failed = true;
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+
+    // Seen stopped by a later list, it can be deleted all the same.
+    let mut scene = bound("Delete");
+    scene.bound().called = Some(at(1002));
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    assert_eq!(scene.decide().step, delete());
 }
 
 #[test]
@@ -132,6 +150,12 @@ fn without_credentials_it_waits_and_says_why() {
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("SecretNotFound"));
     assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+
+    // Found by a new process, after the account's credentials became somebody else's.
+    let mut scene = bound("Delete");
+    scene.account(|a| a.identity.client_id = "other".into());
+    scene.view.fleet = None;
+    assert_eq!(stalled(&scene.decide()), Some("AccountChanged"));
 
     let mut scene = bound("Delete");
     scene.view.fleet.as_mut().unwrap().problem = Some((FailureKind::Auth, "refused".into()));
