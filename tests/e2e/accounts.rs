@@ -12,7 +12,7 @@ use crate::harness::{Bed, CLIENT_ID, MODEL, Read, bound, is_ready, running, stal
 #[tokio::test]
 async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() {
     let bed = Bed::builder("wrong-secret").without_secret().build().await;
-    bed.write_secret(CLIENT_ID, "wrong").await;
+    bed.write_secret(CLIENT_ID, "mistyped-4711").await;
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let account = bed
@@ -27,7 +27,7 @@ async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() 
         .wait("phi", "stalled", stalled_because("CredentialsInvalid"))
         .await;
     for message in [account.message(STALLED), resource.message(STALLED)] {
-        assert!(!message.contains("wrong"), "{message}");
+        assert!(!message.contains("mistyped-4711"), "{message}");
     }
     let tries = bed.api.count(Endpoint::Token);
     assert!(
