@@ -158,3 +158,58 @@ async fn broken_lists_are_no_news() {
         (id.as_str(), vec![id.clone()], 1)
     );
 }
+
+#[tokio::test]
+async fn a_list_that_overlaps_a_restart_is_no_reason_for_another() {
+    for policy in ["Revert", "Accept"] {
+        let bed = Bed::builder("overlap")
+            .request_timeout(Duration::from_secs(5))
+            .build()
+            .await;
+        let _operator = bed.operator();
+        bed.create("phi", json!({"modelId": MODEL, "driftPolicy": policy}))
+            .await;
+        let id = bed.runs("phi").await;
+        bed.change("phi", json!({"state": "Stopped"})).await;
+        bed.wait("phi", "stopped", stopped).await;
+
+        // The restart takes its time. Meanwhile a list sees the instance still stopped, and its answer
+        // comes last; the next list is slow.
+        let delay = |when, milliseconds| Effect::Delay {
+            when,
+            duration: Duration::from_millis(milliseconds),
+        };
+        bed.api
+            .add_fault(Fault::new(Endpoint::Restart, delay(When::Before, 2500)).times(1));
+        bed.change("phi", json!({"state": "Running"})).await;
+        bed.wait_api("get the restart", |view| view.count(Endpoint::Restart) == 1)
+            .await;
+        bed.api
+            .add_fault(Fault::new(Endpoint::ListInstances, delay(When::After, 3000)).times(1));
+        bed.wait_api("get a list", |_| bed.api.faults().is_empty())
+            .await;
+        bed.api
+            .add_fault(Fault::new(Endpoint::ListInstances, delay(When::Before, 2000)).times(1));
+        let requests = bed.api.requests();
+        let restart = requests.iter().find(|r| r.endpoint == Endpoint::Restart);
+        assert_eq!(
+            restart.map(|r| r.status),
+            Some(None),
+            "the list came before the answer"
+        );
+
+        bed.runs("phi").await;
+        bed.wait_lists(3).await;
+        assert_eq!(
+            (
+                bed.api.count(Endpoint::Restart),
+                bed.existing(),
+                bed.starts()
+            ),
+            (1, vec![id], 1),
+            "{policy}"
+        );
+        let seen = bed.versions("phi");
+        assert!(seen.iter().all(|r| r.reason(READY) != "DriftAccepted"));
+    }
+}

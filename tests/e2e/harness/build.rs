@@ -77,6 +77,13 @@ impl BedBuilder {
         self
     }
 
+    /// How long the operator waits for an answer; it gives calls four times that to have their effect.
+    pub(crate) fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.config.request_timeout = timeout;
+        self.config.settle = timeout * 4;
+        self
+    }
+
     /// Changes the account's spec by a merge.
     pub(crate) fn account(mut self, change: Value) -> Self {
         if let Some(account) = &mut self.account {
