@@ -114,6 +114,10 @@ async fn kubectl_tells_what_is_wrong_with_an_account() {
     let cases = [
         (json!({}), "credentialsSecretRef: Required value"),
         (
+            json!({"credentialsSecretRef": {"name": "../else/secrets/x"}}),
+            "name must be the name of a Kubernetes object",
+        ),
+        (
             json!({"credentialsSecretRef": secret, "apiUrl": "ftp://cortecs.ai"}),
             url,
         ),
