@@ -104,13 +104,25 @@ async fn tokens_that_expire_are_renewed_and_nobody_notices() {
         view.count(Endpoint::Token) >= tokens + 3
     })
     .await;
-    // Ahead of time, and after a surprise.
+    tell_nobody(&bed);
+}
+
+#[tokio::test]
+async fn tokens_that_are_revoked_are_fetched_anew_and_nobody_notices() {
+    let bed = Bed::new("revoked").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
     bed.api.expire_tokens();
     bed.change("phi", json!({"state": "Stopped"})).await;
     bed.wait("phi", "stopped", stopped).await;
     bed.api.expire_tokens();
     bed.change("phi", json!({"state": "Running"})).await;
     bed.runs("phi").await;
+    tell_nobody(&bed);
+}
+
+fn tell_nobody(bed: &Bed) {
     let seen = bed.versions("phi");
     assert!(seen.iter().all(|r| r.reason(READY) != "CredentialsInvalid"));
     assert_eq!((bed.starts(), bed.existing().len()), (1, 1));
