@@ -6,6 +6,9 @@ SHELL := /bin/bash
 # Says what begins, and how long it took.
 stage := tests/stage
 
+# The suites but the end-to-end one, whose tests wait more than they work and are run side by side.
+smaller := --test accounts --test control_plane --test simulator_oracle
+
 .PHONY: help
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,13 +24,14 @@ build: ## Build the operator (target/debug/cortecs-operator)
 .PHONY: test
 test: doctor ## Run everything: format, lint, unit tests, suites against a real API server, demo
 	@began=$$SECONDS
-	$(stage) "1/7 format" cargo fmt --check
-	$(stage) "2/7 lint" cargo clippy --quiet --locked --all-targets -- -D warnings
-	$(stage) "3/7 control plane (10 to 15 minutes the first time)" tests/control-plane/control-plane binaries
-	$(stage) "4/7 control plane's own tests" $(MAKE) --no-print-directory helper
-	$(stage) "5/7 build of the tests" cargo test --quiet --locked --all-targets --no-run
-	$(stage) "6/7 demo" deploy/demo
-	$(stage) "7/7 unit tests, property tests and suites" cargo test --locked --no-fail-fast
+	$(stage) "1/8 format" cargo fmt --check
+	$(stage) "2/8 lint" cargo clippy --quiet --locked --all-targets -- -D warnings
+	$(stage) "3/8 control plane (10 to 15 minutes the first time)" tests/control-plane/control-plane binaries
+	$(stage) "4/8 control plane's own tests" $(MAKE) --no-print-directory helper
+	$(stage) "5/8 build of the tests" cargo test --quiet --locked --all-targets --no-run
+	$(stage) "6/8 demo" deploy/demo
+	$(stage) "7/8 unit and property tests, and the smaller suites" cargo test --locked --no-fail-fast --lib --bins $(smaller)
+	$(stage) "8/8 end to end" cargo test --locked --no-fail-fast --test e2e -- --test-threads 10
 	printf 'make test: all passed in %d s\n' "$$((SECONDS - began))"
 
 .PHONY: lint
@@ -41,7 +45,8 @@ unit: ## Run the unit and property tests
 
 .PHONY: e2e
 e2e: control-plane ## Run the suites: against a real API server, and of the simulator against cortecs-py
-	cargo test --locked --no-fail-fast --test '*'
+	cargo test --locked --no-fail-fast $(smaller)
+	cargo test --locked --no-fail-fast --test e2e -- --test-threads 10
 
 .PHONY: control-plane
 control-plane: ## Find or build the control plane's binaries (10 to 15 minutes the first time)
