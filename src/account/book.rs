@@ -12,11 +12,11 @@ use std::{
 
 use kube::ResourceExt;
 
-use super::key::ObjectKey;
+use super::{key::ObjectKey, open_start::OpenStart};
 use crate::{
-    cortecs::types::{Instance, InstanceArgs},
+    cortecs::types::InstanceArgs,
     instance::{args, memory::Memory, moment::Moment},
-    resources::{CortecsInstance, conditions, instance_status::StartIntent},
+    resources::{CortecsInstance, conditions},
 };
 
 /// All resources, their claims and what this process remembers of them.
@@ -50,45 +50,6 @@ pub struct Entry {
 struct Reservation {
     api_url: String,
     instance_id: String,
-}
-
-/// An open start of another resource.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenStart<'a> {
-    pub key: &'a ObjectKey,
-    pub intent: &'a StartIntent,
-    /// The call is being made by this process.
-    pub in_flight: bool,
-    /// Nobody knows what became of the call.
-    pub unresolved: bool,
-    /// The account in which it was made.
-    pub client_id: &'a str,
-    /// Why it is stalled, if it is.
-    pub stalled: Option<&'a str>,
-}
-
-impl OpenStart<'_> {
-    /// Whether its instance could be one with these arguments.
-    pub fn may_have_made(&self, instance: &Instance) -> bool {
-        args::matches(
-            &InstanceArgs::from(&self.intent.args),
-            &instance.instance_args,
-        ) && !self
-            .intent
-            .known_instance_ids
-            .contains(&instance.instance_id)
-    }
-
-    /// Whether others have to wait until it is resolved. One that waits for a person holds up nobody; one whose account
-    /// needs a person holds up only those who use the same.
-    pub fn blocks(&self, client_id: &str) -> bool {
-        let waits = match self.stalled {
-            Some("StartUnresolved") => true,
-            Some(_) => self.client_id != client_id,
-            None => false,
-        };
-        self.unresolved && !waits
-    }
 }
 
 impl Book {

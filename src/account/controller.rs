@@ -91,7 +91,7 @@ pub async fn run(context: Context, shutdown: Shutdown) {
             .map(|n| Some(n.to_owned()))
             .collect()
     };
-    context.directory.expect(scopes.len());
+    context.directory.expect_watches(scopes.len());
     let shared = Arc::new(Shared::new(context, scopes));
     let watches = shared
         .wakes

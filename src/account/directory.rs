@@ -209,7 +209,7 @@ impl Directory {
     }
 
     /// So many watches are going to call [`Self::listed`].
-    pub(super) fn expect(&self, watches: usize) {
+    pub(super) fn expect_watches(&self, watches: usize) {
         let mut state = self.state();
         state.unlisted = Some(watches);
         self.tell_synced(&state);

@@ -17,6 +17,7 @@ mod look;
 mod membership;
 pub mod namespaces;
 pub mod observe;
+pub mod open_start;
 pub mod poll;
 mod relay;
 pub mod snapshot;

@@ -10,6 +10,7 @@
 //! | `adopt` | whether an existing one is taken over instead |
 //! | `pin` | with which arguments |
 //! | `resolve` | what became of a start that was written ahead |
+//! | `candidates` | which instances such a start may have made |
 //! | `restart` | what became of a restart that was written ahead |
 //! | `bound` | what the bound instance needs: stop, restart, replacement, nothing |
 //! | `drift` | whether what others did to it is accepted, and whether a restart was asked for |
@@ -19,6 +20,7 @@
 
 mod adopt;
 mod bound;
+mod candidates;
 mod delete;
 mod draft;
 mod drift;

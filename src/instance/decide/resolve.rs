@@ -3,16 +3,16 @@
 use super::{
     Decision, Purpose, Step,
     adopt::{bind, preference, read_by_quorum_since},
+    candidates::{altered, candidates, is_free},
     draft::{Draft, Verdict},
     gate,
     input::Desired,
     pin::pinned,
 };
 use crate::{
-    account::{book::OpenStart, snapshot::Snapshot},
+    account::{open_start::OpenStart, snapshot::Snapshot},
     cortecs::types::{Instance, InstanceArgs},
     instance::{
-        args,
         memory::{Attempt, Outcome},
         moment::Moment,
     },
@@ -206,63 +206,6 @@ fn unknown(
         return draft.rest(unresolved(why, &altered), None);
     }
     void(draft, snapshot, intent)
-}
-
-/// Instances that this start may have created: equal, not known to the intent, and no resource's.
-fn candidates<'s>(
-    draft: &Draft<'_>,
-    snapshot: &'s Snapshot,
-    intent: &StartIntent,
-    wanted: &InstanceArgs,
-    api_url: &str,
-) -> Vec<&'s Instance> {
-    new_and_free(draft, snapshot, intent, api_url)
-        .filter(|instance| args::matches(wanted, &instance.instance_args))
-        .collect()
-}
-
-/// Instances that this start may have created if the API did not take its arguments as they were: of the same model,
-/// and not to be explained by another open start.
-fn altered<'s>(
-    draft: &Draft<'_>,
-    snapshot: &'s Snapshot,
-    intent: &StartIntent,
-    wanted: &InstanceArgs,
-    api_url: &str,
-) -> Vec<&'s Instance> {
-    let input = draft.input;
-    new_and_free(draft, snapshot, intent, api_url)
-        .filter(|instance| args::same_model(wanted, &instance.instance_args))
-        .filter(|instance| {
-            !input.book.open_starts(api_url, input.key).any(|open| {
-                args::matches(
-                    &InstanceArgs::from(&open.intent.args),
-                    &instance.instance_args,
-                )
-            })
-        })
-        .collect()
-}
-
-fn new_and_free<'s>(
-    draft: &Draft<'_>,
-    snapshot: &'s Snapshot,
-    intent: &StartIntent,
-    api_url: &str,
-) -> impl Iterator<Item = &'s Instance> {
-    snapshot
-        .instances
-        .values()
-        .map(|instance| &**instance)
-        .filter(move |instance| !intent.known_instance_ids.contains(&instance.instance_id))
-        .filter(move |instance| is_free(draft, instance, api_url))
-}
-
-fn is_free(draft: &Draft<'_>, instance: &Instance, api_url: &str) -> bool {
-    !draft
-        .input
-        .book
-        .is_claimed_by_other(api_url, &instance.instance_id, draft.input.key)
 }
 
 /// Why likeness is no proof in this account; an error as long as nobody can say whether others use it.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Everything that a decision is made of.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "src/instance/decide",
     "src/instance/args.rs",
     "src/instance/memory.rs",
@@ -12,6 +12,7 @@ const PURE: [&str; 11] = [
     "src/instance/status.rs",
     "src/account/book.rs",
     "src/account/key.rs",
+    "src/account/open_start.rs",
     "src/account/snapshot.rs",
     "src/cortecs/types.rs",
     "src/resources",
