@@ -104,7 +104,10 @@ async fn two_hundred_idle_resources_cost_one_list_an_interval_and_no_write() {
 async fn settle(bed: &Bed) {
     let mut quiet = 0;
     let mut last = writes(bed).await;
+    let mut lists = 0;
     while quiet < 3 {
+        lists += 1;
+        assert!(lists < 30, "idle resources do not cease to be written");
         bed.wait_lists(1).await;
         let now = writes(bed).await;
         quiet = if now == last { quiet + 1 } else { 0 };
