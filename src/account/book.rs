@@ -159,6 +159,11 @@ impl Book {
         self.gone_meanwhile = Some(HashSet::new());
     }
 
+    /// A quorum read has come to nothing: what goes from here on need not be remembered.
+    pub fn abandon_quorum_read(&mut self) {
+        self.gone_meanwhile = None;
+    }
+
     /// Everything that this process looks after was read by quorum; the first of the reads began at `began`.
     pub fn read_by_quorum(&mut self, began: Moment) {
         self.gone_meanwhile = None;

@@ -157,6 +157,16 @@ pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
     }
     let began = clock::moment();
     context.book.lock().begin_quorum_read();
+    let result = read_scopes(context).await;
+    let mut book = context.book.lock();
+    match &result {
+        Ok(()) => book.read_by_quorum(began),
+        Err(_) => book.abandon_quorum_read(),
+    }
+    result
+}
+
+async fn read_scopes(context: &Context) -> Result<(), KubeError> {
     for (scope, _) in context.wakes.scopes() {
         let api: Api<CortecsInstance> = match scope {
             None => Api::all(context.client.clone()),
@@ -174,6 +184,5 @@ pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
         };
         context.book.lock().quorum_read(scope, resources, &version);
     }
-    context.book.lock().read_by_quorum(began);
     Ok(())
 }
