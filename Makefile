@@ -48,6 +48,11 @@ e2e: control-plane ## Run the suites: against a real API server, and of the simu
 	cargo test --locked --no-fail-fast $(smaller)
 	cargo test --locked --no-fail-fast --test e2e -- --test-threads 10
 
+.PHONY: chaos
+chaos: control-plane ## Kill and pause the operator while everything goes wrong, for half an hour: CHAOS_KILLS, CHAOS_RESOURCES, CHAOS_SEED
+	@export CHAOS_KILLS="$${CHAOS_KILLS:-500}" CHAOS_RESOURCES="$${CHAOS_RESOURCES:-48}"
+	cargo test --locked --test e2e chaos::chaos -- --exact --nocapture
+
 .PHONY: control-plane
 control-plane: ## Find or build the control plane's binaries (10 to 15 minutes the first time)
 	tests/control-plane/control-plane binaries

@@ -8,6 +8,8 @@ use super::account::SimulatedAccount;
 const MAX_TOKENS: usize = 1_000;
 
 struct Token {
+    /// Counts tokens from 1, in order of issue.
+    number: u64,
     word: String,
     client_id: String,
     expires: Duration,
@@ -17,6 +19,7 @@ pub(super) struct Access {
     accounts: Vec<SimulatedAccount>,
     lifetime: Duration,
     rng: fastrand::Rng,
+    issued: u64,
     /// Oldest first.
     tokens: VecDeque<Token>,
 }
@@ -31,6 +34,7 @@ impl Access {
             accounts,
             lifetime,
             rng,
+            issued: 0,
             tokens: VecDeque::new(),
         }
     }
@@ -50,7 +54,9 @@ impl Access {
         }
         let word = format!("{:032x}", self.rng.u128(..));
         let expires = now.saturating_add(self.lifetime);
+        self.issued = self.issued.saturating_add(1);
         self.tokens.push_back(Token {
+            number: self.issued,
             word: word.clone(),
             client_id,
             expires,
@@ -60,8 +66,18 @@ impl Access {
 
     /// The client id that a valid token belongs to.
     pub(super) fn authenticate(&self, word: &str, now: Duration) -> Option<&str> {
+        let token = self.valid(word, now)?;
+        Some(&token.client_id)
+    }
+
+    /// Which of the issued tokens a valid one is.
+    pub(super) fn number(&self, word: &str, now: Duration) -> Option<u64> {
+        self.valid(word, now).map(|token| token.number)
+    }
+
+    fn valid(&self, word: &str, now: Duration) -> Option<&Token> {
         let token = self.tokens.iter().find(|token| token.word == word)?;
-        (token.expires > now).then_some(token.client_id.as_str())
+        (token.expires > now).then_some(token)
     }
 
     pub(super) fn revoke(&mut self, word: &str) {
@@ -108,6 +124,10 @@ mod tests {
             Some("b")
         );
         assert_eq!(access.authenticate(&token, hour), None);
+        assert_eq!(access.number(&token, Duration::ZERO), Some(1));
+        assert_eq!(access.number(&token, hour), None);
+        let second = access.issue_token("a", "sa", Duration::ZERO).unwrap();
+        assert_eq!(access.number(&second, Duration::ZERO), Some(2));
         assert_eq!(access.authenticate("made up", Duration::ZERO), None);
         assert!(access.set_secret("b", "new".into()));
         assert_eq!(access.authenticate(&token, Duration::ZERO), Some("b"));

@@ -69,7 +69,7 @@ impl Endpoint {
     }
 
     /// Whether the call needs a bearer token.
-    pub(super) fn needs_token(self) -> bool {
+    pub fn needs_token(self) -> bool {
         !matches!(
             self,
             Self::Token

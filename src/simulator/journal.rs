@@ -22,6 +22,8 @@ pub struct RequestRecord {
     pub endpoint: Endpoint,
     /// The client id, when the credentials were good (or, on a token call, known).
     pub account: Option<String>,
+    /// Which of the issued tokens was presented, counted from 1: tells callers of one account apart. Absent without a valid one.
+    pub token: Option<u64>,
     /// Absent while no answer was sent, and for good when the connection was dropped instead.
     pub status: Option<u16>,
     /// What struck the request, in words.
@@ -96,6 +98,7 @@ mod tests {
             path: "/instances/".into(),
             endpoint: Endpoint::ListInstances,
             account: None,
+            token: None,
             status: None,
             fault: None,
             body: None,

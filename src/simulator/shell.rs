@@ -128,6 +128,8 @@ fn open(shared: &Shared, incoming: &Incoming) -> (u64, bool, Option<Effect>) {
     let call = &incoming.call;
     shared.change(|state, now| {
         let account = call.account(&state.world, now);
+        let bearer = call.bearer.as_deref();
+        let token = bearer.and_then(|word| state.world.access.number(word, now));
         let drawn = if state.down {
             None
         } else {
@@ -148,6 +150,7 @@ fn open(shared: &Shared, incoming: &Incoming) -> (u64, bool, Option<Effect>) {
             path: incoming.path.clone(),
             endpoint: call.endpoint,
             account,
+            token,
             status: None,
             fault,
             body: call.body.clone().filter(|_| logged),

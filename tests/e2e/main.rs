@@ -15,6 +15,7 @@ mod harness;
 
 mod accounts;
 mod adoption;
+mod chaos;
 mod crash_points;
 mod deletion;
 mod drift;

@@ -11,7 +11,7 @@ use cortecs_operator::{
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -49,6 +49,7 @@ pub(crate) struct Bed {
     pub(crate) client_secret: String,
     pub(crate) instances: Record<CortecsInstance>,
     pub(crate) accounts: Record<CortecsAccount>,
+    pub(super) report_to: Option<PathBuf>,
     pub(super) _simulator: Simulator,
 }
 
@@ -251,6 +252,21 @@ impl Bed {
             .wait(SOON, |record| record.latest(&key).is_none().then_some(()))
             .await;
         assert!(gone.is_some(), "{name} is still there");
+    }
+
+    /// A resource of the bed's own namespace as last seen; `None` where it is not there.
+    pub(crate) fn latest(&self, name: &str) -> Option<Arc<CortecsInstance>> {
+        self.instances
+            .latest(&(self.namespace.clone(), name.to_owned()))
+    }
+
+    /// The resources of the bed's own namespace, as the API server has them now.
+    pub(crate) async fn resources(&self) -> Vec<CortecsInstance> {
+        let api = self.api_of::<CortecsInstance>(&self.namespace);
+        api.list(&ListParams::default())
+            .await
+            .expect("the resources")
+            .items
     }
 
     /// Every version of a resource, oldest first.

@@ -1,6 +1,7 @@
 //! Making a [`Bed`].
 
 use std::{
+    path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -30,6 +31,7 @@ pub(crate) struct BedBuilder {
     gated: bool,
     alone: bool,
     neighbours: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
+    report_to: Option<PathBuf>,
     config: RunConfig,
 }
 
@@ -51,6 +53,7 @@ impl Bed {
             gated: false,
             alone: false,
             neighbours: Vec::new(),
+            report_to: None,
             config: RunConfig {
                 default_account: None,
                 allowed_hosts: Default::default(),
@@ -74,6 +77,24 @@ impl BedBuilder {
 
     pub(crate) fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.simulator.token_lifetime = lifetime;
+        self
+    }
+
+    /// How the simulated API behaves otherwise.
+    pub(crate) fn simulator(mut self, change: impl FnOnce(&mut SimulatorConfig)) -> Self {
+        change(&mut self.simulator);
+        self
+    }
+
+    /// How long the operator gives calls to have their effect.
+    pub(crate) fn settle(mut self, settle: Duration) -> Self {
+        self.config.settle = settle;
+        self
+    }
+
+    /// Where the report of a failure goes instead of the standard error.
+    pub(crate) fn report_to(mut self, file: PathBuf) -> Self {
+        self.report_to = Some(file);
         self
     }
 
@@ -193,6 +214,7 @@ impl BedBuilder {
             gate,
             api_url: format!("http://{address}/api/v1"),
             client_secret,
+            report_to: self.report_to,
             _simulator: simulator,
         };
         if self.secret {

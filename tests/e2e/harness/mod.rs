@@ -16,6 +16,7 @@ pub(crate) use gate::Gate;
 pub(crate) use operator::Fuse;
 pub(crate) use process::Process;
 pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because, stopped};
+pub(crate) use record::{Key, version_of};
 pub(crate) use shared::apply;
 
 use std::time::Duration;

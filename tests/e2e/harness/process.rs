@@ -21,12 +21,12 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) struct Process {
     child: Child,
     log: NamedTempFile,
-    name: &'static str,
+    name: String,
 }
 
 impl Process {
     /// Starts the binary for a bed, with leader election.
-    pub(crate) fn start(bed: &Bed, name: &'static str) -> Self {
+    pub(crate) fn start(bed: &Bed, name: impl Into<String>) -> Self {
         let log = NamedTempFile::new().expect("a file");
         let out = |log: &NamedTempFile| -> Stdio { log.reopen().map(File::into).expect("a file") };
         let config = &bed.config;
@@ -53,6 +53,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .expect("the operator starts");
+        let name = name.into();
         Self { child, log, name }
     }
 
@@ -84,6 +85,11 @@ impl Process {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its status")
     }
 
     /// What it answers on its health server: status and body. Waits until the server is there.

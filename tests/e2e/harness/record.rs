@@ -102,6 +102,11 @@ where
         lock(&self.seen).versions.clone()
     }
 
+    /// The version with which each was last changed, or went.
+    pub(crate) fn newest(&self) -> BTreeMap<Key, u64> {
+        lock(&self.seen).newest.clone()
+    }
+
     /// What was wrong with any version.
     pub(crate) fn wrong(&self) -> Vec<String> {
         lock(&self.seen).wrong.clone()
@@ -172,7 +177,7 @@ fn key_of(resource: &impl ResourceExt) -> Key {
     )
 }
 
-fn version_of(resource: &impl ResourceExt) -> u64 {
+pub(crate) fn version_of(resource: &impl ResourceExt) -> u64 {
     let version = resource.resource_version().unwrap_or_default();
     version.parse().expect("resource versions are numbers")
 }

@@ -5,6 +5,17 @@ use kube::ResourceExt;
 use super::bed::Bed;
 
 impl Bed {
+    /// The report is long.
+    pub(crate) fn tell(&self) {
+        let written = self
+            .report_to
+            .as_ref()
+            .map(|file| std::fs::write(file, self.report()));
+        if !matches!(written, Some(Ok(()))) {
+            eprintln!("{}", self.report());
+        }
+    }
+
     fn report(&self) -> String {
         let mut text = String::new();
         let mut say = |line: String| {
@@ -60,7 +71,7 @@ impl Bed {
 impl Drop for Bed {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.report());
+            self.tell();
             return;
         }
         let mut wrong = self.instances.wrong();
@@ -76,7 +87,7 @@ impl Drop for Bed {
         }
         if !wrong.is_empty() {
             wrong.dedup();
-            eprintln!("{}", self.report());
+            self.tell();
             panic!("{}", wrong.join("; "));
         }
     }

@@ -1,0 +1,227 @@
+//! The process that users run, killed and paused at random while people change their minds and the API misbehaves: in the end each
+//! resource has exactly what was asked for, and nothing else is there.
+//!
+//! What happens when follows from the seed; how it interleaves does not. `CHAOS_SEED`, `CHAOS_KILLS` and `CHAOS_RESOURCES` steer it.
+//! Several lanes run side by side, each with its own resources, API and pair of processes, since most of a lane's time goes by
+//! until the lease of a dead leader expires.
+
+mod people;
+mod plan;
+mod processes;
+mod tally;
+mod verdict;
+mod weather;
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use crate::harness::Bed;
+use plan::{People, Stream, rng};
+use processes::Processes;
+use tally::Tally;
+use verdict::Now;
+use weather::Spell;
+
+const LANES: usize = 4;
+const SETTLE: Duration = Duration::from_secs(6);
+const STEP: Duration = Duration::from_millis(150);
+/// After the last fault: the lease of a dead leader, the backoff of what failed last, and the settle time several times.
+const GRACE: Duration = Duration::from_secs(180);
+const SAMPLE: Duration = Duration::from_millis(700);
+
+struct Settings {
+    seed: u64,
+    kills: u32,
+    resources: usize,
+}
+
+impl Settings {
+    fn read() -> Self {
+        let number = |name: &str| {
+            let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+            Some(
+                text.parse::<u64>()
+                    .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+            )
+        };
+        Self {
+            seed: number("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000)),
+            kills: number("CHAOS_KILLS")
+                .map_or(24, |kills| u32::try_from(kills).expect("fewer kills")),
+            resources: number("CHAOS_RESOURCES").map_or(40, |number| {
+                usize::try_from(number).expect("fewer resources")
+            }),
+        }
+    }
+
+    fn command(&self) -> String {
+        let Self {
+            seed,
+            kills,
+            resources,
+        } = self;
+        format!("CHAOS_SEED={seed} CHAOS_KILLS={kills} CHAOS_RESOURCES={resources} make chaos")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chaos() {
+    let settings = Settings::read();
+    let folder = PathBuf::from("target/chaos").join(settings.seed.to_string());
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder);
+    say(&format!("chaos: {}\n", settings.command()));
+    let began = Instant::now();
+    let lanes = join_all((0..LANES).map(|number| lane(&settings, number, &home))).await;
+    let mut tally = Tally::default();
+    for (number, lane) in lanes.into_iter().enumerate() {
+        tally.add(&format!("lane {number}"), lane);
+    }
+    let mut text = format!(
+        "chaos: {} ({:.0} s)\n{}",
+        settings.command(),
+        began.elapsed().as_secs_f64(),
+        tally.table()
+    );
+    std::fs::write(home.join("report.txt"), &text).expect("a report");
+    if tally.passed() {
+        for number in 0..LANES {
+            let _ = std::fs::remove_dir_all(home.join(number.to_string()));
+        }
+    }
+    let _ = writeln!(text, "  full report: {}", folder.display());
+    say(&text);
+    assert!(tally.passed(), "repeat it with: {}", settings.command());
+}
+
+/// To where people see it, also when the test passes.
+fn say(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Resources, an API and two processes of their own, until all kills are dealt and everything has settled.
+async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
+    let folder = home.join(number.to_string());
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let seed = settings.seed;
+    let bed = Bed::builder("chaos")
+        .elected()
+        .settle(SETTLE)
+        .step(STEP)
+        .simulator(|config| {
+            config.seed = Some(seed ^ number as u64);
+            config.request_log = usize::MAX;
+        })
+        .report_to(folder.join("history.txt"))
+        .build()
+        .await;
+    let slots = settings.resources.div_ceil(LANES);
+    let kills = settings.kills.div_ceil(LANES as u32);
+    let people = People::new(rng(seed, number, Stream::People), slots);
+    let blows = plan::blows(rng(seed, number, Stream::Blows), kills);
+    let (over, created) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (mut processes, mut weather, mut samples) = (
+        Processes::new(&bed, &folder),
+        Tally::default(),
+        Tally::default(),
+    );
+
+    let suffer = async {
+        processes.suffer(blows).await;
+        over.store(true, Ordering::Relaxed);
+    };
+    let (_, mut deeds, _, _) = tokio::join!(
+        suffer,
+        people::act(&bed, people, &created, &over),
+        misbehave(
+            &bed,
+            rng(seed, number, Stream::Weather),
+            &over,
+            &mut weather
+        ),
+        sample(&bed, &created, &over, &mut samples),
+    );
+    let calm = Instant::now();
+    processes.recover().await;
+    let mut now = settled(&bed, &deeds, &mut processes, calm).await;
+    let settled = calm.elapsed();
+    if now.is_settled() {
+        // It stays so.
+        processes.pass(2 * SETTLE).await;
+        now = Now::look(&bed, &deeds).await;
+    }
+    processes.end();
+
+    let requests = bed.api.requests();
+    let mut tally = std::mem::take(&mut processes.tally);
+    verdict::judge(&bed, &requests, &processes.sleeps, &mut tally);
+    tally.created = created.load(Ordering::Relaxed);
+    tally.changed = std::mem::take(&mut deeds.changed);
+    tally.deleted = deeds.deleted;
+    tally.settled = settled;
+    tally.faults = weather.faults;
+    for kind in requests.iter().filter_map(weather::kind) {
+        *tally.faults.entry(kind).or_default() += 1;
+    }
+    tally.samples = samples.samples;
+    tally.duplicates.extend(samples.duplicates);
+    tally.duplicates.extend(now.duplicates);
+    tally.leaks = now.leaks;
+    tally.stuck = now.stuck;
+    tally.left_stopped = now.left_stopped;
+    tally.unresolved = now.unresolved;
+    if !tally.passed() {
+        bed.tell();
+    }
+    tally
+}
+
+/// One spell of weather after the other.
+async fn misbehave(bed: &Bed, mut rng: fastrand::Rng, over: &AtomicBool, tally: &mut Tally) {
+    while !over.load(Ordering::Relaxed) {
+        let spell = Spell::draw(&mut rng);
+        spell.begin(&bed.api, &mut tally.faults);
+        sleep(spell.lasts).await;
+    }
+    weather::clear(&bed.api);
+}
+
+/// Looks at what is billed: at no time is it more than there are resources, since each has one at most and goes after it.
+async fn sample(bed: &Bed, created: &AtomicU64, over: &AtomicBool, tally: &mut Tally) {
+    while !over.load(Ordering::Relaxed) {
+        sleep(SAMPLE).await;
+        // In this order: what has gone before the look, and what was created after it, errs on the safe side.
+        let gone = bed.instances.history().len() - bed.instances.all().len();
+        let billed = verdict::billed(&bed.ever());
+        let resources = created.load(Ordering::SeqCst) - gone as u64;
+        tally.samples += 1;
+        if billed > resources {
+            tally.duplicates.push(format!(
+                "{billed} instances were billed for {resources} resources"
+            ));
+        }
+    }
+}
+
+/// Waits until everything is as it should be; what is not, in the end.
+async fn settled(
+    bed: &Bed,
+    deeds: &people::Deeds,
+    processes: &mut Processes<'_>,
+    calm: Instant,
+) -> Now {
+    loop {
+        let now = Now::look(bed, deeds).await;
+        if now.is_settled() || calm.elapsed() > GRACE {
+            return now;
+        }
+        processes.pass(Duration::from_millis(500)).await;
+    }
+}

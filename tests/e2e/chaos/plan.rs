@@ -1,0 +1,257 @@
+//! What happens when, drawn from the seed alone: how it ends is another matter.
+
+use std::{ops::Range, time::Duration};
+
+use cortecs_operator::simulator::Endpoint;
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+/// Models of resources whose instances go with them: few, so that many arguments are equal.
+const SHARED_MODELS: [&str; 3] = [
+    "microsoft/phi-4",
+    "google/gemma-2-9b-it",
+    "mistralai/Mistral-7B-Instruct-v0.3",
+];
+/// Models of those that leave a stopped instance behind. Each has its own: what is left behind belongs to nobody, and an equal
+/// start with unknown outcome would take it for its own.
+const OWN_MODELS: [&str; 4] = [
+    "meta-llama/Llama-3.1-8B-Instruct",
+    "meta-llama/Llama-3.3-70B-Instruct",
+    "Qwen/Qwen2.5-72B-Instruct",
+    "Qwen/Qwen2.5-Coder-32B-Instruct",
+];
+const MOST_WORKERS: u32 = 3;
+
+/// Streams of one seed that do not depend on each other.
+#[derive(Clone, Copy)]
+pub(super) enum Stream {
+    People,
+    Weather,
+    Blows,
+}
+
+pub(super) fn rng(seed: u64, lane: usize, stream: Stream) -> Rng {
+    let mut root = Rng::with_seed(seed ^ (lane as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut streams = [root.fork(), root.fork(), root.fork()];
+    std::mem::replace(&mut streams[stream as usize], root)
+}
+
+pub(super) fn between(rng: &mut Rng, range: Range<u64>) -> Duration {
+    Duration::from_millis(rng.u64(range))
+}
+
+/// What a resource should be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wish {
+    pub(super) name: String,
+    pub(super) model: &'static str,
+    pub(super) workers: u32,
+    pub(super) per_hour: bool,
+    pub(super) running: bool,
+    pub(super) suspend: bool,
+    /// Its instance is left behind, stopped.
+    pub(super) keeps: bool,
+}
+
+impl Wish {
+    pub(super) fn model_id(&self) -> String {
+        self.model.replace('/', "--")
+    }
+
+    pub(super) fn billing(&self) -> &'static str {
+        if self.per_hour {
+            "per_hour"
+        } else {
+            "per_minute"
+        }
+    }
+
+    pub(super) fn spec(&self) -> Value {
+        json!({
+            "modelId": self.model,
+            "numWorkers": self.workers,
+            "billingInterval": self.billing(),
+            "state": if self.running { "Running" } else { "Stopped" },
+            "suspend": self.suspend,
+            "deletionPolicy": if self.keeps { "Stop" } else { "Delete" },
+        })
+    }
+}
+
+/// What a person does.
+#[derive(Clone, Debug)]
+pub(super) enum Deed {
+    Create(Wish),
+    Change(Wish),
+    /// Any new word.
+    Restart {
+        name: String,
+        word: String,
+    },
+    Delete {
+        name: String,
+    },
+}
+
+/// The people of one lane: each slot holds one resource after the other.
+pub(super) struct People {
+    rng: Rng,
+    slots: Vec<Option<Wish>>,
+    number: u32,
+}
+
+impl People {
+    pub(super) fn new(rng: Rng, slots: usize) -> Self {
+        Self {
+            rng,
+            slots: vec![None; slots],
+            number: 0,
+        }
+    }
+
+    /// The next deed, and how long to wait before it. `is_free` tells whether the last resource of a slot has gone: only then the
+    /// slot's own model is used again.
+    pub(super) fn next(&mut self, is_free: impl Fn(usize) -> bool) -> (Duration, Option<Deed>) {
+        let wait = between(&mut self.rng, 200..1_600);
+        let slot = self.rng.usize(..self.slots.len());
+        let draw = self.rng.u32(..100);
+        let deed = match self.slots[slot].clone() {
+            None => {
+                let wish = self.wish(slot);
+                if wish.keeps && !is_free(slot) {
+                    return (wait, None);
+                }
+                self.slots[slot] = Some(wish.clone());
+                Deed::Create(wish)
+            }
+            Some(wish) if draw < 22 => {
+                self.slots[slot] = None;
+                Deed::Delete { name: wish.name }
+            }
+            Some(wish) if draw < 38 => Deed::Restart {
+                name: wish.name,
+                word: format!("{}", self.rng.u32(..)),
+            },
+            Some(wish) => Deed::Change(self.changed(slot, wish, draw)),
+        };
+        (wait, Some(deed))
+    }
+
+    fn wish(&mut self, slot: usize) -> Wish {
+        self.number += 1;
+        let own = (slot % 4 == 3).then(|| OWN_MODELS.get(slot / 4)).flatten();
+        Wish {
+            name: format!("r{slot}-{}", self.number),
+            model: own
+                .copied()
+                .unwrap_or_else(|| SHARED_MODELS[self.rng.usize(..2)]),
+            workers: if self.rng.u32(..4) == 0 { 2 } else { 1 },
+            per_hour: false,
+            running: self.rng.u32(..8) != 0,
+            suspend: false,
+            keeps: own.is_some(),
+        }
+    }
+
+    fn changed(&mut self, slot: usize, mut wish: Wish, draw: u32) -> Wish {
+        match draw {
+            0..64 => wish.running = !wish.running,
+            64..78 => wish.workers = wish.workers % MOST_WORKERS + 1,
+            78..88 => wish.suspend = !wish.suspend,
+            88..95 if !wish.keeps => {
+                wish.model = SHARED_MODELS[self.rng.usize(..SHARED_MODELS.len())]
+            }
+            _ => wish.per_hour = !wish.per_hour,
+        }
+        self.slots[slot] = Some(wish.clone());
+        wish
+    }
+
+    /// What should be there when all has been done; nothing is suspended any more.
+    pub(super) fn wishes(&mut self) -> Vec<Wish> {
+        let wishes = self.slots.iter_mut().flatten();
+        wishes
+            .map(|wish| {
+                wish.suspend = false;
+                wish.clone()
+            })
+            .collect()
+    }
+}
+
+/// What befalls the processes of one lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Blow {
+    /// `upon`: then as soon as such a call arrives, if one does in time.
+    KillLeader {
+        after: Duration,
+        upon: Option<Endpoint>,
+    },
+    KillOther,
+    KillBoth {
+        after: Duration,
+    },
+    PauseLeader {
+        after: Duration,
+        pause: Duration,
+    },
+    PauseOther {
+        pause: Duration,
+    },
+    /// As a rolling update does.
+    Terminate {
+        after: Duration,
+    },
+}
+
+impl Blow {
+    fn kills(self) -> u32 {
+        match self {
+            Self::KillLeader { .. } | Self::KillOther => 1,
+            Self::KillBoth { .. } => 2,
+            _ => 0,
+        }
+    }
+}
+
+/// The blows of a lane, with the time before each, and the time until what was killed is started again.
+pub(super) fn blows(mut rng: Rng, kills: u32) -> Vec<(Blow, Duration, Duration)> {
+    let (mut blows, mut dealt) = (Vec::new(), 0);
+    while dealt < kills {
+        let blow = blow(&mut rng);
+        dealt += blow.kills();
+        let gap = between(&mut rng, 0..1_500);
+        let back = between(&mut rng, 0..2_000);
+        blows.push((blow, gap, back));
+    }
+    blows
+}
+
+fn blow(rng: &mut Rng) -> Blow {
+    // A leader's life is mostly short; some live long enough to give a start up.
+    let most = [500, 2_000, 6_000, 16_000][rng.usize(..4)];
+    let after = between(rng, 0..most);
+    let upon = [
+        Some(Endpoint::Start),
+        Some(Endpoint::Start),
+        Some(Endpoint::Restart),
+        Some(Endpoint::Stop),
+        Some(Endpoint::Delete),
+        None,
+        None,
+        None,
+    ][rng.usize(..8)];
+    match rng.u32(..100) {
+        0..55 => Blow::KillLeader { after, upon },
+        55..70 => Blow::KillOther,
+        70..82 => Blow::KillBoth { after },
+        82..90 => Blow::PauseLeader {
+            after,
+            pause: between(rng, 6_000..24_000),
+        },
+        90..94 => Blow::PauseOther {
+            pause: between(rng, 1_000..24_000),
+        },
+        _ => Blow::Terminate { after },
+    }
+}

@@ -1,0 +1,286 @@
+//! Whether the API, the resources and what people wished for agree.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use cortecs_operator::{
+    cortecs::types::{Instance, InstanceState},
+    resources::CortecsInstance,
+    simulator::{Endpoint, InstanceHistory, RequestRecord},
+};
+use kube::ResourceExt;
+
+use super::{people::Deeds, plan::Wish, processes::Sleep, tally::Tally};
+use crate::harness::{
+    Bed, CLIENT_ID, Key, Read, bound, running, stalled_because, stopped, version_of,
+};
+
+/// Versions of each resource, oldest first.
+type History = BTreeMap<Key, Vec<Arc<CortecsInstance>>>;
+
+/// What is not as it should be now.
+#[derive(Debug, Default)]
+pub(super) struct Now {
+    pub(super) duplicates: Vec<String>,
+    pub(super) leaks: Vec<String>,
+    pub(super) stuck: Vec<String>,
+    pub(super) left_stopped: u64,
+    pub(super) unresolved: u64,
+}
+
+impl Now {
+    pub(super) fn is_settled(&self) -> bool {
+        self.duplicates.is_empty() && self.leaks.is_empty() && self.stuck.is_empty()
+    }
+
+    /// Compares what exists with what was wished for.
+    pub(super) async fn look(bed: &Bed, deeds: &Deeds) -> Self {
+        let resources = bed.resources().await;
+        let existing: BTreeMap<String, Instance> = bed
+            .api
+            .instances(CLIENT_ID)
+            .into_iter()
+            .map(|instance| (instance.instance_id.clone(), instance))
+            .collect();
+        let mut now = Self::default();
+        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+        for resource in &resources {
+            let (id, name) = (
+                bound(resource),
+                resource.metadata.name.as_deref().unwrap_or_default(),
+            );
+            if !id.is_empty()
+                && let Some(other) = owners.insert(id, name)
+            {
+                now.duplicates
+                    .push(format!("{name} and {other} both have {id}"));
+            }
+            now.unresolved += u64::from(stalled_because::<CortecsInstance>("StartUnresolved")(
+                resource,
+            ));
+            if !deeds.wishes.iter().any(|wish| wish.name == name) {
+                now.stuck
+                    .push(format!("{name} is still being deleted: {}", says(resource)));
+            }
+        }
+        for wish in &deeds.wishes {
+            match resources
+                .iter()
+                .find(|resource| resource.name_any() == wish.name)
+            {
+                None => now.stuck.push(format!("{} is not there", wish.name)),
+                Some(resource) => {
+                    if let Some(why) = unfulfilled(wish, resource, existing.get(bound(resource))) {
+                        now.stuck
+                            .push(format!("{} {why}: {}", wish.name, says(resource)));
+                    }
+                }
+            }
+        }
+        let left = left_behind(&bed.instances.history(), deeds);
+        for (id, instance) in &existing {
+            if owners.contains_key(id.as_str()) {
+                continue;
+            }
+            let state = &instance.instance_status.status;
+            match left.get(id) {
+                Some(_) if *state == InstanceState::Stopped => now.left_stopped += 1,
+                Some(name) => now
+                    .leaks
+                    .push(format!("{id}, left by {name}, is {state:?}")),
+                None => now.leaks.push(format!(
+                    "{id} of {} is {state:?} and nobody's",
+                    instance.instance_args.model_id
+                )),
+            }
+        }
+        for (id, name) in &left {
+            if !existing.contains_key(id) {
+                now.stuck
+                    .push(format!("{name} was to leave {id} behind, but it is gone"));
+            }
+        }
+        now
+    }
+}
+
+/// What a deleted resource left behind, by its id.
+fn left_behind(history: &History, deeds: &Deeds) -> BTreeMap<String, String> {
+    let present: BTreeSet<&str> = deeds.wishes.iter().map(|wish| wish.name.as_str()).collect();
+    let gone = history
+        .iter()
+        .filter(|((_, name), _)| deeds.kept.contains(name) && !present.contains(name.as_str()));
+    gone.filter_map(|((_, name), versions)| {
+        let id = bound(versions.last()?);
+        (!id.is_empty()).then(|| (id.to_owned(), name.clone()))
+    })
+    .collect()
+}
+
+fn unfulfilled(
+    wish: &Wish,
+    resource: &CortecsInstance,
+    instance: Option<&Instance>,
+) -> Option<String> {
+    let status = resource.status.as_ref();
+    if status.is_some_and(|s| s.start.is_some() || s.restart.is_some()) {
+        return Some("has an open start or restart".to_owned());
+    }
+    let state = instance.map(|instance| &instance.instance_status.status);
+    let wanted = match wish.running {
+        true => running(resource) && state == Some(&InstanceState::Running),
+        false => {
+            let absent = instance.is_none() && bound(resource).is_empty();
+            stopped(resource) && (absent || state == Some(&InstanceState::Stopped))
+        }
+    };
+    if !wanted {
+        let asked = if wish.running { "running" } else { "stopped" };
+        return Some(format!("should be {asked}, its instance is {state:?}"));
+    }
+    let args = &instance?.instance_args;
+    let agrees = args.model_id == wish.model_id()
+        && args.num_workers == Some(wish.workers)
+        && args
+            .billing_interval
+            .as_ref()
+            .is_some_and(|b| b.as_str() == wish.billing());
+    // A stopped one is replaced when it is next asked to run.
+    (wish.running && !agrees).then(|| format!("should be {wish:?}, is {args:?}"))
+}
+
+fn says(resource: &CortecsInstance) -> String {
+    let conditions = resource.conditions().iter();
+    let conditions: Vec<String> = conditions
+        .filter(|c| c.status == "True" || c.type_ == "Ready")
+        .map(|c| format!("{}={} {} ({})", c.type_, c.status, c.reason, c.message))
+        .collect();
+    conditions.join("; ")
+}
+
+/// What the histories say of the whole run.
+pub(super) fn judge(bed: &Bed, requests: &[RequestRecord], sleeps: &[Sleep], tally: &mut Tally) {
+    let history = bed.instances.history();
+    shared_ids(bed, &history, tally);
+    repeated_starts(&history, requests, tally);
+    for sleep in sleeps {
+        let acted = requests.iter().filter(|request| {
+            request.token.is_some_and(|token| token <= sleep.token)
+                && request.at > sleep.from
+                && changes(request.endpoint)
+        });
+        for request in acted {
+            let (number, path) = (request.sequence, &request.path);
+            tally.wrong(format!(
+                "{} acted after its deadline: request {number} {path}",
+                sleep.process
+            ));
+        }
+    }
+    let voided = history.values().flatten().filter_map(|r| r.status.as_ref());
+    let voided: BTreeSet<_> = voided
+        .flat_map(|s| s.voided_starts.iter().map(|v| v.id))
+        .collect();
+    tally.voided = voided.len() as u64;
+    tally.requests = requests.len() as u64;
+    tally.restarts = bed.api.count(Endpoint::Restart);
+    tally.started = bed.ever().len() as u64;
+}
+
+fn changes(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::Start
+            | Endpoint::Restart
+            | Endpoint::Stop
+            | Endpoint::StopAll
+            | Endpoint::Delete
+            | Endpoint::DeleteAll
+    )
+}
+
+/// Versions of all resources are in one order: at each of them, no two may have the same instance.
+fn shared_ids(bed: &Bed, history: &History, tally: &mut Tally) {
+    let mut events: Vec<(u64, &Key, &str)> = Vec::new();
+    for (key, versions) in history {
+        events.extend(
+            versions
+                .iter()
+                .map(|version| (version_of(&**version), key, bound(version))),
+        );
+        if bed.instances.latest(key).is_none()
+            && let Some(went) = bed.instances.newest().get(key)
+        {
+            events.push((*went, key, ""));
+        }
+    }
+    events.sort();
+    let mut has: BTreeMap<&Key, &str> = BTreeMap::new();
+    for (version, key, id) in events {
+        if has.insert(key, id) == Some(id) || id.is_empty() {
+            continue;
+        }
+        let others = has
+            .iter()
+            .filter(|(other, had)| **other != key && **had == id);
+        for (other, _) in others {
+            let both = format!(
+                "{id} is both {}'s and {}'s at version {version}",
+                other.1, key.1
+            );
+            tally.duplicates.push(both);
+        }
+    }
+}
+
+/// Model, workers, billing: what the chosen resources differ in.
+type Args = (String, Option<i64>, String);
+
+/// Each start that was asked for was written ahead by itself. Those with a token that is worth nothing were not looked at.
+fn repeated_starts(history: &History, requests: &[RequestRecord], tally: &mut Tally) {
+    let mut balance: BTreeMap<Args, (BTreeSet<String>, u64)> = BTreeMap::new();
+    for version in history.values().flatten() {
+        let Some(start) = version.status.as_ref().and_then(|s| s.start.as_ref()) else {
+            continue;
+        };
+        let args = &start.args;
+        let billing = args.billing_interval.clone().unwrap_or_default();
+        let entry = balance
+            .entry((args.model_id.clone(), args.num_workers, billing))
+            .or_default();
+        entry.0.insert(start.id.to_string());
+    }
+    for request in requests
+        .iter()
+        .filter(|r| r.endpoint == Endpoint::Start && r.status != Some(401))
+    {
+        let Some(body) = &request.body else { continue };
+        let word = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let key = (
+            word("model_id"),
+            body["num_workers"].as_i64(),
+            word("billing_interval"),
+        );
+        balance.entry(key).or_default().1 += 1;
+    }
+    for ((model, workers, billing), (intents, asked)) in balance {
+        let intents = intents.len() as u64;
+        tally.intents += intents;
+        tally.asked += asked;
+        if asked > intents {
+            tally.duplicates.push(format!(
+                "{asked} starts of {model} with {workers:?} workers, billed {billing}, but only {intents} were written ahead"
+            ));
+        }
+    }
+}
+
+/// Billed instances for which there cannot be a resource: each has one at most, and it goes only after its instance.
+pub(super) fn billed(existing: &[InstanceHistory]) -> u64 {
+    existing
+        .iter()
+        .filter(|instance| instance.is_billed())
+        .count() as u64
+}

@@ -1,0 +1,171 @@
+//! What the simulated API does wrong, and for how long.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use cortecs_operator::simulator::{
+    Effect, Endpoint, Fault, FaultBody, Handle, RequestRecord, When,
+};
+use fastrand::Rng;
+
+use super::plan::between;
+
+/// The longest that the effect of a call is late, and that lists are behind. With the quarter of the settle time in which a start
+/// is made they stay below it, which is what the operator is promised.
+const LATE: Duration = Duration::from_secs(2);
+const LAG: Duration = Duration::from_secs(1);
+/// Longer than any request may take.
+const HANG: Duration = Duration::from_millis(1_500);
+
+/// A while of one kind.
+#[derive(Debug)]
+pub(super) struct Spell {
+    pub(super) lasts: Duration,
+    faults: Vec<Fault>,
+    lag: Option<Duration>,
+    down: bool,
+    expire: bool,
+}
+
+impl Spell {
+    pub(super) fn draw(rng: &mut Rng) -> Self {
+        let lasts = between(rng, 1_000..4_000);
+        let kind = rng.u32(..100);
+        let number = match kind {
+            0..20 => 0,
+            20..28 => 1,
+            _ => rng.usize(2..6),
+        };
+        Self {
+            lasts,
+            faults: (0..number).map(|_| fault(rng)).collect(),
+            lag: kind
+                .is_multiple_of(4)
+                .then(|| between(rng, 200..LAG.as_millis() as u64)),
+            down: (20..28).contains(&kind),
+            expire: kind % 16 == 1,
+        }
+    }
+
+    pub(super) fn begin(&self, api: &Handle, tally: &mut BTreeMap<String, u64>) {
+        api.clear_faults();
+        for fault in &self.faults {
+            api.add_fault(fault.clone());
+        }
+        api.set_down(self.down);
+        api.set_list_lag(self.lag.unwrap_or_default());
+        let mut count = |what: &str, happens: bool| {
+            if happens {
+                *tally.entry(what.to_owned()).or_default() += 1;
+            }
+        };
+        count("lists that lag, for a while", self.lag.is_some());
+        count("every token revoked", self.expire);
+        if self.expire {
+            api.expire_tokens();
+        }
+    }
+}
+
+/// Nothing goes wrong any more.
+pub(super) fn clear(api: &Handle) {
+    api.clear_faults();
+    api.set_down(false);
+    api.set_list_lag(Duration::ZERO);
+}
+
+fn fault(rng: &mut Rng) -> Fault {
+    let endpoint = [
+        Endpoint::Start,
+        Endpoint::Start,
+        Endpoint::Start,
+        Endpoint::Restart,
+        Endpoint::Stop,
+        Endpoint::Stop,
+        Endpoint::Delete,
+        Endpoint::Delete,
+        Endpoint::ListInstances,
+        Endpoint::GetInstance,
+        Endpoint::GetModel,
+        Endpoint::Token,
+    ][rng.usize(..12)];
+    let effects = effects(endpoint);
+    let effect = effects[rng.usize(..effects.len())].clone();
+    let probability = match endpoint {
+        Endpoint::ListInstances | Endpoint::Token => 0.3,
+        _ => 0.2 + 0.6 * rng.f64(),
+    };
+    Fault::new(endpoint, effect).probability(probability)
+}
+
+/// What may strike a call. Never a refusal that a person would have to answer, nor one that hides an effect: no client could
+/// know better.
+fn effects(endpoint: Endpoint) -> Vec<Effect> {
+    use When::{After, Before};
+    let delay = |when, duration| Effect::Delay { when, duration };
+    let cut = |when, reset| Effect::Drop { when, reset };
+    let mut effects = vec![
+        Effect::fail(500, "Internal error"),
+        Effect::fail(503, "Service temporarily unavailable"),
+        Effect::html(Before, 502),
+        cut(Before, false),
+        cut(Before, true),
+        cut(After, true),
+        delay(Before, HANG),
+        Effect::MalformedBody,
+        Effect::TruncatedBody,
+        Effect::WithoutInstance,
+        Effect::rate_limit(Duration::from_secs(1)),
+    ];
+    if endpoint.needs_token() {
+        effects.push(Effect::ExpireToken);
+    }
+    if endpoint == Endpoint::GetInstance {
+        effects.push(Effect::fail(400, "Bad request"));
+        effects.push(Effect::fail(404, "Not found"));
+    }
+    if matches!(endpoint, Endpoint::Stop | Endpoint::Delete) {
+        effects.push(Effect::fail(400, "Bad request"));
+        effects.push(Effect::fail_after(404, "Not found"));
+    }
+    let changes = [
+        Endpoint::Start,
+        Endpoint::Restart,
+        Endpoint::Stop,
+        Endpoint::Delete,
+    ];
+    if changes.contains(&endpoint) {
+        effects.extend([
+            Effect::html(After, 502),
+            Effect::html(After, 504),
+            Effect::fail_after(500, "Internal error"),
+            Effect::fail(402, "Payment required"),
+            Effect::fail_after(402, "Payment required"),
+            Effect::fail(409, "Conflict"),
+            Effect::fail_after(409, "Conflict"),
+            Effect::fail_after(408, "Request timeout"),
+            Effect::redirect(307, "/api/v1/instances/start"),
+            Effect::Answer {
+                when: After,
+                status: 302,
+                body: FaultBody::Empty,
+                retry_after: None,
+                location: Some("/elsewhere".to_owned()),
+            },
+            cut(After, false),
+            delay(Before, LATE),
+            delay(After, LATE),
+            Effect::HugeBody { bytes: 3 << 20 },
+        ]);
+    }
+    effects
+}
+
+/// Which fault struck, without its number.
+pub(super) fn kind(request: &RequestRecord) -> Option<String> {
+    let fault = request.fault.as_deref()?;
+    let kind = match fault.split_once(' ') {
+        Some((number, kind)) if number.starts_with('#') => kind,
+        _ => fault,
+    };
+    Some(kind.to_owned())
+}
