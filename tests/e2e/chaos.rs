@@ -9,6 +9,7 @@ mod people;
 mod plan;
 mod processes;
 mod tally;
+mod trace;
 mod verdict;
 mod weather;
 
@@ -90,13 +91,14 @@ async fn chaos() {
         began.elapsed().as_secs_f64(),
         tally.table()
     );
-    std::fs::write(home.join("report.txt"), &text).expect("a report");
-    if tally.passed() {
-        for number in 0..LANES {
-            let _ = std::fs::remove_dir_all(home.join(number.to_string()));
+    for lane in (0..LANES).map(|number| home.join(number.to_string())) {
+        match tally.passed() {
+            true => drop(std::fs::remove_dir_all(lane)),
+            false => text += &std::fs::read_to_string(lane.join("trace.txt")).unwrap_or_default(),
         }
     }
-    let _ = writeln!(text, "  full report: {}", folder.display());
+    let _ = writeln!(text, "  kept in {}", folder.display());
+    std::fs::write(home.join("report.txt"), &text).expect("a report");
     say(&text);
     assert!(tally.passed(), "repeat it with: {}", settings.command());
 }
@@ -137,7 +139,7 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
         processes.suffer(blows).await;
         over.store(true, Ordering::Relaxed);
     };
-    let (_, mut deeds, _, _) = tokio::join!(
+    let (_, deeds, _, _) = tokio::join!(
         suffer,
         people::act(&bed, people, &created, &over),
         misbehave(
@@ -163,7 +165,7 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
     let mut tally = std::mem::take(&mut processes.tally);
     verdict::judge(&bed, &requests, &processes.sleeps, &mut tally);
     tally.created = created.load(Ordering::Relaxed);
-    tally.changed = std::mem::take(&mut deeds.changed);
+    tally.changed = deeds.changed;
     tally.deleted = deeds.deleted;
     tally.settled = settled;
     tally.faults = weather.faults;
@@ -178,6 +180,8 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
     tally.left_stopped = now.left_stopped;
     tally.unresolved = now.unresolved;
     if !tally.passed() {
+        let traced = trace::trace(&bed, &requests, &tally.findings(), &folder);
+        std::fs::write(folder.join("trace.txt"), traced).expect("a trace");
         bed.tell();
     }
     tally

@@ -112,7 +112,7 @@ impl People {
     /// The next deed, and how long to wait before it. `is_free` tells whether the last resource of a slot has gone: only then the
     /// slot's own model is used again.
     pub(super) fn next(&mut self, is_free: impl Fn(usize) -> bool) -> (Duration, Option<Deed>) {
-        let wait = between(&mut self.rng, 200..1_600);
+        let wait = between(&mut self.rng, 100..1_200);
         let slot = self.rng.usize(..self.slots.len());
         let draw = self.rng.u32(..100);
         let deed = match self.slots[slot].clone() {
@@ -193,6 +193,7 @@ pub(super) enum Blow {
     },
     PauseLeader {
         after: Duration,
+        upon: Option<Endpoint>,
         pause: Duration,
     },
     PauseOther {
@@ -247,6 +248,7 @@ fn blow(rng: &mut Rng) -> Blow {
         70..82 => Blow::KillBoth { after },
         82..90 => Blow::PauseLeader {
             after,
+            upon,
             pause: between(rng, 6_000..24_000),
         },
         90..94 => Blow::PauseOther {

@@ -100,8 +100,8 @@ impl<'a> Processes<'a> {
                         }
                     }
                 }
-                Blow::PauseLeader { after, pause } => {
-                    if let Some(leader) = self.leader_at_work(after, None).await {
+                Blow::PauseLeader { after, upon, pause } => {
+                    if let Some(leader) = self.leader_at_work(after, upon).await {
                         self.pause(leader, pause);
                     }
                 }

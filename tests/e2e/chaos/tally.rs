@@ -46,10 +46,14 @@ impl Tally {
         self.wrong.push(what);
     }
 
+    /// All that must not have happened.
+    pub(super) fn findings(&self) -> Vec<&String> {
+        let kinds = [&self.duplicates, &self.leaks, &self.stuck, &self.wrong];
+        kinds.into_iter().flatten().collect()
+    }
+
     pub(super) fn passed(&self) -> bool {
-        [&self.duplicates, &self.leaks, &self.stuck, &self.wrong]
-            .iter()
-            .all(|found| found.is_empty())
+        self.findings().is_empty()
     }
 
     pub(super) fn add(&mut self, lane: &str, other: Self) {

@@ -1,0 +1,123 @@
+//! What led to a finding: the resources and instances that it names, as the API server and the API saw them.
+
+use std::{collections::BTreeSet, fmt::Write, path::Path};
+
+use cortecs_operator::simulator::{Endpoint, RequestRecord};
+use kube::ResourceExt;
+
+use crate::harness::{Bed, Read, bound};
+
+/// Findings that are traced, lines about each resource or instance, and lines of the last logs.
+const TRACED: usize = 10;
+const LINES: usize = 60;
+
+/// The trace of the first findings, and the ends of the last logs in the folder.
+pub(super) fn trace(
+    bed: &Bed,
+    requests: &[RequestRecord],
+    findings: &[&String],
+    logs: &Path,
+) -> String {
+    let mut text = String::new();
+    for finding in findings.iter().take(TRACED) {
+        let _ = writeln!(text, "\n=== {finding}");
+        let words: BTreeSet<&str> = finding
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+            .collect();
+        let mut ids: BTreeSet<String> = BTreeSet::new();
+        for ((_, name), versions) in bed.instances.history() {
+            let named = words.contains(name.as_str());
+            if !named
+                && !versions
+                    .iter()
+                    .any(|version| words.contains(bound(version)))
+            {
+                continue;
+            }
+            let lines = versions.iter().map(|version| {
+                let status = version.status.as_ref();
+                if named {
+                    ids.insert(bound(version).to_owned());
+                }
+                format!(
+                    "{name} version {} generation {:?} {:?} {} deleting {} phase {:?} ready {} instance {:?} start {:?} restart {:?}",
+                    version.resource_version().unwrap_or_default(),
+                    version.metadata.generation,
+                    version.spec.state,
+                    version.spec.model_id,
+                    version.metadata.deletion_timestamp.is_some(),
+                    status.and_then(|s| s.phase),
+                    version.reason("Ready"),
+                    bound(version),
+                    status.and_then(|s| s.start.as_ref()).map(|start| start.id),
+                    status.and_then(|s| s.restart.as_ref()).map(|restart| restart.id),
+                )
+            });
+            last(&mut text, lines.collect());
+        }
+        ids.extend(words.iter().map(|word| (*word).to_owned()));
+        let found: Vec<_> = bed
+            .ever()
+            .into_iter()
+            .filter(|history| ids.contains(&history.instance.instance_id))
+            .collect();
+        for history in &found {
+            let _ = writeln!(text, "{history:?}");
+        }
+        let about = |request: &&RequestRecord| {
+            let body = request
+                .body
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            found.iter().any(|history| {
+                let instance = &history.instance;
+                let id = instance.instance_id.as_str();
+                let start = request.endpoint == Endpoint::Start
+                    && body.contains(&instance.instance_args.model_id);
+                request.path.contains(id) || body.contains(id) || start
+            })
+        };
+        let lines = requests.iter().filter(about).map(|request| {
+            format!(
+                "request {} {} {} {} token {:?} -> {:?} {}",
+                request.sequence,
+                request.at,
+                request.method,
+                request.path,
+                request.token,
+                request.status,
+                request.fault.as_deref().unwrap_or_default()
+            )
+        });
+        last(&mut text, lines.collect());
+    }
+    for log in newest(logs) {
+        let _ = writeln!(
+            text,
+            "\n=== end of {}",
+            log.file_name().unwrap_or_default().display()
+        );
+        let lines = std::fs::read_to_string(&log).unwrap_or_default();
+        last(&mut text, lines.lines().map(str::to_owned).collect());
+    }
+    text
+}
+
+/// The last lines of many.
+fn last(text: &mut String, lines: Vec<String>) {
+    for line in &lines[lines.len().saturating_sub(LINES)..] {
+        let _ = writeln!(text, "{line}");
+    }
+}
+
+/// The logs of the two processes that were started last.
+fn newest(logs: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(logs).into_iter().flatten().flatten();
+    let mut logs: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "log"))
+        .collect();
+    logs.sort();
+    logs.split_off(logs.len().saturating_sub(2))
+}
