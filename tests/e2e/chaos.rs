@@ -31,7 +31,7 @@ use tally::Tally;
 use verdict::Now;
 use weather::Spell;
 
-const LANES: usize = 4;
+const LANES: usize = 5;
 const SETTLE: Duration = Duration::from_secs(6);
 const STEP: Duration = Duration::from_millis(150);
 /// After the last fault: the lease of a dead leader, the backoff of what failed last, and the settle time several times.
@@ -56,7 +56,7 @@ impl Settings {
         Self {
             seed: number("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000)),
             kills: number("CHAOS_KILLS")
-                .map_or(24, |kills| u32::try_from(kills).expect("fewer kills")),
+                .map_or(25, |kills| u32::try_from(kills).expect("fewer kills")),
             resources: number("CHAOS_RESOURCES").map_or(40, |number| {
                 usize::try_from(number).expect("fewer resources")
             }),

@@ -245,6 +245,8 @@ async fn requests_are_recorded_without_secrets() {
             .iter()
             .all(|record| record.account.as_deref() == Some("client"))
     );
+    let tokens: Vec<_> = records.iter().map(|record| record.token).collect();
+    assert_eq!(tokens, [None, Some(1), Some(1)]);
     assert_eq!(records[1].body, Some(json!({"model_id": MODEL})));
     let all = serde_json::to_string(&records).unwrap();
     assert!(

@@ -215,45 +215,94 @@ impl Blow {
     }
 }
 
-/// The blows of a lane, with the time before each, and the time until what was killed is started again.
+/// The blows of a lane, with the time before each, and the time until what was killed is started again. Dealt from shuffled decks,
+/// so that no kind is left out for long.
 pub(super) fn blows(mut rng: Rng, kills: u32) -> Vec<(Blow, Duration, Duration)> {
     let (mut blows, mut dealt) = (Vec::new(), 0);
     while dealt < kills {
-        let blow = blow(&mut rng);
-        dealt += blow.kills();
-        let gap = between(&mut rng, 0..1_500);
-        let back = between(&mut rng, 0..2_000);
-        blows.push((blow, gap, back));
+        for blow in deck(&mut rng) {
+            dealt += blow.kills();
+            let gap = between(&mut rng, 0..1_500);
+            let back = between(&mut rng, 0..2_000);
+            blows.push((blow, gap, back));
+            if dealt >= kills {
+                break;
+            }
+        }
     }
     blows
 }
 
-fn blow(rng: &mut Rng) -> Blow {
-    // A leader's life is mostly short; some live long enough to give a start up.
+fn deck(rng: &mut Rng) -> Vec<Blow> {
+    let mut deck: Vec<Blow> = (0..5)
+        .map(|_| Blow::KillLeader {
+            after: life(rng),
+            upon: call(rng),
+        })
+        .collect();
+    deck.extend([
+        Blow::KillOther,
+        Blow::KillBoth { after: life(rng) },
+        Blow::PauseLeader {
+            after: life(rng),
+            upon: call(rng),
+            pause: between(rng, 11_000..24_000),
+        },
+        Blow::PauseLeader {
+            after: life(rng),
+            upon: call(rng),
+            pause: between(rng, 500..14_000),
+        },
+        match rng.bool() {
+            true => Blow::Terminate { after: life(rng) },
+            false => Blow::PauseOther {
+                pause: between(rng, 1_000..24_000),
+            },
+        },
+    ]);
+    rng.shuffle(&mut deck);
+    deck
+}
+
+/// How long a leader leads undisturbed: mostly shortly, sometimes long enough to give a start up.
+fn life(rng: &mut Rng) -> Duration {
     let most = [500, 2_000, 6_000, 16_000][rng.usize(..4)];
-    let after = between(rng, 0..most);
-    let upon = [
-        Some(Endpoint::Start),
-        Some(Endpoint::Start),
-        Some(Endpoint::Restart),
-        Some(Endpoint::Stop),
-        Some(Endpoint::Delete),
-        None,
-        None,
-        None,
-    ][rng.usize(..8)];
-    match rng.u32(..100) {
-        0..55 => Blow::KillLeader { after, upon },
-        55..70 => Blow::KillOther,
-        70..82 => Blow::KillBoth { after },
-        82..90 => Blow::PauseLeader {
-            after,
-            upon,
-            pause: between(rng, 6_000..24_000),
-        },
-        90..94 => Blow::PauseOther {
-            pause: between(rng, 1_000..24_000),
-        },
-        _ => Blow::Terminate { after },
-    }
+    between(rng, 0..most)
+}
+
+/// The call in whose middle a blow falls, if any.
+fn call(rng: &mut Rng) -> Option<Endpoint> {
+    let calls = [
+        Endpoint::Start,
+        Endpoint::Start,
+        Endpoint::Restart,
+        Endpoint::Stop,
+        Endpoint::Delete,
+    ];
+    calls.get(rng.usize(..8)).copied()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_plan_and_another_seed_or_lane_another() {
+    let plan = |seed, lane| {
+        let mut people = People::new(rng(seed, lane, Stream::People), 8);
+        let deeds: Vec<_> = (0..200).map(|_| people.next(|_| true)).collect();
+        let blows = blows(rng(seed, lane, Stream::Blows), 100);
+        format!("{deeds:?} {blows:?} {:?}", people.wishes())
+    };
+    assert_eq!(plan(7, 0), plan(7, 0));
+    assert_ne!(plan(7, 0), plan(7, 1));
+    assert_ne!(plan(7, 0), plan(8, 0));
+}
+
+#[test]
+fn a_plan_deals_as_many_kills_as_it_should_and_leaves_no_kind_of_blow_out() {
+    let blows = blows(rng(7, 0, Stream::Blows), 100);
+    let kills: u32 = blows.iter().map(|(blow, ..)| blow.kills()).sum();
+    assert!((100..=101).contains(&kills), "{kills}");
+    let kinds: std::collections::HashSet<_> = blows
+        .iter()
+        .map(|(blow, ..)| std::mem::discriminant(blow))
+        .collect();
+    assert_eq!(kinds.len(), 6);
 }

@@ -169,3 +169,9 @@ pub(super) fn kind(request: &RequestRecord) -> Option<String> {
     };
     Some(kind.to_owned())
 }
+
+#[test]
+fn no_effect_is_later_than_the_settle_time_promises() {
+    let young = super::SETTLE / 4;
+    assert!(young + LATE + LAG < super::SETTLE);
+}
