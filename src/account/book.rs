@@ -16,7 +16,7 @@ use super::{key::ObjectKey, open_start::OpenStart};
 use crate::{
     cortecs::types::InstanceArgs,
     instance::{args, memory::Memory, moment::Moment},
-    resources::{CortecsInstance, conditions},
+    resources::{CortecsInstance, conditions, instance_status::CortecsInstanceStatus},
 };
 
 /// All resources, their claims and what this process remembers of them.
@@ -61,11 +61,11 @@ impl Book {
                 listed.insert(key.clone());
             }
         }
-        let memory = match self.entries.get(&key) {
+        let (resource, memory) = match self.entries.get(&key) {
             Some(entry) if compare_versions(&entry.resource, &resource) != Ordering::Less => return,
-            Some(entry) if entry.resource.uid() == resource.uid() => entry.memory.clone(),
+            Some(entry) if entry.resource.uid() == resource.uid() => entry.followed_by(resource),
             // Another object of the same name.
-            _ => Memory::default(),
+            _ => (resource, Memory::default()),
         };
         self.unindex(&key);
         self.entries.insert(
@@ -238,9 +238,30 @@ impl Book {
             })
     }
 
-    /// Whether a resource other than `me` claims the instance at this API.
+    /// Whether a resource other than `me` claims the instance at this API, or will once it has been made sure that the
+    /// instance is there: its annotation proves that it was its own.
     pub fn is_claimed_by_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
-        self.claimants(api_url, instance_id).any(|key| key != me)
+        self.interested(api_url, instance_id).any(|key| key != me)
+    }
+
+    /// Whether a resource claims the instance at this API, or will: see [`Book::is_claimed_by_other`].
+    pub fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool {
+        self.interested(api_url, instance_id).next().is_some()
+    }
+
+    /// The resources that claim the instance at this API, or will: see [`Book::is_claimed_by_other`].
+    pub fn interested<'a>(
+        &'a self,
+        api_url: &'a str,
+        instance_id: &'a str,
+    ) -> impl Iterator<Item = &'a ObjectKey> {
+        let keys = self.claims.get(instance_id).into_iter().flatten();
+        keys.filter(move |key| {
+            let entry = self.entries.get(key);
+            entry.is_some_and(|e| {
+                e.claims(api_url, instance_id) || e.named_id(Some(api_url)) == Some(instance_id)
+            })
+        })
     }
 
     /// Whether the instance at this API is recorded as that of a resource other than `me`: not only taken in this process's memory.
@@ -359,14 +380,42 @@ impl Entry {
                 .any(|r| r.api_url == api_url && r.instance_id == instance_id)
     }
 
+    /// A newer version of the resource, and what is remembered of it. A status that someone else has emptied is kept: what
+    /// is bound, and above all a start under way, must not be forgotten.
+    fn followed_by(&self, resource: Arc<CortecsInstance>) -> (Arc<CortecsInstance>, Memory) {
+        let is_empty = |resource: &CortecsInstance| {
+            let status = resource.status.as_ref();
+            status.is_none_or(CortecsInstanceStatus::records_nothing)
+        };
+        let mut memory = self.memory.clone();
+        memory.status_lost = is_empty(&resource) && !is_empty(&self.resource);
+        if !memory.status_lost {
+            return (resource, memory);
+        }
+        let mut kept = Arc::unwrap_or_clone(resource);
+        kept.status = self.resource.status.clone();
+        (Arc::new(kept), memory)
+    }
+
+    /// The instance at this API, or at any, that only the annotation names.
+    fn named_id(&self, api_url: Option<&str>) -> Option<&str> {
+        let named = self.memory.named.as_ref();
+        let named = named.filter(|n| api_url.is_none_or(|api_url| n.api_url == api_url))?;
+        Some(&named.bound.id)
+    }
+
     fn claimed_ids(&self) -> BTreeSet<String> {
         let reserved = self.reserved.iter().map(|r| r.instance_id.as_str());
-        [self.bound_id(), self.memory.accepted_id()]
-            .into_iter()
-            .flatten()
-            .chain(reserved)
-            .map(str::to_owned)
-            .collect()
+        [
+            self.bound_id(),
+            self.memory.accepted_id(),
+            self.named_id(None),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(reserved)
+        .map(str::to_owned)
+        .collect()
     }
 }
 

@@ -111,3 +111,40 @@ fn versions_are_compared_as_numbers() {
         Ordering::Greater
     );
 }
+
+fn emptied(name: &str, version: &str) -> Arc<CortecsInstance> {
+    let status = json!({ "observedGeneration": -1 });
+    resource(name, version, status)
+}
+
+#[test]
+fn a_status_that_someone_else_empties_is_kept() {
+    let mut book = Book::default();
+    book.apply(bound("a", "1", "i-1"));
+    for version in ["2", "3"] {
+        book.apply(emptied("a", version));
+        let entry = book.get(&key("a")).unwrap();
+        assert!(entry.memory.status_lost);
+        assert_eq!(entry.bound_id(), Some("i-1"));
+        let known = entry.resource.metadata.resource_version.as_deref();
+        assert_eq!(
+            known,
+            Some(version),
+            "it is written back under this version"
+        );
+    }
+    assert!(book.is_claimed_by_other("https://api", "i-1", &key("b")));
+    book.apply(bound("a", "4", "i-1"));
+    assert!(!book.get(&key("a")).unwrap().memory.status_lost);
+}
+
+#[test]
+fn another_object_of_the_same_name_inherits_no_status() {
+    let mut book = Book::default();
+    book.apply(bound("a", "1", "i-1"));
+    let mut other = Arc::unwrap_or_clone(emptied("a", "2"));
+    other.metadata.uid = Some("uid-other".into());
+    book.apply(Arc::new(other));
+    let entry = book.get(&key("a")).unwrap();
+    assert!(!entry.memory.status_lost && entry.bound_id().is_none());
+}

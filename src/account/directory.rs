@@ -118,6 +118,11 @@ impl Directory {
             .await;
     }
 
+    /// The credentials that the account's Secret held when it was last read.
+    pub fn credentials(&self, account: &ObjectKey) -> Option<Credentials> {
+        self.state().accounts.get(account)?.credentials.clone()
+    }
+
     /// The strictest mode of the accounts that share the fleet; `Hold` where there is none.
     pub fn mode(&self, key: &FleetKey) -> AccountMode {
         let state = self.state();

@@ -159,6 +159,11 @@ impl Fleet {
         }
     }
 
+    /// Tells that a resource went and left an instance behind: the last list is summed up anew.
+    pub fn claims_changed(&self) {
+        self.inner.listener.on_claims_changed(&self.inner.key);
+    }
+
     /// Swaps the intervals.
     pub fn set_settings(&self, settings: PollSettings) {
         let before = std::mem::replace(&mut self.inner.state().settings, settings);

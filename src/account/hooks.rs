@@ -31,6 +31,11 @@ pub trait Listener: Send + Sync {
     /// A list failed; the last good one stands.
     fn on_list_failed(&self, fleet: &FleetKey);
 
+    /// Which instances of the fleet are claimed has changed by itself, without a list: a resource went that had one.
+    fn on_claims_changed(&self, fleet: &FleetKey) {
+        let _ = fleet;
+    }
+
     /// What [`Directory::account`](super::directory::Directory::account) answers for this account has changed.
     fn on_account_changed(&self, namespace: &str, name: &str);
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    directory::WeakDirectory,
+    directory::{Directory, WeakDirectory},
     fleet_key::FleetKey,
     hooks::{Claims, Listener},
     key::ObjectKey,
@@ -37,19 +37,19 @@ impl Listener for Relay {
         let Some(directory) = self.directory.upgrade() else {
             return;
         };
-        let summary = self
-            .claims
-            .synced()
-            .then(|| summarize(new, |id| self.claims.is_claimed(&fleet.api_url, id)));
         for account in directory.accounts_of(fleet) {
-            let account = account.to_string();
-            self.metrics.list_received(&account, new.requested_at);
-            if let Some(summary) = &summary {
-                let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();
-                self.metrics.set_unmanaged_instances(&account, count);
-            }
+            self.metrics
+                .list_received(&account.to_string(), new.requested_at);
         }
-        (self.wakes)(directory.summarized(fleet, summary));
+        self.sum_up(&directory, fleet, new);
+    }
+
+    fn on_claims_changed(&self, fleet: &FleetKey) {
+        let directory = self.directory.upgrade();
+        let known = directory.and_then(|d| Some((d.fleet(fleet)?.snapshot()?, d)));
+        if let Some((snapshot, directory)) = known {
+            self.sum_up(&directory, fleet, &snapshot);
+        }
     }
 
     fn on_list_failed(&self, key: &FleetKey) {
@@ -70,6 +70,24 @@ impl Listener for Relay {
 
     fn on_account_changed(&self, namespace: &str, name: &str) {
         self.listener.on_account_changed(namespace, name);
+    }
+}
+
+impl Relay {
+    /// Tells the metrics and, where that is news, the accounts what a list amounts to.
+    fn sum_up(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
+        let summary = self
+            .claims
+            .synced()
+            .then(|| summarize(list, |id| self.claims.is_claimed(&fleet.api_url, id)));
+        if let Some(summary) = &summary {
+            let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();
+            for account in directory.accounts_of(fleet) {
+                self.metrics
+                    .set_unmanaged_instances(&account.to_string(), count);
+            }
+        }
+        (self.wakes)(directory.summarized(fleet, summary));
     }
 }
 

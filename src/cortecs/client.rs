@@ -65,6 +65,11 @@ impl Client {
         self.tokens.set_credentials(credentials);
     }
 
+    /// The credentials that the client works with.
+    pub fn credentials(&self) -> Credentials {
+        self.tokens.credentials()
+    }
+
     /// Whether the client works with exactly these credentials.
     pub fn uses(&self, credentials: &Credentials) -> bool {
         self.tokens.credentials().same_as(credentials)

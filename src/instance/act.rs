@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use secrecy::ExposeSecret;
+
 use super::{
     call::Caller,
+    claim,
     context::Context,
     decide::{Decision, Purpose, Step},
-    events::derive_events,
+    events::{derive_events, status_restored},
     record, write,
 };
 use crate::{
@@ -38,6 +41,8 @@ pub enum Next {
 /// Takes note of a step that is about to be carried out. To be called under the lock under which it was decided: from
 /// here on nobody else decides as if it had not begun.
 pub fn announce(book: &mut crate::account::book::Book, key: &ObjectKey, decision: &Decision) {
+    let released = decision.step == Step::RemoveFinalizer;
+    book.remember(key, |memory| memory.released = released);
     match &decision.step {
         Step::Start { .. } => {
             book.remember(key, |memory| record::call_begins(memory.start.as_mut()));
@@ -123,6 +128,9 @@ pub async fn act(
                     .await;
             }
         }
+        Step::Seal { instance_id } => {
+            return seal(context, key, resource, fleet, &instance_id).await;
+        }
         step => {
             call(context, key, resource, fleet, step).await;
             return Ok(Next::Record);
@@ -167,8 +175,38 @@ async fn call(
         | Step::WriteStatus(_)
         | Step::RecordAccepted { .. }
         | Step::QuorumRead
+        | Step::Seal { .. }
         | Step::FetchModel { .. } => {}
     }
+}
+
+/// Writes the annotation that names the bound instance. A failure holds nothing up: it is tried again later.
+async fn seal(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+    fleet: Option<&Fleet>,
+    instance_id: &str,
+) -> Result<Next, KubeError> {
+    let credentials = fleet.map(|fleet| fleet.client().credentials());
+    let secret = credentials.and_then(|c| claim::Key::derive(c.client_secret.expose_secret()));
+    let Some(secret) = secret else {
+        return Ok(Next::AsDecided);
+    };
+    let value = secret.seal(&key.namespace, &key.name, instance_id);
+    let result = write::annotate_id(context, key, resource, &value).await;
+    context.effect_happened("seal the id").await;
+    match result {
+        Ok(written) => wrote(context, written),
+        Err(error) if error.is_conflict() || error.is_not_found() => return Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "the instance's id is not annotated yet");
+            let now = clock::moment();
+            let mut book = context.book.lock();
+            book.remember(key, |memory| record::seal_failed(memory, now));
+        }
+    }
+    Ok(Next::Now)
 }
 
 /// The account in which the resource's instance or open start lives, as metrics name it.
@@ -207,6 +245,13 @@ async fn write_status(
     }
     tell(context, resource, &written).await;
     match purpose {
+        Purpose::Restore => {
+            tracing::warn!("the status had been emptied and is put back");
+            context
+                .events
+                .publish(&written, vec![status_restored()])
+                .await;
+        }
         Purpose::Bind { resolved: true, .. } => {
             context.metrics.start(&account, StartOutcome::Resolved);
         }

@@ -29,8 +29,17 @@ use super::{
     write,
 };
 use crate::{
-    account::{book::Scope, hooks::Claims, key::ObjectKey},
-    resources::{CortecsInstance, annotations, instance_status::Phase},
+    account::{
+        book::{Entry, Scope},
+        fleet_key::FleetKey,
+        hooks::Claims,
+        key::ObjectKey,
+    },
+    resources::{
+        CortecsInstance, annotations,
+        instance::DeletionPolicy,
+        instance_status::{CortecsInstanceStatus, Phase},
+    },
     runtime::{
         backoff::Backoff, clock, kube_client::KubeError, metrics::ReconcileResult,
         signals::Shutdown, wake::WakeSet,
@@ -113,7 +122,7 @@ async fn run_scope(
     .await;
 }
 
-/// What people ask for by annotation, and the order to delete.
+/// What people ask for by annotation, the order to delete, and a loss: of the annotation with the id, or of the status.
 fn orders(resource: &CortecsInstance) -> Option<u64> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
@@ -121,6 +130,7 @@ fn orders(resource: &CortecsInstance) -> Option<u64> {
         annotations::RESTARTED_AT,
         annotations::REQUESTED_AT,
         annotations::RESOLVE_START,
+        annotations::INSTANCE_ID,
     ] {
         resource.annotations().get(name).hash(&mut hasher);
     }
@@ -128,6 +138,10 @@ fn orders(resource: &CortecsInstance) -> Option<u64> {
         .metadata
         .deletion_timestamp
         .is_some()
+        .hash(&mut hasher);
+    let status = resource.status.as_ref();
+    status
+        .is_none_or(CortecsInstanceStatus::records_nothing)
         .hash(&mut hasher);
     Some(hasher.finish())
 }
@@ -150,12 +164,57 @@ fn note(context: &Context, scope: &Scope, event: &watcher::Event<CortecsInstance
             gone
         }
         watcher::Event::Delete(resource) => {
-            let known = book.lock().deleted(resource);
-            known.then(|| ObjectKey::of(resource)).into_iter().collect()
+            let key = ObjectKey::of(resource);
+            let mut book = book.lock();
+            let left = book.get(&key).and_then(Left::by);
+            let known = book.deleted(resource);
+            if let Some(left) = left.filter(|_| known) {
+                let heirs: Vec<_> = book.interested(&left.fleet.api_url, &left.id).collect();
+                heirs
+                    .into_iter()
+                    .cloned()
+                    .for_each(|key| context.wakes.wake(key));
+                drop(book);
+                left.tell(context);
+            }
+            known.then_some(key).into_iter().collect()
         }
     };
     for key in gone {
         forget(context, &key);
+    }
+}
+
+/// What a resource that is gone had.
+struct Left {
+    fleet: FleetKey,
+    id: String,
+    /// It may be there still, and be nobody's.
+    unowned: bool,
+}
+
+impl Left {
+    fn by(entry: &Entry) -> Option<Self> {
+        let status = entry.resource.status.as_ref()?;
+        let home = status.account.as_ref()?;
+        Some(Self {
+            fleet: FleetKey::new(&home.api_url, home.client_id.as_str()),
+            id: status.instance_id.clone()?,
+            unowned: !entry.memory.released
+                || entry.resource.spec.deletion_policy != DeletionPolicy::Delete,
+        })
+    }
+
+    /// The account shows at once what nobody owns any more.
+    fn tell(self, context: &Context) {
+        let fleet = context.directory.fleet(&self.fleet);
+        if let Some(fleet) = fleet.filter(|_| self.unowned) {
+            tracing::warn!(
+                instanceId = self.id,
+                "a resource went and left its instance"
+            );
+            fleet.claims_changed();
+        }
     }
 }
 
@@ -295,6 +354,9 @@ fn decide_on(
         .and_then(|f| f.snapshot.clone());
     book.remember(key, |memory| {
         memory.observe(resource, snapshot.as_deref(), context.settings.settle, now);
+        let api_url = observed.fleet.as_ref().map(|f| f.key().api_url.as_str());
+        let claim = observed.claim.clone();
+        memory.observe_claim(claim, api_url, resource, snapshot.as_deref(), now);
     });
     let memory = book.get(key)?.memory.clone();
     let decision = decide(&Input {
@@ -329,11 +391,7 @@ fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decisio
     release_busy(context, key, waits_for);
 }
 
-fn release_busy(
-    context: &Context,
-    key: &ObjectKey,
-    waits_for: Option<&crate::account::fleet_key::FleetKey>,
-) {
+fn release_busy(context: &Context, key: &ObjectKey, waits_for: Option<&FleetKey>) {
     if let Some(before) = context.wakes.set_busy(key, waits_for)
         && let Some(fleet) = context.directory.fleet(&before)
     {

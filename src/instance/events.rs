@@ -63,6 +63,15 @@ pub fn derive_events(
     events
 }
 
+/// What someone else emptied was put back.
+pub fn status_restored() -> Telling {
+    Telling {
+        warning: true,
+        reason: "StatusRestored".to_owned(),
+        note: "someone else had emptied the status: it was put back".to_owned(),
+    }
+}
+
 /// Publishes events.
 #[derive(Clone)]
 pub struct Events {

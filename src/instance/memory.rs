@@ -9,11 +9,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::ResourceExt;
 use uuid::Uuid;
 
-use super::moment::Moment;
+use super::{claim::Claim, moment::Moment};
 use crate::{
     account::snapshot::Snapshot,
     cortecs::types::Instance,
-    resources::{CortecsInstance, annotations},
+    resources::{CortecsInstance, annotations, instance_status::CortecsInstanceStatus},
 };
 
 /// What is remembered of one resource.
@@ -25,6 +25,16 @@ pub struct Memory {
     pub failure: Option<Failure>,
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
+    /// What the annotation with the id is worth, as last looked at.
+    pub claim: Claim,
+    /// The instance that only the annotation names, the status being empty: it is watched as a bound one is.
+    pub named: Option<Named>,
+    /// Someone else emptied the status: the book goes on with the one before, which is to be written back.
+    pub status_lost: bool,
+    /// The finalizer is being taken off: if the resource goes now, that is this process's doing.
+    pub released: bool,
+    /// When to try again to seal the id, after Kubernetes did not do it.
+    pub seal_retry_at: Moment,
     /// Failed calls to Kubernetes in a row, and when to try again.
     pub write_failures: u32,
     pub write_retry_at: Moment,
@@ -89,6 +99,13 @@ pub struct Bound {
     /// The API confirmed the delete.
     pub deleted: bool,
     last_sequence: u64,
+}
+
+/// An instance that a sealed annotation names, and nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    pub api_url: String,
+    pub bound: Bound,
 }
 
 /// A call that failed, and when to try again.
@@ -157,17 +174,40 @@ impl Memory {
         if self.request.as_ref().map(|(value, _)| value) != request {
             self.request = request.map(|value| (value.clone(), now));
         }
-        match status.and_then(|s| s.instance_id.as_ref()) {
-            None => self.bound = None,
-            Some(id) => {
-                if self.bound.as_ref().is_none_or(|bound| bound.id != *id) {
-                    self.bound = Some(Bound::new(id.clone(), now));
-                }
-                if let (Some(bound), Some(snapshot)) = (self.bound.as_mut(), snapshot) {
-                    bound.observe(snapshot);
-                }
-            }
+        let id = status.and_then(|s| s.instance_id.as_deref());
+        self.bound = observe_bound(self.bound.take(), id, snapshot, now);
+    }
+
+    /// Takes note of what the annotation with the id is worth. `api_url`: where the instance is, if it is there.
+    pub fn observe_claim(
+        &mut self,
+        claim: Claim,
+        api_url: Option<&str>,
+        resource: &CortecsInstance,
+        snapshot: Option<&Snapshot>,
+        now: Moment,
+    ) {
+        let status = resource.status.as_ref();
+        let before = self.named.take().map(|named| named.bound);
+        if let (Claim::Proven(id), Some(api_url)) = (&claim, api_url)
+            && status.is_none_or(CortecsInstanceStatus::records_nothing)
+        {
+            let bound = observe_bound(before, Some(id), snapshot, now);
+            self.named = bound.map(|bound| Named {
+                api_url: api_url.to_owned(),
+                bound,
+            });
         }
+        self.claim = claim;
+    }
+
+    /// What is remembered of an instance that is bound, or that the annotation names.
+    pub fn of_instance(&mut self, id: &str) -> Option<&mut Bound> {
+        let named = self.named.as_mut().map(|named| &mut named.bound);
+        [self.bound.as_mut(), named]
+            .into_iter()
+            .flatten()
+            .find(|bound| bound.id == id)
     }
 
     /// The failure that still holds the resource back.
@@ -270,6 +310,22 @@ impl Bound {
             (_, listed) => listed,
         }
     }
+}
+
+fn observe_bound(
+    before: Option<Bound>,
+    id: Option<&str>,
+    snapshot: Option<&Snapshot>,
+    now: Moment,
+) -> Option<Bound> {
+    let id = id?;
+    let mut bound = before
+        .filter(|bound| bound.id == id)
+        .unwrap_or_else(|| Bound::new(id.to_owned(), now));
+    if let Some(snapshot) = snapshot {
+        bound.observe(snapshot);
+    }
+    Some(bound)
 }
 
 fn observe_attempt(

@@ -3,6 +3,7 @@
 pub mod act;
 pub mod args;
 pub mod call;
+pub mod claim;
 pub mod context;
 pub mod controller;
 pub mod decide;

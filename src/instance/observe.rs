@@ -1,6 +1,10 @@
 //! Gathers what a decision is taken from, apart from the book: the accounts and the catalog's answer.
 
+use kube::ResourceExt;
+use secrecy::ExposeSecret;
+
 use super::{
+    claim::{self, Claim},
     context::Context,
     decide::{Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView},
     memory::FailureKind,
@@ -11,10 +15,13 @@ use crate::{
         entry::{AccountEntry, AccountState},
         fleet::Fleet,
         fleet_key::FleetKey,
+        key::ObjectKey,
     },
     cortecs::RetryClass,
     instance::args,
-    resources::{CortecsInstance, account::NamespacesFrom, instance_status::AccountIdentity},
+    resources::{
+        CortecsInstance, account::NamespacesFrom, annotations, instance_status::AccountIdentity,
+    },
 };
 use std::sync::Arc;
 
@@ -24,6 +31,8 @@ pub struct Observed {
     /// The fleet of the view, to make calls with.
     pub fleet: Option<Arc<Fleet>>,
     pub model: Option<CatalogAnswer>,
+    /// What the annotation with the id is worth.
+    pub claim: Claim,
 }
 
 /// Looks at the accounts that concern the resource. Reads from memory but for the labels of its namespace, where an account asks for them.
@@ -54,15 +63,42 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed 
         }
         _ => None,
     };
+    let named = account_of(resource, context.default_account.as_ref());
     Observed {
+        claim: claim(context, resource, named.as_ref(), fleet.as_deref()),
         view: AccountView {
-            named: account_of(resource, context.default_account.as_ref()),
+            named,
             desired,
             fleet: fleet.as_deref().map(view_of),
         },
         fleet,
         model,
     }
+}
+
+/// Checks the annotation with the secret that the fleet works with, and with the one that the account's Secret holds now.
+fn claim(
+    context: &Context,
+    resource: &CortecsInstance,
+    account: Option<&ObjectKey>,
+    fleet: Option<&Fleet>,
+) -> Claim {
+    let annotation = resource.annotations().get(annotations::INSTANCE_ID);
+    let Some(value) = annotation.filter(|value| claim::is_well_formed(value)) else {
+        return Claim::None;
+    };
+    let Some(fleet) = fleet else {
+        return Claim::Unchecked;
+    };
+    let read = account.and_then(|account| context.directory.credentials(account));
+    let read = read.filter(|read| read.client_id == fleet.key().client_id);
+    let key = ObjectKey::of(resource);
+    let proven = [Some(fleet.client().credentials()), read]
+        .into_iter()
+        .flatten()
+        .filter_map(|credentials| claim::Key::derive(credentials.client_secret.expose_secret()))
+        .find_map(|secret| secret.verify(&key.namespace, &key.name, value));
+    proven.map_or(Claim::None, Claim::Proven)
 }
 
 async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {

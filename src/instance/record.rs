@@ -1,6 +1,6 @@
 //! What is remembered after a step: pure, so that whoever carries steps out records them alike.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -10,6 +10,9 @@ use super::{
     moment::Moment,
 };
 use crate::cortecs::types::Instance;
+
+/// How soon after a failure the id is sealed.
+const SEAL_RETRY: Duration = Duration::from_secs(60);
 
 /// What came of a stop, a delete or a get.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +64,7 @@ pub fn restarted(
     times: Times,
 ) {
     note_failure(memory, &outcome);
-    if let Some(bound) = bound(memory, instance_id) {
+    if let Some(bound) = memory.of_instance(instance_id) {
         bound.stop_answered = false;
         bound.stops = 0;
         bound.called = Some(times.answered);
@@ -89,7 +92,7 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
     if answered {
         memory.failure = None;
     }
-    if let Some(bound) = bound(memory, instance_id) {
+    if let Some(bound) = memory.of_instance(instance_id) {
         bound.stop_answered |= answered;
         bound.stops = bound.stops.saturating_add(1);
         bound.removal_tried = true;
@@ -108,7 +111,7 @@ pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
         Answer::Done(()) => None,
         Answer::Moved(failure) | Answer::Failed(failure) => Some(failure),
     };
-    if let Some(bound) = bound(memory, instance_id) {
+    if let Some(bound) = memory.of_instance(instance_id) {
         bound.deleted = deleted;
         bound.removal_tried = true;
         // Not stopped yet, perhaps: it is stopped once more before the next try.
@@ -130,7 +133,7 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
             .lookups
             .insert(instance_id.to_owned(), (times.asked, found));
     }
-    if let Some(bound) = bound(memory, instance_id) {
+    if let Some(bound) = memory.of_instance(instance_id) {
         bound.lookup_failed = matches!(answer, Answer::Moved(_));
         if let Answer::Done(instance) = answer {
             // The list lags.
@@ -157,8 +160,14 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment) {
         | Purpose::DropRestart
         | Purpose::Bind { .. }
         | Purpose::VoidStart
-        | Purpose::Unbind => {}
+        | Purpose::Unbind
+        | Purpose::Restore => {}
     }
+}
+
+/// Kubernetes did not take the sealed id. Nothing depends on it at once.
+pub fn seal_failed(memory: &mut Memory, now: Moment) {
+    memory.seal_retry_at = now.after(SEAL_RETRY);
 }
 
 fn note_failure(memory: &mut Memory, outcome: &Outcome) {
@@ -172,11 +181,4 @@ fn settle(attempt: Option<&mut Attempt>, intent: Uuid, outcome: Outcome) {
     if let Some(attempt) = attempt.filter(|attempt| attempt.id == intent) {
         attempt.outcome = outcome;
     }
-}
-
-fn bound<'a>(memory: &'a mut Memory, instance_id: &str) -> Option<&'a mut Bound> {
-    memory
-        .bound
-        .as_mut()
-        .filter(|bound| bound.id == instance_id)
 }

@@ -159,11 +159,7 @@ impl Claims for Wakes {
     }
 
     fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool {
-        self.book
-            .lock()
-            .claimants(api_url, instance_id)
-            .next()
-            .is_some()
+        self.book.lock().is_claimed(api_url, instance_id)
     }
 
     fn users(&self, namespace: &str, account: &str) -> usize {

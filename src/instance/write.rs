@@ -6,14 +6,16 @@ use kube::{
     Api, ResourceExt,
     api::{ListParams, Patch, PatchParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{args, context::Context};
 use crate::{
     account::key::ObjectKey,
     cortecs::types::Instance,
-    resources::{CortecsInstance, INSTANCE_FINALIZER, instance_status::CortecsInstanceStatus},
+    resources::{
+        CortecsInstance, INSTANCE_FINALIZER, annotations, instance_status::CortecsInstanceStatus,
+    },
     runtime::{
         clock,
         kube_client::{KubeError, bounded},
@@ -108,15 +110,44 @@ pub async fn remove_finalizer(
     set_finalizers(context, key, resource, finalizers).await
 }
 
+/// Writes the annotation with the id, and nothing else.
+///
+/// # Errors
+/// A conflict means that the decision was taken from a stale view: nothing was written.
+pub async fn annotate_id(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+    value: &str,
+) -> Result<CortecsInstance, KubeError> {
+    let annotations = json!({ annotations::INSTANCE_ID: value });
+    let call = "write the annotation with the instance's id";
+    patch_metadata(context, key, resource, "annotations", annotations, call).await
+}
+
 async fn set_finalizers(
     context: &Context,
     key: &ObjectKey,
     resource: &CortecsInstance,
     finalizers: Vec<String>,
 ) -> Result<CortecsInstance, KubeError> {
+    let finalizers = json!(finalizers);
+    let call = "change the finalizers";
+    patch_metadata(context, key, resource, "finalizers", finalizers, call).await
+}
+
+/// Merges one field into the metadata, of this very object in this very version.
+async fn patch_metadata(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+    field: &str,
+    value: Value,
+    what: &'static str,
+) -> Result<CortecsInstance, KubeError> {
     let patch = Patch::Merge(json!({
         "metadata": {
-            "finalizers": finalizers,
+            field: value,
             "uid": resource.metadata.uid,
             "resourceVersion": resource.metadata.resource_version,
         }
@@ -126,7 +157,7 @@ async fn set_finalizers(
             .patch(&key.name, &PatchParams::default(), &patch)
             .await
     };
-    bounded("change the finalizers", call).await
+    bounded(what, call).await
 }
 
 /// The resource as it is now, by quorum.

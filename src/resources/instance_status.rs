@@ -106,6 +106,19 @@ pub struct CortecsInstanceStatus {
     pub last_handled_request_at: Option<String>,
 }
 
+impl CortecsInstanceStatus {
+    /// Whether nothing in it is owed to a start, a restart or a binding. Once one of these has begun that is never so
+    /// again, unless someone else empties the status.
+    pub fn records_nothing(&self) -> bool {
+        self.instance_id.is_none()
+            && self.start.is_none()
+            && self.restart.is_none()
+            && self.account.is_none()
+            && self.voided_starts.is_empty()
+            && self.last_start_time.is_none()
+    }
+}
+
 /// One word for people.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

@@ -97,6 +97,7 @@ pub(super) fn adopt(
         return draft.act(Step::QuorumRead, verdict);
     }
     handle_restart(&mut draft);
+    draft.begins_to_run();
     bind(draft, account.identity.clone(), instance, false, verdict)
 }
 
@@ -109,9 +110,6 @@ pub(super) fn bind(
     verdict: Verdict,
 ) -> Decision {
     let instance_id = instance.instance_id.clone();
-    if draft.status.start.is_none() {
-        draft.begins_to_run();
-    }
     draft.status.start = None;
     draft.status.account = Some(home);
     draft.status.instance_id = Some(instance_id.clone());

@@ -9,7 +9,7 @@ use super::{
     draft::{Draft, Verdict},
     gate,
     gone::{self, Gone},
-    resolve, restart,
+    resolve, restart, restored,
 };
 use crate::{
     cortecs::types::{Instance, InstanceState},
@@ -28,6 +28,10 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
     }
     if draft.status.start.is_some() {
         return resolve::decide(draft);
+    }
+    if !orphan && restored::is_open(&draft) && restored::claimed_by_another(&draft).is_none() {
+        // It is bound first: then it is removed like any other.
+        return restored::decide(draft);
     }
     if draft.status.instance_id.is_none() || claimed_by_another(&draft).is_some() {
         return release(draft);

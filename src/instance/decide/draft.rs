@@ -289,6 +289,12 @@ impl<'a> Draft<'a> {
         self.finish(Step::None)
     }
 
+    /// The status that this process knows is written as it is, where someone else emptied it.
+    pub fn put_back(mut self) -> Decision {
+        self.busy = true;
+        self.finish(Step::WriteStatus(Purpose::Restore))
+    }
+
     /// One call, or one change of the resource's metadata. The status is shown by a later decision.
     pub fn act(mut self, step: Step, verdict: Verdict) -> Decision {
         self.busy = true;

@@ -16,6 +16,8 @@
 //! | `drift` | whether what others did to it is accepted, and whether a restart was asked for |
 //! | `gate` | whether calls may be made, and whether something may be started |
 //! | `gone` | whether the bound instance is gone |
+//! | `restored` | what an emptied status, or the annotation that outlived it, says |
+//! | `seal` | whether the annotation is to be written |
 //! | `delete` | what a resource that is being deleted leaves behind |
 
 mod adopt;
@@ -30,6 +32,8 @@ mod input;
 mod pin;
 mod resolve;
 mod restart;
+mod restored;
+mod seal;
 mod unbound;
 
 #[cfg(test)]
@@ -110,6 +114,10 @@ pub enum Step {
     Get {
         instance_id: String,
     },
+    /// Write the annotation that names the bound instance, under the resource version that was decided on.
+    Seal {
+        instance_id: String,
+    },
 }
 
 /// What a status write is for, beyond showing what is true.
@@ -131,11 +139,16 @@ pub enum Purpose {
     VoidStart,
     /// The bound instance is gone.
     Unbind,
+    /// What someone else emptied is put back.
+    Restore,
 }
 
 /// Decides on one resource.
 pub fn decide(input: &Input<'_>) -> Decision {
     let draft = Draft::new(input);
+    if input.memory.status_lost && draft.has_finalizer() {
+        return draft.put_back();
+    }
     if input.resource.metadata.deletion_timestamp.is_some() {
         delete::decide(draft)
     } else {
@@ -154,7 +167,10 @@ fn live(mut draft: Draft<'_>) -> Decision {
         return resolve::decide(draft);
     }
     if draft.status.instance_id.is_some() {
-        return bound::decide(draft);
+        return seal::first(draft.input, bound::decide(draft));
+    }
+    if restored::is_open(&draft) {
+        return restored::decide(draft);
     }
     unbound::decide(draft)
 }

@@ -4,6 +4,7 @@ mod bound;
 mod delete;
 mod purity;
 mod resolve;
+mod restored;
 mod start;
 mod walk;
 
@@ -18,6 +19,7 @@ use crate::{
     account::{book::Book, key::ObjectKey, snapshot::Snapshot},
     cortecs::types::{HardwareConfig, Model},
     instance::{
+        claim::Claim,
         memory::{Attempt, Memory, Outcome},
         moment::Moment,
     },
@@ -38,6 +40,8 @@ struct Scene {
     others: Vec<Value>,
     view: AccountView,
     memory: Option<Memory>,
+    /// What the annotation is worth; unless given, it names the bound instance.
+    claim: Option<Claim>,
     /// What is remembered of the others.
     remembered: Vec<(&'static str, Memory)>,
     model: Option<CatalogAnswer>,
@@ -140,6 +144,7 @@ impl Scene {
                 fleet: Some(FleetView::default()),
             },
             memory: None,
+            claim: None,
             remembered: Vec::new(),
             model: Some(model()),
             now: at(1000),
@@ -192,6 +197,11 @@ impl Scene {
         let snapshot = self.view.fleet.as_ref().and_then(|f| f.snapshot.clone());
         let memory = self.memory.get_or_insert_default();
         memory.observe(&resource, snapshot.as_deref(), SETTLE, self.now);
+        let bound = resource.status.as_ref().and_then(|s| s.instance_id.clone());
+        let claim = self.claim.clone();
+        let claim = claim.unwrap_or_else(|| bound.map_or(Claim::None, Claim::Proven));
+        let api_url = self.view.fleet.as_ref().map(|_| API);
+        memory.observe_claim(claim, api_url, &resource, snapshot.as_deref(), self.now);
     }
 
     fn decide(&mut self) -> Decision {

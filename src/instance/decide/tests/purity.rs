@@ -3,9 +3,10 @@
 use std::{fs, path::Path};
 
 /// Everything that a decision is made of.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "src/instance/decide",
     "src/instance/args.rs",
+    "src/instance/claim.rs",
     "src/instance/memory.rs",
     "src/instance/moment.rs",
     "src/instance/record.rs",

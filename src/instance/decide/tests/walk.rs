@@ -14,10 +14,14 @@ use super::*;
 use crate::{
     instance::{
         args::satisfies,
+        claim::Key,
         memory::{Failure, FailureKind},
         record::{self, Answer, Times},
     },
-    resources::instance::{DeletionPolicy, DesiredState},
+    resources::{
+        annotations,
+        instance::{DeletionPolicy, DesiredState},
+    },
 };
 use api::{Api, Effect};
 
@@ -51,6 +55,16 @@ struct Walk {
     faults: bool,
     created: u64,
     log: Vec<String>,
+}
+
+fn seal() -> Key {
+    Key::derive("secret").unwrap()
+}
+
+fn claim_of(resource: &CortecsInstance) -> Claim {
+    let value = resource.annotations().get(annotations::INSTANCE_ID);
+    let id = value.and_then(|v| seal().verify("ns", &resource.name_any(), v));
+    id.map_or(Claim::None, Claim::Proven)
 }
 
 #[test]
@@ -195,8 +209,11 @@ impl Walk {
         self.store(serde_json::from_value(value).unwrap());
     }
 
-    /// Others stop or delete an instance.
+    /// Others empty a status, or stop or delete an instance.
     fn disturb(&mut self) {
+        if self.rng.u32(0..3) == 0 {
+            return self.wipe();
+        }
         if let Some(id) = self.api.any(&mut self.rng) {
             let delete = self.rng.bool();
             self.log.push(format!(
@@ -207,6 +224,29 @@ impl Walk {
             if delete {
                 self.api.delete(&id);
             }
+        }
+    }
+
+    /// Someone empties a status. What the annotation proves may be forgotten; anything else is put back by a process that is
+    /// there.
+    fn wipe(&mut self) {
+        let key = self.any_name();
+        let Some(object) = self.objects.get(&key) else {
+            return;
+        };
+        let mut object = (**object).clone();
+        let status = Self::status(&object);
+        let proven = matches!((claim_of(&object), &status.instance_id), (Claim::Proven(a), Some(b)) if a == *b);
+        let kept_by_annotation = proven && status.start.is_none() && status.restart.is_none();
+        self.log.push(format!("the status of {key} is emptied"));
+        self.deliver_all();
+        object.status = Some(CortecsInstanceStatus::default());
+        self.store(object);
+        if !kept_by_annotation {
+            self.deliver_all();
+            let faults = std::mem::replace(&mut self.faults, false);
+            self.reconcile(&key);
+            self.faults = faults;
         }
     }
 
@@ -296,13 +336,11 @@ impl Walk {
             }),
         };
         let now = at(self.now);
+        let snapshot = self.snapshot.as_deref();
+        let claim = claim_of(&resource);
         self.book.remember(key, |memory| {
-            memory.observe(
-                &resource,
-                view.fleet.as_ref().unwrap().snapshot.as_deref(),
-                SETTLE,
-                now,
-            );
+            memory.observe(&resource, snapshot, SETTLE, now);
+            memory.observe_claim(claim, Some(API), &resource, snapshot, now);
         });
         let memory = self.book.get(key).unwrap().memory.clone();
         let decision = decide(&Input {
@@ -343,6 +381,12 @@ impl Walk {
             Step::WriteStatus(purpose) => {
                 wanted.status = Some(decision.status);
                 self.write(key, wanted, Some(&purpose));
+            }
+            Step::Seal { instance_id } => {
+                let value = seal().seal(&key.namespace, &key.name, &instance_id);
+                let annotations = wanted.annotations_mut();
+                annotations.insert(annotations::INSTANCE_ID.into(), value);
+                self.write(key, wanted, None);
             }
             Step::RecordAccepted { intent, instance } => {
                 self.record_accepted(key, intent, &instance)
@@ -487,11 +531,28 @@ impl Walk {
         object.status.clone().unwrap_or_default()
     }
 
+    /// The instance that only the annotation names.
+    fn proven(object: &CortecsInstance) -> Option<String> {
+        let status = object.status.as_ref();
+        let empty = status.is_none_or(CortecsInstanceStatus::records_nothing);
+        match claim_of(object) {
+            Claim::Proven(id) if empty => Some(id),
+            _ => None,
+        }
+    }
+
     fn check(&self, seed: u64) {
         let statuses: Vec<_> = self.objects.values().map(|o| Self::status(o)).collect();
+        // While a status is empty, what the annotation proves stands for it.
+        let proven: Vec<_> = self
+            .objects
+            .values()
+            .filter_map(|o| Self::proven(o))
+            .collect();
         let mut bound: Vec<&String> = statuses
             .iter()
             .filter_map(|s| s.instance_id.as_ref())
+            .chain(&proven)
             .collect();
         let open = statuses.iter().filter(|s| s.start.is_some()).count();
         let owned = bound.len();

@@ -1,0 +1,242 @@
+//! What an emptied status, or the annotation that outlived it, says; and when the annotation is written.
+
+use super::*;
+
+/// A resource without a status whose annotation is worth this.
+fn restored(claim: Claim) -> Scene {
+    let mut scene = Scene::new(json!({}), json!({}));
+    scene.claim = Some(claim);
+    scene
+}
+
+fn proven() -> Scene {
+    restored(Claim::Proven("i-1".into()))
+}
+
+fn get() -> Step {
+    Step::Get {
+        instance_id: "i-1".into(),
+    }
+}
+
+/// The instance was looked up just now.
+fn looked_up(scene: &mut Scene, found: Option<&Instance>) {
+    let now = scene.now;
+    let bound = scene.memory.as_mut().unwrap().of_instance("i-1").unwrap();
+    bound.direct = found.map(|i| (now, Arc::new(i.clone())));
+    bound.lookup_failed = found.is_none();
+}
+
+#[test]
+fn what_the_annotation_proves_is_bound_once_it_is_listed_confirmed_and_free() {
+    let mut scene = proven();
+    let mut there = instance("i-1", "running");
+    there.instance_args.context_length = Some(8_000);
+    scene.list(999, std::slice::from_ref(&there));
+    assert_eq!(scene.decide().step, get());
+    looked_up(&mut scene, Some(&there));
+    assert_eq!(scene.decide().step, Step::QuorumRead);
+    scene.quorum_read_at = Some(scene.now);
+    let decision = scene.decide();
+    assert!(
+        matches!(&decision.step, Step::WriteStatus(Purpose::Bind { instance_id, .. }) if instance_id == "i-1"),
+        "{:?}",
+        decision.step
+    );
+    let status = decision.status;
+    assert_eq!(status.account.unwrap().name, "main");
+    // What was in force counts as what was asked for.
+    assert_eq!(status.requested_args.unwrap().context_length, Some(8_000));
+    assert!(status.last_start_time.is_some());
+}
+
+#[test]
+fn an_order_to_restart_is_as_old_as_the_binding() {
+    let mut scene = proven().annotated("cortecs.ai/restartedAt", "once");
+    let there = instance("i-1", "running");
+    scene.list(999, std::slice::from_ref(&there));
+    scene.observe();
+    looked_up(&mut scene, Some(&there));
+    scene.quorum_read_at = Some(scene.now);
+    let status = scene.decide().status;
+    assert_eq!(status.last_handled_restart_at.as_deref(), Some("once"));
+}
+
+#[test]
+fn neither_consent_nor_the_wish_to_run_is_needed() {
+    for spec in [json!({"state": "Stopped"}), json!({"suspend": true})] {
+        let mut scene = proven();
+        scene.resource = resource("me", spec, json!({}));
+        scene.account(|account| {
+            account.allowed = false;
+            account.mode = AccountMode::Hold;
+        });
+        scene.list(999, &[instance("i-1", "running")]);
+        assert_eq!(scene.decide().step, get());
+    }
+}
+
+#[test]
+fn nothing_is_started_before_it_is_known_to_be_gone() {
+    let mut scene = proven();
+    scene.list(999, &[]);
+    let decision = scene.decide();
+    assert!(decision.list && reconciling(&decision) == Some("Restoring"));
+    scene.lists([1001, 1002], &[]);
+    assert_eq!(reconciling(&scene.decide()), Some("Restoring"));
+    scene.now = at(1200);
+    assert_eq!(scene.decide().step, get());
+    looked_up(&mut scene, None);
+    scene.list(1199, &[]);
+    let decision = scene.decide();
+    assert!(
+        matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))),
+        "{:?}",
+        decision.step
+    );
+}
+
+#[test]
+fn what_lists_still_show_but_a_get_does_not_is_not_bound() {
+    let mut scene = proven();
+    scene.list(999, &[instance("i-1", "running")]);
+    scene.observe();
+    looked_up(&mut scene, None);
+    scene.quorum_read_at = Some(scene.now);
+    let decision = scene.decide();
+    assert!(
+        decision.list && reconciling(&decision) == Some("Restoring"),
+        "{decision:?}"
+    );
+}
+
+#[test]
+fn what_another_has_is_never_touched() {
+    let other = json!({"instanceId": "i-1", "account": home()});
+    let mut scene = proven();
+    scene.others.push(resource("winner", json!({}), other));
+    scene.list(999, &[instance("i-1", "running")]);
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("InstanceClaimed"));
+    let conditions = &decision.status.conditions;
+    let message = &find_condition(conditions, STALLED).unwrap().message;
+    assert!(message.contains("ns/winner") && message.contains("remove the annotation"));
+    let mut scene = scene.deleting();
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+}
+
+#[test]
+fn without_a_secret_to_check_it_with_nothing_is_decided() {
+    for (deleting, way_out) in [(false, "cannot be told"), (true, "Orphan")] {
+        let mut scene = restored(Claim::Unchecked);
+        if deleting {
+            scene = scene.deleting();
+        }
+        scene.view.desired = Desired::Unusable {
+            reason: "SecretNotFound",
+            message: "no Secret".into(),
+        };
+        scene.view.fleet = None;
+        let decision = scene.decide();
+        assert_eq!(stalled(&decision), Some("SecretNotFound"));
+        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+        let conditions = &decision.status.conditions;
+        let message = &find_condition(conditions, STALLED).unwrap().message;
+        assert!(message.contains(way_out) && message.contains("no Secret"));
+    }
+}
+
+#[test]
+fn deleting_binds_first_and_leaves_what_is_gone() {
+    let mut scene = proven().deleting();
+    scene.list(999, &[instance("i-1", "running")]);
+    assert_eq!(scene.decide().step, get());
+    scene.now = at(1300);
+    scene.lists([1301, 1302], &[]);
+    looked_up(&mut scene, None);
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    let mut orphan = proven().deleting();
+    orphan.resource["spec"]["deletionPolicy"] = json!("Orphan");
+    assert_eq!(orphan.decide().step, Step::RemoveFinalizer);
+}
+
+#[test]
+fn a_status_that_records_anything_outweighs_the_annotation() {
+    for status in [
+        json!({"lastStartTime": "2026-01-01T00:00:00Z"}),
+        json!({"voidedStarts": [{"id": Uuid::nil(), "requestedAt": "2026-01-01T00:00:00Z",
+            "voidedAt": "2026-01-01T00:00:00Z", "args": args()}]}),
+    ] {
+        let mut scene = Scene::new(json!({}), status);
+        scene.claim = Some(Claim::Proven("i-1".into()));
+        scene.list(999, &[instance("i-1", "running")]);
+        let decision = scene.decide();
+        assert!(
+            matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))),
+            "{:?}",
+            decision.step
+        );
+    }
+}
+
+#[test]
+fn others_leave_what_the_annotation_proves_alone() {
+    let mut scene = Scene::new(
+        json!({}),
+        json!({"account": home(), "start": intent(1, "2026-01-02T00:00:00Z", &[])}),
+    );
+    scene
+        .others
+        .push(resource("restored", json!({}), json!({})));
+    let mut memory = Memory::default();
+    let restored: CortecsInstance = serde_json::from_value(scene.others[0].clone()).unwrap();
+    let claim = Claim::Proven("i-1".into());
+    memory.observe_claim(claim, Some(API), &restored, None, at(900));
+    scene.remembered.push(("restored", memory));
+    scene.list(999, &[instance("i-1", "running")]);
+    scene.observe();
+    scene.list(1000, &[instance("i-1", "running")]);
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    assert!(matches!(decision.step, Step::WriteStatus(Purpose::Report)));
+}
+
+fn sealed(change: impl FnOnce(&mut Scene)) -> Step {
+    let mut scene = Scene::new(
+        json!({}),
+        json!({"instanceId": "i-1", "account": home(), "lastStartTime": "2026-01-01T00:00:00Z"}),
+    );
+    scene.claim = Some(Claim::None);
+    scene.list(999, &[instance("i-1", "running")]);
+    change(&mut scene);
+    scene.decide().step
+}
+
+#[test]
+fn the_bound_id_is_sealed_once_and_holds_nothing_up() {
+    let seal = Step::Seal {
+        instance_id: "i-1".into(),
+    };
+    assert_eq!(sealed(|_| {}), seal);
+    assert_eq!(
+        sealed(|s| s.claim = Some(Claim::Proven("i-0".into()))),
+        seal
+    );
+    let proven = sealed(|s| s.claim = Some(Claim::Proven("i-1".into())));
+    assert_eq!(proven, Step::WriteStatus(Purpose::Report));
+    let failed = sealed(|s| {
+        s.observe();
+        s.memory.as_mut().unwrap().seal_retry_at = at(1001);
+    });
+    assert_eq!(failed, Step::WriteStatus(Purpose::Report));
+    let stop = sealed(|s| s.resource["spec"]["state"] = json!("Stopped"));
+    assert!(matches!(stop, Step::Stop { .. }), "{stop:?}");
+    let no_secret = sealed(|s| s.view.fleet = None);
+    assert!(!matches!(no_secret, Step::Seal { .. }), "{no_secret:?}");
+    let claimed = sealed(|s| {
+        let mut older = resource("older", json!({}), s.resource["status"].clone());
+        older["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+        s.others.push(older);
+    });
+    assert_eq!(claimed, Step::WriteStatus(Purpose::Report));
+}
