@@ -22,6 +22,7 @@ mod drift;
 mod fleet;
 mod leadership;
 mod lifecycle;
+mod losses;
 mod lost_answers;
 mod outages;
 mod refusals;

@@ -105,6 +105,13 @@ impl Bed {
         applied.expect("a secret");
     }
 
+    pub(crate) async fn delete_secret(&self) {
+        let api = self.api_of::<Secret>(&self.namespace);
+        api.delete(SECRET, &DeleteParams::default())
+            .await
+            .expect("a deletion");
+    }
+
     pub(crate) async fn create_account(&self, name: &str, change: Value) {
         let mut spec = json!({"apiUrl": self.api_url, "credentialsSecretRef": {"name": SECRET}});
         merge(&mut spec, change);

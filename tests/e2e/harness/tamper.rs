@@ -1,0 +1,107 @@
+//! What people, backups and accidents do to resources behind the operator's back.
+
+use cortecs_operator::resources::{CortecsInstance, annotations};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use super::bed::Bed;
+
+/// What a backup holds of a resource: no status.
+pub(crate) type Backup = CortecsInstance;
+
+impl Bed {
+    fn resources(&self) -> Api<CortecsInstance> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Puts another status in the place of a resource's; an empty one by default.
+    pub(crate) async fn replace_status(&self, name: &str, status: Value) {
+        loop {
+            let api = self.resources();
+            let mut resource = api.get(name).await.expect("the resource");
+            resource.status = serde_json::from_value(status.clone()).expect("a status");
+            match api
+                .replace_status(name, &PostParams::default(), &resource)
+                .await
+            {
+                Ok(written) => return self.instances.caught_up_with(&written).await,
+                Err(kube::Error::Api(status)) if status.is_conflict() => {}
+                Err(error) => panic!("the status of {name} cannot be written: {error}"),
+            }
+        }
+    }
+
+    /// Empties a status, as `kubectl replace --subresource=status` does with a manifest that has none.
+    pub(crate) async fn empty_status(&self, name: &str) {
+        self.replace_status(name, json!({})).await;
+    }
+
+    /// Takes all finalizers off.
+    pub(crate) async fn strip_finalizers(&self, name: &str) {
+        self.tamper(name, json!({"metadata": {"finalizers": null}}))
+            .await;
+    }
+
+    /// Merges something into a resource that may be gone right after.
+    pub(crate) async fn tamper(&self, name: &str, change: Value) {
+        let patched = self
+            .resources()
+            .patch(name, &PatchParams::default(), &Patch::Merge(change))
+            .await;
+        patched.expect("a changed resource");
+    }
+
+    /// Deletes a resource and takes its finalizer off: the instance stays, and nobody has it.
+    pub(crate) async fn lose(&self, name: &str) {
+        self.delete(name).await;
+        // The finalizer may be off by itself.
+        let change = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        let _ = self
+            .resources()
+            .patch(name, &PatchParams::default(), &change)
+            .await;
+        self.wait_gone(name).await;
+    }
+
+    /// The resource as a backup tool keeps it.
+    pub(crate) async fn back_up(&self, name: &str) -> Backup {
+        let mut backup = self.resources().get(name).await.expect("the resource");
+        let metadata = &mut backup.metadata;
+        metadata.uid = None;
+        metadata.resource_version = None;
+        metadata.generation = None;
+        metadata.creation_timestamp = None;
+        metadata.managed_fields = None;
+        metadata.finalizers = None;
+        backup
+    }
+
+    /// Creates what was backed up. Its status is sent too; the API server drops it.
+    pub(crate) async fn restore(&self, backup: &Backup) {
+        let created = self
+            .resources()
+            .create(&PostParams::default(), backup)
+            .await
+            .expect("a restored resource");
+        self.instances.caught_up_with(&created).await;
+    }
+
+    /// Waits until the annotation names the instance.
+    pub(crate) async fn sealed(&self, name: &str, id: &str) -> String {
+        let resource = self
+            .wait(name, "sealed", |r| {
+                seal_of(r).is_some_and(|seal| seal.starts_with(&format!("{id}.")))
+            })
+            .await;
+        seal_of(&resource).expect("the annotation").to_owned()
+    }
+}
+
+/// The annotation with the instance's id.
+pub(crate) fn seal_of(resource: &CortecsInstance) -> Option<&str> {
+    let value = resource.annotations().get(annotations::INSTANCE_ID);
+    value.map(String::as_str)
+}

@@ -1,0 +1,164 @@
+//! A status that is emptied, a finalizer that is taken off.
+
+use std::time::Duration;
+
+use cortecs_operator::{
+    resources::INSTANCE_FINALIZER,
+    simulator::{Effect, Endpoint, Fault, When},
+};
+use kube::ResourceExt;
+use serde_json::json;
+
+use crate::harness::{Bed, MODEL, bound, running, seal_of};
+
+fn has_start(resource: &cortecs_operator::resources::CortecsInstance) -> bool {
+    resource.status.as_ref().is_some_and(|s| s.start.is_some())
+}
+
+#[tokio::test]
+async fn an_emptied_status_is_put_back_while_the_operator_runs() {
+    let bed = Bed::new("wiped").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    bed.sealed("phi", &id).await;
+    // Without the annotation, so that memory is all there is.
+    bed.tamper(
+        "phi",
+        json!({"metadata": {"annotations": {"cortecs.ai/instance-id": null}}}),
+    )
+    .await;
+    bed.sealed("phi", &id).await;
+    for _ in 0..2 {
+        let before = bed.wait("phi", "running", running).await;
+        bed.empty_status("phi").await;
+        let after = bed.wait("phi", "running", running).await;
+        assert_eq!(bound(&after), id);
+        let (before, after) = (before.status.clone(), after.status.clone());
+        let known = |s: Option<
+            cortecs_operator::resources::instance_status::CortecsInstanceStatus,
+        >| { s.map(|s| (s.requested_args, s.last_start_time, s.account)) };
+        assert_eq!(known(before), known(after));
+    }
+    bed.wait_lists(2).await;
+    assert_eq!((bed.starts(), bed.existing()), (1, vec![id]));
+    // As a merge patch does it.
+    bed.kubectl_text(&[
+        "patch",
+        "cortecsinstance/phi",
+        "--subresource=status",
+        "--type=merge",
+        "--patch={\"status\":null}",
+    ])
+    .await;
+    bed.runs("phi").await;
+    bed.delete("phi").await;
+    bed.wait_gone("phi").await;
+    assert_eq!((bed.starts(), bed.existing()), (1, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_start_under_way_outlives_its_status() {
+    // The answer comes later than the request time-out in the second case.
+    for (name, duration) in [("wiped-calling", 600), ("wiped-lost", 2500)] {
+        let bed = Bed::new(name).await;
+        let delay = Effect::Delay {
+            when: When::After,
+            duration: Duration::from_millis(duration),
+        };
+        bed.api
+            .add_fault(Fault::new(Endpoint::Start, delay).times(1));
+        let _operator = bed.operator();
+        bed.create("phi", json!({"modelId": MODEL})).await;
+        bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
+            .await;
+        bed.empty_status("phi").await;
+        bed.wait("phi", "starting again", |r| {
+            has_start(r) || !bound(r).is_empty()
+        })
+        .await;
+        let id = bed.runs("phi").await;
+        bed.wait_lists(2).await;
+        assert_eq!((bed.starts(), bed.existing()), (1, vec![id]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_is_emptied_while_the_operator_is_down_is_found_by_the_annotation() {
+    let bed = Bed::new("wiped-down").await;
+    let first = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    bed.sealed("phi", &id).await;
+    first.kill();
+    bed.empty_status("phi").await;
+    let _second = bed.operator();
+    assert_eq!(bed.runs("phi").await, id);
+    bed.wait_lists(2).await;
+    assert_eq!((bed.starts(), bed.existing()), (1, vec![id]));
+}
+
+#[tokio::test]
+async fn a_finalizer_that_is_taken_off_comes_back() {
+    let bed = Bed::new("bare").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    bed.sealed("phi", &id).await;
+    bed.strip_finalizers("phi").await;
+    bed.wait("phi", "protected again", |r| {
+        r.finalizers().contains(&INSTANCE_FINALIZER.to_owned()) && seal_of(r).is_some()
+    })
+    .await;
+    bed.delete("phi").await;
+    bed.wait_gone("phi").await;
+    assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 1));
+}
+
+#[tokio::test]
+async fn what_a_lost_resource_leaves_is_reported_at_once() {
+    let bed = Bed::builder("lost")
+        .account(json!({"poll": {"activeSeconds": 3600, "idleSeconds": 3600}}))
+        .build()
+        .await;
+    let first = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    bed.sealed("phi", &id).await;
+    bed.wait_account("one managed", |a| managed(a) == Some((1, 0)))
+        .await;
+    // From here on no list comes: whoever lists by the clock does so once an hour.
+    let lists = bed.api.count(Endpoint::ListInstances);
+    // Deleted while the policy keeps the finalizer on, which is then taken off by hand.
+    bed.api.set_down(true);
+    bed.lose("phi").await;
+    bed.wait_account("one unmanaged", |a| managed(a) == Some((0, 1)))
+        .await;
+    let after = bed.api.count(Endpoint::ListInstances);
+    first.kill();
+    bed.api.set_down(false);
+    assert_eq!(bed.existing(), [id.clone()]);
+    let good = bed.api.requests().into_iter().filter(|r| {
+        r.endpoint == Endpoint::ListInstances && r.status == Some(200) && r.sequence > 0
+    });
+    assert!(
+        good.count() as u64 <= lists,
+        "a list had told it: {lists} then, {after} later"
+    );
+    // One that was down then learns it from its first list.
+    let _second = bed.operator();
+    bed.wait_account("one unmanaged", |a| {
+        a.status
+            .as_ref()
+            .is_some_and(|s| s.unmanaged.iter().any(|u| u.id == id))
+    })
+    .await;
+}
+
+fn managed(account: &cortecs_operator::resources::CortecsAccount) -> Option<(i32, i32)> {
+    let counts = account.status.as_ref()?.instances.as_ref()?;
+    Some((
+        i32::try_from(counts.managed).ok()?,
+        i32::try_from(counts.unmanaged).ok()?,
+    ))
+}
