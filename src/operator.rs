@@ -112,8 +112,10 @@ async fn control(
         book.clone(),
         config.default_account.clone(),
         &config.watch_namespaces,
+        config.settle,
     ));
     let directory = Directory::new(parts.client.clone());
+    let events = Events::new(parts.client.clone(), identity.to_owned());
     let accounts = account::controller::Context {
         kube: parts.client.clone(),
         directory: directory.clone(),
@@ -122,6 +124,7 @@ async fn control(
         allowed_hosts: config.allowed_hosts.clone(),
         leadership: leadership.clone(),
         metrics: health.metrics.clone(),
+        events: events.clone(),
         namespaces: config.watch_namespaces.clone(),
         concurrency: config.concurrency,
         request_timeout: config.request_timeout,
@@ -137,7 +140,7 @@ async fn control(
             settle: config.settle,
         },
         metrics: health.metrics.clone(),
-        events: Events::new(parts.client.clone(), identity.to_owned()),
+        events,
         wakes: Arc::clone(&wakes),
         default_account: config.default_account.clone(),
         namespaces: config.watch_namespaces.clone(),
@@ -170,6 +173,8 @@ async fn watch_over(instances: &Context, directory: &Directory, health: &Health)
             if synced {
                 // Those that name no account that there is are woken by none.
                 instances.wakes.wake_all();
+                // What was listed before could not be judged.
+                directory.request_withheld();
                 continue;
             }
         }

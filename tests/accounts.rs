@@ -28,6 +28,7 @@ use cortecs_operator::{
         snapshot::Snapshot,
     },
     cortecs::types::InstanceArgs,
+    instance::events::Events,
     resources::{CortecsAccount, account::AccountMode, conditions::find_condition},
     runtime::{
         install_crypto_provider,
@@ -156,6 +157,7 @@ impl Scenario {
             allowed_hosts: format!("http://{}", simulator.address()).parse().unwrap(),
             leadership: Leadership::always(),
             metrics: metrics.clone(),
+            events: Events::new(client.clone(), "tests".to_owned()),
             namespaces: namespace.parse().unwrap(),
             concurrency: 4,
             request_timeout: Duration::from_secs(10),

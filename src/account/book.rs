@@ -14,7 +14,7 @@ use kube::ResourceExt;
 
 use super::{key::ObjectKey, open_start::OpenStart};
 use crate::{
-    cortecs::types::InstanceArgs,
+    cortecs::types::{Instance, InstanceArgs},
     instance::{args, memory::Memory, moment::Moment},
     resources::{CortecsInstance, conditions, instance_status::CortecsInstanceStatus},
 };
@@ -281,19 +281,21 @@ impl Book {
         self.open
             .iter()
             .filter(move |key| *key != me)
-            .filter_map(move |key| {
-                let entry = self.entries.get(key)?;
-                let status = entry.resource.status.as_ref()?;
-                (entry.api_url() == Some(api_url)).then_some(OpenStart {
-                    key,
-                    intent: status.start.as_ref()?,
-                    in_flight: entry.memory.start_in_flight(),
-                    unresolved: entry.memory.start_unresolved(),
-                    client_id: &status.account.as_ref()?.client_id,
-                    stalled: conditions::find_condition(&status.conditions, conditions::STALLED)
-                        .map(|c| c.reason.as_str()),
-                })
-            })
+            .filter_map(move |key| self.open_start(key, api_url))
+    }
+
+    fn open_start<'a>(&'a self, key: &'a ObjectKey, api_url: &str) -> Option<OpenStart<'a>> {
+        let entry = self.entries.get(key)?;
+        let status = entry.resource.status.as_ref()?;
+        let stalled = conditions::find_condition(&status.conditions, conditions::STALLED);
+        (entry.api_url() == Some(api_url)).then_some(OpenStart {
+            key,
+            intent: status.start.as_ref()?,
+            in_flight: entry.memory.start_in_flight(),
+            unresolved: entry.memory.start_unresolved(),
+            client_id: &status.account.as_ref()?.client_id,
+            stalled: stalled.map(|c| c.reason.as_str()),
+        })
     }
 
     /// Open starts at this API of resources other than `me` whose instance could be taken for one started with `args`.
@@ -305,6 +307,14 @@ impl Book {
     ) -> impl Iterator<Item = OpenStart<'a>> {
         self.open_starts(api_url, me)
             .filter(move |open| args::matches(args, &InstanceArgs::from(&open.intent.args)))
+    }
+
+    /// Whether an open start at this API, of any resource, may have made the instance.
+    pub fn may_be_of_an_open_start(&self, api_url: &str, instance: &Instance) -> bool {
+        self.open
+            .iter()
+            .filter_map(|key| self.open_start(key, api_url))
+            .any(|open| open.may_have_made(instance))
     }
 
     /// Removes the entries that are not to be kept, and returns their keys.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -16,7 +16,8 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    resources::{ACCOUNT_FINALIZER, CortecsAccount},
+    instance::events::Events,
+    resources::{ACCOUNT_FINALIZER, CortecsAccount, account::Hold, annotations},
     runtime::{
         allowed_hosts::AllowedHosts,
         backoff::Backoff,
@@ -31,8 +32,12 @@ use crate::{
 };
 
 use super::{
+    brake::{self, Lists, Situation},
     directory::Directory,
     entry::{AccountEntry, AccountState},
+    events::derive_events,
+    fleet::Fleet,
+    fleet_key::FleetKey,
     hooks::{Claims, Listener},
     key::ObjectKey,
     look::look,
@@ -64,6 +69,7 @@ pub struct Context {
     pub allowed_hosts: AllowedHosts,
     pub leadership: Leadership,
     pub metrics: Metrics,
+    pub events: Events,
     pub namespaces: Namespaces,
     /// Accounts reconciled at once.
     pub concurrency: u16,
@@ -288,10 +294,17 @@ impl Shared {
         let summary = fleet
             .as_ref()
             .zip(snapshot.as_deref())
-            .map(|(fleet, snapshot)| {
-                summarize(snapshot, |id| claims.is_claimed(&fleet.key().api_url, id))
-            });
+            .map(|(fleet, snapshot)| summarize(fleet.key(), snapshot, &**claims));
         let now = clock::wall();
+        let previous = account.status.clone().unwrap_or_default();
+        let key = ObjectKey::of(account);
+        let (hold, last_handled_resume) = self.next_hold(&key, account, fleet.as_deref(), now);
+        let held = fleet.as_ref().and_then(|fleet| match &hold {
+            Some(hold) if brake::holds(hold, fleet.key()) => {
+                Some(brake::explain(hold, &key.to_string()))
+            }
+            _ => self.held_by_another(fleet.key(), &key),
+        });
         let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
         let age = age.and_then(|age| SignedDuration::try_from(age).ok());
         let holders = match held_by {
@@ -306,24 +319,91 @@ impl Shared {
             listed_at: age.and_then(|age| now.checked_sub(age).ok()),
             held_by,
             holders,
+            hold,
+            last_handled_resume,
+            held,
         };
-        let previous = account.status.clone().unwrap_or_default();
         let Some(status) = next_status(&previous, &view, now) else {
             return Ok(());
         };
         if !self.context.leadership.may_act() {
+            directory.abandon_release(&key);
             return Ok(());
         }
         let mut next = account.clone();
+        let events = derive_events(&key, &previous, &status);
         next.status = Some(status);
         let api = self.api(account);
         let name = account.name_any();
-        bounded(
+        let written = bounded(
             "write the account's status",
             api.replace_status(&name, &PostParams::default(), &next),
         )
-        .await
-        .map(drop)
+        .await;
+        match written {
+            Ok(written) => {
+                if !events.is_empty() {
+                    self.context.events.publish(&written, events).await;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if !error.outcome_unknown() {
+                    directory.abandon_release(&key);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The account's hold as it should be. Where it is to be ended because what it is about is back, no list that says
+    /// otherwise is made known from here on, until that is recorded.
+    fn next_hold(
+        &self,
+        key: &ObjectKey,
+        account: &CortecsAccount,
+        fleet: Option<&Fleet>,
+        now: Timestamp,
+    ) -> (Option<Hold>, Option<String>) {
+        let Context {
+            directory, claims, ..
+        } = &self.context;
+        let status = account.status.as_ref();
+        let hold = status.and_then(|s| s.hold.as_ref());
+        let is_back = |fleet: &Fleet| {
+            let list = fleet.snapshot();
+            list.is_some_and(|new| {
+                let lists = Lists {
+                    fleet: fleet.key(),
+                    old: None,
+                    new: &new,
+                };
+                claims.measure(lists).returned()
+            })
+        };
+        let returned = hold.is_some_and(|hold| {
+            let held = FleetKey::new(&hold.api_url, hold.client_id.as_str());
+            directory.begin_release(&held, key);
+            directory.fleet(&held).is_some_and(|fleet| is_back(&fleet))
+        });
+        if !returned {
+            directory.abandon_release(key);
+        }
+        let trip = fleet.map(Fleet::key);
+        let trip = trip.and_then(|key| Some((key, directory.trip(key)?)));
+        let situation = Situation {
+            hold,
+            last_handled_resume: status.and_then(|s| s.last_handled_resume.as_deref()),
+            resume: annotations::value(account, annotations::RESUME),
+            trip,
+            returned,
+        };
+        brake::next_hold(situation, now)
+    }
+
+    fn held_by_another(&self, fleet: &FleetKey, account: &ObjectKey) -> Option<String> {
+        let (holder, hold) = self.context.directory.hold(fleet)?;
+        (holder != *account).then(|| brake::explain(&hold, &holder.to_string()))
     }
 
     fn api(&self, account: &CortecsAccount) -> Api<CortecsAccount> {

@@ -13,12 +13,13 @@ use crate::{
     instance::moment::Moment,
     resources::{
         CortecsAccount,
-        account::{AccountMode, Sharing},
+        account::{AccountMode, Hold, Sharing},
     },
     runtime::kube_client::KubeError,
 };
 
 use super::{
+    brake::Measure,
     entry::{AccountEntry, AccountState},
     fleet::Fleet,
     fleet_key::FleetKey,
@@ -67,6 +68,12 @@ pub(super) struct FleetRecord {
     pub(super) summary: Option<Summary>,
     /// The accounts were told of a failure.
     pub(super) troubled: bool,
+    /// The hold that the accounts were woken for last.
+    pub(super) told_hold: Option<(ObjectKey, Hold)>,
+    /// A mass change that no account has recorded yet: what its list says is not made known.
+    pub(super) trip: Option<Measure>,
+    /// The accounts whose hold is being ended because what it is about is back.
+    pub(super) releasing: BTreeSet<ObjectKey>,
 }
 
 /// What is remembered of the last look at an account.
@@ -166,6 +173,7 @@ impl Directory {
             name: key.name.clone(),
             spec: account.spec.clone(),
             deleting: account.metadata.deletion_timestamp.is_some(),
+            hold: account.status.as_ref().and_then(|s| s.hold.clone()),
             state: AccountState::Pending,
         };
         let mut state = self.state();
@@ -177,7 +185,9 @@ impl Directory {
                 read_at: None,
                 fleet: None,
             };
+            let hold = record.entry.hold.clone();
             state.accounts.insert(key, record);
+            state.hold_changed(hold.as_ref());
             return true;
         };
         let before = record.fleet.clone();
@@ -190,8 +200,14 @@ impl Directory {
             record.fleet = None;
         }
         let changed = *record.entry != entry;
+        let (old, new) = (record.entry.hold.clone(), entry.hold.clone());
         if changed {
             record.entry = Arc::new(entry);
+        }
+        if old != new {
+            state.released(&key);
+            state.hold_changed(old.as_ref());
+            state.hold_changed(new.as_ref());
         }
         if let Some(fleet) = before {
             state.refresh(&fleet);
@@ -208,6 +224,8 @@ impl Directory {
         if let Some(fleet) = &record.fleet {
             state.refresh(fleet);
         }
+        state.released(key);
+        state.hold_changed(record.entry.hold.as_ref());
         state.awaited.remove(key);
         self.tell_synced(&state);
         true

@@ -1,6 +1,6 @@
 //! What other controllers see of an account.
 
-use crate::resources::account::CortecsAccountSpec;
+use crate::resources::account::{CortecsAccountSpec, Hold};
 
 use super::fleet_key::FleetKey;
 
@@ -12,6 +12,8 @@ pub struct AccountEntry {
     pub spec: CortecsAccountSpec,
     /// It is being deleted: stops and deletes go on, nothing is started.
     pub deleting: bool,
+    /// It holds itself.
+    pub hold: Option<Hold>,
     pub state: AccountState,
 }
 

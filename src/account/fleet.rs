@@ -51,6 +51,8 @@ struct State {
     busy: BTreeSet<ObjectKey>,
     snapshot: Option<Arc<Snapshot>>,
     health: FleetHealth,
+    /// The last good list was not made known.
+    withheld: bool,
     /// Counts changes of the credentials: what an older list says of them no longer matters.
     credentials: u64,
 }
@@ -137,6 +139,13 @@ impl Fleet {
     pub fn request_list(&self) {
         self.inner.state().schedule.request();
         self.inner.wake.notify_one();
+    }
+
+    /// Asks for a list if the last one was not made known.
+    pub(super) fn request_withheld(&self) {
+        if self.inner.state().withheld {
+            self.request_list();
+        }
     }
 
     /// Notes whether something is in progress for the resource `key`. While that is so for any, lists follow each other
@@ -228,7 +237,7 @@ impl Inner {
         loop {
             let due = {
                 let state = self.state();
-                let busy = !state.busy.is_empty();
+                let busy = !state.busy.is_empty() || state.withheld;
                 state.schedule.due(busy, state.settings, self.limits)
             };
             let wait = due.since(clock::moment());
@@ -258,7 +267,10 @@ impl Inner {
         match result {
             Ok(instances) => {
                 let (old, new) = self.succeed(begun, instances);
-                self.listener.on_list(&self.key, old.as_deref(), &new);
+                if self.listener.admits(&self.key, old.as_deref(), &new) {
+                    self.publish(&new);
+                    self.listener.on_list(&self.key, old.as_deref(), &new);
+                }
             }
             Err(error) => {
                 self.fail(begun, &error);
@@ -279,21 +291,28 @@ impl Inner {
             .map(|instance| (instance.instance_id.clone(), Arc::new(instance)))
             .collect();
         let mut state = self.state();
-        let old = state.snapshot.take();
+        let old = state.snapshot.clone();
         let new = Arc::new(Snapshot {
             sequence: old.as_ref().map_or(0, |old| old.sequence) + 1,
             requested_at: begun.requested_at,
             received_at,
             instances,
         });
-        state.snapshot = Some(Arc::clone(&new));
+        state.withheld = true;
         state.schedule.succeed(received_at, fastrand::f64());
         state.health = FleetHealth {
-            last_good: Some(received_at),
+            last_good: state.health.last_good,
             refused_at: state.health.refused_at,
             ..FleetHealth::default()
         };
         (old, new)
+    }
+
+    fn publish(&self, new: &Arc<Snapshot>) {
+        let mut state = self.state();
+        state.withheld = false;
+        state.health.last_good = Some(new.received_at);
+        state.snapshot = Some(Arc::clone(new));
     }
 
     fn fail(&self, begun: &Begun, error: &cortecs::Error) {

@@ -1,6 +1,13 @@
 //! What the accounts ask of the controller of instances, and what they tell it.
 
-use super::{fleet_key::FleetKey, key::ObjectKey, snapshot::Snapshot};
+use std::collections::BTreeMap;
+
+use super::{
+    brake::{Lists, Measure},
+    fleet_key::FleetKey,
+    key::ObjectKey,
+    snapshot::Snapshot,
+};
 
 /// Which resources use what. Answers come from memory and must not block.
 pub trait Claims: Send + Sync {
@@ -21,11 +28,30 @@ pub trait Claims: Send + Sync {
 
     /// Whether a resource is bound, or has something open, in the fleet.
     fn fleet_in_use(&self, key: &FleetKey) -> bool;
+
+    /// What a list means for the instances of the fleet, by what is recorded of them.
+    fn measure(&self, lists: Lists<'_>) -> Measure {
+        let _ = lists;
+        Measure::default()
+    }
+
+    /// The instances of the list that are probably the late outcome of a resource's start, by id.
+    fn late(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeMap<String, ObjectKey> {
+        let _ = (fleet, list);
+        BTreeMap::new()
+    }
 }
 
 /// Is told what changes. Calls come from the fleets' poll loops and from the account controller, with no lock held; they must not block.
 pub trait Listener: Send + Sync {
-    /// A good list has come; `old` is the one before it. Called for each list, in order, also when nothing has changed.
+    /// A good list has come; `old` is the last one that was made known. Whether `new` is made known: otherwise nobody sees it, and
+    /// another one follows soon.
+    fn admits(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) -> bool {
+        let _ = (fleet, old, new);
+        true
+    }
+
+    /// A good list has been made known; `old` is the one before it. Called for each list, in order, also when nothing has changed.
     fn on_list(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot);
 
     /// A list failed; the last good one stands.

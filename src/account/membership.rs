@@ -1,8 +1,11 @@
 //! Which accounts belong to which fleet, and what they are told of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use crate::{cortecs::Credentials, resources::CortecsAccount};
+use crate::{
+    cortecs::Credentials,
+    resources::{CortecsAccount, account::Hold},
+};
 
 use super::{
     directory::{Directory, FleetRecord, State},
@@ -38,6 +41,9 @@ impl Directory {
                 observer,
                 summary: None,
                 troubled: false,
+                told_hold: None,
+                trip: None,
+                releasing: BTreeSet::new(),
             };
             state.fleets.insert(key.clone(), record);
         }
@@ -82,7 +88,12 @@ impl Directory {
     }
 
     /// Notes what a good list says. The accounts to wake: none while nothing has changed.
-    pub(super) fn summarized(&self, key: &FleetKey, summary: Option<Summary>) -> Vec<ObjectKey> {
+    pub(super) fn summarized(
+        &self,
+        key: &FleetKey,
+        summary: Option<Summary>,
+        hold: Option<(ObjectKey, Hold)>,
+    ) -> Vec<ObjectKey> {
         let mut state = self.state();
         let Some(record) = state.fleets.get_mut(key) else {
             return Vec::new();
@@ -92,7 +103,8 @@ impl Directory {
             let before = record.summary.replace(summary);
             before != record.summary
         });
-        if !recovered && !news {
+        let held = std::mem::replace(&mut record.told_hold, hold.clone()) != hold;
+        if !recovered && !news && !held {
             return Vec::new();
         }
         state

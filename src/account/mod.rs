@@ -5,14 +5,18 @@
 //! instances provides.
 
 pub mod book;
+pub mod brake;
 pub mod controller;
 pub mod credentials;
 pub mod directory;
 pub mod entry;
+pub mod events;
 pub mod fleet;
 pub mod fleet_key;
+mod holds;
 pub mod hooks;
 pub mod key;
+pub mod late;
 mod look;
 mod membership;
 pub mod namespaces;

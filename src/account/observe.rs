@@ -1,14 +1,16 @@
 //! What an account's status shows of a list: counts, and the instances that no resource claims.
 
+use std::collections::BTreeMap;
+
 use crate::{
     cortecs::types::{Instance, InstanceState},
     resources::{
-        account::{InstanceCounts, MAX_UNMANAGED, UnmanagedInstance},
+        account::{InstanceCounts, MAX_UNMANAGED, ResourceName, UnmanagedInstance},
         instance_status::InstanceArgs,
     },
 };
 
-use super::snapshot::Snapshot;
+use super::{fleet_key::FleetKey, hooks::Claims, key::ObjectKey, snapshot::Snapshot};
 
 /// The longest id, model or hardware type that a status takes, in characters.
 const MAX_ID: usize = 256;
@@ -19,13 +21,32 @@ const MAX_WORD: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub counts: InstanceCounts,
-    /// At most [`MAX_UNMANAGED`], in order of ids.
+    /// At most [`MAX_UNMANAGED`]: first those that are probably some resource's, each in order of ids.
     pub unmanaged: Vec<UnmanagedInstance>,
+    /// How many are probably some resource's.
+    pub late: u64,
 }
 
-/// Sums up `snapshot`; `is_claimed` tells of an instance id whether a resource has it.
-pub fn summarize(snapshot: &Snapshot, is_claimed: impl Fn(&str) -> bool) -> Summary {
-    let mut summary = Summary::default();
+/// Sums up a list of the fleet by what the resources claim.
+pub fn summarize(fleet: &FleetKey, snapshot: &Snapshot, claims: &dyn Claims) -> Summary {
+    let late = claims.late(fleet, snapshot);
+    sum_up(snapshot, &late, |id| claims.is_claimed(&fleet.api_url, id))
+}
+
+fn sum_up(
+    snapshot: &Snapshot,
+    late: &BTreeMap<String, ObjectKey>,
+    is_claimed: impl Fn(&str) -> bool,
+) -> Summary {
+    let mut summary = Summary {
+        late: u64::try_from(late.len()).unwrap_or(u64::MAX),
+        unmanaged: late
+            .iter()
+            .filter_map(|(id, of)| Some(unmanaged(id, snapshot.instances.get(id)?, Some(of))))
+            .take(MAX_UNMANAGED)
+            .collect(),
+        ..Summary::default()
+    };
     let counts = &mut summary.counts;
     for (id, instance) in &snapshot.instances {
         match instance.instance_status.status {
@@ -38,15 +59,15 @@ pub fn summarize(snapshot: &Snapshot, is_claimed: impl Fn(&str) -> bool) -> Summ
             counts.managed += 1;
         } else {
             counts.unmanaged += 1;
-            if summary.unmanaged.len() < MAX_UNMANAGED {
-                summary.unmanaged.push(unmanaged(id, instance));
+            if summary.unmanaged.len() < MAX_UNMANAGED && !late.contains_key(id) {
+                summary.unmanaged.push(unmanaged(id, instance, None));
             }
         }
     }
     summary
 }
 
-fn unmanaged(id: &str, instance: &Instance) -> UnmanagedInstance {
+fn unmanaged(id: &str, instance: &Instance, of: Option<&ObjectKey>) -> UnmanagedInstance {
     let args = InstanceArgs::from(&instance.instance_args);
     UnmanagedInstance {
         id: cut(id, MAX_ID),
@@ -57,6 +78,10 @@ fn unmanaged(id: &str, instance: &Instance) -> UnmanagedInstance {
             ..args
         },
         state: cut(instance.instance_status.status.as_str(), MAX_WORD),
+        probably_of: of.map(|key| ResourceName {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        }),
     }
 }
 
@@ -95,7 +120,9 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(n, state)| (format!("i{n}"), *state));
-        let summary = summarize(&snapshot(list), |id| id == "i1" || id == "i4");
+        let summary = sum_up(&snapshot(list), &BTreeMap::new(), |id| {
+            id == "i1" || id == "i4"
+        });
         assert_eq!(
             summary.counts,
             InstanceCounts {
@@ -114,7 +141,7 @@ mod tests {
     #[test]
     fn the_list_of_unmanaged_instances_is_bounded_and_their_count_is_not() {
         let list = (0..200).map(|n| (format!("i{n:03}"), "running"));
-        let summary = summarize(&snapshot(list), |_| false);
+        let summary = sum_up(&snapshot(list), &BTreeMap::new(), |_| false);
         assert_eq!(summary.unmanaged.len(), MAX_UNMANAGED);
         assert_eq!(summary.unmanaged[49].id, "i049");
         assert_eq!(summary.counts.unmanaged, 200);
@@ -123,7 +150,7 @@ mod tests {
     #[test]
     fn overlong_words_of_the_api_fit_the_schema() {
         let list = [("ä".repeat(1000), "running")];
-        let summary = summarize(&snapshot(list), |_| false);
+        let summary = sum_up(&snapshot(list), &BTreeMap::new(), |_| false);
         assert_eq!(summary.unmanaged[0].id.chars().count(), 256);
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 
 use super::{
+    brake::Lists,
     directory::{Directory, WeakDirectory},
     fleet_key::FleetKey,
     hooks::{Claims, Listener},
@@ -32,6 +33,23 @@ pub struct Relay {
 }
 
 impl Listener for Relay {
+    fn admits(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) -> bool {
+        let Some(directory) = self.directory.upgrade() else {
+            return false;
+        };
+        if !self.claims.synced() || !directory.knows_holds() {
+            // Nobody can say yet what should run, or what is held.
+            return false;
+        }
+        let measure = self.claims.measure(Lists { fleet, old, new });
+        let admission = directory.admit(fleet, measure);
+        if !admission.admitted {
+            tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is put aside: most of what should run is gone or stopped in it");
+        }
+        (self.wakes)(admission.wake);
+        admission.admitted
+    }
+
     fn on_list(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) {
         self.listener.on_list(fleet, old, new);
         let Some(directory) = self.directory.upgrade() else {
@@ -79,15 +97,18 @@ impl Relay {
         let summary = self
             .claims
             .synced()
-            .then(|| summarize(list, |id| self.claims.is_claimed(&fleet.api_url, id)));
-        if let Some(summary) = &summary {
-            let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();
-            for account in directory.accounts_of(fleet) {
-                self.metrics
-                    .set_unmanaged_instances(&account.to_string(), count);
+            .then(|| summarize(fleet, list, &*self.claims));
+        let hold = directory.hold(fleet);
+        for account in directory.accounts_of(fleet) {
+            let account = account.to_string();
+            self.metrics.set_held(&account, hold.is_some());
+            if let Some(summary) = &summary {
+                let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();
+                self.metrics.set_unmanaged_instances(&account, count);
+                self.metrics.set_late_instances(&account, summary.late);
             }
         }
-        (self.wakes)(directory.summarized(fleet, summary));
+        (self.wakes)(directory.summarized(fleet, summary, hold));
     }
 }
 

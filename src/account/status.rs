@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     cortecs::RetryClass,
     resources::{
-        account::CortecsAccountStatus,
+        account::{CortecsAccountStatus, Hold},
         conditions::{READY, RECONCILING, STALLED, remove_condition, set_condition, whole_seconds},
     },
 };
@@ -28,6 +28,12 @@ pub struct View<'a> {
     pub held_by: Option<usize>,
     /// Some of those.
     pub holders: Vec<ObjectKey>,
+    /// The account's own hold, as it should be.
+    pub hold: Option<Hold>,
+    /// The value of `cortecs.ai/resume` that counts as handled.
+    pub last_handled_resume: Option<String>,
+    /// Why what the account stands for is held, by this account or by another of the same client id.
+    pub held: Option<String>,
 }
 
 enum Progress {
@@ -74,6 +80,9 @@ pub fn next_status(
     if !matches!(progress, Progress::Stalled) {
         remove_condition(&mut next.conditions, STALLED);
     }
+    next.hold.clone_from(&view.hold);
+    next.last_handled_resume
+        .clone_from(&view.last_handled_resume);
     if let Some(summary) = view.summary {
         next.instances = Some(summary.counts.clone());
         next.unmanaged.clone_from(&summary.unmanaged);
@@ -106,6 +115,9 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
             "the credentials are being verified".to_owned(),
         ),
         AccountState::Usable(_) => {
+            if let Some(why) = &view.held {
+                return (Progress::Stalled, "MassChange", why.clone());
+            }
             let never_listed = view.health.last_good.is_none();
             match &view.health.last_error {
                 Some(error) if never_listed || view.health.failures >= FAILURES_TO_TELL => {

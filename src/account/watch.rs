@@ -20,7 +20,7 @@ use kube::{
 };
 
 use crate::{
-    resources::CortecsAccount,
+    resources::{CortecsAccount, annotations},
     runtime::{kube_client::KubeError, signals::Shutdown, wake::WakeSet},
 };
 
@@ -75,20 +75,21 @@ fn until<S: Stream>(shutdown: &Shutdown, items: S) -> impl Stream<Item = S::Item
     items.take_until(async move { shutdown.requested().await })
 }
 
-/// The spec, the finalizers and the deletion: a status that was written, above all our own, wakes nobody.
+/// The spec, the finalizers, the deletion and the order to resume: a status that was written, above all our own, wakes nobody.
 fn what_matters() -> impl Predicate<CortecsAccount> {
-    let deletion = |account: &CortecsAccount| {
+    let orders = |account: &CortecsAccount| {
         let mut hasher = DefaultHasher::new();
         account
             .metadata
             .deletion_timestamp
             .is_some()
             .hash(&mut hasher);
+        annotations::value(account, annotations::RESUME).hash(&mut hasher);
         Some(hasher.finish())
     };
     predicates::generation
         .combine(predicates::finalizers)
-        .combine(deletion)
+        .combine(orders)
 }
 
 /// Brings the events of one watch into the directory.

@@ -4,7 +4,7 @@ use crate::{
     cortecs::types::{BillingInterval, HardwareConfig, InstanceArgs, Model},
     resources::{
         instance::{self, CortecsInstanceSpec},
-        instance_status,
+        instance_status::{self, CortecsInstanceStatus},
     },
 };
 
@@ -144,6 +144,14 @@ pub fn is_outdated(
             requested.num_workers,
             in_force.num_workers,
         )
+}
+
+/// Whether the instance that `status` shows is [outdated](is_outdated).
+pub fn shows_outdated(spec: &CortecsInstanceSpec, status: &CortecsInstanceStatus) -> bool {
+    match (&status.requested_args, &status.instance_args) {
+        (Some(requested), Some(in_force)) => is_outdated(spec, &requested.into(), &in_force.into()),
+        _ => false,
+    }
 }
 
 /// Whether an instance in force with `actual` is what `spec` asks for. A default that the spec leaves open agrees with any value.

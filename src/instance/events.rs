@@ -7,7 +7,6 @@ use kube::{
 
 use crate::{
     resources::{
-        CortecsInstance,
         conditions::{READY, STALLED, find_condition},
         instance_status::CortecsInstanceStatus,
     },
@@ -90,7 +89,11 @@ impl Events {
     }
 
     /// Publishes what is worth telling of `resource`. A failure is logged, no more.
-    pub async fn publish(&self, resource: &CortecsInstance, tellings: Vec<Telling>) {
+    pub async fn publish(
+        &self,
+        resource: &impl Resource<DynamicType = ()>,
+        tellings: Vec<Telling>,
+    ) {
         let reference = resource.object_ref(&());
         // A recorder that is kept takes an event of the same reason for a repetition, and publishes its first note again.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());

@@ -69,7 +69,7 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed 
         view: AccountView {
             named,
             desired,
-            fleet: fleet.as_deref().map(view_of),
+            fleet: fleet.as_deref().map(|fleet| view_of(context, fleet)),
         },
         fleet,
         model,
@@ -166,7 +166,9 @@ fn sees_all_users(context: &Context, entry: &AccountEntry) -> bool {
             && context.namespaces.contains(&entry.namespace))
 }
 
-fn view_of(fleet: &Fleet) -> FleetView {
+fn view_of(context: &Context, fleet: &Fleet) -> FleetView {
+    // Before the list and after it: what was published under a hold is never seen without.
+    let held = context.directory.held(fleet.key());
     let health = fleet.health();
     let problem = health.last_error.map(|error| {
         let kind = match error.class {
@@ -181,5 +183,6 @@ fn view_of(fleet: &Fleet) -> FleetView {
             (true, Some((_, message))) => Some((FailureKind::Auth, message)),
             (_, problem) => problem,
         },
+        held: held.or_else(|| context.directory.held(fleet.key())),
     }
 }

@@ -33,6 +33,7 @@ pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
         .base_url
         .clone()
         .filter(|url| !url.is_empty() && url.len() <= MAX_URL);
+    status.missing_since = None;
     status.instance_status = Some(InstanceStatus {
         status: cut(instance.instance_status.status.as_str(), 64),
         started_at: instance
@@ -62,6 +63,7 @@ pub fn forget_instance(status: &mut CortecsInstanceStatus) {
     status.instance_args = None;
     status.requested_args = None;
     status.instance_status = None;
+    status.missing_since = None;
     status.worker_statuses = Vec::new();
     status.progress = None;
     status.restart = None;

@@ -3,18 +3,22 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use super::{context::SharedBook, memory::FailureKind};
 use crate::{
     account::{
+        brake::{self, Lists, Measure},
         fleet_key::FleetKey,
         hooks::{Claims, Listener},
         key::ObjectKey,
+        late,
         snapshot::Snapshot,
     },
     resources::CortecsInstance,
     runtime::{
+        clock,
         config::{NamespacedName, Namespaces},
         wake::WakeSet,
     },
@@ -31,6 +35,8 @@ pub struct Wakes {
     synced: Mutex<BTreeSet<Option<String>>>,
     /// The fleets whose last list failed.
     failing: Mutex<BTreeSet<FleetKey>>,
+    /// How long lists may lag.
+    settle: Duration,
 }
 
 impl Wakes {
@@ -38,6 +44,7 @@ impl Wakes {
         book: SharedBook,
         default_account: Option<NamespacedName>,
         namespaces: &Namespaces,
+        settle: Duration,
     ) -> Self {
         let scopes: Vec<Option<String>> = if namespaces.is_all() {
             vec![None]
@@ -57,6 +64,7 @@ impl Wakes {
             busy: Mutex::default(),
             synced: Mutex::default(),
             failing: Mutex::default(),
+            settle,
         }
     }
 
@@ -171,6 +179,16 @@ impl Claims for Wakes {
         users.sort();
         users.truncate(limit);
         users
+    }
+
+    fn measure(&self, lists: Lists<'_>) -> Measure {
+        let book = self.book.lock();
+        let entries = book.iter().map(|(_, entry)| entry);
+        brake::measure(entries, lists, self.settle, clock::wall())
+    }
+
+    fn late(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeMap<String, ObjectKey> {
+        late::late(&self.book.lock(), fleet, list, clock::wall())
     }
 
     fn fleet_in_use(&self, key: &FleetKey) -> bool {

@@ -244,7 +244,8 @@ pub struct CortecsAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<InstanceCounts>,
 
-    /// Instances that no resource claims: at most 50 of them, in order of their ids.
+    /// Instances that no resource claims: at most 50 of them, first those that are probably some resource's, each in order of
+    /// their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -253,6 +254,38 @@ pub struct CortecsAccountStatus {
     /// When the list that this status shows was taken. It is not written again while nothing else changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_poll_time: Option<Timestamp>,
+
+    /// The account holds itself: nothing is started with these credentials, and nothing counts as gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+
+    /// The last value of `cortecs.ai/resume` that was acted on, or that was there before the account held itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_resume: Option<String>,
+}
+
+/// Why the account holds itself. It ends when what should run is back, or by a new value of `cortecs.ai/resume`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    pub reason: HoldReason,
+    pub since: Timestamp,
+    /// How many instances should have run.
+    pub expected: i64,
+    /// How many of those were gone or stopped.
+    pub lost: i64,
+    /// What is held: the instances of this client id.
+    #[schemars(length(max = 2048))]
+    pub api_url: String,
+    #[schemars(length(max = 512))]
+    pub client_id: String,
+}
+
+/// `MassChange`: at least three, and more than half, of the instances that should run were gone or stopped, and nobody here ordered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum HoldReason {
+    MassChange,
 }
 
 /// Counts of the account's instances at the API.
@@ -276,4 +309,19 @@ pub struct UnmanagedInstance {
     /// `pending`, `running` or `stopped`.
     #[schemars(length(max = 64))]
     pub state: String,
+    /// The resource whose start, given up as void, this is probably the late outcome of. Nobody touches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probably_of: Option<ResourceName>,
+}
+
+/// Names a `CortecsInstance`.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceName {
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    #[schemars(length(max = 253))]
+    pub name: String,
 }

@@ -1,4 +1,6 @@
-//! Annotations of a `CortecsInstance`: what users ask for once, and what the operator writes.
+//! Annotations: what users ask for once, and what the operator writes.
+
+use kube::ResourceExt;
 
 /// Any new value: stop, then restart, the same instance.
 pub const RESTARTED_AT: &str = "cortecs.ai/restartedAt";
@@ -12,5 +14,20 @@ pub const RESOLVE_START: &str = "cortecs.ai/resolve-start";
 /// Written by the operator only: the bound instance, sealed (see [`crate::instance::claim`]).
 pub const INSTANCE_ID: &str = "cortecs.ai/instance-id";
 
+/// On a `CortecsAccount` that holds itself, any new value: start again what should run.
+pub const RESUME: &str = "cortecs.ai/resume";
+
 /// Longest value of a user's annotation that is looked at, in bytes.
 pub const MAX_VALUE_LENGTH: usize = 256;
+
+/// The value of an annotation, unless it is too long to be looked at.
+pub fn value<'a>(object: &'a impl ResourceExt, name: &str) -> Option<&'a str> {
+    let value = object.annotations().get(name).map(String::as_str);
+    value.filter(|value| value.len() <= MAX_VALUE_LENGTH)
+}
+
+/// Whether [`RESTARTED_AT`] has a value other than the one that was `handled` last.
+pub fn restart_is_asked_for(object: &impl ResourceExt, handled: Option<&str>) -> bool {
+    let asked = value(object, RESTARTED_AT);
+    asked.is_some() && asked != handled
+}

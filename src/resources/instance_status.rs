@@ -64,6 +64,10 @@ pub struct CortecsInstanceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_status: Option<InstanceStatus>,
 
+    /// Since when lists lack the instance while the account holds itself, which proves nothing. What is shown of it is older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Timestamp>,
+
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -85,7 +89,8 @@ pub struct CortecsInstanceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartIntent>,
 
-    /// The last starts that were given up. An instance of theirs that turns up later is listed as unmanaged by its account.
+    /// The last starts that were given up. An instance of theirs that turns up later is listed as unmanaged by its account,
+    /// with the name of this resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -289,6 +294,13 @@ pub struct VoidedStart {
     pub requested_at: Timestamp,
     pub voided_at: Timestamp,
     pub args: InstanceArgs,
+    /// Where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountIdentity>,
+    /// Equal instances that were there when it was given up: not of this start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 512), inner(length(max = 256)))]
+    pub known_instance_ids: Vec<String>,
 }
 
 /// The account in which an instance lives, as the API knows it.

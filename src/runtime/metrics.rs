@@ -178,6 +178,16 @@ impl Metrics {
         self.0.accounts.set_unmanaged(account, count);
     }
 
+    /// Sets how many of those are probably the late outcome of a start that was given up.
+    pub fn set_late_instances(&self, account: &str, count: u64) {
+        self.0.accounts.set_late(account, count);
+    }
+
+    /// Notes whether `account` is held after a mass change.
+    pub fn set_held(&self, account: &str, held: bool) {
+        self.0.accounts.set_held(account, held);
+    }
+
     /// Notes how a start of `account` went.
     pub fn start(&self, account: &str, outcome: StartOutcome) {
         self.0.accounts.start(account, outcome);

@@ -97,6 +97,13 @@ impl Access {
             .is_some()
     }
 
+    /// Makes a client id another owner's. False for an unknown account.
+    pub(super) fn set_owner(&mut self, client_id: &str, owner: String) -> bool {
+        let mut accounts = self.accounts.iter_mut();
+        let account = accounts.find(|account| account.client_id == client_id);
+        account.map(|account| account.owner = owner).is_some()
+    }
+
     /// The owner of an account's instances.
     pub(super) fn owner(&self, client_id: &str) -> Option<&str> {
         let mut accounts = self.accounts.iter();

@@ -166,6 +166,13 @@ impl Handle {
             .change(|state, _| state.world.access.set_secret(client_id, secret))
     }
 
+    /// Lets a client id stand for another owner's instances from now on. False for an unknown client id.
+    pub fn set_owner(&self, client_id: &str, owner: impl Into<String>) -> bool {
+        let owner = owner.into();
+        self.shared
+            .change(|state, _| state.world.access.set_owner(client_id, owner))
+    }
+
     /// Limits how many workers can be active on a hardware type, over all accounts. What is active stays; starts and
     /// restarts beyond are answered with 400.
     ///

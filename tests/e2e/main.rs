@@ -13,13 +13,16 @@
 mod control_plane;
 mod harness;
 
+mod account_changes;
 mod accounts;
 mod adoption;
+mod brake;
 mod chaos;
 mod crash_points;
 mod deletion;
 mod drift;
 mod fleet;
+mod late_starts;
 mod leadership;
 mod lifecycle;
 mod losses;

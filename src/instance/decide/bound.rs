@@ -252,13 +252,7 @@ fn begin_restart(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision 
 
 /// Whether what the spec asks for differs from what is in force.
 fn is_outdated(draft: &Draft<'_>) -> bool {
-    let status = &draft.status;
-    match (&status.requested_args, &status.instance_args) {
-        (Some(requested), Some(in_force)) => {
-            args::is_outdated(draft.spec(), &requested.into(), &in_force.into())
-        }
-        _ => false,
-    }
+    args::shows_outdated(draft.spec(), &draft.status)
 }
 
 fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
@@ -334,7 +328,6 @@ fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
 
 /// The last list lacks the instance, or there is no list yet.
 fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
-    let input = draft.input;
     let id = &bound.id;
     let verdict = Verdict::reconciling(
         draft.phase(),
@@ -347,7 +340,7 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
             None,
         );
     }
-    match gone::check(bound, input.settings.settle, input.now) {
+    match gone::check(&draft, bound) {
         // As long as nothing is known, what was known stays.
         Gone::No => {
             draft.wants_list();
@@ -356,6 +349,10 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         }
         Gone::NeedsList => {
             draft.wants_list();
+            draft.rest(verdict, None)
+        }
+        Gone::Held => {
+            let verdict = draft.missing_while_held(id);
             draft.rest(verdict, None)
         }
         Gone::Settling(wait) => draft.rest(verdict, Some(wait)),

@@ -62,7 +62,8 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
         return release(draft);
     }
     // Whatever the lists say, it is called first; only after that it can count as gone.
-    match gone::check(bound, draft.input.settings.settle, draft.input.now) {
+    match gone::check(&draft, bound) {
+        Gone::Held if bound.removal_tried => return unproven(draft, bound),
         Gone::Yes if bound.removal_tried => return release(draft),
         Gone::NeedsGet if bound.removal_tried => {
             let step = Step::Get {
@@ -83,17 +84,46 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
 }
 
 fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
+    let step = removal(&draft, bound);
+    draft.call(step, deleting("the instance is being stopped and deleted"))
+}
+
+/// The next call that removes the instance.
+fn removal(draft: &Draft<'_>, bound: &Bound) -> Step {
     let instance_id = bound.id.clone();
     let seen_stopped = bound.latest(draft.snapshot()).is_some_and(|(seen, i)| {
         i.instance_status.status == InstanceState::Stopped
             && bound.called.is_some_and(|called| seen >= called)
     });
-    let step = if bound.stop_answered || seen_stopped {
+    if bound.stop_answered || seen_stopped {
         Step::Delete { instance_id }
     } else {
         Step::Stop { instance_id }
+    }
+}
+
+/// Stop or delete have not done it, lists lack the instance, and that proves nothing: they are tried on.
+fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
+    draft.is_busy();
+    let held = draft.missing_while_held(&bound.id);
+    let verdict = Verdict {
+        phase: Phase::Deleting,
+        ..held
     };
-    draft.call(step, deleting("the instance is being stopped and deleted"))
+    let now = draft.input.now;
+    let wait = draft.holding_back(Phase::Deleting).map(|(_, wait)| wait);
+    let (step, wait) = match draft.spec().deletion_policy {
+        DeletionPolicy::Stop => {
+            let instance_id = bound.id.clone();
+            let wait = wait.or(waits_for_stop(bound, now, now));
+            (Step::Stop { instance_id }, wait)
+        }
+        DeletionPolicy::Delete | DeletionPolicy::Orphan => (removal(&draft, bound), wait),
+    };
+    match wait {
+        Some(_) => draft.rest(verdict, wait),
+        None => draft.act(step, verdict),
+    }
 }
 
 fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {

@@ -147,16 +147,16 @@ impl<'a> Draft<'a> {
     }
 
     pub fn annotation(&self, name: &str) -> Option<&'a str> {
-        self.input
-            .resource
-            .annotations()
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| value.len() <= annotations::MAX_VALUE_LENGTH)
+        annotations::value(self.input.resource, name)
     }
 
     pub fn snapshot(&self) -> Option<&'a Snapshot> {
         self.input.account.fleet.as_ref()?.snapshot.as_deref()
+    }
+
+    /// Why the fleet is held, if it is.
+    pub fn held(&self) -> Option<&'a str> {
+        self.input.account.fleet.as_ref()?.held.as_deref()
     }
 
     /// Where the bound instance or the open start lives.
@@ -229,6 +229,16 @@ impl<'a> Draft<'a> {
             || "the account's instances are being listed".to_owned(),
             |(_, message)| message.clone(),
         )
+    }
+
+    /// Lists lack the instance while the account holds itself: the verdict, and the status takes note of it.
+    pub fn missing_while_held(&mut self, id: &str) -> Verdict {
+        let now = self.input.wall;
+        self.status.missing_since.get_or_insert(now);
+        let why = self.held().unwrap_or_default();
+        let message =
+            format!("the account's list lacks instance {id}, and that proves nothing: {why}");
+        Verdict::stalled(Phase::Failed, "AccountHeld", message)
     }
 
     /// A list that begins from now on is needed.

@@ -12,8 +12,8 @@ pub(super) fn drift_is_accepted(draft: &Draft<'_>) -> bool {
 
 /// Whether `cortecs.ai/restartedAt` has a value that was not acted on yet.
 pub(super) fn restart_is_asked_for(draft: &Draft<'_>) -> bool {
-    let asked = draft.annotation(annotations::RESTARTED_AT);
-    asked.is_some() && asked != draft.status.last_handled_restart_at.as_deref()
+    let handled = draft.status.last_handled_restart_at.as_deref();
+    annotations::restart_is_asked_for(draft.input.resource, handled)
 }
 
 /// What is written or already so satisfies the restart that was asked for.

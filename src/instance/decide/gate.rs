@@ -96,6 +96,9 @@ pub(super) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
         ));
     }
     calls(draft)?;
+    if let Some(why) = draft.held() {
+        return Err(Verdict::stalled(Phase::Failed, "AccountHeld", why));
+    }
     Ok(account)
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::instance::{memory::Bound, moment::Moment};
+use super::draft::Draft;
+use crate::instance::memory::Bound;
 
 /// How far the proof has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +16,18 @@ pub(super) enum Gone {
     Settling(Duration),
     /// A get of it must fail.
     NeedsGet,
+    /// The account holds itself: what its lists lack is not gone for that.
+    Held,
     /// Two lists in a row lack it, a get failed with 400 or 404, and the settle time has passed.
     Yes,
 }
 
-pub(super) fn check(bound: &Bound, settle: Duration, now: Moment) -> Gone {
-    let settled = bound.first_seen.after(settle);
+pub(super) fn check(draft: &Draft<'_>, bound: &Bound) -> Gone {
+    let now = draft.input.now;
+    let settled = bound.first_seen.after(draft.input.settings.settle);
     match bound.absent_lists {
         0 => Gone::No,
+        _ if draft.held().is_some() => Gone::Held,
         1 => Gone::NeedsList,
         _ if now < settled => Gone::Settling(settled.since(now)),
         _ if !bound.lookup_failed => Gone::NeedsGet,

@@ -113,4 +113,6 @@ pub struct FleetView {
     pub snapshot: Option<Arc<Snapshot>>,
     /// Why the last list failed.
     pub problem: Option<(FailureKind, String)>,
+    /// Why an account holds itself, if one of this fleet does: nothing is started, and absence proves nothing.
+    pub held: Option<String>,
 }

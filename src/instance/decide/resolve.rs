@@ -13,6 +13,7 @@ use crate::{
     account::{open_start::OpenStart, snapshot::Snapshot},
     cortecs::types::{Instance, InstanceArgs},
     instance::{
+        args,
         memory::{Attempt, Outcome},
         moment::Moment,
     },
@@ -20,7 +21,10 @@ use crate::{
         account::Sharing,
         annotations, conditions,
         instance::DesiredState,
-        instance_status::{MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS, VoidedStart},
+        instance_status::{
+            MAX_KNOWN_INSTANCE_IDS, MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS,
+            VoidedStart,
+        },
     },
 };
 
@@ -288,25 +292,53 @@ fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision 
     bind(draft, home, instance, true, verdict)
 }
 
+/// Gives the start up, unless the account is held: then what lists lack proves nothing.
 fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Decision {
+    if let Some(why) = draft.held() {
+        let message = format!("nothing has come of the start yet, and that proves nothing: {why}");
+        return draft.rest(
+            Verdict::stalled(Phase::Failed, "AccountHeld", message),
+            None,
+        );
+    }
     let verdict = Verdict::pending("nothing came of the start: it is given up");
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
+    remember_void(&mut draft, snapshot, intent);
+    draft.status.start = None;
+    draft.forget_instance();
+    draft.write(Purpose::VoidStart, verdict)
+}
+
+/// What a late outcome of the start can be recognised by. Equal instances that are there by now are not of it.
+fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) {
     let now = draft.input.wall;
-    let voided = &mut draft.status.voided_starts;
-    voided.retain(|v| now.duration_since(v.voided_at).as_hours() < VOIDED_START_HOURS);
-    voided.push(VoidedStart {
+    let wanted = InstanceArgs::from(&intent.args);
+    let equal = |i: &Instance| args::matches(&wanted, &i.instance_args);
+    let here = snapshot.instances.iter().filter(|(_, i)| equal(i));
+    let start = VoidedStart {
         id: intent.id,
         requested_at: intent.requested_at,
         voided_at: now,
         args: intent.args.clone(),
-    });
-    let surplus = voided.len().saturating_sub(MAX_VOIDED_STARTS);
-    voided.drain(..surplus);
-    draft.status.start = None;
-    draft.forget_instance();
-    draft.write(Purpose::VoidStart, verdict)
+        account: draft.status.account.clone(),
+        known_instance_ids: here
+            .map(|(id, _)| id.clone())
+            .take(MAX_KNOWN_INSTANCE_IDS)
+            .collect(),
+    };
+    let voided = &mut draft.status.voided_starts;
+    voided.retain(|v| now.duration_since(v.voided_at).as_hours() < VOIDED_START_HOURS);
+    voided.push(start);
+    let ids = |voided: &[VoidedStart]| -> usize {
+        voided.iter().map(|v| v.known_instance_ids.len()).sum()
+    };
+    while voided.len() > MAX_VOIDED_STARTS
+        || (voided.len() > 1 && ids(voided) > MAX_KNOWN_INSTANCE_IDS)
+    {
+        voided.remove(0);
+    }
 }
 
 fn is_older(a: &StartIntent, b: &StartIntent) -> bool {

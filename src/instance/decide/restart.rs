@@ -91,9 +91,12 @@ fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
 }
 
 fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
-    let input = draft.input;
     draft.is_busy();
-    match gone::check(bound, input.settings.settle, input.now) {
+    match gone::check(&draft, bound) {
+        Gone::Held => {
+            let verdict = draft.missing_while_held(&bound.id);
+            draft.rest(verdict, None)
+        }
         Gone::Yes => {
             draft.forget_instance();
             draft.write(Purpose::Unbind, Verdict::pending("the instance is gone"))

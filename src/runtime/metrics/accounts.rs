@@ -65,6 +65,8 @@ struct Series {
     requests: BTreeMap<(&'static str, ApiCode), u64>,
     instances: Option<[u64; PHASES.len()]>,
     unmanaged: Option<u64>,
+    late: Option<u64>,
+    held: Option<bool>,
     starts: [u64; StartOutcome::ALL.len()],
     listed: Option<Moment>,
 }
@@ -100,6 +102,14 @@ impl Accounts {
 
     pub(super) fn set_unmanaged(&self, account: &str, count: u64) {
         self.update(account, |series| series.unmanaged = Some(count));
+    }
+
+    pub(super) fn set_late(&self, account: &str, count: u64) {
+        self.update(account, |series| series.late = Some(count));
+    }
+
+    pub(super) fn set_held(&self, account: &str, held: bool) {
+        self.update(account, |series| series.held = Some(held));
     }
 
     pub(super) fn start(&self, account: &str, outcome: StartOutcome) {
@@ -222,6 +232,28 @@ impl Collector for Accounts {
                 series
                     .unmanaged
                     .map(|count| (of(account, []), Value::Count(count)))
+            }),
+        )?;
+        family(
+            "cortecs_late_instances",
+            "Unmanaged instances that are probably the late outcome of a start that was given up",
+            None,
+            Kind::Gauge,
+            &mut accounts.iter().filter_map(|(account, series)| {
+                series
+                    .late
+                    .map(|count| (of(account, []), Value::Count(count)))
+            }),
+        )?;
+        family(
+            "cortecs_account_held",
+            "1 while the account is held after a mass change",
+            None,
+            Kind::Gauge,
+            &mut accounts.iter().filter_map(|(account, series)| {
+                series
+                    .held
+                    .map(|held| (of(account, []), Value::Count(held.into())))
             }),
         )?;
         family(

@@ -137,6 +137,22 @@ impl Bed {
         self.accounts.caught_up_with(&patched).await;
     }
 
+    pub(crate) async fn annotate_account(&self, annotation: &str, value: &str) {
+        let api = self.api_of::<CortecsAccount>(&self.namespace);
+        let change = json!({"metadata": {"annotations": {annotation: value}}});
+        let patched = api
+            .patch(ACCOUNT, &PatchParams::default(), &Patch::Merge(change))
+            .await
+            .expect("an annotated account");
+        self.accounts.caught_up_with(&patched).await;
+    }
+
+    /// Every version of the account, oldest first.
+    pub(crate) fn account_versions(&self) -> Vec<Arc<CortecsAccount>> {
+        self.accounts
+            .versions(&(self.namespace.clone(), ACCOUNT.to_owned()))
+    }
+
     pub(crate) async fn delete_account(&self) {
         let api = self.api_of::<CortecsAccount>(&self.namespace);
         api.delete(ACCOUNT, &DeleteParams::default())

@@ -28,6 +28,7 @@ pub(crate) struct BedBuilder {
     simulator: SimulatorConfig,
     account: Option<Value>,
     secret: bool,
+    other_client: Option<&'static str>,
     gated: bool,
     alone: bool,
     neighbours: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
@@ -50,6 +51,7 @@ impl Bed {
             },
             account: Some(json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}})),
             secret: true,
+            other_client: None,
             gated: false,
             alone: false,
             neighbours: Vec::new(),
@@ -123,6 +125,12 @@ impl BedBuilder {
         self
     }
 
+    /// The API knows another client id too, of another owner and with the same secret.
+    pub(crate) fn other_client(mut self, client_id: &'static str) -> Self {
+        self.other_client = Some(client_id);
+        self
+    }
+
     /// The API is reached through a gate that can be closed.
     pub(crate) fn gated(mut self) -> Self {
         self.gated = true;
@@ -167,6 +175,10 @@ impl BedBuilder {
         let namespace = format!("{}-{number}", self.name);
         let client_secret = format!("hidden-{}-{number}", self.name);
         self.simulator.accounts = vec![SimulatedAccount::new(CLIENT_ID, &client_secret)];
+        let other = self
+            .other_client
+            .map(|id| SimulatedAccount::new(id, &client_secret));
+        self.simulator.accounts.extend(other);
         let simulator = Simulator::start(self.simulator).await.expect("a simulator");
         let gate = match self.gated {
             true => Some(Gate::open(simulator.address()).await),

@@ -14,7 +14,7 @@ mod tamper;
 
 pub(crate) use bed::{Bed, CLIENT_ID};
 pub(crate) use gate::Gate;
-pub(crate) use operator::Fuse;
+pub(crate) use operator::{Fuse, Operator};
 pub(crate) use process::Process;
 pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because, stopped};
 pub(crate) use record::{Key, version_of};

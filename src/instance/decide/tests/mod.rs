@@ -2,6 +2,7 @@
 
 mod bound;
 mod delete;
+mod held;
 mod purity;
 mod resolve;
 mod restored;
@@ -174,6 +175,13 @@ impl Scene {
         };
         if let Some(fleet) = &mut self.view.fleet {
             fleet.snapshot = Some(Arc::new(snapshot));
+        }
+    }
+
+    /// The account holds itself, or does no longer.
+    fn hold(&mut self, held: bool) {
+        if let Some(fleet) = &mut self.view.fleet {
+            fleet.held = held.then(|| "it holds itself".to_owned());
         }
     }
 

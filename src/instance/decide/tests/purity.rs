@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Everything that a decision is made of.
-const PURE: [&str; 13] = [
+const PURE: [&str; 15] = [
     "src/instance/decide",
     "src/instance/args.rs",
     "src/instance/claim.rs",
@@ -12,6 +12,8 @@ const PURE: [&str; 13] = [
     "src/instance/record.rs",
     "src/instance/status.rs",
     "src/account/book.rs",
+    "src/account/brake.rs",
+    "src/account/late.rs",
     "src/account/key.rs",
     "src/account/open_start.rs",
     "src/account/snapshot.rs",

@@ -216,8 +216,8 @@ fn what_blocks_a_start_is_said() {
         (
             |s| {
                 s.view.fleet = Some(FleetView {
-                    snapshot: None,
                     problem: Some((FailureKind::Auth, String::new())),
+                    ..FleetView::default()
                 })
             },
             "CredentialsInvalid",

@@ -53,6 +53,8 @@ struct Walk {
     book: Book,
     snapshot: Option<Arc<Snapshot>>,
     faults: bool,
+    /// The account holds itself.
+    held: bool,
     created: u64,
     log: Vec<String>,
 }
@@ -89,6 +91,7 @@ impl Walk {
             book: Book::default(),
             snapshot: None,
             faults: true,
+            held: false,
             created: 0,
             log: Vec::new(),
         }
@@ -100,6 +103,7 @@ impl Walk {
             self.check(seed);
         }
         self.faults = false;
+        self.held = false;
         self.log.push("faults end".into());
         for _ in 0..400 {
             self.deliver_all();
@@ -157,6 +161,10 @@ impl Walk {
             78..88 => self.deliver_all(),
             88..91 => self.crash(),
             91..94 => self.disturb(),
+            94 => {
+                self.held = !self.held;
+                self.log.push(format!("held: {}", self.held));
+            }
             _ => self.user(),
         }
     }
@@ -333,6 +341,7 @@ impl Walk {
             fleet: Some(FleetView {
                 snapshot: self.snapshot.clone(),
                 problem: None,
+                held: self.held.then(|| "held".to_owned()),
             }),
         };
         let now = at(self.now);

@@ -1,0 +1,236 @@
+//! The mass-change brake: when most of what should run is suddenly gone or stopped and nobody here ordered it, the account
+//! holds itself. Wrong credentials, a broken list and a person's stop of everything look like that. Pure.
+//!
+//! It is measured against the persisted statuses, before the list that shows the change is known to anybody: so a process
+//! that ends between the measurement and its record finds the same change again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{book::Entry, fleet_key::FleetKey, snapshot::Snapshot};
+use crate::{
+    cortecs::types::InstanceState,
+    instance::args,
+    resources::{
+        CortecsInstance,
+        account::{Hold, HoldReason},
+        annotations,
+        instance::{DesiredState, UpdateStrategyType},
+        instance_status::CortecsInstanceStatus,
+    },
+};
+
+/// Fewer lost instances are healed one by one.
+const LEAST: usize = 3;
+
+/// What a list means for the instances of a fleet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measure {
+    /// Instances that ran or were about to, as far as is recorded, and that nobody here ordered to stop.
+    pub expected: usize,
+    /// Those of them that the list lacks or shows as stopped.
+    pub lost: usize,
+    /// Instances that should run by the spec.
+    pub wanted: usize,
+    /// Those of them that the list, or what is recorded, does not show as running or about to.
+    pub down: usize,
+}
+
+impl Measure {
+    /// Whether it is a mass change.
+    pub fn trips(&self) -> bool {
+        is_mass(self.lost, self.expected)
+    }
+
+    /// Whether so much is back that nothing needs to be held any more.
+    pub fn returned(&self) -> bool {
+        !is_mass(self.down, self.wanted)
+    }
+}
+
+fn is_mass(lost: usize, of: usize) -> bool {
+    lost >= LEAST && lost.saturating_mul(2) > of
+}
+
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Lists<'a> {
+    pub fleet: &'a FleetKey,
+    /// The last list that was made known.
+    pub old: Option<&'a Snapshot>,
+    pub new: &'a Snapshot,
+}
+
+/// Measures a list against what is recorded. `settle`: how long lists may lag.
+pub fn measure<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    lists: Lists<'_>,
+    settle: Duration,
+    wall: Timestamp,
+) -> Measure {
+    let mut measure = Measure::default();
+    for entry in entries {
+        let resource = &*entry.resource;
+        let Some((id, status)) = bound_in(resource, lists.fleet) else {
+            continue;
+        };
+        if !should_run(resource) {
+            continue;
+        }
+        let listed = is_up_in(lists.new, id);
+        let shown = is_shown_up(status);
+        measure.wanted += 1;
+        measure.down += usize::from(!(listed && shown));
+        if shown
+            && nobody_stops(entry, status, id, lists.new)
+            && is_settled(entry, status, id, lists, settle, wall)
+        {
+            measure.expected += 1;
+            measure.lost += usize::from(!listed);
+        }
+    }
+    measure
+}
+
+fn bound_in<'a>(
+    resource: &'a CortecsInstance,
+    fleet: &FleetKey,
+) -> Option<(&'a str, &'a CortecsInstanceStatus)> {
+    let status = resource.status.as_ref()?;
+    let home = status.account.as_ref()?;
+    let here = home.client_id == fleet.client_id && home.api_url == fleet.api_url;
+    here.then_some((status.instance_id.as_deref()?, status))
+}
+
+fn should_run(resource: &CortecsInstance) -> bool {
+    let spec = &resource.spec;
+    resource.metadata.deletion_timestamp.is_none()
+        && spec.state == DesiredState::Running
+        && !spec.suspend
+}
+
+fn is_shown_up(status: &CortecsInstanceStatus) -> bool {
+    let up = [InstanceState::Pending, InstanceState::Running];
+    let shown = status.instance_status.as_ref();
+    status.missing_since.is_none()
+        && shown.is_some_and(|s| up.iter().any(|up| s.status == up.as_str()))
+}
+
+fn is_up_in(list: &Snapshot, id: &str) -> bool {
+    let listed = list.instances.get(id);
+    listed.is_some_and(|i| i.instance_status.status != InstanceState::Stopped)
+}
+
+/// Whether no stop, restart or replacement of it is due or under way.
+fn nobody_stops(entry: &Entry, status: &CortecsInstanceStatus, id: &str, list: &Snapshot) -> bool {
+    let resource = &*entry.resource;
+    let spec = &resource.spec;
+    let restart = status.restart.is_some()
+        || annotations::restart_is_asked_for(resource, status.last_handled_restart_at.as_deref());
+    let replaced = spec.update_strategy.kind == UpdateStrategyType::Recreate
+        && args::shows_outdated(spec, status);
+    let called = entry.memory.bound.as_ref().is_some_and(|bound| {
+        bound.id == id
+            && (bound.stops > 0
+                || bound.stop_answered
+                || bound.deleted
+                || bound
+                    .called
+                    .is_some_and(|called| list.requested_at <= called))
+    });
+    !restart && !replaced && !called
+}
+
+/// Whether a list that lacks it, or shows it as stopped, does not merely lag behind its start: it was seen to run since,
+/// or the settle time has passed.
+fn is_settled(
+    entry: &Entry,
+    status: &CortecsInstanceStatus,
+    id: &str,
+    lists: Lists<'_>,
+    settle: Duration,
+    wall: Timestamp,
+) -> bool {
+    let called = entry.memory.bound.as_ref().and_then(|bound| bound.called);
+    let listed = lists.old.is_some_and(|old| {
+        called.is_none_or(|called| old.requested_at > called) && is_up_in(old, id)
+    });
+    let waited = status.last_start_time.is_none_or(|started| {
+        Duration::try_from(wall.duration_since(started)).is_ok_and(|waited| waited >= settle)
+    });
+    status.reached_generation.is_some() || listed || waited
+}
+
+/// What an account's own hold depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    pub hold: Option<&'a Hold>,
+    pub last_handled_resume: Option<&'a str>,
+    /// What `cortecs.ai/resume` says.
+    pub resume: Option<&'a str>,
+    /// A mass change that is not recorded yet.
+    pub trip: Option<(&'a FleetKey, Measure)>,
+    /// What the hold is about is back.
+    pub returned: bool,
+}
+
+/// The account's hold as it should be, and the value of `cortecs.ai/resume` that counts as handled from then on: one that
+/// was there before a hold is an old order, and releases nothing.
+pub fn next_hold(situation: Situation<'_>, wall: Timestamp) -> (Option<Hold>, Option<String>) {
+    let Situation {
+        hold,
+        last_handled_resume,
+        resume,
+        ..
+    } = situation;
+    let asked = resume.is_some() && resume != last_handled_resume;
+    let seen = resume.or(last_handled_resume).map(str::to_owned);
+    let trips = situation
+        .trip
+        .filter(|(fleet, _)| hold.is_none_or(|hold| !holds(hold, fleet)));
+    if let Some((fleet, measure)) = trips {
+        return (Some(begin(fleet, measure, wall)), seen);
+    }
+    match hold {
+        None => (None, seen),
+        Some(_) if asked => (None, seen),
+        Some(_) if situation.returned => (None, seen),
+        Some(hold) => (Some(hold.clone()), last_handled_resume.map(str::to_owned)),
+    }
+}
+
+fn begin(fleet: &FleetKey, measure: Measure, wall: Timestamp) -> Hold {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    Hold {
+        reason: HoldReason::MassChange,
+        since: Timestamp::from_second(wall.as_second()).unwrap_or(wall),
+        expected: count(measure.expected),
+        lost: count(measure.lost),
+        api_url: fleet.api_url.clone(),
+        client_id: fleet.client_id.clone(),
+    }
+}
+
+/// Whether the hold is about this fleet.
+pub fn holds(hold: &Hold, fleet: &FleetKey) -> bool {
+    hold.api_url == fleet.api_url && hold.client_id == fleet.client_id
+}
+
+/// What happened, and the ways out, for people. `account`: the one that holds.
+pub fn explain(hold: &Hold, account: &str) -> String {
+    format!(
+        "account {account} holds itself since {}: {} of {} instances that should run were gone or stopped, and nobody here \
+         ordered that (wrong credentials, a broken list or a stop of everything look like this). Nothing is started and nothing \
+         counts as gone until most of them are back, or until the annotation {} of the account gets a new value: then what \
+         is lost is started again",
+        hold.since,
+        hold.lost,
+        hold.expected,
+        annotations::RESUME,
+    )
+}
+
+#[cfg(test)]
+#[path = "brake_tests.rs"]
+mod tests;

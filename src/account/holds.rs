@@ -1,0 +1,125 @@
+//! Which fleets are held, and which of their lists are made known.
+
+use std::sync::Arc;
+
+use crate::resources::account::Hold;
+
+use super::{
+    brake::{Measure, explain, holds},
+    directory::{Directory, State},
+    fleet::Fleet,
+    fleet_key::FleetKey,
+    key::ObjectKey,
+};
+
+/// What becomes of a list.
+pub(super) struct Admission {
+    pub(super) admitted: bool,
+    /// The accounts that have something to record.
+    pub(super) wake: Vec<ObjectKey>,
+}
+
+impl Directory {
+    /// Why the fleet is held, if it is: one account that holds it is enough.
+    pub fn held(&self, key: &FleetKey) -> Option<String> {
+        let (account, hold) = self.hold(key)?;
+        Some(explain(&hold, &account.to_string()))
+    }
+
+    /// The hold of the fleet, and the first account that has it: also one that has other credentials by now.
+    pub(super) fn hold(&self, key: &FleetKey) -> Option<(ObjectKey, Hold)> {
+        let state = self.state();
+        state
+            .holders(key)
+            .next()
+            .map(|(account, hold)| (account.clone(), hold.clone()))
+    }
+
+    /// Whether each watch has listed its accounts once, so that every hold is known.
+    pub(super) fn knows_holds(&self) -> bool {
+        self.state().unlisted == Some(0)
+    }
+
+    /// Decides on a list of the fleet, before anybody else knows of it.
+    ///
+    /// One that shows a mass change waits until an account has recorded that. While a hold is being ended because what it is
+    /// about is back, one that says otherwise waits until that is recorded, and then counts as a new mass change: statuses
+    /// that it changed before would hide it.
+    pub(super) fn admit(&self, key: &FleetKey, measure: Measure) -> Admission {
+        let mut state = self.state();
+        let holders: Vec<ObjectKey> = state.holders(key).map(|(k, _)| k.clone()).collect();
+        let members = state.members(key).map(|(k, _)| k.clone()).collect();
+        let Some(record) = state.fleets.get_mut(key) else {
+            return Admission {
+                admitted: true,
+                wake: Vec::new(),
+            };
+        };
+        let trips = holders.is_empty() && measure.trips();
+        record.trip = trips.then_some(measure);
+        let admitted = match holders.is_empty() {
+            true => !trips,
+            false => record.releasing.is_empty() || measure.returned(),
+        };
+        let wake = match trips {
+            true => members,
+            false if measure.returned() => holders,
+            false => Vec::new(),
+        };
+        Admission { admitted, wake }
+    }
+
+    /// The mass change in the fleet that is to be recorded.
+    pub(super) fn trip(&self, key: &FleetKey) -> Option<Measure> {
+        self.state().fleets.get(key)?.trip
+    }
+
+    /// The hold of `account` on the fleet is about to be ended because what it is about is back.
+    pub(super) fn begin_release(&self, key: &FleetKey, account: &ObjectKey) {
+        if let Some(record) = self.state().fleets.get_mut(key) {
+            record.releasing.insert(account.clone());
+        }
+    }
+
+    /// It is not ended after all.
+    pub(super) fn abandon_release(&self, account: &ObjectKey) {
+        self.state().released(account);
+    }
+
+    /// Lists again where the last list was not made known.
+    pub fn request_withheld(&self) {
+        let fleets: Vec<Arc<Fleet>> = {
+            let state = self.state();
+            state
+                .fleets
+                .values()
+                .map(|r| Arc::clone(&r.fleet))
+                .collect()
+        };
+        fleets.iter().for_each(|fleet| fleet.request_withheld());
+    }
+}
+
+impl State {
+    fn holders(&self, key: &FleetKey) -> impl Iterator<Item = (&ObjectKey, &Hold)> {
+        self.accounts.iter().filter_map(move |(account, record)| {
+            let hold = record.entry.hold.as_ref()?;
+            holds(hold, key).then_some((account, hold))
+        })
+    }
+
+    /// A hold begins or ends: what is decided by it is decided by a new list.
+    pub(super) fn hold_changed(&self, hold: Option<&Hold>) {
+        let key = hold.map(|hold| FleetKey::new(&hold.api_url, hold.client_id.as_str()));
+        if let Some(record) = key.and_then(|key| self.fleets.get(&key)) {
+            record.fleet.request_list();
+        }
+    }
+
+    /// Nobody waits for the end of this account's hold any more.
+    pub(super) fn released(&mut self, account: &ObjectKey) {
+        for record in self.fleets.values_mut() {
+            record.releasing.remove(account);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Instances that are probably the outcome of a start that was given up: the API took longer than it may. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{book::Book, fleet_key::FleetKey, key::ObjectKey, snapshot::Snapshot};
+use crate::{
+    cortecs::types::{Instance, InstanceArgs},
+    instance::args,
+    resources::instance_status::{VOIDED_START_HOURS, VoidedStart},
+};
+
+/// The instances of the list that no resource claims and that look like the outcome of a start that was given up within the
+/// last day, with the resource of that start: of several, that of the oldest. What a start that is still open may have made
+/// is not among them.
+pub fn late(
+    book: &Book,
+    fleet: &FleetKey,
+    list: &Snapshot,
+    wall: Timestamp,
+) -> BTreeMap<String, ObjectKey> {
+    let mut voided: Vec<(&VoidedStart, InstanceArgs, &ObjectKey)> = book
+        .iter()
+        .flat_map(|(key, entry)| {
+            let status = entry.resource.status.as_ref();
+            let starts = status.map_or(&[][..], |s| &s.voided_starts);
+            starts.iter().map(move |start| (start, key))
+        })
+        .filter(|(start, _)| is_of(start, fleet) && is_recent(start, wall))
+        .map(|(start, key)| (start, InstanceArgs::from(&start.args), key))
+        .collect();
+    if voided.is_empty() {
+        return BTreeMap::new();
+    }
+    voided.sort_by_key(|(start, _, _)| (start.requested_at, start.id));
+    let probable = |id: &String, instance: &Instance| {
+        let (_, _, key) = voided.iter().find(|(start, wanted, _)| {
+            args::matches(wanted, &instance.instance_args) && !start.known_instance_ids.contains(id)
+        })?;
+        Some((*key).clone())
+    };
+    list.instances
+        .iter()
+        .filter_map(|(id, instance)| Some((id, instance, probable(id, instance)?)))
+        .filter(|(id, instance, _)| {
+            book.claimants(&fleet.api_url, id).next().is_none()
+                && !book.may_be_of_an_open_start(&fleet.api_url, instance)
+        })
+        .map(|(id, _, key)| (id.clone(), key))
+        .collect()
+}
+
+fn is_of(start: &VoidedStart, fleet: &FleetKey) -> bool {
+    let home = start.account.as_ref();
+    home.is_some_and(|home| home.client_id == fleet.client_id && home.api_url == fleet.api_url)
+}
+
+fn is_recent(start: &VoidedStart, wall: Timestamp) -> bool {
+    wall.duration_since(start.voided_at).as_hours() < VOIDED_START_HOURS
+}
+
+#[cfg(test)]
+#[path = "late_tests.rs"]
+mod tests;

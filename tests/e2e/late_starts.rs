@@ -1,0 +1,152 @@
+//! Starts that a person has to settle, and starts that take effect after they were given up.
+
+use std::time::Duration;
+
+use cortecs_operator::{
+    cortecs::types::InstanceState,
+    resources::CortecsAccount,
+    simulator::{Effect, Endpoint, Fault, When},
+};
+use serde_json::json;
+
+use crate::{
+    control_plane::assert_succeeded,
+    harness::{Bed, CLIENT_ID, MODEL, MODEL_ID, Read, bound, running, stalled_because},
+};
+
+/// Far longer than the settle time of the beds.
+const TOO_LATE: Duration = Duration::from_secs(20);
+
+/// The instances that are probably some resource's: their ids and those resources.
+fn late(account: &CortecsAccount) -> Vec<(String, String)> {
+    let unmanaged = account.status.iter().flat_map(|s| &s.unmanaged);
+    unmanaged
+        .filter_map(|u| Some((u.id.clone(), u.probably_of.clone()?.name)))
+        .collect()
+}
+
+#[tokio::test]
+async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_left_alone() {
+    let bed = Bed::new("late").await;
+    let delay = Effect::Delay {
+        when: When::Before,
+        duration: TOO_LATE,
+    };
+    bed.api
+        .add_fault(Fault::new(Endpoint::Start, delay).times(1));
+    let operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let resource = bed.wait("phi", "running anew", running).await;
+    let id = bound(&resource).to_owned();
+    let status = resource.status.as_ref().unwrap();
+    assert_eq!((status.voided_starts.len(), bed.starts()), (1, 2));
+    assert_eq!(bed.existing(), std::slice::from_ref(&id));
+
+    bed.wait_api("do it after all", |v| v.existing().count() == 2)
+        .await;
+    let account = bed.wait_account("telling", |a| !late(a).is_empty()).await;
+    let existing = bed.existing();
+    let stray = existing.iter().find(|e| **e != id).unwrap();
+    assert_eq!(late(&account), [(stray.clone(), "phi".to_owned())]);
+    let events = async || {
+        let args = [
+            "get",
+            "events",
+            "--field-selector",
+            "reason=LateInstance",
+            "--no-headers",
+        ];
+        bed.kubectl_text(&args).await
+    };
+    let told = events().await;
+    assert!(told.contains(stray) && told.contains("phi"), "{told}");
+
+    // It is told once, also by the next process, and nobody touches it.
+    operator.kill();
+    let _operator = bed.operator();
+    bed.wait_lists(4).await;
+    assert_eq!(events().await.lines().count(), 1);
+    assert_eq!(bed.state_of(stray), Some(InstanceState::Running));
+    assert_eq!(bed.runs("phi").await, id);
+    assert_eq!((bed.starts(), bed.api.count(Endpoint::Stop)), (2, 0));
+
+    // A person removes it.
+    bed.api.outsider_delete(stray).unwrap();
+    bed.wait_account("calm", |a| late(a).is_empty()).await;
+}
+
+#[tokio::test]
+async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
+    let bed = Bed::new("not-late").await;
+    let args = serde_json::from_value(json!({"model_id": MODEL_ID})).unwrap();
+    let stray = bed.api.outsider_start(CLIENT_ID, args).unwrap();
+    let lost = Effect::Drop {
+        when: When::Before,
+        reset: true,
+    };
+    bed.api
+        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+    // Long enough for lists to come while the answer to the second start is on its way.
+    let slow = Effect::Delay {
+        when: When::After,
+        duration: Duration::from_millis(800),
+    };
+    bed.api
+        .add_fault(Fault::new(Endpoint::Start, slow).times(1));
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let resource = bed.wait("phi", "running anew", running).await;
+    let voided = &resource.status.as_ref().unwrap().voided_starts;
+    assert_eq!(voided.len(), 1);
+    assert_eq!(voided[0].known_instance_ids, [stray]);
+    bed.wait_lists(2).await;
+    let told = bed.account_versions();
+    assert!(told.iter().all(|a| late(a).is_empty()), "{told:?}");
+}
+
+#[tokio::test]
+async fn only_a_new_order_that_names_a_candidate_settles_a_start() {
+    let bed = Bed::builder("orders")
+        .account(json!({"sharing": "Shared"}))
+        .build()
+        .await;
+    let lost = Effect::Drop {
+        when: When::After,
+        reset: true,
+    };
+    bed.api
+        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+    let args = serde_json::from_value(json!({"model_id": MODEL_ID})).unwrap();
+    let older = bed.api.outsider_start(CLIENT_ID, args).unwrap();
+    let _operator = bed.operator();
+    // It said so before there was anything to settle.
+    let manifest = json!({
+        "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
+        "metadata": {"name": "phi", "annotations": {"cortecs.ai/resolve-start": "none"}},
+        "spec": {"modelId": MODEL},
+    });
+    assert_succeeded("apply", &bed.kubectl_apply(&manifest).await);
+    let resource = bed
+        .wait("phi", "asking", stalled_because("StartUnresolved"))
+        .await;
+    let id = bed.existing().into_iter().find(|id| *id != older).unwrap();
+    let message = resource.message("Stalled");
+    assert!(
+        message.contains(&id) && !message.contains(&older),
+        "{message}"
+    );
+    // Longer than the settle time.
+    bed.wait_lists(6).await;
+    for value in ["no-such-instance", "", older.as_str()] {
+        bed.annotate("phi", "cortecs.ai/resolve-start", value).await;
+        bed.wait_lists(2).await;
+        let resource = bed
+            .wait("phi", "asking", stalled_because("StartUnresolved"))
+            .await;
+        assert_eq!((bound(&resource), bed.starts()), ("", 1), "{value}");
+    }
+    bed.annotate("phi", "cortecs.ai/resolve-start", &id).await;
+    let resource = bed.wait("phi", "running", running).await;
+    assert_eq!((bound(&resource), bed.starts()), (id.as_str(), 1));
+    assert_eq!(bed.existing().len(), 2);
+}
