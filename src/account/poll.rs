@@ -125,7 +125,8 @@ impl Schedule {
             let bound = SHORTEST
                 .saturating_mul(doubled)
                 .min(LONGEST.max(settings.idle));
-            SHORTEST + bound.saturating_sub(SHORTEST).mul_f64(random)
+            // At least half, so that the number of lists in bad times has a bound.
+            bound.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
         };
         let asked = failure
             .retry_after
@@ -285,6 +286,21 @@ mod tests {
         };
         let both = SETTINGS.strictest(other);
         assert_eq!((both.active, both.idle), (SETTINGS.active, other.idle));
+    }
+
+    #[test]
+    fn lists_that_fail_have_a_bound() {
+        for seconds in 1..600 {
+            let mut schedule = Schedule::default();
+            let (mut now, mut lists) = (at(0), 0);
+            while now < at(1000 * seconds) {
+                schedule.begin(now);
+                schedule.fail(now, Failure::default(), SETTINGS, LIMITS, 0.0);
+                now = schedule.due(true, SETTINGS, LIMITS);
+                lists += 1;
+            }
+            assert!(lists <= 6 + seconds / 30, "{lists} in {seconds} s");
+        }
     }
 
     proptest! {
