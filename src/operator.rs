@@ -145,6 +145,7 @@ async fn control(
         default_account: config.default_account.clone(),
         namespaces: config.watch_namespaces.clone(),
         quorum: tokio::sync::Mutex::default(),
+        workers: tokio::sync::Semaphore::new(config.concurrency.into()),
         effects: parts.effects,
     });
     let controllers = async {

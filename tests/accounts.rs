@@ -96,6 +96,8 @@ impl Listener for Others {
             .unwrap()
             .insert(format!("{namespace}/{name}"));
     }
+
+    fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
 
 /// A namespace, an API, and a controller that watches the one and talks to the other.

@@ -23,6 +23,7 @@ use super::{
     key::ObjectKey,
     poll::{Failure, PollLimits, PollSettings, Schedule},
     snapshot::Snapshot,
+    turns::Turns,
 };
 
 /// The client of one owner at one API, and what it last said. However many accounts and resources share a fleet, one loop lists.
@@ -38,6 +39,7 @@ struct Inner {
     client: Client,
     limits: PollLimits,
     listener: Arc<dyn Listener>,
+    turns: Turns,
     state: Mutex<State>,
     wake: Notify,
     /// Lists that have ended, good or not.
@@ -95,6 +97,7 @@ impl Fleet {
         listener: Arc<dyn Listener>,
     ) -> Self {
         let inner = Arc::new(Inner {
+            turns: Turns::new(key.clone(), Arc::clone(&listener)),
             key,
             client,
             limits,
@@ -118,6 +121,11 @@ impl Fleet {
     /// it finds out whether the credentials are refused.
     pub fn client(&self) -> &Client {
         &self.inner.client
+    }
+
+    /// Whose turn it is to make a call with it, and how calls went.
+    pub fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
 
     /// The last good list.
@@ -229,6 +237,7 @@ impl Inner {
             self.wait_until_due().await;
             let begun = self.begin();
             let result = self.client.list_instances().await;
+            self.turns.hear_list(&result);
             self.end(&begun, result);
         }
     }

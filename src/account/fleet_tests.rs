@@ -36,6 +36,8 @@ impl Listener for Heard {
     }
 
     fn on_account_changed(&self, _: &str, _: &str) {}
+
+    fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
 
 struct Stage {

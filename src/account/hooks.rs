@@ -64,4 +64,7 @@ pub trait Listener: Send + Sync {
 
     /// What [`Directory::account`](super::directory::Directory::account) answers for this account has changed.
     fn on_account_changed(&self, namespace: &str, name: &str);
+
+    /// These waited for their turn to make a call: it has come, or they have to wait longer.
+    fn on_turn(&self, resources: Vec<ObjectKey>);
 }

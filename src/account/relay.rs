@@ -89,6 +89,10 @@ impl Listener for Relay {
     fn on_account_changed(&self, namespace: &str, name: &str) {
         self.listener.on_account_changed(namespace, name);
     }
+
+    fn on_turn(&self, resources: Vec<ObjectKey>) {
+        self.listener.on_turn(resources);
+    }
 }
 
 impl Relay {

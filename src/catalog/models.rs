@@ -60,11 +60,17 @@ struct Known {
 
 impl Catalog {
     /// The model, from memory or from the API: at most one call at a time for each. When the API fails for a moment, what it
-    /// said before still counts.
+    /// said before still counts. `heard` is told how a call ended.
     ///
     /// # Errors
     /// Why the API did not name it; also remembered, for a shorter time.
-    pub async fn model(&self, client: &Client, api_url: &str, model_id: &str) -> Answer {
+    pub async fn model(
+        &self,
+        client: &Client,
+        api_url: &str,
+        model_id: &str,
+        heard: impl FnOnce(&Result<Model, Error>),
+    ) -> Answer {
         let slot = self.slot(api_url, model_id);
         if let Some(answer) = slot.fresh(clock::moment()) {
             return answer;
@@ -75,6 +81,7 @@ impl Catalog {
             return answer;
         }
         let result = client.get_model(model_id).await;
+        heard(&result);
         slot.learn(result, asked_at, clock::moment())
     }
 

@@ -42,7 +42,7 @@ async fn many_questions_about_one_model_are_one_call() {
     let (simulator, client) = simulator().await;
     let (catalog, id) = (Catalog::default(), some_model(&client).await);
     assert_eq!(catalog.cached("api", &id), None);
-    let answers = join_all((0..50).map(|_| catalog.model(&client, "api", &id))).await;
+    let answers = join_all((0..50).map(|_| catalog.model(&client, "api", &id, |_| ()))).await;
     let model = answers[0].clone().unwrap();
     assert!(model.recommended_config.is_some());
     assert!(
@@ -56,7 +56,7 @@ async fn many_questions_about_one_model_are_one_call() {
     ));
     assert_eq!(calls(&simulator), 1);
     // Another API has its own catalog.
-    catalog.model(&client, "other", &id).await.unwrap();
+    catalog.model(&client, "other", &id, |_| ()).await.unwrap();
     assert_eq!(calls(&simulator), 2);
 }
 
@@ -64,10 +64,13 @@ async fn many_questions_about_one_model_are_one_call() {
 async fn a_refusal_is_remembered_as_terminal() {
     let (simulator, client) = simulator().await;
     let catalog = Catalog::default();
-    let error = catalog.model(&client, "api", "no--such").await.unwrap_err();
+    let error = catalog
+        .model(&client, "api", "no--such", |_| ())
+        .await
+        .unwrap_err();
     assert!(error.terminal, "{error}");
     assert_eq!(
-        catalog.model(&client, "api", "no--such").await,
+        catalog.model(&client, "api", "no--such", |_| ()).await,
         Err(error.clone())
     );
     assert_eq!(catalog.cached("api", "no--such"), Some(Err(error)));
@@ -80,15 +83,18 @@ async fn a_passing_failure_does_not_take_away_what_was_known() {
     let (catalog, id) = (Catalog::default(), some_model(&client).await);
     let fault = || Fault::new(Endpoint::GetModel, Effect::fail(503, "later")).times(1);
     simulator.handle().add_fault(fault());
-    let error = catalog.model(&client, "api", &id).await.unwrap_err();
+    let error = catalog
+        .model(&client, "api", &id, |_| ())
+        .await
+        .unwrap_err();
     assert!(!error.terminal, "{error}");
     expire(&catalog);
-    let model = catalog.model(&client, "api", &id).await.unwrap();
+    let model = catalog.model(&client, "api", &id, |_| ()).await.unwrap();
     expire(&catalog);
     assert_eq!(catalog.cached("api", &id), None);
     simulator.handle().add_fault(fault());
     assert!(Arc::ptr_eq(
-        &catalog.model(&client, "api", &id).await.unwrap(),
+        &catalog.model(&client, "api", &id, |_| ()).await.unwrap(),
         &model
     ));
     assert_eq!(calls(&simulator), 3);

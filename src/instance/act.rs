@@ -124,7 +124,9 @@ pub async fn act(
                 // The answer, good or bad, is in the cache for the next decision.
                 let _ = context
                     .catalog
-                    .model(fleet.client(), &fleet.key().api_url, &model_id)
+                    .model(fleet.client(), &fleet.key().api_url, &model_id, |result| {
+                        fleet.turns().hear(result)
+                    })
                     .await;
             }
         }

@@ -91,8 +91,8 @@ impl Caller<'_> {
         }
     }
 
-    /// Makes a call if, when a token is at hand, the lease is still held and it is not later than `before`: fetching a token takes
-    /// its time. `None`: it was not made.
+    /// Makes a call if, when a token is at hand, the lease is still held, it is not later than `before`, and the account's calls are
+    /// not held back meanwhile: fetching a token takes its time. `None`: it was not made.
     async fn made<T>(
         &self,
         what: &'static str,
@@ -105,6 +105,7 @@ impl Caller<'_> {
         let result = match token {
             Err(error) => Err(error),
             Ok(()) if before.is_some_and(|before| asked > before) => return None,
+            Ok(()) if self.fleet.turns().are_paused() => return None,
             Ok(()) if !self.context.leadership.may_act() => return None,
             Ok(()) => {
                 let result = call(client).await;
@@ -112,6 +113,7 @@ impl Caller<'_> {
                 result
             }
         };
+        self.fleet.turns().hear(&result);
         match &result {
             Ok(_) => tracing::info!(call = what, "the API accepted the call"),
             Err(error) => tracing::warn!(call = what, %error, "the call failed"),

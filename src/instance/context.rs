@@ -44,6 +44,8 @@ pub struct Context {
     pub namespaces: Namespaces,
     /// One quorum read serves all who ask while it is awaited.
     pub quorum: tokio::sync::Mutex<()>,
+    /// Who works on a resource holds one; who waits for the API does not, so that a slow one keeps nobody else from work.
+    pub workers: tokio::sync::Semaphore,
     pub effects: Option<EffectHook>,
 }
 

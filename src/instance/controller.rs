@@ -31,9 +31,11 @@ use super::{
 use crate::{
     account::{
         book::{Entry, Scope},
+        fleet::Fleet,
         fleet_key::FleetKey,
         hooks::Claims,
         key::ObjectKey,
+        turns::Turn,
     },
     resources::{
         CortecsInstance, annotations,
@@ -51,6 +53,10 @@ const CONTROLLER: &str = "cortecsinstance";
 
 /// Every resource is looked at this often, whatever happens: a net below the watches and the lists. It reads memory only.
 const NET: Duration = Duration::from_secs(600);
+
+/// How many resources may wait for the API beside those that are worked on. Each fleet has few calls under way at once, so this
+/// is room for many slow ones.
+const CALLS: u16 = 256;
 
 /// How soon to look again while this process may not act, or does not know all resources yet.
 const NOT_YET: Duration = Duration::from_millis(500);
@@ -116,7 +122,7 @@ async fn run_scope(
         context,
         reader,
         queue,
-        Config::default().concurrency(concurrency),
+        Config::default().concurrency(concurrency.saturating_add(CALLS)),
     )
     .for_each(|_| future::ready(()))
     .await;
@@ -239,8 +245,9 @@ async fn reconcile(
     let guard = context.metrics.reconcile(CONTROLLER);
     let result = async {
         // A call and the write that records it are one: a process that is asked to stop finishes both.
+        let mut turn = None;
         loop {
-            if let Some(after) = step(&context, &key).await? {
+            if let Some(after) = step(&context, &key, &mut turn).await? {
                 return Ok(after);
             }
         }
@@ -265,7 +272,12 @@ enum After {
 }
 
 /// Observe, decide, act: one step. `None`: the next one belongs to it.
-async fn step(context: &Context, key: &ObjectKey) -> Result<Option<After>, KubeError> {
+async fn step(
+    context: &Context,
+    key: &ObjectKey,
+    turn: &mut Option<Turn>,
+) -> Result<Option<After>, KubeError> {
+    let mut worker = Some(context.workers.acquire().await);
     if !context.leadership.may_act() || !context.wakes.synced() {
         return Ok(Some(After::Wait(NOT_YET)));
     }
@@ -282,8 +294,8 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<Option<After>, KubeE
     if now < retry_at {
         return Ok(Some(After::Wait(retry_at.since(now))));
     }
-    let observed = observe(context, &resource).await;
-    let mut decision = decide_on(context, key, &resource, &observed);
+    let mut observed = observe(context, &resource).await;
+    let mut decision = decide_on(context, key, &resource, &mut observed, turn);
     if decision
         .as_ref()
         .is_some_and(|d| d.step == Step::QuorumRead)
@@ -291,7 +303,7 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<Option<After>, KubeE
         // It confirms the list that was decided on, so it is that list that is decided on again: a newer one would need
         // another read, and lists may come faster than reads.
         write::read_by_quorum(context).await?;
-        decision = decide_on(context, key, &resource, &observed);
+        decision = decide_on(context, key, &resource, &mut observed, turn);
     }
     let Some(decision) = decision else {
         // It changed while its account was looked at.
@@ -304,7 +316,16 @@ async fn step(context: &Context, key: &ObjectKey) -> Result<Option<After>, KubeE
     if decision.step != Step::None {
         tracing::debug!(step = ?decision.step, "next step");
     }
-    match act::act(context, key, &resource, observed.fleet.as_deref(), decision).await {
+    let calls = decision.step.is_call();
+    if calls {
+        worker = None;
+    }
+    let acted = act::act(context, key, &resource, observed.fleet.as_deref(), decision).await;
+    if calls {
+        *turn = None;
+    }
+    drop(worker);
+    match acted {
         Ok(next) => {
             context
                 .book
@@ -337,7 +358,8 @@ fn decide_on(
     context: &Context,
     key: &ObjectKey,
     resource: &Arc<CortecsInstance>,
-    observed: &Observed,
+    observed: &mut Observed,
+    turn: &mut Option<Turn>,
 ) -> Option<Decision> {
     let now = clock::moment();
     let mut book = context.book.lock();
@@ -358,6 +380,10 @@ fn decide_on(
         let claim = observed.claim.clone();
         memory.observe_claim(claim, api_url, resource, snapshot.as_deref(), now);
     });
+    let turns = observed.fleet.as_deref().map(Fleet::turns);
+    if let (Some(turns), Some(view)) = (turns, &mut observed.view.fleet) {
+        (view.trouble, view.wait) = turns.look(key);
+    }
     let memory = book.get(key)?.memory.clone();
     let decision = decide(&Input {
         key,
@@ -375,6 +401,14 @@ fn decide_on(
         return None;
     }
     act::announce(&mut book, key, &decision);
+    if let Some(turns) = turns {
+        if decision.queue {
+            turns.queue(key);
+        }
+        if decision.step.takes_turn() && turn.is_none() {
+            *turn = Some(turns.take(key));
+        }
+    }
     Some(decision)
 }
 

@@ -184,5 +184,7 @@ fn view_of(context: &Context, fleet: &Fleet) -> FleetView {
             (_, problem) => problem,
         },
         held: held.or_else(|| context.directory.held(fleet.key())),
+        // Looked at when it is decided.
+        ..FleetView::default()
     }
 }

@@ -260,6 +260,10 @@ impl Listener for Wakes {
             self.wake(key);
         }
     }
+
+    fn on_turn(&self, resources: Vec<ObjectKey>) {
+        resources.into_iter().for_each(|key| self.wake(key));
+    }
 }
 
 impl Wakes {

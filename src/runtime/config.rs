@@ -66,7 +66,7 @@ pub struct RunArgs {
     )]
     pub listen: SocketAddr,
 
-    /// How many resources are worked on at once, per controller (1 to 256).
+    /// How many resources are worked on at once, per controller (1 to 256); those that wait for the API do not count.
     #[arg(long, env = "CORTECS_OPERATOR_CONCURRENCY", value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 
@@ -147,7 +147,7 @@ pub struct RunConfig {
     pub allowed_hosts: AllowedHosts,
     pub watch_namespaces: Namespaces,
     pub listen: SocketAddr,
-    /// Reconciles at once, per controller: 1–256.
+    /// Resources worked on at once, per controller: 1–256.
     pub concurrency: u16,
     pub leader_elect: bool,
     /// At least four times `request_timeout`.

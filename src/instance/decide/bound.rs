@@ -233,9 +233,13 @@ fn begin_restart(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision 
     if let Err(verdict) = gate::starts(&draft) {
         return draft.rest(verdict, None);
     }
-    if let Some((verdict, wait)) = draft.holding_back(Phase::Stopped) {
-        draft.wants_list();
-        return draft.rest(verdict, Some(wait));
+    let turn = Verdict::reconciling(
+        Phase::Stopped,
+        "Pending",
+        "other calls of the account are made before the restart",
+    );
+    if let Some(hold) = draft.hold_start(&turn) {
+        return draft.held(hold);
     }
     handle_restart(&mut draft);
     let id = draft.uuid();
@@ -290,7 +294,7 @@ fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decis
     match known_to_catalog(&draft).and_then(|()| pinned(&draft)) {
         Ok(_) => {}
         Err(NotPinned::Fetch(model_id)) => {
-            return draft.act(Step::FetchModel { model_id }, verdict);
+            return draft.call(Step::FetchModel { model_id }, verdict);
         }
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     }

@@ -22,10 +22,13 @@ use crate::{
 };
 
 /// How long to wait at most before looking again while something is in progress. Lists and watches wake earlier.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to wait before looking again at what needs a person, and may be mended without waking the resource.
 const STALLED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The reason of what goes on by itself once a call works.
+pub(super) const RETRYING: &str = "RetryingAfterError";
 
 /// What is true of the resource, in the words of its conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +115,7 @@ pub(super) struct Draft<'a> {
     pub status: CortecsInstanceStatus,
     list: bool,
     busy: bool,
+    queue: bool,
     look_again: Option<Duration>,
 }
 
@@ -122,6 +126,7 @@ impl<'a> Draft<'a> {
             status: input.resource.status.clone().unwrap_or_default(),
             list: false,
             busy: false,
+            queue: false,
             look_again: None,
         }
     }
@@ -174,16 +179,6 @@ impl<'a> Draft<'a> {
             .filter(|bound| bound.id == *id)
     }
 
-    /// The failure that still holds the resource back, as a verdict.
-    pub fn holding_back(&self, phase: Phase) -> Option<(Verdict, Duration)> {
-        let failure = self
-            .input
-            .memory
-            .holding_back(self.generation(), self.input.now)?;
-        let wait = failure.retry_at.since(self.input.now);
-        Some((Verdict::of_failure(failure, phase), wait))
-    }
-
     /// Takes note of `cortecs.ai/requestedAt`: a new value asks for a list, and is handled once a list begun later is there.
     pub fn note_request(&mut self) {
         let Some((value, noticed)) = &self.input.memory.request else {
@@ -225,10 +220,10 @@ impl<'a> Draft<'a> {
     /// What to say while a list is awaited: why the last one failed, if it did.
     pub fn list_awaited(&self) -> String {
         let fleet = self.input.account.fleet.as_ref();
-        fleet.and_then(|f| f.problem.as_ref()).map_or_else(
-            || "the account's instances are being listed".to_owned(),
-            |(_, message)| message.clone(),
-        )
+        match fleet.and_then(|f| f.problem.as_ref()) {
+            Some((_, message)) => self.trouble().unwrap_or(message).to_owned(),
+            None => "the account's instances are being listed".to_owned(),
+        }
     }
 
     /// Lists lack the instance while the account holds itself: the verdict, and the status takes note of it.
@@ -251,8 +246,20 @@ impl<'a> Draft<'a> {
         self.busy = true;
     }
 
+    /// It waits for its turn to make a call.
+    pub fn queues(&mut self) {
+        self.queue = true;
+        self.busy = true;
+    }
+
     /// Nothing to do but to show what is true, and to look again after `wait` if nothing happens before.
-    pub fn rest(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
+    pub fn rest(mut self, mut verdict: Verdict, wait: Option<Duration>) -> Decision {
+        if verdict.reason == RETRYING
+            && let Some(trouble) = self.trouble()
+        {
+            // One message for all that fails meanwhile: each other one would be a write.
+            verdict.message = trouble.to_owned();
+        }
         if verdict.kind == VerdictKind::Reconciling {
             self.busy = true;
         }
@@ -273,23 +280,27 @@ impl<'a> Draft<'a> {
         self.list = true;
         let fleet = self.input.account.fleet.as_ref();
         let verdict = match fleet.and_then(|f| f.problem.as_ref()) {
-            Some((_, message)) => {
-                Verdict::reconciling(verdict.phase, "RetryingAfterError", message)
-            }
+            Some((_, message)) => Verdict::reconciling(verdict.phase, RETRYING, message),
             None => verdict,
         };
         self.rest(verdict, wait)
     }
 
-    /// One call, unless a failure holds the resource back.
+    /// One call, unless it is held back.
     pub fn call(mut self, step: Step, verdict: Verdict) -> Decision {
-        match self.holding_back(verdict.phase) {
-            Some((failure, wait)) => {
-                self.list = true;
-                self.rest(failure, Some(wait))
+        match self.hold(&verdict) {
+            Some(hold) => {
+                self.list |= self.is_newer_than_list(self.input.memory.failure.as_ref());
+                self.held(hold)
             }
             None => self.act(step, verdict),
         }
+    }
+
+    /// Whether no list was asked for since the failure.
+    fn is_newer_than_list(&self, failure: Option<&Failure>) -> bool {
+        let listed = self.snapshot().map(|s| s.requested_at);
+        failure.is_some_and(|failure| listed < Some(failure.failed_at))
     }
 
     /// Nothing is known that is worth showing: the status stays as it is.
@@ -334,6 +345,7 @@ impl<'a> Draft<'a> {
             status: self.status,
             list: self.list,
             busy: self.busy,
+            queue: self.queue,
             look_again: self.look_again,
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    account::{book::Book, key::ObjectKey, snapshot::Snapshot},
+    account::{book::Book, key::ObjectKey, pressure::Wait, snapshot::Snapshot},
     cortecs::types::Model,
     instance::{
         memory::{FailureKind, Memory},
@@ -115,4 +115,8 @@ pub struct FleetView {
     pub problem: Option<(FailureKind, String)>,
     /// Why an account holds itself, if one of this fleet does: nothing is started, and absence proves nothing.
     pub held: Option<String>,
+    /// What the API said when it began to fail or to ask for fewer calls, until a call works again.
+    pub trouble: Option<Arc<str>>,
+    /// Why a call about this resource has to wait.
+    pub wait: Option<Wait>,
 }

@@ -15,6 +15,7 @@
 //! | `bound` | what the bound instance needs: stop, restart, replacement, nothing |
 //! | `drift` | whether what others did to it is accepted, and whether a restart was asked for |
 //! | `gate` | whether calls may be made, and whether something may be started |
+//! | `hold` | what a call waits for: a failure, the account's bad times, its turn |
 //! | `gone` | whether the bound instance is gone |
 //! | `restored` | what an emptied status, or the annotation that outlived it, says |
 //! | `seal` | whether the annotation is to be written |
@@ -28,6 +29,7 @@ mod draft;
 mod drift;
 mod gate;
 mod gone;
+mod hold;
 mod input;
 mod pin;
 mod resolve;
@@ -65,6 +67,8 @@ pub struct Decision {
     pub list: bool,
     /// Something is in progress: the account is listed at the active interval, and each list is looked at.
     pub busy: bool,
+    /// A call is to be made, and waits for its turn.
+    pub queue: bool,
     /// Look again after this time even if nothing happens.
     pub look_again: Option<Duration>,
 }
@@ -118,6 +122,35 @@ pub enum Step {
     Seal {
         instance_id: String,
     },
+}
+
+impl Step {
+    /// Whether the API is called.
+    pub fn is_call(&self) -> bool {
+        match self {
+            Self::None
+            | Self::AddFinalizer
+            | Self::RemoveFinalizer
+            | Self::WriteStatus(_)
+            | Self::RecordAccepted { .. }
+            | Self::QuorumRead => false,
+            Self::FetchModel { .. }
+            | Self::Start { .. }
+            | Self::Restart { .. }
+            | Self::Stop { .. }
+            | Self::Delete { .. }
+            | Self::Get { .. } => true,
+        }
+    }
+
+    /// Whether it takes a turn: it is a call, or what is written ahead of one.
+    pub fn takes_turn(&self) -> bool {
+        let ahead = matches!(
+            self,
+            Self::WriteStatus(Purpose::StartIntent(_) | Purpose::RestartIntent(_))
+        );
+        ahead || self.is_call()
+    }
 }
 
 /// What a status write is for, beyond showing what is true.

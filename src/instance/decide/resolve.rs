@@ -6,6 +6,7 @@ use super::{
     candidates::{altered, candidates, is_free},
     draft::{Draft, Verdict},
     gate,
+    hold::Hold,
     input::Desired,
     pin::pinned,
 };
@@ -71,12 +72,19 @@ fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decisio
     let input = draft.input;
     let young = input.now <= attempt.first_seen.after(input.settings.young());
     if young && is_still_wanted(&draft, intent) {
+        let verdict = Verdict::starting("the instance is being started");
+        match draft.hold_start(&verdict) {
+            // Taken back at once: it would be too old, or stand in the way of others.
+            Some(Hold::Back(verdict, _)) => return drop_start(draft, verdict),
+            Some(turn) => return draft.held(turn),
+            None => {}
+        }
         let step = Step::Start {
             intent: intent.id,
             args: InstanceArgs::from(&intent.args),
             before: attempt.first_seen.after(input.settings.young()),
         };
-        return draft.act(step, Verdict::starting("the instance is being started"));
+        return draft.act(step, verdict);
     }
     drop_start(
         draft,

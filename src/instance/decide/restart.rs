@@ -5,6 +5,7 @@ use super::{
     draft::{Draft, Verdict},
     gate,
     gone::{self, Gone},
+    hold::Hold,
 };
 use crate::{
     cortecs::types::InstanceState,
@@ -24,12 +25,18 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
         Outcome::Written => {
             let young = input.now <= attempt.first_seen.after(input.settings.young());
             if young && is_still_wanted(&draft) {
+                let verdict = Verdict::starting("the instance is being restarted");
+                match draft.hold_start(&verdict) {
+                    Some(Hold::Back(verdict, _)) => return settled(draft, verdict),
+                    Some(turn) => return draft.held(turn),
+                    None => {}
+                }
                 let step = Step::Restart {
                     intent: intent.id,
                     instance_id: bound.id.clone(),
                     before: attempt.first_seen.after(input.settings.young()),
                 };
-                return draft.act(step, Verdict::starting("the instance is being restarted"));
+                return draft.act(step, verdict);
             }
             settled(
                 draft,

@@ -39,8 +39,9 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
         Ok(account) => account,
         Err(verdict) => return draft.rest(verdict, None),
     };
-    if let Some((verdict, wait)) = draft.holding_back(Phase::Pending) {
-        return draft.rest(verdict, Some(wait));
+    let turn = Verdict::pending("other calls of the account are made first");
+    if let Some(hold) = draft.hold_start(&turn) {
+        return draft.held(hold);
     }
     let args = match pinned(&draft) {
         Ok(args) => args,

@@ -3,6 +3,7 @@
 mod bound;
 mod delete;
 mod held;
+mod hold;
 mod purity;
 mod resolve;
 mod restored;

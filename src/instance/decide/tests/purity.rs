@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Everything that a decision is made of.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "src/instance/decide",
     "src/instance/args.rs",
     "src/instance/claim.rs",
@@ -16,6 +16,7 @@ const PURE: [&str; 15] = [
     "src/account/late.rs",
     "src/account/key.rs",
     "src/account/open_start.rs",
+    "src/account/pressure.rs",
     "src/account/snapshot.rs",
     "src/cortecs/types.rs",
     "src/resources",

@@ -12,6 +12,7 @@ use kube::ResourceExt;
 
 use super::*;
 use crate::{
+    account::pressure::Wait,
     instance::{
         args::satisfies,
         claim::Key,
@@ -342,6 +343,8 @@ impl Walk {
                 snapshot: self.snapshot.clone(),
                 problem: None,
                 held: self.held.then(|| "held".to_owned()),
+                trouble: None,
+                wait: self.calls_wait(),
             }),
         };
         let now = at(self.now);
@@ -372,6 +375,16 @@ impl Walk {
         self.act(key, &resource, decision);
         if !self.faults {
             self.list(0);
+        }
+    }
+
+    /// Calls may be held back at any moment.
+    fn calls_wait(&mut self) -> Option<Wait> {
+        match self.rng.u32(0..20) {
+            _ if !self.faults => None,
+            0 => Some(Wait::Until(at(self.now + self.rng.u64(1..30)))),
+            1 => Some(Wait::Turn),
+            _ => None,
         }
     }
 
@@ -469,6 +482,11 @@ impl Walk {
     }
 
     fn call(&mut self, key: &ObjectKey, step: Step) {
+        if self.faults && self.rng.u32(0..20) == 0 {
+            self.log.push("  not made".into());
+            self.book.remember(key, record::call_not_made);
+            return;
+        }
         let fate = self.fate();
         self.log.push(format!("  {fate:?}"));
         let times = Times {
