@@ -251,7 +251,7 @@ async fn write_status(
             tracing::warn!("the status had been emptied and is put back");
             context
                 .events
-                .publish(&written, vec![status_restored()])
+                .publish(&*written, vec![status_restored()])
                 .await;
         }
         Purpose::Bind { resolved: true, .. } => {

@@ -157,10 +157,7 @@ async fn after_a_stop_of_everything_nothing_is_restarted_until_a_person_says_so(
         .iter()
         .filter_map(|a| hold(a).cloned())
         .collect();
-    assert!(
-        holds.iter().all(|h| Some(h) == hold(&account)),
-        "{holds:?}"
-    );
+    assert!(holds.iter().all(|h| Some(h) == hold(&account)), "{holds:?}");
 }
 
 #[tokio::test]

@@ -239,7 +239,7 @@ fn begin_restart(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision 
         "other calls of the account are made before the restart",
     );
     if let Some(hold) = draft.hold_start(&turn) {
-        return draft.held(hold);
+        return draft.wait_for(hold);
     }
     handle_restart(&mut draft);
     let id = draft.uuid();

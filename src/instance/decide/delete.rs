@@ -9,6 +9,7 @@ use super::{
     draft::{Draft, Verdict},
     gate,
     gone::{self, Gone},
+    hold::Hold,
     resolve, restart, restored,
 };
 use crate::{
@@ -110,15 +111,18 @@ fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         phase: Phase::Deleting,
         ..held
     };
+    match draft.hold(&verdict) {
+        Some(Hold::Back(_, wait)) => return draft.rest(verdict, wait),
+        Some(turn) => return draft.wait_for(turn),
+        None => {}
+    }
     let now = draft.input.now;
-    let wait = draft.holding_back(Phase::Deleting).map(|(_, wait)| wait);
     let (step, wait) = match draft.spec().deletion_policy {
         DeletionPolicy::Stop => {
             let instance_id = bound.id.clone();
-            let wait = wait.or(waits_for_stop(bound, now, now));
-            (Step::Stop { instance_id }, wait)
+            (Step::Stop { instance_id }, waits_for_stop(bound, now, now))
         }
-        DeletionPolicy::Delete | DeletionPolicy::Orphan => (removal(&draft, bound), wait),
+        DeletionPolicy::Delete | DeletionPolicy::Orphan => (removal(&draft, bound), None),
     };
     match wait {
         Some(_) => draft.rest(verdict, wait),

@@ -291,7 +291,7 @@ impl<'a> Draft<'a> {
         match self.hold(&verdict) {
             Some(hold) => {
                 self.list |= self.is_newer_than_list(self.input.memory.failure.as_ref());
-                self.held(hold)
+                self.wait_for(hold)
             }
             None => self.act(step, verdict),
         }

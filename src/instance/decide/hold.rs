@@ -50,7 +50,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Waits until the call may be made.
-    pub fn held(mut self, hold: Hold) -> Decision {
+    pub fn wait_for(mut self, hold: Hold) -> Decision {
         match hold {
             Hold::Back(verdict, wait) => self.rest(verdict, wait),
             Hold::Turn(verdict) => {

@@ -133,7 +133,8 @@ impl Step {
             | Self::RemoveFinalizer
             | Self::WriteStatus(_)
             | Self::RecordAccepted { .. }
-            | Self::QuorumRead => false,
+            | Self::QuorumRead
+            | Self::Seal { .. } => false,
             Self::FetchModel { .. }
             | Self::Start { .. }
             | Self::Restart { .. }

@@ -76,7 +76,7 @@ fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decisio
         match draft.hold_start(&verdict) {
             // Taken back at once: it would be too old, or stand in the way of others.
             Some(Hold::Back(verdict, _)) => return drop_start(draft, verdict),
-            Some(turn) => return draft.held(turn),
+            Some(turn) => return draft.wait_for(turn),
             None => {}
         }
         let step = Step::Start {

@@ -28,7 +28,7 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
                 let verdict = Verdict::starting("the instance is being restarted");
                 match draft.hold_start(&verdict) {
                     Some(Hold::Back(verdict, _)) => return settled(draft, verdict),
-                    Some(turn) => return draft.held(turn),
+                    Some(turn) => return draft.wait_for(turn),
                     None => {}
                 }
                 let step = Step::Restart {

@@ -58,6 +58,18 @@ pub(super) fn decide(draft: Draft<'_>) -> Decision {
             draft.rest(verdict, Some(wait))
         }
         Gone::NeedsList => await_list(draft, bound),
+        Gone::Held => {
+            let why = draft.held().unwrap_or_default();
+            let message = format!(
+                "the account's list lacks instance {}, which is this resource's own as the annotation cortecs.ai/instance-id \
+                 proves, and that proves nothing: {why}",
+                bound.id
+            );
+            draft.rest(
+                Verdict::stalled(Phase::Failed, "AccountHeld", message),
+                None,
+            )
+        }
         Gone::No => {
             let snapshot = draft.snapshot();
             match snapshot.and_then(|s| Some((s, s.instances.get(&bound.id)?))) {
@@ -166,5 +178,5 @@ fn named<'a>(draft: &Draft<'a>) -> Option<&'a Named> {
 }
 
 fn how_gone(draft: &Draft<'_>, bound: &Bound) -> Gone {
-    gone::check(bound, draft.input.settings.settle, draft.input.now)
+    gone::check(draft, bound)
 }

@@ -41,7 +41,7 @@ pub(super) fn decide(mut draft: Draft<'_>) -> Decision {
     };
     let turn = Verdict::pending("other calls of the account are made first");
     if let Some(hold) = draft.hold_start(&turn) {
-        return draft.held(hold);
+        return draft.wait_for(hold);
     }
     let args = match pinned(&draft) {
         Ok(args) => args,

@@ -78,7 +78,7 @@ impl Bed {
         format!("{}-{suffix}", self.namespace)
     }
 
-    fn api_of<K>(&self, namespace: &str) -> Api<K>
+    pub(super) fn api_of<K>(&self, namespace: &str) -> Api<K>
     where
         K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     {

@@ -2,7 +2,7 @@
 
 use cortecs_operator::resources::{CortecsInstance, annotations};
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -13,14 +13,10 @@ use super::bed::Bed;
 pub(crate) type Backup = CortecsInstance;
 
 impl Bed {
-    fn resources(&self) -> Api<CortecsInstance> {
-        Api::namespaced(self.client.clone(), &self.namespace)
-    }
-
     /// Puts another status in the place of a resource's; an empty one by default.
     pub(crate) async fn replace_status(&self, name: &str, status: Value) {
         loop {
-            let api = self.resources();
+            let api = self.api_of::<CortecsInstance>(&self.namespace);
             let mut resource = api.get(name).await.expect("the resource");
             resource.status = serde_json::from_value(status.clone()).expect("a status");
             match api
@@ -48,7 +44,7 @@ impl Bed {
     /// Merges something into a resource that may be gone right after.
     pub(crate) async fn tamper(&self, name: &str, change: Value) {
         let patched = self
-            .resources()
+            .api_of::<CortecsInstance>(&self.namespace)
             .patch(name, &PatchParams::default(), &Patch::Merge(change))
             .await;
         patched.expect("a changed resource");
@@ -60,7 +56,7 @@ impl Bed {
         // The finalizer may be off by itself.
         let change = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         let _ = self
-            .resources()
+            .api_of::<CortecsInstance>(&self.namespace)
             .patch(name, &PatchParams::default(), &change)
             .await;
         self.wait_gone(name).await;
@@ -68,7 +64,11 @@ impl Bed {
 
     /// The resource as a backup tool keeps it.
     pub(crate) async fn back_up(&self, name: &str) -> Backup {
-        let mut backup = self.resources().get(name).await.expect("the resource");
+        let mut backup = self
+            .api_of::<CortecsInstance>(&self.namespace)
+            .get(name)
+            .await
+            .expect("the resource");
         let metadata = &mut backup.metadata;
         metadata.uid = None;
         metadata.resource_version = None;
@@ -82,7 +82,7 @@ impl Bed {
     /// Creates what was backed up. Its status is sent too; the API server drops it.
     pub(crate) async fn restore(&self, backup: &Backup) {
         let created = self
-            .resources()
+            .api_of::<CortecsInstance>(&self.namespace)
             .create(&PostParams::default(), backup)
             .await
             .expect("a restored resource");
