@@ -3,19 +3,17 @@
 use std::{fmt, sync::Arc};
 
 use reqwest::Method;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 use super::{
+    answers,
     call::Call,
     config::{ClientConfig, ConfigError, Credentials},
     error::{Cause, Error},
     http::{Request, Transport},
-    id, text,
+    id,
     token::{Clock, Tokens},
-    types::{
-        AllAnswer, Balance, DeleteAnswer, HardwareType, Instance, InstanceAnswer, InstanceArgs,
-        Model,
-    },
+    types::{Balance, HardwareType, Instance, InstanceArgs, Model},
 };
 use crate::runtime::clock;
 
@@ -77,42 +75,22 @@ impl Client {
 
     /// Every instance of the owner. An error unless each entry parses and has an id of its own.
     pub async fn list_instances(&self) -> Result<Vec<Instance>, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            instances: Vec<Instance>,
-        }
         let request = get(Call::ListInstances, "/instances/");
-        self.authorized(request, |body| {
-            let list = json::<Answer>(body)?.instances;
-            id::check_list(list.iter().map(|instance| instance.instance_id.as_str()))?;
-            Ok(list)
-        })
-        .await
+        self.authorized(request, answers::instances).await
     }
 
     /// One instance. The API answers 400 for one that it does not know.
     pub async fn get_instance(&self, instance_id: &str) -> Result<Instance, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            instance: Instance,
-        }
         let call = Call::GetInstance;
         let request = get(call, &instance_path(call, instance_id)?);
-        self.authorized(request, |body| {
-            same(json::<Answer>(body)?.instance, instance_id)
-        })
-        .await
+        self.authorized(request, |body| same(answers::instance(body)?, instance_id))
+            .await
     }
 
     /// Starts a new instance: one POST, never repeated. Each success makes a further billed instance.
     pub async fn start_instance(&self, args: &InstanceArgs) -> Result<Instance, Error> {
         let request = post(Call::StartInstance, "/instances/start", Some(args))?;
-        self.authorized(request, |body| {
-            let instance = json::<InstanceAnswer>(body)?.instance;
-            id::check_answer(&instance.instance_id)?;
-            Ok(instance)
-        })
-        .await
+        self.authorized(request, answers::instance).await
     }
 
     /// Restarts a stopped instance under its id: one POST, never repeated.
@@ -130,8 +108,7 @@ impl Client {
     /// Stops every instance of the owner, whoever started it. The ids of those stopped.
     pub async fn stop_all(&self) -> Result<Vec<String>, Error> {
         let request = post::<()>(Call::StopAll, "/instances/stop-all", None)?;
-        self.authorized(request, |body| Ok(json::<AllAnswer>(body)?.instance_ids))
-            .await
+        self.authorized(request, answers::instance_ids).await
     }
 
     /// Deletes a stopped instance. `Ok` only on a 200 that names it.
@@ -140,7 +117,7 @@ impl Client {
         let path = instance_path(call, instance_id)?;
         self.authorized(request(call, Method::DELETE, &path), |body| {
             // An answer that does not name what was deleted may be a proxy's.
-            match json::<DeleteAnswer>(body)?.instance_id {
+            match answers::deleted(body)? {
                 Some(deleted) if deleted == instance_id => Ok(()),
                 Some(_) => Err(OTHER_INSTANCE.into()),
                 None => Err("it does not name the instance".into()),
@@ -156,47 +133,28 @@ impl Client {
         } else {
             "/instances/delete-all"
         };
-        self.authorized(request(Call::DeleteAll, Method::DELETE, path), |body| {
-            Ok(json::<AllAnswer>(body)?.instance_ids)
-        })
-        .await
+        let request = request(Call::DeleteAll, Method::DELETE, path);
+        self.authorized(request, answers::instance_ids).await
     }
 
     /// The owner's balance.
     pub async fn balance(&self) -> Result<Balance, Error> {
-        self.authorized(get(Call::Balance, "/user/balance"), json)
+        self.authorized(get(Call::Balance, "/user/balance"), answers::balance)
             .await
     }
 
     /// The catalog's models, without their hardware configurations. Needs no credentials.
     pub async fn list_models(&self) -> Result<Vec<Model>, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            models: Vec<Model>,
-        }
-        self.open(get(Call::ListModels, "/models/"), |body| {
-            let list = json::<Answer>(body)?.models;
-            id::check_list(list.iter().map(start_id))?;
-            Ok(list)
-        })
-        .await
+        self.open(get(Call::ListModels, "/models/"), answers::models)
+            .await
     }
 
     /// One model, with its hardware configurations. Needs no credentials.
     pub async fn get_model(&self, model_id: &str) -> Result<Model, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            model: Model,
-        }
         let call = Call::GetModel;
         id::check_argument(model_id).map_err(|cause| Error::new(call, cause))?;
         let request = get(call, &format!("/models/{}", id::segment(model_id)));
-        self.open(request, |body| {
-            let model = json::<Answer>(body)?.model;
-            id::check_answer(start_id(&model))?;
-            Ok(model)
-        })
-        .await
+        self.open(request, answers::model).await
     }
 
     /// Every hardware type. Needs no credentials.
@@ -215,16 +173,7 @@ impl Client {
     }
 
     async fn hardware_types(&self, call: Call, path: &str) -> Result<Vec<HardwareType>, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            hardware_types: Vec<HardwareType>,
-        }
-        self.open(get(call, path), |body| {
-            let list = json::<Answer>(body)?.hardware_types;
-            id::check_list(list.iter().map(|kind| kind.hardware_type_id.as_str()))?;
-            Ok(list)
-        })
-        .await
+        self.open(get(call, path), answers::hardware_types).await
     }
 
     async fn change(&self, call: Call, path: &str, instance_id: &str) -> Result<Instance, Error> {
@@ -234,10 +183,8 @@ impl Client {
         }
         id::check_instance(instance_id).map_err(|cause| Error::new(call, cause))?;
         let request = post(call, path, Some(&Body { instance_id }))?;
-        self.authorized(request, |body| {
-            same(json::<InstanceAnswer>(body)?.instance, instance_id)
-        })
-        .await
+        self.authorized(request, |body| same(answers::instance(body)?, instance_id))
+            .await
     }
 
     /// A call without a token.
@@ -286,32 +233,12 @@ impl Client {
 
 const OTHER_INSTANCE: &str = "it is about another instance";
 
-/// The id that a start takes.
-fn start_id(model: &Model) -> &str {
-    model.model_name.as_deref().unwrap_or(&model.model_id)
-}
-
 fn same(instance: Instance, instance_id: &str) -> Result<Instance, String> {
     if instance.instance_id == instance_id {
         Ok(instance)
     } else {
         Err(OTHER_INSTANCE.into())
     }
-}
-
-/// Parses an answer. The parser's own words are not used: they may quote the body.
-fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    if !text::is_object(body) {
-        return Err("it is no JSON object".into());
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Eof => "it ends early",
-            serde_json::error::Category::Data => "it has an unexpected shape",
-            _ => "it is not JSON",
-        };
-        format!("{what} (line {}, column {})", error.line(), error.column())
-    })
 }
 
 fn instance_path(call: Call, instance_id: &str) -> Result<String, Error> {

@@ -21,8 +21,9 @@ use super::{
 };
 
 const MIB: usize = 1 << 20;
-/// The largest body that is read, in bytes: of the instance list, of other answers, of errors.
-pub(super) const MAX_LIST: usize = 64 * MIB;
+/// The largest body that is read, in bytes: of the instance list (some 25,000 instances; parsed, it takes up to five times
+/// as much memory), of other answers, of errors.
+pub(super) const MAX_LIST: usize = 16 * MIB;
 pub(super) const MAX_ANSWER: usize = MIB;
 pub(super) const MAX_ERROR: usize = 64 * 1024;
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);

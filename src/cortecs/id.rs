@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::error::Cause;
+use super::{error::Cause, text};
 
 /// The longest id that is believed to be one, in bytes.
 const MAX_LENGTH: usize = 256;
@@ -47,8 +47,8 @@ pub(super) fn check_answer(id: &str) -> Result<(), &'static str> {
     if let Some(why) = flaw(id) {
         return Err(why);
     }
-    if id.chars().any(char::is_control) {
-        return Err("an id has control characters");
+    if !id.chars().all(|c| text::is_shown(&c)) {
+        return Err("an id has characters that cannot be seen");
     }
     Ok(())
 }
@@ -113,7 +113,9 @@ mod tests {
         for id in ["...", ".a", "a..", "%2e%2e", "a b", &"x".repeat(256)] {
             assert!(check_argument(id).is_ok(), "{id:?}");
         }
-        assert!(check_answer("a\0b").is_err());
+        for id in ["a\0b", "a\nb", "\u{1b}[31m", "a\u{202e}b", "a\u{200b}"] {
+            assert!(check_answer(id).is_err(), "{id:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! something billed, and bounds the time and the memory of each call. Each [`Error`] says what the caller may do next:
 //! [`RetryClass`].
 
+pub mod answers;
 mod call;
 mod client;
 mod config;
@@ -21,3 +22,4 @@ pub use call::{Call, CallObserver, CallOutcome};
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Credentials};
 pub use error::{Error, RetryClass};
+pub(crate) use text::{fit, is_shown};

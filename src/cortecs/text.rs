@@ -41,6 +41,16 @@ pub(super) fn tidy(text: &str, secrets: &[&str]) -> Option<String> {
     (!leaks).then_some(shown)
 }
 
+/// The first `limit` characters of a word of the API that can be seen: fit for a field of a status.
+pub(crate) fn fit(text: &str, limit: usize) -> String {
+    text.chars().filter(is_shown).take(limit).collect()
+}
+
+/// Whether a character can be seen and leaves the others as they are.
+pub(crate) fn is_shown(c: &char) -> bool {
+    !c.is_control() && !is_invisible(*c)
+}
+
 fn redact(text: &str, secrets: &[&str]) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| {
         text.replace(secret, REDACTED)
@@ -51,8 +61,7 @@ fn one_line(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
             '\t' | '\n' | '\r' => Some(' '),
-            _ if c.is_control() || is_invisible(c) => None,
-            _ => Some(c),
+            _ => Some(c).filter(is_shown),
         })
         .collect()
 }
@@ -152,7 +161,7 @@ mod tests {
             let text = format!("{head}{secret}{tail}");
             if let Some(shown) = message(&body(&text), &[&secret]) {
                 prop_assert!(shown.chars().count() <= MAX_CHARS);
-                prop_assert!(!shown.chars().any(|c| c.is_control() || is_invisible(c)));
+                prop_assert!(shown.chars().all(|c| is_shown(&c)));
                 prop_assert!(secret.is_empty() || !shown.contains(&secret));
                 prop_assert!(!shown.trim().is_empty());
             }

@@ -2,12 +2,19 @@
 //!
 //! These types are shared by the client, the decisions and the simulator. They hold no secret and do no I/O.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+
+/// Most workers of an instance that are kept; the API has eight.
+pub const MAX_WORKERS: usize = 64;
 
 /// An instance as the API describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Instance {
     pub instance_id: String,
     /// The OpenAI-compatible endpoint (`…/v1`); absent until the first worker is initialised.
@@ -15,12 +22,14 @@ pub struct Instance {
     pub base_url: Option<String>,
     pub instance_args: InstanceArgs,
     pub instance_status: InstanceStatus,
-    #[serde(default, deserialize_with = "null_as_default")]
+    /// The first [`MAX_WORKERS`] of them.
+    #[serde(default, deserialize_with = "first_workers")]
     pub worker_statuses: Vec<WorkerStatus>,
 }
 
 /// What an instance was started with. Any field but the model may be missing from an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct InstanceArgs {
     /// The model's id: its Hugging Face name with `/` written `--`.
     pub model_id: String,
@@ -98,6 +107,7 @@ open_enum! {
 
 /// State and times of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct InstanceStatus {
     pub status: InstanceState,
     /// RFC 3339; absent while the instance is being initialised.
@@ -110,6 +120,7 @@ pub struct InstanceStatus {
 
 /// One worker of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct WorkerStatus {
     /// Absent when the worker is stopped.
     #[serde(default)]
@@ -118,6 +129,7 @@ pub struct WorkerStatus {
 
 /// How far the initialisation of a worker has come; it runs when `current_step` equals `num_steps`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct InitProgress {
     /// 1–5.
     pub current_step: u32,
@@ -129,6 +141,7 @@ pub struct InitProgress {
 
 /// Money on the account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Balance {
     pub current_balance: f64,
     pub currency: String,
@@ -136,6 +149,7 @@ pub struct Balance {
 
 /// A model of the catalog: an entry of the model list, or (with the two last fields) of a single model's answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Model {
     /// The id that a start takes, when present.
     #[serde(default)]
@@ -164,6 +178,7 @@ pub struct Model {
 
 /// Who made a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Creator {
     #[serde(default)]
     pub name: Option<String>,
@@ -173,6 +188,7 @@ pub struct Creator {
 
 /// The hardware types that a model can run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ModelHardwareInfo {
     #[serde(default, deserialize_with = "null_as_default")]
     pub hardware_configs: Vec<String>,
@@ -180,6 +196,7 @@ pub struct ModelHardwareInfo {
 
 /// How a model runs on one hardware type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct HardwareConfig {
     #[serde(default)]
     pub hardware_type_id: Option<String>,
@@ -203,6 +220,7 @@ impl HardwareConfig {
 
 /// A hardware type and its price.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct HardwareType {
     pub hardware_type_id: String,
     #[serde(default)]
@@ -213,6 +231,7 @@ pub struct HardwareType {
 
 /// Prices of one worker on a hardware type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct PriceInfo {
     #[serde(default)]
     pub price_per_hour: Option<f64>,
@@ -224,6 +243,7 @@ pub struct PriceInfo {
 
 /// What a hardware type consists of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct HardwareInfo {
     #[serde(default)]
     pub gpu_type: Option<String>,
@@ -233,16 +253,9 @@ pub struct HardwareInfo {
     pub gpu_ram_gb: Option<f64>,
 }
 
-/// The answer to a start, a restart or a stop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstanceAnswer {
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub message: String,
-    pub instance: Instance,
-}
-
 /// The answer to a delete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct DeleteAnswer {
     #[serde(default, deserialize_with = "null_as_default")]
     pub message: String,
@@ -252,6 +265,7 @@ pub struct DeleteAnswer {
 
 /// The answer to a stop-all or a delete-all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct AllAnswer {
     #[serde(default, deserialize_with = "null_as_default")]
     pub message: String,
@@ -265,4 +279,77 @@ where
     T: Default + Deserialize<'de>,
 {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Reads these types from objects only: what serde derives also takes an array with the fields in order.
+macro_rules! from_objects_only {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            impl Serialize for $name {
+                fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    Self::serialize(self, serializer)
+                }
+            }
+
+            impl<'de> Deserialize<'de> for $name {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    struct Object;
+
+                    impl<'de> Visitor<'de> for Object {
+                        type Value = $name;
+
+                        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                            f.write_str(concat!("the object ", stringify!($name)))
+                        }
+
+                        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$name, A::Error> {
+                            $name::deserialize(MapAccessDeserializer::new(map))
+                        }
+                    }
+
+                    deserializer.deserialize_map(Object)
+                }
+            }
+        )+
+    };
+}
+
+from_objects_only! {
+    Instance, InstanceArgs, InstanceStatus, WorkerStatus, InitProgress, Balance, Model, Creator, ModelHardwareInfo, HardwareConfig, HardwareType, PriceInfo, HardwareInfo, DeleteAnswer, AllAnswer,
+}
+
+/// An array costs ten times its text once it is parsed, so no more of it is kept than is ever shown.
+fn first_workers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<WorkerStatus>, D::Error> {
+    #[derive(Default)]
+    struct First(Vec<WorkerStatus>);
+
+    impl<'de> Deserialize<'de> for First {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_seq(Workers)
+        }
+    }
+
+    struct Workers;
+
+    impl<'de> Visitor<'de> for Workers {
+        type Value = First;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of workers")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<First, A::Error> {
+            let mut first = Vec::new();
+            while let Some(worker) = seq.next_element()? {
+                if first.len() < MAX_WORKERS {
+                    first.push(worker);
+                }
+            }
+            Ok(First(first))
+        }
+    }
+
+    Option::<First>::deserialize(deserializer).map(|first| first.unwrap_or_default().0)
 }

@@ -1,7 +1,9 @@
 //! The client against real servers on loopback.
 
 mod answers;
+mod bodies;
 mod calls;
+mod hostile;
 mod outcomes;
 mod secrets;
 mod server;

@@ -31,6 +31,7 @@ pub(super) struct Seen {
     /// `METHOD path`, the path below the API's base and with its query.
     pub(super) line: String,
     pub(super) authorization: Option<String>,
+    pub(super) accept_encoding: Option<String>,
     pub(super) body: serde_json::Value,
 }
 
@@ -76,6 +77,8 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     arrived: Notify,
     connections: AtomicUsize,
+    flooded: AtomicUsize,
+    floods_ended: Semaphore,
 }
 
 /// Stops when dropped.
@@ -103,6 +106,8 @@ impl Server {
             seen: Mutex::default(),
             arrived: Notify::new(),
             connections: AtomicUsize::new(0),
+            flooded: AtomicUsize::new(0),
+            floods_ended: Semaphore::new(0),
         });
         let task = tokio::spawn({
             let shared = Arc::clone(&shared);
@@ -155,6 +160,13 @@ impl Server {
             }
         };
         timeout(DEADLINE, reached).await.expect(line);
+    }
+
+    /// How many bytes a flood could get rid of before the client closed the connection.
+    pub(super) async fn flooded(&self) -> usize {
+        let ended = timeout(DEADLINE, self.shared.floods_ended.acquire()).await;
+        ended.expect("the end of a flood").unwrap().forget();
+        self.shared.flooded.swap(0, Ordering::SeqCst)
     }
 
     pub(super) fn config(&self) -> ClientConfig {
@@ -225,7 +237,10 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             Reply::Flood(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 let spaces = [b' '; 1 << 16];
-                while stream.write_all(&spaces).await.is_ok() {}
+                while stream.write_all(&spaces).await.is_ok() {
+                    shared.flooded.fetch_add(spaces.len(), Ordering::SeqCst);
+                }
+                shared.floods_ended.add_permits(1);
                 return;
             }
             Reply::Gated(..) => unreachable!(),
@@ -268,6 +283,7 @@ async fn request(stream: &mut TcpStream, input: &mut Vec<u8>, connection: usize)
             .trim_end_matches(" HTTP/1.1")
             .replacen("/api/v1", "", 1),
         authorization: header("authorization"),
+        accept_encoding: header("accept-encoding"),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     })
 }
