@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    cortecs::types::{Instance, InstanceState},
+    cortecs::{
+        fit,
+        types::{Instance, InstanceState},
+    },
     resources::{
         account::{InstanceCounts, MAX_UNMANAGED, ResourceName, UnmanagedInstance},
         instance_status::InstanceArgs,
@@ -12,9 +15,9 @@ use crate::{
 
 use super::{fleet_key::FleetKey, hooks::Claims, key::ObjectKey, snapshot::Snapshot};
 
-/// The longest id, model or hardware type that a status takes, in characters.
+/// The longest id that a status takes, in characters.
 const MAX_ID: usize = 256;
-/// The longest state or billing interval, in characters.
+/// The longest state, in characters.
 const MAX_WORD: usize = 64;
 
 /// A list, summed up.
@@ -68,16 +71,10 @@ fn sum_up(
 }
 
 fn unmanaged(id: &str, instance: &Instance, of: Option<&ObjectKey>) -> UnmanagedInstance {
-    let args = InstanceArgs::from(&instance.instance_args);
     UnmanagedInstance {
-        id: cut(id, MAX_ID),
-        args: InstanceArgs {
-            model_id: cut(&args.model_id, MAX_ID),
-            hardware_type_id: args.hardware_type_id.map(|id| cut(&id, MAX_ID)),
-            billing_interval: args.billing_interval.map(|word| cut(&word, MAX_WORD)),
-            ..args
-        },
-        state: cut(instance.instance_status.status.as_str(), MAX_WORD),
+        id: fit(id, MAX_ID),
+        args: InstanceArgs::shown(&instance.instance_args),
+        state: fit(instance.instance_status.status.as_str(), MAX_WORD),
         probably_of: of.map(|key| ResourceName {
             namespace: key.namespace.clone(),
             name: key.name.clone(),
@@ -85,15 +82,17 @@ fn unmanaged(id: &str, instance: &Instance, of: Option<&ObjectKey>) -> Unmanaged
     }
 }
 
-fn cut(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use proptest::{collection::vec, option, prelude::*};
+
     use super::*;
+    use crate::{
+        cortecs::is_shown,
+        resources::{account::CortecsAccountStatus, schema::status_violations},
+    };
 
     fn snapshot(instances: impl IntoIterator<Item = (String, &'static str)>) -> Snapshot {
         let instances = instances
@@ -147,10 +146,41 @@ mod tests {
         assert_eq!(summary.counts.unmanaged, 200);
     }
 
-    #[test]
-    fn overlong_words_of_the_api_fit_the_schema() {
-        let list = [("ä".repeat(1000), "running")];
-        let summary = sum_up(&snapshot(list), &BTreeMap::new(), |_| false);
-        assert_eq!(summary.unmanaged[0].id.chars().count(), 256);
+    fn word() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            Just("ä".repeat(1000)),
+            Just("\u{0}\u{1b}[31m\u{202e}x".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_the_api_says_fits_the_schema(
+            words in vec((word(), word(), word(), option::of(word()), option::of(word())), 1..60),
+            number in option::of(any::<u32>()),
+        ) {
+            let instances = words.into_iter().map(|(id, model, state, hardware, billing)| {
+                let instance = serde_json::from_value(serde_json::json!({
+                    "instance_id": id,
+                    "instance_args": {"model_id": model, "hardware_type_id": hardware, "billing_interval": billing,
+                        "context_length": number, "num_workers": number},
+                    "instance_status": {"status": state},
+                }));
+                (id, Arc::new(instance.unwrap()))
+            });
+            let snapshot = Snapshot { instances: instances.collect(), ..Snapshot::default() };
+            let summary = sum_up(&snapshot, &BTreeMap::new(), |_| false);
+            let status = CortecsAccountStatus {
+                instances: Some(summary.counts),
+                unmanaged: summary.unmanaged,
+                ..CortecsAccountStatus::default()
+            };
+            prop_assert_eq!(status_violations("CortecsAccount", &status), Vec::<String>::new());
+            let shown = |u: &UnmanagedInstance| u.id.chars().chain(u.state.chars()).chain(u.args.model_id.chars()).all(|c| is_shown(&c));
+            prop_assert!(status.unmanaged.iter().all(shown));
+        }
     }
 }

@@ -51,8 +51,9 @@ pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<Instance
     if let (Some(configs), None) = (configs, config) {
         let offered: Vec<&str> = configs
             .keys()
-            .take(MAX_LISTED)
             .map(String::as_str)
+            .filter(|id| can_be_asked_for(id))
+            .take(MAX_LISTED)
             .collect();
         return Err(format!(
             "{model_id} does not run on {hardware}: set spec.hardwareTypeId to one of {}",
@@ -72,13 +73,30 @@ pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<Instance
             maximum.min(DEFAULT_CONTEXT_LENGTH)
         }),
     };
-    Ok(InstanceArgs {
+    let pinned = InstanceArgs {
         model_id,
         hardware_type_id: Some(hardware),
         context_length: Some(context_length),
         billing_interval: Some(billing_interval(spec.billing_interval)),
         num_workers: Some(u32::try_from(spec.num_workers).unwrap_or(1)),
-    })
+    };
+    // A start is recorded before it is made.
+    if !instance_status::InstanceArgs::from(&pinned).fits() {
+        return Err(
+            "the catalog's name of the model or of its hardware is too long, or has characters that cannot be seen: set spec.hardwareTypeId, or choose another model"
+                .to_owned(),
+        );
+    }
+    Ok(pinned)
+}
+
+/// Whether `spec.hardwareTypeId` takes this id.
+fn can_be_asked_for(id: &str) -> bool {
+    id.len() <= 128
+        && id.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
 
 /// Whether `seen` may be an instance that was started with `pinned`: what an answer omits matches anything.
@@ -177,15 +195,7 @@ pub fn in_force(
     stated: &InstanceArgs,
     recorded: Option<&instance_status::InstanceArgs>,
 ) -> instance_status::InstanceArgs {
-    let mut result = instance_status::InstanceArgs::from(stated);
-    // As the schema bounds them.
-    result.model_id = result.model_id.chars().take(256).collect();
-    for (text, most) in [
-        (&mut result.hardware_type_id, 256),
-        (&mut result.billing_interval, 64),
-    ] {
-        *text = text.take().map(|t| t.chars().take(most).collect());
-    }
+    let mut result = instance_status::InstanceArgs::shown(stated);
     if let Some(recorded) = recorded
         && normalise_model_id(&recorded.model_id) == normalise_model_id(&stated.model_id)
     {
@@ -214,6 +224,10 @@ fn billing_interval(interval: instance::BillingInterval) -> BillingInterval {
         instance::BillingInterval::PerHour => BillingInterval::PerHour,
     }
 }
+
+#[cfg(test)]
+#[path = "args_property_tests.rs"]
+mod property_tests;
 
 #[cfg(test)]
 mod tests {

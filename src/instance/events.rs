@@ -105,7 +105,7 @@ impl Events {
                     EventType::Normal
                 },
                 reason: telling.reason.chars().take(128).collect(),
-                note: Some(telling.note.chars().take(1024).collect()),
+                note: Some(cut(&telling.note)),
                 action: "Reconciling".to_owned(),
                 secondary: None,
             };
@@ -116,6 +116,17 @@ impl Events {
             }
         }
     }
+}
+
+/// The API server refuses an event whose note is longer, in bytes.
+const MAX_NOTE: usize = 1024;
+
+fn cut(note: &str) -> String {
+    let mut end = note.len().min(MAX_NOTE);
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    note[..end].to_owned()
 }
 
 #[cfg(test)]
@@ -152,6 +163,15 @@ mod tests {
             (told.len(), told[0].warning, told[0].reason.as_str()),
             (1, false, "Running")
         );
+    }
+
+    #[test]
+    fn a_note_fits_the_api_server_in_bytes() {
+        for note in ["ä".repeat(2000), format!("x{}", "\u{1f980}".repeat(500))] {
+            let cut = cut(&note);
+            assert!(cut.len() <= 1024 && cut.len() > 1020 && note.starts_with(&cut));
+        }
+        assert_eq!(cut("as it is"), "as it is");
     }
 
     #[test]

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use super::{args, decide::Verdict, decide::VerdictKind};
 use crate::{
-    cortecs::types::{Instance, InstanceState, WorkerStatus as ApiWorker},
+    cortecs::{
+        fit, is_shown,
+        types::{Instance, InstanceState, MAX_WORKERS, WorkerStatus as ApiWorker},
+    },
     resources::{
         conditions::{
             AVAILABLE, READY, RECONCILING, STALLED, WORKERS_READY, remove_condition, set_condition,
@@ -19,33 +22,26 @@ use crate::{
 /// Longest URL that the schema takes.
 const MAX_URL: usize = 2048;
 
-/// Most workers that a status shows; the API has eight.
-const MAX_WORKERS: usize = 64;
-
 /// The status takes over what the API says of the bound instance.
 pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
     status.instance_args = Some(args::in_force(
         &instance.instance_args,
         status.instance_args.as_ref(),
     ));
-    // A URL that does not fit is none: cut, it would lead elsewhere.
-    status.base_url = instance
-        .base_url
-        .clone()
-        .filter(|url| !url.is_empty() && url.len() <= MAX_URL);
+    status.base_url = instance.base_url.clone().filter(|url| is_url(url));
     status.missing_since = None;
     status.instance_status = Some(InstanceStatus {
-        status: cut(instance.instance_status.status.as_str(), 64),
+        status: fit(instance.instance_status.status.as_str(), 64),
         started_at: instance
             .instance_status
             .started_at
             .as_deref()
-            .map(|t| cut(t, 64)),
+            .map(|t| fit(t, 64)),
         stopped_at: instance
             .instance_status
             .stopped_at
             .as_deref()
-            .map(|t| cut(t, 64)),
+            .map(|t| fit(t, 64)),
     });
     status.worker_statuses = instance
         .worker_statuses
@@ -197,6 +193,13 @@ fn unavailable_reason(phase: Phase) -> &'static str {
     }
 }
 
+/// Whether the API's URL can be shown. One that does not fit is none: cut or cleaned, it would lead elsewhere.
+fn is_url(url: &str) -> bool {
+    url.len() <= MAX_URL
+        && ["https://", "http://"].iter().any(|s| url.starts_with(s))
+        && url.chars().all(|c| is_shown(&c) && !c.is_whitespace())
+}
+
 fn progress(instance: &Instance) -> Option<String> {
     instance
         .worker_statuses
@@ -211,12 +214,7 @@ fn worker(worker: &ApiWorker) -> WorkerStatus {
         init_progress: worker.init_progress.as_ref().map(|p| InitProgress {
             current_step: i64::from(p.current_step),
             num_steps: i64::from(p.num_steps),
-            description: cut(&p.description, 256),
+            description: fit(&p.description, 256),
         }),
     }
-}
-
-/// The first `limit` characters, as the schema bounds them.
-fn cut(text: &str, limit: usize) -> String {
-    text.chars().take(limit).collect()
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::cortecs::types;
+use crate::cortecs::{fit, types};
 
 /// Most ids that an intent can hold as known. A start that would need more is refused: it could not be recognised.
 pub const MAX_KNOWN_INSTANCE_IDS: usize = 512;
@@ -184,6 +184,31 @@ pub struct InstanceArgs {
     pub billing_interval: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_workers: Option<i64>,
+}
+
+/// The longest model or hardware type, and the longest billing interval, in characters.
+const MAX_ID: usize = 256;
+const MAX_WORD: usize = 64;
+
+impl InstanceArgs {
+    /// What the API says, made fit for a status.
+    pub fn shown(args: &types::InstanceArgs) -> Self {
+        let args = Self::from(args);
+        Self {
+            model_id: fit(&args.model_id, MAX_ID),
+            hardware_type_id: args.hardware_type_id.map(|id| fit(&id, MAX_ID)),
+            billing_interval: args.billing_interval.map(|word| fit(&word, MAX_WORD)),
+            ..args
+        }
+    }
+
+    /// Whether nothing of it has to be changed to be recorded.
+    pub fn fits(&self) -> bool {
+        let fits = |text: &str, limit| fit(text, limit).len() == text.len();
+        fits(&self.model_id, MAX_ID)
+            && self.hardware_type_id.iter().all(|id| fits(id, MAX_ID))
+            && self.billing_interval.iter().all(|w| fits(w, MAX_WORD))
+    }
 }
 
 impl From<&types::InstanceArgs> for InstanceArgs {

@@ -6,6 +6,8 @@ pub mod conditions;
 pub mod crds;
 pub mod instance;
 pub mod instance_status;
+#[cfg(test)]
+pub(crate) mod schema;
 
 pub use account::CortecsAccount;
 pub use instance::CortecsInstance;

@@ -4,6 +4,7 @@ mod bound;
 mod delete;
 mod held;
 mod hold;
+mod hostile;
 mod purity;
 mod resolve;
 mod restored;
