@@ -199,17 +199,24 @@ async fn misbehave(bed: &Bed, mut rng: fastrand::Rng, over: &AtomicBool, tally: 
 
 /// Looks at what is billed: at no time is it more than there are resources, since each has one at most and goes after it.
 async fn sample(bed: &Bed, created: &AtomicU64, over: &AtomicBool, tally: &mut Tally) {
+    let mut worst = 0;
     while !over.load(Ordering::Relaxed) {
         sleep(SAMPLE).await;
         // In this order: what has gone before the look, and what was created after it, errs on the safe side.
         let gone = bed.instances.history().len() - bed.instances.all().len();
-        let billed = verdict::billed(&bed.ever());
+        let billed = bed
+            .ever()
+            .iter()
+            .filter(|instance| instance.is_billed())
+            .count() as u64;
         let resources = created.load(Ordering::SeqCst) - gone as u64;
         tally.samples += 1;
-        if billed > resources {
-            tally.duplicates.push(format!(
-                "{billed} instances were billed for {resources} resources"
-            ));
+        let excess = billed.saturating_sub(resources);
+        if excess > worst {
+            worst = excess;
+            tally.duplicates = vec![format!(
+                "{billed} instances were billed for {resources} resources at the same time"
+            )];
         }
     }
 }

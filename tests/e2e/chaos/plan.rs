@@ -114,10 +114,12 @@ impl People {
     pub(super) fn next(&mut self, is_free: impl Fn(usize) -> bool) -> (Duration, Option<Deed>) {
         let wait = between(&mut self.rng, 100..1_200);
         let slot = self.rng.usize(..self.slots.len());
-        let draw = self.rng.u32(..100);
+        // Of its own, so that what is left out does not change what comes later.
+        let mut rng = self.rng.fork();
+        let draw = rng.u32(..100);
         let deed = match self.slots[slot].clone() {
             None => {
-                let wish = self.wish(slot);
+                let wish = self.wish(&mut rng, slot);
                 if wish.keeps && !is_free(slot) {
                     return (wait, None);
                 }
@@ -130,37 +132,35 @@ impl People {
             }
             Some(wish) if draw < 38 => Deed::Restart {
                 name: wish.name,
-                word: format!("{}", self.rng.u32(..)),
+                word: rng.u32(..).to_string(),
             },
-            Some(wish) => Deed::Change(self.changed(slot, wish, draw)),
+            Some(wish) => Deed::Change(self.changed(&mut rng, slot, wish)),
         };
         (wait, Some(deed))
     }
 
-    fn wish(&mut self, slot: usize) -> Wish {
+    fn wish(&mut self, rng: &mut Rng, slot: usize) -> Wish {
         self.number += 1;
         let own = (slot % 4 == 3).then(|| OWN_MODELS.get(slot / 4)).flatten();
         Wish {
             name: format!("r{slot}-{}", self.number),
             model: own
                 .copied()
-                .unwrap_or_else(|| SHARED_MODELS[self.rng.usize(..2)]),
-            workers: if self.rng.u32(..4) == 0 { 2 } else { 1 },
+                .unwrap_or_else(|| SHARED_MODELS[rng.usize(..2)]),
+            workers: if rng.u32(..4) == 0 { 2 } else { 1 },
             per_hour: false,
-            running: self.rng.u32(..8) != 0,
+            running: rng.u32(..8) != 0,
             suspend: false,
             keeps: own.is_some(),
         }
     }
 
-    fn changed(&mut self, slot: usize, mut wish: Wish, draw: u32) -> Wish {
-        match draw {
-            0..64 => wish.running = !wish.running,
-            64..78 => wish.workers = wish.workers % MOST_WORKERS + 1,
-            78..88 => wish.suspend = !wish.suspend,
-            88..95 if !wish.keeps => {
-                wish.model = SHARED_MODELS[self.rng.usize(..SHARED_MODELS.len())]
-            }
+    fn changed(&mut self, rng: &mut Rng, slot: usize, mut wish: Wish) -> Wish {
+        match rng.u32(..62) {
+            0..26 => wish.running = !wish.running,
+            26..40 => wish.workers = wish.workers % MOST_WORKERS + 1,
+            40..50 => wish.suspend = !wish.suspend,
+            50..57 if !wish.keeps => wish.model = SHARED_MODELS[rng.usize(..SHARED_MODELS.len())],
             _ => wish.per_hour = !wish.per_hour,
         }
         self.slots[slot] = Some(wish.clone());

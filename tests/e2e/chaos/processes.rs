@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::{plan::Blow, tally::Tally};
-use crate::harness::{Bed, Process};
+use crate::harness::{Bed, Process, SOON};
 
 /// Replicas that are neither paused nor about to be started again.
 const REPLICAS: usize = 2;
@@ -20,8 +20,6 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a call is awaited in whose middle the leader is to be killed, and how often it is looked for.
 const AWAITED: Duration = Duration::from_secs(3);
 const MOMENT: Duration = Duration::from_millis(3);
-/// How long the election of a leader may take; the lease of a dead one has to expire first.
-const ELECTION: Duration = Duration::from_secs(60);
 /// A leader may act for this long after its last renewal.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a process may take to notice that its lease is gone.
@@ -219,7 +217,7 @@ impl<'a> Processes<'a> {
     /// The one that leads, once there is one: after it has done so for a while, and where asked for
     /// when a certain call arrives.
     async fn leader_at_work(&mut self, after: Duration, upon: Option<Endpoint>) -> Option<usize> {
-        let deadline = Instant::now() + ELECTION;
+        let deadline = Instant::now() + SOON;
         let number = loop {
             self.tend();
             let leader = self
@@ -231,7 +229,7 @@ impl<'a> Processes<'a> {
             }
             if Instant::now() > deadline {
                 self.tally
-                    .wrong(format!("nobody became the leader within {ELECTION:?}"));
+                    .wrong(format!("nobody became the leader within {SOON:?}"));
                 return None;
             }
             sleep(LOOK).await;
@@ -248,7 +246,7 @@ impl<'a> Processes<'a> {
 
     /// One that is not paused, and does not lead if there is a choice.
     async fn other(&mut self) -> Option<usize> {
-        let deadline = Instant::now() + ELECTION;
+        let deadline = Instant::now() + SOON;
         loop {
             self.tend();
             let active = self

@@ -8,7 +8,7 @@ use std::{
 use cortecs_operator::{
     cortecs::types::{Instance, InstanceState},
     resources::CortecsInstance,
-    simulator::{Endpoint, InstanceHistory, RequestRecord},
+    simulator::{Endpoint, RequestRecord},
 };
 use kube::ResourceExt;
 
@@ -275,12 +275,4 @@ fn repeated_starts(history: &History, requests: &[RequestRecord], tally: &mut Ta
             ));
         }
     }
-}
-
-/// Billed instances for which there cannot be a resource: each has one at most, and it goes only after its instance.
-pub(super) fn billed(existing: &[InstanceHistory]) -> u64 {
-    existing
-        .iter()
-        .filter(|instance| instance.is_billed())
-        .count() as u64
 }
