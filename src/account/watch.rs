@@ -56,7 +56,8 @@ pub(super) async fn run(
         .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
     let queue = until(shutdown, stream::select(changed, woken))
         .map(|account| Ok::<_, Infallible>(ReconcileRequest::from(account)));
-    applier(
+    let synced = store.clone();
+    let work = applier(
         |account, shared: Arc<Shared>| Box::pin(shared.reconcile(account)),
         |account: Arc<CortecsAccount>, error: &KubeError, shared: Arc<Shared>| -> Action {
             shared.after_error(&account, error)
@@ -66,8 +67,12 @@ pub(super) async fn run(
         queue,
         controller::Config::default().concurrency(shared.context.concurrency),
     )
-    .for_each(|_| std::future::ready(()))
-    .await;
+    .for_each(|_| std::future::ready(()));
+    tokio::select! {
+        () = work => {}
+        // Nothing was taken up, and the watch that would have to fill the store has ended.
+        () = shutdown.requested_before(synced.wait_until_ready()) => {}
+    }
 }
 
 fn until<S: Stream>(shutdown: &Shutdown, items: S) -> impl Stream<Item = S::Item> + use<S> {

@@ -113,10 +113,12 @@ async fn run_scope(
         .stream()
         .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
     // No further resource is taken up after that; those at hand are finished.
+    let asked = shutdown.clone();
     let queue = stream::select(changed, woken)
-        .take_until(async move { shutdown.requested().await })
+        .take_until(async move { asked.requested().await })
         .map(|resource| Ok::<_, Infallible>(ReconcileRequest::from(resource)));
-    applier(
+    let synced = reader.clone();
+    let work = applier(
         |resource, context| Box::pin(reconcile(resource, context)),
         |_, error: &Infallible, _| match *error {},
         context,
@@ -124,8 +126,12 @@ async fn run_scope(
         queue,
         Config::default().concurrency(concurrency.saturating_add(CALLS)),
     )
-    .for_each(|_| future::ready(()))
-    .await;
+    .for_each(|_| future::ready(()));
+    tokio::select! {
+        () = work => {}
+        // Nothing was taken up, and the watch that would have to fill the store has ended.
+        () = shutdown.requested_before(synced.wait_until_ready()) => {}
+    }
 }
 
 /// What people ask for by annotation, the order to delete, and a loss: of the annotation with the id, or of the status.

@@ -1,7 +1,8 @@
 //! From the signals that ask a process to end to a token that everyone can wait for.
 
-use std::io;
+use std::{future::Future, io};
 
+use futures::FutureExt;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -26,6 +27,14 @@ impl Shutdown {
     pub async fn requested(&self) {
         // An error means that the trigger is gone: nobody could ask any more.
         let _ = self.0.clone().wait_for(|requested| *requested).await;
+    }
+
+    /// Completes once the process was asked to stop, if `ready` had not come before that; never otherwise.
+    pub async fn requested_before(&self, ready: impl Future) {
+        self.requested().await;
+        if ready.now_or_never().is_some() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Whether the process was asked to stop.
@@ -62,7 +71,22 @@ pub fn listen() -> io::Result<Shutdown> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures::poll;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_ready_before_outlives_the_order_to_stop() {
+        let (trigger, shutdown) = Shutdown::new();
+        let mut pending = pin!(shutdown.requested_before(std::future::pending::<()>()));
+        assert!(poll!(&mut pending).is_pending());
+        trigger.shut_down();
+        assert!(poll!(&mut pending).is_ready());
+        let ready = shutdown.requested_before(std::future::ready(()));
+        assert!(poll!(pin!(ready)).is_pending());
+    }
 
     #[tokio::test]
     async fn every_clone_learns_of_it_once_and_for_all() {

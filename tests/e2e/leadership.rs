@@ -175,6 +175,28 @@ async fn a_process_that_is_asked_to_end_records_the_start_at_hand() {
 }
 
 #[tokio::test]
+async fn a_process_that_may_not_see_the_resources_ends_when_it_is_asked_to() {
+    let mut bed = Bed::builder("blind").elected().build().await;
+    bed.kubeconfig = bed.plane.user_kubeconfig("blind", &[]).await;
+    let binding = [
+        "create",
+        "rolebinding",
+        "blind",
+        "--role=cortecs-operator",
+        "--user=blind",
+    ];
+    bed.kubectl_text(&binding).await;
+    let mut operator = Process::start(&bed, "the operator");
+    operator.answers("/metrics", leads).await;
+    for watch in ["the watch of instances failed", "watch of accounts failed"] {
+        operator.until(watch, |log| log.contains(watch)).await;
+    }
+    operator.signal("TERM");
+    assert_eq!(operator.ended().await.code(), Some(0));
+    assert_eq!(holder(&bed).await, None, "the lease is handed over");
+}
+
+#[tokio::test]
 async fn without_a_cluster_the_process_says_what_to_do() {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_cortecs-operator"))
         .args(["run", "--listen", "127.0.0.1:0"])

@@ -299,8 +299,21 @@ impl<'a> Processes<'a> {
     }
 
     async fn terminate(&mut self, index: usize) {
-        let mut replica = self.replicas.remove(index);
-        replica.process.signal("TERM");
+        let number = self.replicas[index].number;
+        self.replicas[index].process.signal("TERM");
+        let deadline = Instant::now() + NOTICE;
+        let mut replica = loop {
+            let replica = &mut self.replicas[index];
+            if replica.process.status().is_some() || Instant::now() > deadline {
+                break self.replicas.remove(index);
+            }
+            sleep(LOOK).await;
+        };
+        if replica.process.status().is_none() {
+            self.tally
+                .wrong(format!("process {number} did not end on SIGTERM"));
+            replica.process.signal("KILL");
+        }
         let status = replica.process.ended().await;
         if status.code() != Some(0) && !replica.process.log().contains("lost the Lease") {
             self.tally.wrong(format!(
