@@ -68,7 +68,7 @@ pub(super) struct FleetRecord {
     pub(super) summary: Option<Summary>,
     /// The accounts were told of a failure.
     pub(super) troubled: bool,
-    /// The hold that the accounts were woken for last.
+    /// The hold that those who use the fleet were told of last.
     pub(super) told_hold: Option<(ObjectKey, Hold)>,
     /// A mass change that no account has recorded yet: what its list says is not made known.
     pub(super) trip: Option<Measure>,

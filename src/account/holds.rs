@@ -40,6 +40,13 @@ impl Directory {
         self.state().unlisted == Some(0)
     }
 
+    /// Whether those who use the fleet have not been told of its hold, or of its end, yet.
+    pub(super) fn hold_is_news(&self, key: &FleetKey, hold: Option<(ObjectKey, Hold)>) -> bool {
+        let mut state = self.state();
+        let record = state.fleets.get_mut(key);
+        record.is_some_and(|r| std::mem::replace(&mut r.told_hold, hold.clone()) != hold)
+    }
+
     /// Decides on a list of the fleet, before anybody else knows of it.
     ///
     /// One that shows a mass change waits until an account has recorded that. While a hold is being ended because what it is

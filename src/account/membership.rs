@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::{
-    cortecs::Credentials,
-    resources::{CortecsAccount, account::Hold},
-};
+use crate::{cortecs::Credentials, resources::CortecsAccount};
 
 use super::{
     directory::{Directory, FleetRecord, State},
@@ -88,12 +85,7 @@ impl Directory {
     }
 
     /// Notes what a good list says. The accounts to wake: none while nothing has changed.
-    pub(super) fn summarized(
-        &self,
-        key: &FleetKey,
-        summary: Option<Summary>,
-        hold: Option<(ObjectKey, Hold)>,
-    ) -> Vec<ObjectKey> {
+    pub(super) fn summarized(&self, key: &FleetKey, summary: Option<Summary>) -> Vec<ObjectKey> {
         let mut state = self.state();
         let Some(record) = state.fleets.get_mut(key) else {
             return Vec::new();
@@ -103,8 +95,7 @@ impl Directory {
             let before = record.summary.replace(summary);
             before != record.summary
         });
-        let held = std::mem::replace(&mut record.told_hold, hold.clone()) != hold;
-        if !recovered && !news && !held {
+        if !recovered && !news {
             return Vec::new();
         }
         state

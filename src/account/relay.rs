@@ -103,16 +103,24 @@ impl Relay {
             .synced()
             .then(|| summarize(fleet, list, &*self.claims));
         let hold = directory.hold(fleet);
+        let is_held = hold.is_some();
         for account in directory.accounts_of(fleet) {
             let account = account.to_string();
-            self.metrics.set_held(&account, hold.is_some());
+            self.metrics.set_held(&account, is_held);
             if let Some(summary) = &summary {
                 let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();
                 self.metrics.set_unmanaged_instances(&account, count);
                 self.metrics.set_late_instances(&account, summary.late);
             }
         }
-        (self.wakes)(directory.summarized(fleet, summary, hold));
+        let mut wake = directory.summarized(fleet, summary);
+        if directory.hold_is_news(fleet, hold) {
+            wake = directory.accounts_of(fleet);
+            for account in &wake {
+                self.on_account_changed(&account.namespace, &account.name);
+            }
+        }
+        (self.wakes)(wake);
     }
 }
 

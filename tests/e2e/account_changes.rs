@@ -165,7 +165,9 @@ async fn a_start_whose_outcome_is_unknown_waits_for_its_account() {
         );
         assert_eq!(bed.starts(), 1, "{change:?}");
 
+        // Lists show it again, before anybody may act on them.
         bed.api.clear_faults();
+        bed.wait_lists(3).await;
         let _operator = make(&mut bed, change, true, operator).await;
         let resource = bed.wait("phi", "running", running).await;
         assert_eq!(
