@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     instance::events::Events,
-    resources::{ACCOUNT_FINALIZER, CortecsAccount, account::Hold, annotations},
+    resources::{ACCOUNT_FINALIZER, CortecsAccount},
     runtime::{
         allowed_hosts::AllowedHosts,
         backoff::Backoff,
@@ -32,12 +32,10 @@ use crate::{
 };
 
 use super::{
-    brake::{self, Lists, Situation},
     directory::Directory,
     entry::{AccountEntry, AccountState},
     events::derive_events,
-    fleet::Fleet,
-    fleet_key::FleetKey,
+    holds::{next_hold, why_held},
     hooks::{Claims, Listener},
     key::ObjectKey,
     look::look,
@@ -298,13 +296,10 @@ impl Shared {
         let now = clock::wall();
         let previous = account.status.clone().unwrap_or_default();
         let key = ObjectKey::of(account);
-        let (hold, last_handled_resume) = self.next_hold(&key, account, fleet.as_deref(), now);
-        let held = fleet.as_ref().and_then(|fleet| match &hold {
-            Some(hold) if brake::holds(hold, fleet.key()) => {
-                Some(brake::explain(hold, &key.to_string()))
-            }
-            _ => self.held_by_another(fleet.key(), &key),
-        });
+        let (hold, last_handled_resume) = next_hold(&self.context, account, fleet.as_deref(), now);
+        let held = fleet
+            .as_ref()
+            .and_then(|fleet| why_held(directory, fleet.key(), &key, hold.as_ref()));
         let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
         let age = age.and_then(|age| SignedDuration::try_from(age).ok());
         let holders = match held_by {
@@ -354,56 +349,6 @@ impl Shared {
                 Err(error)
             }
         }
-    }
-
-    /// The account's hold as it should be. Where it is to be ended because what it is about is back, no list that says
-    /// otherwise is made known from here on, until that is recorded.
-    fn next_hold(
-        &self,
-        key: &ObjectKey,
-        account: &CortecsAccount,
-        fleet: Option<&Fleet>,
-        now: Timestamp,
-    ) -> (Option<Hold>, Option<String>) {
-        let Context {
-            directory, claims, ..
-        } = &self.context;
-        let status = account.status.as_ref();
-        let hold = status.and_then(|s| s.hold.as_ref());
-        let is_back = |fleet: &Fleet| {
-            let list = fleet.snapshot();
-            list.is_some_and(|new| {
-                let lists = Lists {
-                    fleet: fleet.key(),
-                    old: None,
-                    new: &new,
-                };
-                claims.measure(lists).returned()
-            })
-        };
-        let returned = hold.is_some_and(|hold| {
-            let held = FleetKey::new(&hold.api_url, hold.client_id.as_str());
-            directory.begin_release(&held, key);
-            directory.fleet(&held).is_some_and(|fleet| is_back(&fleet))
-        });
-        if !returned {
-            directory.abandon_release(key);
-        }
-        let trip = fleet.map(Fleet::key);
-        let trip = trip.and_then(|key| Some((key, directory.trip(key)?)));
-        let situation = Situation {
-            hold,
-            last_handled_resume: status.and_then(|s| s.last_handled_resume.as_deref()),
-            resume: annotations::value(account, annotations::RESUME),
-            trip,
-            returned,
-        };
-        brake::next_hold(situation, now)
-    }
-
-    fn held_by_another(&self, fleet: &FleetKey, account: &ObjectKey) -> Option<String> {
-        let (holder, hold) = self.context.directory.hold(fleet)?;
-        (holder != *account).then(|| brake::explain(&hold, &holder.to_string()))
     }
 
     fn api(&self, account: &CortecsAccount) -> Api<CortecsAccount> {

@@ -133,6 +133,12 @@ impl Fleet {
         self.inner.state().snapshot.clone()
     }
 
+    /// The last good list, unless there is a newer one that is not made known.
+    pub(super) fn undisputed(&self) -> Option<Arc<Snapshot>> {
+        let state = self.inner.state();
+        state.snapshot.clone().filter(|_| !state.withheld)
+    }
+
     pub fn health(&self) -> FleetHealth {
         self.inner.state().health.clone()
     }

@@ -1,11 +1,14 @@
-//! Which fleets are held, and which of their lists are made known.
+//! Which fleets are held, which of their lists are made known, and when a hold begins and ends.
 
 use std::sync::Arc;
 
-use crate::resources::account::Hold;
+use jiff::Timestamp;
+
+use crate::resources::{CortecsAccount, account::Hold, annotations};
 
 use super::{
-    brake::{Measure, explain, holds},
+    brake::{self, Lists, Measure, Situation, explain, holds},
+    controller::Context,
     directory::{Directory, State},
     fleet::Fleet,
     fleet_key::FleetKey,
@@ -105,6 +108,66 @@ impl Directory {
         };
         fleets.iter().for_each(|fleet| fleet.request_withheld());
     }
+}
+
+/// The account's hold as it should be, and the order to resume that counts as handled. Where the hold is to be ended because
+/// what it is about is back, no list that says otherwise is made known from here on, until that is recorded or
+/// [abandoned](Directory::abandon_release).
+pub(super) fn next_hold(
+    context: &Context,
+    account: &CortecsAccount,
+    fleet: Option<&Fleet>,
+    now: Timestamp,
+) -> (Option<Hold>, Option<String>) {
+    let directory = &context.directory;
+    let key = ObjectKey::of(account);
+    let status = account.status.as_ref();
+    let hold = status.and_then(|s| s.hold.as_ref());
+    let returned = hold.is_some_and(|hold| {
+        let held = FleetKey::new(&hold.api_url, hold.client_id.as_str());
+        directory.begin_release(&held, &key);
+        let fleet = directory.fleet(&held);
+        fleet.is_some_and(|fleet| is_back(context, &fleet))
+    });
+    if !returned {
+        directory.abandon_release(&key);
+    }
+    let trip = fleet.map(Fleet::key);
+    let trip = trip.and_then(|key| Some((key, directory.trip(key)?)));
+    let situation = Situation {
+        hold,
+        last_handled_resume: status.and_then(|s| s.last_handled_resume.as_deref()),
+        resume: annotations::value(account, annotations::RESUME),
+        trip,
+        returned,
+    };
+    brake::next_hold(situation, now)
+}
+
+/// Whether the newest list shows what should run. While one is looked at that nobody knows of yet, none is the newest.
+fn is_back(context: &Context, fleet: &Fleet) -> bool {
+    fleet.undisputed().is_some_and(|new| {
+        let lists = Lists {
+            fleet: fleet.key(),
+            old: None,
+            new: &new,
+        };
+        context.claims.measure(lists).returned()
+    })
+}
+
+/// Why the fleet is held, for the account with this hold of its own.
+pub(super) fn why_held(
+    directory: &Directory,
+    fleet: &FleetKey,
+    account: &ObjectKey,
+    own: Option<&Hold>,
+) -> Option<String> {
+    if let Some(hold) = own.filter(|hold| holds(hold, fleet)) {
+        return Some(explain(hold, &account.to_string()));
+    }
+    let (holder, hold) = directory.hold(fleet)?;
+    (holder != *account).then(|| explain(&hold, &holder.to_string()))
 }
 
 impl State {

@@ -1,6 +1,6 @@
 //! Most of what should run is suddenly gone or stopped and nobody here ordered it: the account holds itself.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use cortecs_operator::{
     resources::{
@@ -14,23 +14,21 @@ use serde_json::json;
 
 use crate::{
     control_plane::assert_succeeded,
-    harness::{
-        Bed, CLIENT_ID, MODEL, Read, apply, bound, is_ready, running, stalled_because, stopped,
-    },
+    harness::{Bed, CLIENT_ID, MODEL, Read, apply, bound, is_ready, running, stalled_because},
 };
 
-const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+pub(crate) const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 const RESUME: &str = "cortecs.ai/resume";
 
 /// Five that run; their ids.
-async fn crowd(bed: &Bed) -> Vec<String> {
+pub(crate) async fn crowd(bed: &Bed) -> Vec<String> {
     for name in NAMES {
         bed.create(name, json!({"modelId": MODEL})).await;
     }
     all_run(bed).await
 }
 
-async fn all_run(bed: &Bed) -> Vec<String> {
+pub(crate) async fn all_run(bed: &Bed) -> Vec<String> {
     let mut ids = Vec::new();
     for name in NAMES {
         ids.push(bed.runs(name).await);
@@ -38,7 +36,7 @@ async fn all_run(bed: &Bed) -> Vec<String> {
     ids
 }
 
-fn hold(account: &CortecsAccount) -> Option<&Hold> {
+pub(crate) fn hold(account: &CortecsAccount) -> Option<&Hold> {
     account.status.as_ref()?.hold.as_ref()
 }
 
@@ -73,10 +71,6 @@ fn shows_stopped(resource: &CortecsInstance) -> bool {
     let status = resource.status.as_ref();
     let shown = status.and_then(|s| s.instance_status.as_ref());
     shown.is_some_and(|s| s.status == "stopped")
-}
-
-fn was_ever_held(bed: &Bed) -> bool {
-    bed.account_versions().iter().any(|a| hold(a).is_some())
 }
 
 /// Lists show the first so many instances as they are now, whatever there is; their ids.
@@ -348,78 +342,6 @@ async fn what_is_lost_for_good_is_started_anew_after_a_person_says_so_even_acros
     let mut holds: Vec<_> = holds.iter().filter_map(|a| hold(a)).collect();
     holds.dedup();
     assert_eq!(holds.len(), 1, "it held itself once: {holds:?}");
-}
-
-#[tokio::test]
-async fn what_is_ordered_here_is_no_mass_change() {
-    let bed = Bed::new("brake-orders").await;
-    let operator = bed.operator();
-    let ids = crowd(&bed).await;
-    for name in NAMES {
-        bed.annotate(name, "cortecs.ai/restartedAt", "once").await;
-    }
-    bed.wait_api("restart all", |v| v.count(Endpoint::Restart) == 5)
-        .await;
-    assert_eq!(all_run(&bed).await, ids);
-
-    // Replaced, with a crash in the middle.
-    for name in NAMES {
-        bed.change(name, json!({"numWorkers": 2})).await;
-    }
-    bed.wait_api("delete some", |v| v.count(Endpoint::Delete) >= 2)
-        .await;
-    operator.kill();
-    let operator = bed.operator();
-    for (name, old) in NAMES.iter().zip(&ids) {
-        bed.wait(name, "replaced", |r| running(r) && bound(r) != old)
-            .await;
-    }
-
-    // Stopped, with a crash in the middle.
-    for name in NAMES {
-        bed.change(name, json!({"state": "Stopped"})).await;
-    }
-    operator.kill();
-    let operator = bed.operator();
-    for name in NAMES {
-        bed.wait(name, "stopped", stopped).await;
-    }
-    for name in NAMES {
-        bed.change(name, json!({"state": "Running"})).await;
-    }
-    all_run(&bed).await;
-
-    // Deleted, with a crash in the middle.
-    for name in NAMES {
-        bed.delete(name).await;
-    }
-    bed.wait_api("delete some", |v| v.count(Endpoint::Delete) >= 7)
-        .await;
-    operator.kill();
-    let _operator = bed.operator();
-    for name in NAMES {
-        bed.wait_gone(name).await;
-    }
-    assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 10));
-    assert!(!was_ever_held(&bed));
-}
-
-#[tokio::test]
-async fn fewer_than_three_are_healed_and_lists_that_lag_behind_starts_lose_nothing() {
-    let bed = Bed::new("brake-few").await;
-    bed.api.set_list_lag(Duration::from_secs(3));
-    let _operator = bed.operator();
-    let ids = crowd(&bed).await;
-    bed.api.set_list_lag(Duration::ZERO);
-    bed.api.outsider_stop(&ids[0]).unwrap();
-    bed.api.outsider_delete(&ids[1]).unwrap();
-    bed.wait("b", "running anew", |r| running(r) && bound(r) != ids[1])
-        .await;
-    bed.wait_api("restart one", |v| v.count(Endpoint::Restart) == 1)
-        .await;
-    all_run(&bed).await;
-    assert_eq!((bed.starts(), bed.existing().len()), (6, 5));
-    assert!(!was_ever_held(&bed));
 }
 
 #[tokio::test]

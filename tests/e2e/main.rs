@@ -27,6 +27,7 @@ mod leadership;
 mod lifecycle;
 mod losses;
 mod lost_answers;
+mod no_brake;
 mod outages;
 mod refusals;
 mod replacement;
