@@ -339,10 +339,10 @@ impl Inner {
             auth,
             retry_after: error.retry_after(),
         };
-        let settings = state.settings;
+        let interval = state.settings.interval(!state.busy.is_empty());
         state
             .schedule
-            .fail(now, failure, settings, self.limits, fastrand::f64());
+            .fail(now, failure, interval, self.limits, fastrand::f64());
         if auth && superseded {
             // It speaks of the credentials before: those of now have not been tried yet.
             state.schedule.start_over();

@@ -6,8 +6,8 @@ use crate::{instance::moment::Moment, resources::account::Poll};
 
 /// The shortest wait after a failed list.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// The longest wait after a failed list, where the idle interval is not longer.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The longest wait after a failed list, where the interval is not longer.
+const LONGEST: Duration = Duration::from_secs(30);
 /// How far an interval is stretched or shortened at most, as a fraction of it.
 const JITTER: f64 = 0.1;
 
@@ -21,6 +21,11 @@ pub struct PollSettings {
 }
 
 impl PollSettings {
+    /// The interval in force.
+    pub fn interval(self, busy: bool) -> Duration {
+        if busy { self.active } else { self.idle }
+    }
+
     /// The shorter of both intervals each.
     pub fn strictest(self, other: Self) -> Self {
         Self {
@@ -107,11 +112,12 @@ impl Schedule {
     }
 
     /// The list failed: the next waits, longer with each failure, spread at random, and never shorter than the API asked.
+    /// `interval` is the one that would count if it had not failed.
     pub fn fail(
         &mut self,
         now: Moment,
         failure: Failure,
-        settings: PollSettings,
+        interval: Duration,
         limits: PollLimits,
         random: f64,
     ) {
@@ -122,9 +128,7 @@ impl Schedule {
             jittered(limits.auth_retry, random)
         } else {
             let doubled = 2_u32.checked_pow(self.failures).unwrap_or(u32::MAX);
-            let bound = SHORTEST
-                .saturating_mul(doubled)
-                .min(LONGEST.max(settings.idle));
+            let bound = SHORTEST.saturating_mul(doubled).min(LONGEST.max(interval));
             // At least half, so that the number of lists in bad times has a bound.
             bound.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
         };
@@ -154,8 +158,7 @@ impl Schedule {
         let due = match (self.not_before, self.ended) {
             (Some(not_before), _) => not_before,
             (None, Some(ended)) if !self.requested => {
-                let interval = if busy { settings.active } else { settings.idle };
-                ended.after(jittered(interval, self.random))
+                ended.after(jittered(settings.interval(busy), self.random))
             }
             _ => Moment::default(),
         };
@@ -238,7 +241,7 @@ mod tests {
         let mut schedule = listed();
         let mut waits = Vec::new();
         for _ in 0..8 {
-            schedule.fail(at(0), Failure::default(), SETTINGS, LIMITS, 1.0);
+            schedule.fail(at(0), Failure::default(), SETTINGS.idle, LIMITS, 1.0);
             schedule.request();
             waits.push(schedule.due(
                 true,
@@ -263,7 +266,7 @@ mod tests {
             auth: true,
             retry_after: None,
         };
-        schedule.fail(at(11_000), failure, SETTINGS, LIMITS, 0.5);
+        schedule.fail(at(11_000), failure, SETTINGS.idle, LIMITS, 0.5);
         assert_eq!(schedule.due(true, SETTINGS, LIMITS), at(71_000));
     }
 
@@ -274,7 +277,7 @@ mod tests {
             auth: false,
             retry_after: Some(Duration::from_secs(600)),
         };
-        schedule.fail(at(11_000), failure, SETTINGS, LIMITS, 0.0);
+        schedule.fail(at(11_000), failure, SETTINGS.idle, LIMITS, 0.0);
         assert_eq!(schedule.due(true, SETTINGS, LIMITS), at(611_000));
     }
 
@@ -295,11 +298,11 @@ mod tests {
             let (mut now, mut lists) = (at(0), 0);
             while now < at(1000 * seconds) {
                 schedule.begin(now);
-                schedule.fail(now, Failure::default(), SETTINGS, LIMITS, 0.0);
+                schedule.fail(now, Failure::default(), SETTINGS.active, LIMITS, 0.0);
                 now = schedule.due(true, SETTINGS, LIMITS);
                 lists += 1;
             }
-            assert!(lists <= 6 + seconds / 30, "{lists} in {seconds} s");
+            assert!(lists <= 5 + seconds / 15, "{lists} in {seconds} s");
         }
     }
 
@@ -308,10 +311,10 @@ mod tests {
         fn a_failure_waits_between_a_second_and_the_cap(failures in 0_u32..100, random in 0.0_f64..1.0, idle in 1_u64..3600) {
             let settings = PollSettings { idle: Duration::from_secs(idle), ..SETTINGS };
             let mut schedule = Schedule { failures, ..Schedule::default() };
-            schedule.fail(at(0), Failure::default(), settings, LIMITS, random);
+            schedule.fail(at(0), Failure::default(), settings.idle, LIMITS, random);
             let due = schedule.due(true, settings, LIMITS);
             prop_assert!(due >= at(1000));
-            prop_assert!(due <= at(1000 * idle.max(60)));
+            prop_assert!(due <= at(1000 * idle.max(30)));
         }
     }
 }

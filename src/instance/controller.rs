@@ -18,6 +18,7 @@ use kube::{
         watcher,
     },
 };
+use tokio::sync::{AcquireError, SemaphorePermit};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -251,9 +252,11 @@ async fn reconcile(
     let guard = context.metrics.reconcile(CONTROLLER);
     let result = async {
         // A call and the write that records it are one: a process that is asked to stop finishes both.
+        // So what follows a call does not queue for a worker again: it is little, and the calls are few.
+        let mut worker = Some(context.workers.acquire().await);
         let mut turn = None;
         loop {
-            if let Some(after) = step(&context, &key, &mut turn).await? {
+            if let Some(after) = step(&context, &key, &mut worker, &mut turn).await? {
                 return Ok(after);
             }
         }
@@ -272,6 +275,9 @@ async fn reconcile(
     Ok(action)
 }
 
+/// A place among those who work on a resource.
+type Worker<'a> = Result<SemaphorePermit<'a>, AcquireError>;
+
 enum After {
     Wait(Duration),
     Change,
@@ -281,9 +287,9 @@ enum After {
 async fn step(
     context: &Context,
     key: &ObjectKey,
+    worker: &mut Option<Worker<'_>>,
     turn: &mut Option<Turn>,
 ) -> Result<Option<After>, KubeError> {
-    let mut worker = Some(context.workers.acquire().await);
     if !context.leadership.may_act() || !context.wakes.synced() {
         return Ok(Some(After::Wait(NOT_YET)));
     }
@@ -324,13 +330,12 @@ async fn step(
     }
     let calls = decision.step.is_call();
     if calls {
-        worker = None;
+        *worker = None;
     }
     let acted = act::act(context, key, &resource, observed.fleet.as_deref(), decision).await;
     if calls {
         *turn = None;
     }
-    drop(worker);
     match acted {
         Ok(next) => {
             context

@@ -253,13 +253,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Nothing to do but to show what is true, and to look again after `wait` if nothing happens before.
-    pub fn rest(mut self, mut verdict: Verdict, wait: Option<Duration>) -> Decision {
-        if verdict.reason == RETRYING
-            && let Some(trouble) = self.trouble()
-        {
-            // One message for all that fails meanwhile: each other one would be a write.
-            verdict.message = trouble.to_owned();
-        }
+    pub fn rest(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
         if verdict.kind == VerdictKind::Reconciling {
             self.busy = true;
         }
@@ -336,7 +330,20 @@ impl<'a> Draft<'a> {
 
     fn render(&mut self, verdict: &Verdict) {
         let (spec, generation) = (self.spec(), self.generation());
-        status::render(&mut self.status, spec, generation, verdict, self.input.wall);
+        let mut verdict = verdict.clone();
+        if verdict.reason == RETRYING
+            && let Some(trouble) = self.trouble()
+        {
+            // One message for all that fails meanwhile: each other one would be a write.
+            verdict.message = trouble.to_owned();
+        }
+        status::render(
+            &mut self.status,
+            spec,
+            generation,
+            &verdict,
+            self.input.wall,
+        );
     }
 
     fn finish(self, step: Step) -> Decision {
