@@ -1,6 +1,10 @@
 //! What one test stands on: namespaces, an account with its Secret, a simulated API, and a record of all that happens.
 
-use std::{path::PathBuf, process::Output, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+    sync::Arc,
+};
 
 use cortecs_operator::{
     cortecs::types::InstanceState,
@@ -22,6 +26,7 @@ use super::{
     read::{bound, running},
     record::Record,
     shared::apply,
+    swamp::Swamp,
 };
 use crate::control_plane::ControlPlane;
 
@@ -64,9 +69,18 @@ impl Bed {
         self.operator_with(Some(fuse))
     }
 
+    /// Starts an operator whose way to Kubernetes leads through a swamp.
+    pub(crate) fn operator_in(&self, swamp: &Swamp) -> Operator {
+        self.operator_at(swamp.kubeconfig.path(), None)
+    }
+
     fn operator_with(&self, fuse: Option<&Fuse>) -> Operator {
+        self.operator_at(&self.kubeconfig, fuse)
+    }
+
+    fn operator_at(&self, kubeconfig: &Path, fuse: Option<&Fuse>) -> Operator {
         Operator::start(
-            &self.kubeconfig,
+            kubeconfig,
             &self.namespace,
             self.config.clone(),
             &self.logs,

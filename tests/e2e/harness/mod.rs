@@ -10,6 +10,7 @@ mod read;
 mod record;
 mod report;
 mod shared;
+mod swamp;
 mod tamper;
 
 pub(crate) use bed::{Bed, CLIENT_ID};
@@ -19,6 +20,7 @@ pub(crate) use process::Process;
 pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because, stopped};
 pub(crate) use record::{Key, version_of};
 pub(crate) use shared::apply;
+pub(crate) use swamp::{Asked, Hangs, Swamp};
 pub(crate) use tamper::seal_of;
 
 use std::time::Duration;

@@ -99,7 +99,7 @@ fn runtime(dispatch: Dispatch) -> Runtime {
 }
 
 /// As the operator makes its own.
-async fn client(kubeconfig: &Path) -> Client {
+pub(super) async fn client(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a readable kubeconfig");
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await

@@ -1,0 +1,276 @@
+//! The API asks for less, fails for a minute, or is slow, while many resources have something to do: what that costs does
+//! not depend on how many they are, and it is all made up for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use cortecs_operator::{
+    account::pressure::MOST,
+    simulator::{
+        Effect, Endpoint, Fault, FaultBody, Handle, SimulatedAccount, Simulator, SimulatorConfig,
+        When,
+    },
+};
+use futures::{StreamExt, stream};
+use serde_json::json;
+
+use crate::harness::{Bed, CLIENT_ID, MODEL, SOON, bound, running, stopped};
+
+const RESOURCES: usize = 300;
+/// They are of so many kinds: equal ones could be taken for each other.
+const KINDS: usize = 30;
+/// How long the API is in trouble.
+const BROWNOUT: Duration = Duration::from_secs(60);
+/// Of those that are started when it begins, so many are to be stopped, and so many deleted, while it lasts.
+const CHANGED: usize = 10;
+/// The most writes that a resource costs while the API is in trouble: it may be new (the finalizer, and that it waits for its
+/// turn), and what it waits for is written once. Each call that is made for it may cost two more.
+const WRITES: usize = 3;
+
+/// What the API was asked for while it was in trouble.
+struct Cost {
+    lists: u64,
+    /// All other requests.
+    calls: u64,
+    seconds: f64,
+}
+
+/// Three hundred resources whose instances are being started, some of them to be stopped or deleted, when `trouble` begins; and
+/// what they cost until `relief`.
+async fn brownout(bed: &Bed, trouble: impl Fn(&Handle), relief: impl Fn(&Handle)) -> Cost {
+    // Starts take a moment, so that some are under way at any time.
+    bed.api.add_fault(Fault::new(
+        Endpoint::Start,
+        Effect::Delay {
+            when: When::Before,
+            duration: Duration::from_millis(300),
+        },
+    ));
+    let _operator = bed.operator();
+    stream::iter(0..RESOURCES)
+        .for_each_concurrent(16, async |n| {
+            let spec = json!({"modelId": MODEL, "contextLength": 4000 + n % KINDS});
+            bed.create(&format!("phi-{n}"), spec).await;
+        })
+        .await;
+    let started = async || -> Vec<String> {
+        let started = bed.instances.wait(SOON, |record| {
+            let all = record.all();
+            let started = all.iter().filter(|r| !bound(r).is_empty());
+            let names: Vec<String> = started.filter_map(|r| r.metadata.name.clone()).collect();
+            (names.len() >= 2 * CHANGED).then_some(names)
+        });
+        started.await.expect("some are started")
+    };
+    let started = started().await;
+
+    bed.api.clear_faults();
+    trouble(&bed.api);
+    bed.api.reset_counts();
+    let began = Instant::now();
+    let before = versions(bed);
+    let starts = bed.ever().len();
+    assert!(starts < RESOURCES * 2 / 3, "{starts} are started already");
+    for name in &started[..CHANGED] {
+        bed.change(name, json!({"state": "Stopped"})).await;
+    }
+    for name in &started[CHANGED..2 * CHANGED] {
+        bed.delete(name).await;
+    }
+    // The minute: nothing is waited for but its end.
+    tokio::time::sleep(BROWNOUT.saturating_sub(began.elapsed())).await;
+    let counts = bed.api.counts();
+    let seconds = began.elapsed().as_secs_f64();
+    let after = versions(bed);
+    relief(&bed.api);
+
+    let lists = counts.get(&Endpoint::ListInstances).copied();
+    let lists = lists.unwrap_or_default();
+    let calls = counts.values().sum::<u64>() - lists;
+    let mut written: Vec<usize> = before
+        .iter()
+        .map(|(name, versions)| after[name] - versions)
+        .collect();
+    written.sort_unstable();
+    println!(
+        "{}: {seconds:.0} s, {starts} started before; {counts:?}; writes for each of {}: {} in the middle, {:?} at most",
+        bed.namespace,
+        written.len(),
+        written[written.len() / 2],
+        written.last(),
+    );
+    // What the test itself wrote counts too: once for those that it changed.
+    let more: usize = written.iter().map(|n| n.saturating_sub(WRITES)).sum();
+    let most = 2 * usize::try_from(calls).expect("a number") + 2 * MOST + 2 * CHANGED;
+    assert!(more <= most, "{more} > {most}: {written:?}");
+    let relieved = Instant::now();
+    recovers(bed, &started).await;
+    println!(
+        "{}: recovered in {:.0} s",
+        bed.namespace,
+        relieved.elapsed().as_secs_f64()
+    );
+    Cost {
+        lists,
+        calls,
+        seconds,
+    }
+}
+
+/// How many versions of each resource there were.
+fn versions(bed: &Bed) -> BTreeMap<String, usize> {
+    let history = bed.instances.history().into_iter();
+    history
+        .map(|((_, name), versions)| (name, versions.len()))
+        .collect()
+}
+
+/// Everybody gets what was asked for, and nothing was started twice.
+async fn recovers(bed: &Bed, started: &[String]) {
+    let (to_stop, to_delete) = (&started[..CHANGED], &started[CHANGED..2 * CHANGED]);
+    for name in to_stop {
+        bed.wait(name, "stopped", stopped).await;
+    }
+    for name in to_delete {
+        bed.wait_gone(name).await;
+    }
+    for n in 0..RESOURCES {
+        let name = format!("phi-{n}");
+        if !to_stop.contains(&name) && !to_delete.contains(&name) {
+            bed.wait(&name, "running", running).await;
+        }
+    }
+    let ever = bed.ever();
+    assert_eq!(ever.len(), RESOURCES, "instances ever started");
+    assert!(ever.iter().all(|history| history.billed_starts == 1));
+    let requests = bed.api.requests();
+    let accepted = |r: &&_| {
+        let r: &&cortecs_operator::simulator::RequestRecord = r;
+        r.endpoint == Endpoint::Start && r.status == Some(202)
+    };
+    assert_eq!(requests.iter().filter(accepted).count(), RESOURCES);
+    let bound: BTreeSet<String> = bed
+        .instances
+        .all()
+        .iter()
+        .map(|r| bound(r).to_owned())
+        .collect();
+    assert_eq!(bound, bed.existing().into_iter().collect());
+    assert_eq!(bound.len(), RESOURCES - CHANGED);
+}
+
+fn too_many(retry_after: Option<u64>) -> Effect {
+    Effect::Answer {
+        when: When::Before,
+        status: 429,
+        body: FaultBody::Message("Too many requests".to_owned()),
+        retry_after,
+        location: None,
+    }
+}
+
+async fn bed(name: &'static str) -> Bed {
+    Bed::builder(name)
+        .step(Duration::from_millis(20))
+        .request_timeout(Duration::from_secs(5))
+        .build()
+        .await
+}
+
+#[tokio::test]
+async fn a_minute_of_503_costs_no_more_for_three_hundred_resources_than_for_a_few() {
+    let bed = bed("brownout").await;
+    let cost = brownout(&bed, |api| api.set_down(true), |api| api.set_down(false)).await;
+    let lists = 5.0 + cost.seconds / 15.0;
+    assert!(cost.lists as f64 <= lists, "{} > {lists}", cost.lists);
+    let calls = MOST as f64 + 4.0 + cost.seconds / 15.0;
+    assert!(cost.calls as f64 <= calls, "{} > {calls}", cost.calls);
+}
+
+#[tokio::test]
+async fn a_minute_of_429_costs_what_the_api_asks_for() {
+    let bed = bed("rate").await;
+    const ASKED: u64 = 10;
+    // Lists go through: it is the starts, stops and deletes that find out.
+    let limit = |api: &Handle| {
+        for endpoint in [
+            Endpoint::Start,
+            Endpoint::Stop,
+            Endpoint::Delete,
+            Endpoint::GetInstance,
+            Endpoint::GetModel,
+        ] {
+            api.add_fault(Fault::new(endpoint, too_many(Some(ASKED))));
+        }
+    };
+    let cost = brownout(&bed, limit, Handle::clear_faults).await;
+    // At the interval that the account asks for, a tenth of it less, and one for each call.
+    let lists = cost.seconds / 0.9 + 1.0 + cost.calls as f64;
+    assert!(cost.lists as f64 <= lists, "{} > {lists}", cost.lists);
+    let calls = MOST as f64 + 1.0 + cost.seconds / ASKED as f64;
+    assert!(cost.calls as f64 <= calls, "{} > {calls}", cost.calls);
+}
+
+/// An account at an API of its own, which gives starts away slowly.
+async fn slow_account(bed: &Bed, name: &str) -> Simulator {
+    let config = SimulatorConfig {
+        accounts: vec![SimulatedAccount::new(CLIENT_ID, &bed.client_secret)],
+        step_duration: Duration::from_millis(20),
+        ..SimulatorConfig::default()
+    };
+    let simulator = Simulator::start(config).await.expect("a simulator");
+    let slow = Effect::Delay {
+        when: When::Before,
+        duration: SLOW,
+    };
+    simulator
+        .handle()
+        .add_fault(Fault::new(Endpoint::Start, slow));
+    bed.create_account(name, json!({"apiUrl": simulator.api_url()}))
+        .await;
+    simulator
+}
+
+/// How long a slow API takes for a start: longer than anything else here, shorter than the operator waits for it.
+const SLOW: Duration = Duration::from_secs(25);
+
+#[tokio::test]
+async fn accounts_with_slow_apis_delay_nobody_else() {
+    let mut bed = Bed::builder("slow-accounts")
+        .request_timeout(Duration::from_secs(30))
+        .build()
+        .await;
+    let names = ["slow-a", "slow-b", "slow-c"];
+    let mut slow = Vec::new();
+    for name in names {
+        slow.push(slow_account(&bed, name).await);
+    }
+    // Together they could keep every worker waiting.
+    assert!(names.len() * MOST > usize::from(bed.config.concurrency));
+    let hosts = slow.iter().map(|s| format!(",http://{}", s.address()));
+    let hosts = bed.config.allowed_hosts.to_string() + &hosts.collect::<String>();
+    bed.config.allowed_hosts = hosts.parse().expect("hosts");
+    let _operator = bed.operator();
+    for account in names {
+        for n in 0..2 * MOST {
+            let spec = json!({"modelId": MODEL, "accountRef": {"name": account}});
+            bed.create(&format!("{account}-{n}"), spec).await;
+        }
+    }
+    let most = u64::try_from(MOST).expect("a number");
+    let apis: Vec<Handle> = slow.iter().map(Simulator::handle).collect();
+    for api in &apis {
+        let busy = api.wait_for(|view| view.count(Endpoint::Start) >= most, SOON);
+        busy.await.expect("as many starts as may be");
+    }
+    bed.create("quick", json!({"modelId": MODEL})).await;
+    bed.runs("quick").await;
+    for api in &apis {
+        let requests = api.requests();
+        let starts = requests.iter().filter(|r| r.endpoint == Endpoint::Start);
+        let answers: Vec<_> = starts.map(|r| r.status).collect();
+        assert_eq!(answers, vec![None; MOST], "none is answered yet");
+    }
+}

@@ -1,0 +1,123 @@
+//! Calls to Kubernetes that hang: each is given up in time, the work goes on, and nothing is started twice.
+
+use std::time::Duration;
+
+use cortecs_operator::simulator::{Effect, Endpoint, Fault, When};
+use serde_json::json;
+
+use crate::harness::{Asked, Bed, Hangs, MODEL, Swamp, bound, running};
+
+/// One resource is started while what `takes` says hangs.
+async fn starts_once(name: &'static str, hangs: Hangs, takes: fn(&Asked) -> bool) -> Bed {
+    let bed = Bed::new(name).await;
+    let swamp = Swamp::new(&bed.kubeconfig).await;
+    let _operator = bed.operator_in(&swamp);
+    bed.create("before", json!({"modelId": MODEL})).await;
+    bed.runs("before").await;
+    swamp.swallow(hangs, takes);
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    swamp.stuck(1).await;
+    // Others go on meanwhile, and whoever hung goes on afterwards.
+    bed.create("after", json!({"modelId": MODEL})).await;
+    for name in ["after", "phi"] {
+        bed.runs(name).await;
+    }
+    assert_eq!((bed.starts(), bed.ever().len()), (3, 3));
+    bed.delete("phi").await;
+    bed.wait_gone("phi").await;
+    assert_eq!(bed.existing().len(), 2);
+    bed
+}
+
+fn puts_finalizer_on(asked: &Asked) -> bool {
+    asked.method == "PATCH" && asked.body.contains("finalizers") && asked.path.contains("/phi")
+}
+
+fn writes_intent(asked: &Asked) -> bool {
+    asked.method == "PUT"
+        && asked.path.contains("/phi/status")
+        && asked.body.contains("knownInstanceIds")
+}
+
+fn records_instance(asked: &Asked) -> bool {
+    asked.method == "PATCH" && asked.path.contains("/phi/status")
+}
+
+fn lists_resources(asked: &Asked) -> bool {
+    let watched = asked.path.contains("watch=");
+    asked.method == "GET" && asked.path.contains("/cortecsinstances?") && !watched
+}
+
+fn watches_resources(asked: &Asked) -> bool {
+    asked.path.contains("/cortecsinstances?") && asked.path.contains("watch=")
+}
+
+#[tokio::test]
+async fn a_finalizer_that_hangs_is_put_on_anew() {
+    starts_once("hung-finalizer", Hangs::Request, puts_finalizer_on).await;
+    starts_once("deaf-finalizer", Hangs::Answer, puts_finalizer_on).await;
+}
+
+#[tokio::test]
+async fn an_intent_whose_write_hangs_is_no_start() {
+    starts_once("hung-intent", Hangs::Request, writes_intent).await;
+}
+
+#[tokio::test]
+async fn an_intent_that_was_written_unheard_is_resolved_and_not_carried_out() {
+    let bed = starts_once("deaf-intent", Hangs::Answer, writes_intent).await;
+    let voided = bed.versions("phi");
+    let voided = voided.iter().filter_map(|r| r.status.as_ref());
+    assert!(voided.into_iter().any(|s| s.voided_starts.len() == 1));
+}
+
+#[tokio::test]
+async fn an_instance_whose_record_hangs_is_recorded_all_the_same() {
+    starts_once("hung-record", Hangs::Request, records_instance).await;
+    starts_once("deaf-record", Hangs::Answer, records_instance).await;
+}
+
+#[tokio::test]
+async fn a_read_of_all_resources_that_hangs_is_made_anew() {
+    let bed = Bed::new("hung-read").await;
+    let swamp = Swamp::new(&bed.kubeconfig).await;
+    let _operator = bed.operator_in(&swamp);
+    bed.create("before", json!({"modelId": MODEL})).await;
+    bed.runs("before").await;
+    let lost = Effect::Drop {
+        when: When::After,
+        reset: true,
+    };
+    bed.api
+        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+    swamp.swallow(Hangs::Request, lists_resources);
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    swamp.stuck(1).await;
+    bed.runs("phi").await;
+    assert_eq!((bed.starts(), bed.existing().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn while_the_watch_hangs_what_is_known_is_looked_after_and_nothing_is_started() {
+    let bed = Bed::builder("hung-watch")
+        .step(Duration::from_millis(500))
+        .build()
+        .await;
+    let swamp = Swamp::new(&bed.kubeconfig).await;
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    // It lists, and then hears nothing.
+    swamp.swallow(Hangs::Request, watches_resources);
+    let _operator = bed.operator_in(&swamp);
+    swamp.stuck(1).await;
+    let phi = bed.wait("phi", "running", running).await;
+    bed.create("unseen", json!({"modelId": MODEL})).await;
+    bed.wait_lists(3).await;
+    assert_eq!(
+        (bed.existing(), bed.starts()),
+        (vec![bound(&phi).to_owned()], 1)
+    );
+    // When the watch is given up, it is begun anew.
+    swamp.drain();
+    bed.runs("unseen").await;
+    assert_eq!((bed.existing().len(), bed.starts()), (2, 2));
+}
