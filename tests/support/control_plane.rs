@@ -90,6 +90,18 @@ impl ControlPlane {
         client_for(&self.kubeconfig()).await
     }
 
+    /// Keeps a copy of all objects, as a backup of etcd does.
+    pub(crate) async fn save(&self) {
+        let output = script([OsStr::new("save"), self.dir.as_os_str()]).await;
+        assert_succeeded("save", &output);
+    }
+
+    /// Goes back to what was saved. Watches from before see nothing of it.
+    pub(crate) async fn rewind(&self) {
+        let output = script([OsStr::new("rewind"), self.dir.as_os_str()]).await;
+        assert_succeeded("rewind", &output);
+    }
+
     /// Runs kubectl as the administrator and returns what it said, whether it
     /// succeeded or not.
     pub(crate) async fn kubectl(&self, args: &[&str]) -> Output {

@@ -20,6 +20,8 @@ const usage = `usage:
   helper supervise [-owner PID] [-deadline D] -etcd P -kube-apiserver P -kube-controller-manager P DIR
   helper status DIR
   helper stop DIR
+  helper save DIR
+  helper rewind DIR
   helper user DIR OUT NAME [GROUP...]
   helper token DIR OUT < TOKEN`
 
@@ -57,6 +59,10 @@ func run(args []string) error {
 		return nil
 	case "stop":
 		return p.stop()
+	case "save":
+		return p.save()
+	case "rewind":
+		return p.askToRewind()
 	case "user":
 		if len(args) < 2 {
 			return errUsage

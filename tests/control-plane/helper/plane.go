@@ -26,7 +26,7 @@ var children = []string{etcdName, apiserverName, controllerManagerName}
 
 // owned is all that a control plane ever has in its directory. Stopping removes
 // these and nothing else, so that a directory named by mistake loses nothing.
-var owned = []string{"ready", "failed", "etcd", "kubeconfig", "kubeconfigs", "kubectl-cache", "log", "pid", "pki"}
+var owned = []string{"ready", "failed", "etcd", "kubeconfig", "kubeconfigs", "kubectl-cache", "log", "pid", "pki", "saved"}
 
 func (p plane) path(elements ...string) string {
 	return filepath.Join(append([]string{p.dir}, elements...)...)

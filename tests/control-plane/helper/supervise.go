@@ -24,6 +24,7 @@ type supervisor struct {
 	// pickPorts returns that many ports that were free a moment ago.
 	pickPorts func(count int) ([]int, error)
 
+	ports   []int
 	running []*child
 	exits   chan *child
 }
@@ -46,15 +47,20 @@ func (s *supervisor) run() error {
 	if err := s.recordProcess(supervisorName, os.Getpid()); err != nil {
 		return err
 	}
+	rewinds := make(chan os.Signal, 1)
+	signal.Notify(rewinds, rewindSignal)
 	err = s.startWithRetries(ctx)
-	if err == nil {
-		err = writeAtomically(s.path("ready"), "")
-	}
-	if err == nil {
+	for wanted := true; wanted && err == nil; {
+		if err = writeAtomically(s.path("ready"), ""); err != nil {
+			break
+		}
 		select {
 		case <-ctx.Done():
+			wanted = false
 		case exited := <-s.exits:
 			err = fmt.Errorf("%s ended by itself: %s", exited.name, exited.cmd.ProcessState)
+		case <-rewinds:
+			err = s.rewind(ctx)
 		}
 	}
 	s.killChildren()
@@ -123,9 +129,12 @@ func (s *supervisor) startWithRetries(ctx context.Context) error {
 
 func (s *supervisor) start(ctx context.Context) error {
 	s.exits = make(chan *child, len(children))
-	ports, err := s.pickPorts(4)
-	if err != nil {
-		return err
+	ports := s.ports
+	if ports == nil {
+		var err error
+		if ports, err = s.pickPorts(4); err != nil {
+			return err
+		}
 	}
 	etcdClient, etcdPeer, api, manager := ports[0], ports[1], ports[2], ports[3]
 	if err := s.writeKubeconfigs(api); err != nil {
@@ -150,6 +159,8 @@ func (s *supervisor) start(ctx context.Context) error {
 	if err := s.await(ctx, probe, url(manager, "/healthz")); err != nil {
 		return err
 	}
+	// Clients know them from now on.
+	s.ports = ports
 	// Made by the controller manager: with it, pods and service accounts can be used.
 	return s.await(ctx, probe, url(api, "/api/v1/namespaces/default/serviceaccounts/default"))
 }
