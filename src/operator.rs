@@ -12,6 +12,7 @@ use crate::{
         context::{Context, EffectHook, SharedBook},
         decide::Settings,
         events::Events,
+        history::{self, History},
         wakes::Wakes,
     },
     runtime::{
@@ -61,7 +62,7 @@ pub async fn run(config: RunConfig, shutdown: Shutdown) -> Result<(), String> {
 /// Runs the operator without a server of its own: waits for the lease, leads, and hands the lease over at the end.
 ///
 /// # Errors
-/// One sentence: that it lost the lease.
+/// One sentence: that it lost the lease, or that Kubernetes was restored to an earlier state.
 pub async fn run_with(parts: Parts, health: Health, shutdown: Shutdown) -> Result<(), String> {
     let identity = identity();
     let leadership = if parts.config.leader_elect {
@@ -92,20 +93,23 @@ async fn lead(
     health.metrics.set_leader(LEASE_NAME, true);
     tokio::select! {
         // The controllers end by themselves when asked to: the steps at hand are finished and recorded.
-        () = control(parts, identity, leadership, health, shutdown) => Ok(()),
+        ended = control(parts, identity, leadership, health, shutdown) => ended,
         loss = leadership.lost() => Err(format!("lost the Lease {LEASE_NAME}: {loss}")),
     }
 }
 
 /// Runs both controllers until `shutdown`. Their watches begin now, with reads that are not from a cache: whatever an
 /// earlier leader wrote is seen.
+///
+/// # Errors
+/// That Kubernetes was restored to an earlier state.
 async fn control(
     parts: Parts,
     identity: &str,
     leadership: &Leadership,
     health: &Health,
     shutdown: &Shutdown,
-) {
+) -> Result<(), String> {
     let config = &parts.config;
     let book = SharedBook::default();
     let wakes = Arc::new(Wakes::new(
@@ -144,6 +148,7 @@ async fn control(
         wakes: Arc::clone(&wakes),
         default_account: config.default_account.clone(),
         namespaces: config.watch_namespaces.clone(),
+        history: History::default(),
         quorum: tokio::sync::Mutex::default(),
         workers: tokio::sync::Semaphore::new(config.concurrency.into()),
         effects: parts.effects,
@@ -155,8 +160,10 @@ async fn control(
         )
     };
     tokio::select! {
-        _ = controllers => {}
-        () = watch_over(&instances, &directory, health) => {}
+        _ = controllers => Ok(()),
+        () = watch_over(&instances, &directory, health) => Ok(()),
+        () = history::watch_over(&instances) => Ok(()),
+        why = instances.history.broken() => Err(why),
     }
 }
 

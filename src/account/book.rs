@@ -30,6 +30,8 @@ pub struct Book {
     /// Keys seen since a watch began to list anew, by the watched namespace (all of them without one).
     listings: HashMap<Scope, HashSet<ObjectKey>>,
     quorum_read_at: Option<Moment>,
+    /// The newest version of any resource that was ever known.
+    newest: String,
     /// The uids of resources that went while a quorum read was under way: what it found of them is out of date.
     gone_meanwhile: Option<HashSet<String>>,
 }
@@ -61,6 +63,10 @@ impl Book {
                 listed.insert(key.clone());
             }
         }
+        let version = resource.metadata.resource_version.as_deref();
+        if let Some(version) = version.filter(|version| is_older(&self.newest, version)) {
+            self.newest = version.to_owned();
+        }
         let (resource, memory) = match self.entries.get(&key) {
             Some(entry) if compare_versions(&entry.resource, &resource) != Ordering::Less => return,
             Some(entry) if entry.resource.uid() == resource.uid() => entry.followed_by(resource),
@@ -78,6 +84,16 @@ impl Book {
             },
         );
         self.index(&key);
+    }
+
+    /// Whether a newer version of this very resource is known.
+    pub fn knows_newer(&self, resource: &CortecsInstance) -> bool {
+        self.entries
+            .get(&ObjectKey::of(resource))
+            .is_some_and(|known| {
+                known.resource.uid() == resource.uid()
+                    && compare_versions(resource, &known.resource) == Ordering::Less
+            })
     }
 
     /// Takes note of what this process has just written. A resource that is gone meanwhile stays gone.
@@ -168,6 +184,11 @@ impl Book {
     pub fn read_by_quorum(&mut self, began: Moment) {
         self.gone_meanwhile = None;
         self.quorum_read_at = self.quorum_read_at.max(Some(began));
+    }
+
+    /// The newest version of any resource that was ever known; empty as long as there was none.
+    pub fn newest(&self) -> &str {
+        &self.newest
     }
 
     /// When the last quorum read began.
@@ -438,6 +459,11 @@ fn covers(scope: &Scope, key: &ObjectKey) -> bool {
 fn compare_versions(a: &CortecsInstance, b: &CortecsInstance) -> Ordering {
     let version = |r: &CortecsInstance| r.metadata.resource_version.clone().unwrap_or_default();
     compare_decimal(&version(a), &version(b))
+}
+
+/// Whether resource version `a` is older than `b`.
+pub fn is_older(a: &str, b: &str) -> bool {
+    compare_decimal(a, b) == Ordering::Less
 }
 
 /// Compares resource versions as the decimal numbers that they are (KEP-5504), without a bound on their length.

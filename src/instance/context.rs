@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::BoxFuture;
 use kube::Client;
 
-use super::{decide::Settings, events::Events, wakes::Wakes};
+use super::{decide::Settings, events::Events, history::History, wakes::Wakes};
 use crate::{
     account::{book::Book, directory::Directory},
     catalog::Catalog,
@@ -42,6 +42,7 @@ pub struct Context {
     pub wakes: Arc<Wakes>,
     pub default_account: Option<NamespacedName>,
     pub namespaces: Namespaces,
+    pub history: History,
     /// One quorum read serves all who ask while it is awaited.
     pub quorum: tokio::sync::Mutex<()>,
     /// Who works on a resource holds one; who waits for the API does not, so that a slow one keeps nobody else from work.

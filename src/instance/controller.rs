@@ -94,11 +94,13 @@ async fn run_scope(
     };
     let (reader, writer) = reflector::store();
     let book_keeper = Arc::clone(&context);
+    let doubter = Arc::clone(&context);
     let changed = watcher(api, watcher::Config::default())
         .default_backoff()
-        .inspect_err(
-            |error| tracing::warn!(%error, "the watch of instances failed and is repeated"),
-        )
+        .inspect_err(move |error| {
+            tracing::warn!(%error, "the watch of instances failed and is repeated");
+            doubter.history.doubt(None);
+        })
         .inspect_ok(move |event| note(&book_keeper, &scope, event))
         .reflect(writer)
         .touched_objects()
@@ -168,7 +170,12 @@ fn note(context: &Context, scope: &Scope, event: &watcher::Event<CortecsInstance
             Vec::new()
         }
         watcher::Event::InitApply(resource) | watcher::Event::Apply(resource) => {
-            book.lock().apply(Arc::new(resource.clone()));
+            let mut book = book.lock();
+            if matches!(event, watcher::Event::InitApply(_)) && book.knows_newer(resource) {
+                // A list that began before the last write shows that too: it is looked into.
+                context.history.doubt(Some(ObjectKey::of(resource)));
+            }
+            book.apply(Arc::new(resource.clone()));
             Vec::new()
         }
         watcher::Event::InitDone => {
@@ -290,7 +297,7 @@ async fn step(
     worker: &mut Option<Worker<'_>>,
     turn: &mut Option<Turn>,
 ) -> Result<Option<After>, KubeError> {
-    if !context.leadership.may_act() || !context.wakes.synced() {
+    if !context.leadership.may_act() || !context.wakes.synced() || context.history.is_broken() {
         return Ok(Some(After::Wait(NOT_YET)));
     }
     let entry = context

@@ -9,7 +9,7 @@ use kube::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{args, context::Context};
+use super::{args, context::Context, history};
 use crate::{
     account::key::ObjectKey,
     cortecs::types::Instance,
@@ -165,10 +165,17 @@ async fn patch_metadata(
 /// # Errors
 /// `NotFound` when it is gone.
 pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance, KubeError> {
-    bounded("read the resource", async {
+    let known = context
+        .book
+        .lock()
+        .get(key)
+        .map(|e| Arc::clone(&e.resource));
+    let resource = bounded("read the resource", async {
         api(context, key).get(&key.name).await
     })
-    .await
+    .await?;
+    history::compare_one(context, known.as_deref(), &resource);
+    Ok(resource)
 }
 
 /// Reads all resources by quorum into the book. Who asks while another read is awaited that began after the question gets its result.
@@ -203,6 +210,7 @@ async fn read_scopes(context: &Context) -> Result<(), KubeError> {
             None => Api::all(context.client.clone()),
             Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         };
+        let known = context.book.lock().newest().to_owned();
         let mut resources = Vec::new();
         let mut params = ListParams::default().limit(PAGE);
         let version = loop {
@@ -213,6 +221,8 @@ async fn read_scopes(context: &Context) -> Result<(), KubeError> {
                 None => break page.metadata.resource_version.unwrap_or_default(),
             }
         };
+        let history = &context.history;
+        history.compare("the list of instances", &known, &version);
         context.book.lock().quorum_read(scope, resources, &version);
     }
     Ok(())
