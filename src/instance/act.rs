@@ -128,6 +128,7 @@ pub async fn act(
                         fleet.turns().hear(result)
                     })
                     .await;
+                context.effect_happened("ask the catalog").await;
             }
         }
         Step::Seal { instance_id } => {

@@ -161,7 +161,9 @@ fn release(draft: Draft<'_>) -> Decision {
 
 fn unreachable(draft: Draft<'_>, bound: &Bound, verdict: Verdict) -> Decision {
     let message = format!(
-        "instance {} cannot be removed: {}. Bring the account and its credentials back, or set deletionPolicy: Orphan to leave the instance behind",
+        "instance {} cannot be removed: {}. Bring the account and its credentials back, or set deletionPolicy: Orphan to leave \
+         the instance behind. While its namespace is being deleted nothing can be created there: a CortecsAccount in another \
+         namespace with the same API URL and client id does as well",
         bound.id, verdict.message
     );
     let verdict = Verdict {
