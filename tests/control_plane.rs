@@ -17,6 +17,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 
 #[tokio::test]
+async fn a_saved_state_comes_back_on_the_same_ports() {
+    let plane = ControlPlane::start().await;
+    create_namespace(&plane, "kept").await;
+    plane.save().await;
+    create_namespace(&plane, "lost").await;
+    let kubeconfig = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
+    plane.rewind().await;
+    let server = |text: &str| {
+        text.lines()
+            .find(|l| l.contains("server:"))
+            .map(str::to_owned)
+    };
+    let now = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
+    assert_eq!(server(&now), server(&kubeconfig));
+    let namespaces: Api<Namespace> = Api::all(plane.client().await);
+    let there = async |name| namespaces.get_opt(name).await.expect("an answer").is_some();
+    assert_eq!((there("kept").await, there("lost").await), (true, false));
+}
+
+#[tokio::test]
 async fn a_service_account_may_do_what_its_role_says_and_no_more() {
     let plane = shared().await;
     create_namespace(plane, "rbac").await;

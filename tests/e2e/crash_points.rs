@@ -32,6 +32,9 @@ const START: &str = "start";
 const RESTART: &str = "restart";
 const STOP: &str = "stop";
 const DELETE: &str = "delete";
+const GET: &str = "get";
+const CATALOG: &str = "ask the catalog";
+const SEAL: &str = "seal the id";
 
 /// Plays the scenario once for each crash point: `prepare` with an operator that lives, then `act` with one that is killed
 /// right after its n-th side effect of a kind, and one that takes over. All kinds must happen; each ends with the first n
@@ -118,11 +121,12 @@ fn nothing_leaked(bed: &Bed) {
 async fn a_start_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-start",
-        &[FINALIZER_ON, STATUS, START, RECORD],
+        &[FINALIZER_ON, STATUS, CATALOG, START, RECORD, SEAL],
         async |_| {},
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            let id = bed.runs("phi").await;
+            bed.sealed("phi", &id).await;
             bed.wait_lists(3).await;
             nothing_leaked(bed);
             assert_eq!((bed.ever().len(), bed.ever()[0].billed_starts), (1, 1));
@@ -196,14 +200,15 @@ async fn a_delete_survives_a_crash_after_each_side_effect() {
 async fn a_replacement_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-replace",
-        &[STATUS, STOP, DELETE, START, RECORD],
+        &[STATUS, STOP, DELETE, START, RECORD, SEAL],
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
             bed.runs("phi").await;
         },
         async |bed| {
             bed.change("phi", json!({"numWorkers": 2})).await;
-            bed.wait("phi", "running with two", running).await;
+            let id = bound(&*bed.wait("phi", "running with two", running).await).to_owned();
+            bed.sealed("phi", &id).await;
             bed.wait_lists(3).await;
             nothing_leaked(bed);
             assert_eq!((bed.existing().len(), bed.ever().len()), (1, 2));
@@ -229,6 +234,104 @@ async fn a_delete_right_after_the_start_survives_a_crash_after_each_side_effect(
         async |bed| {
             bed.create("phi", json!({"modelId": MODEL})).await;
             bed.wait_api("get the start", |view| !view.instances.is_empty())
+                .await;
+            bed.delete("phi").await;
+            bed.wait_gone("phi").await;
+            assert_eq!((bed.existing(), bed.ever().len()), (Vec::new(), 1));
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_survives_a_crash_after_each_side_effect() {
+    each_crash_point(
+        "crash-lost",
+        &[START, GET, STATUS, SEAL],
+        async |_| {},
+        async |bed| {
+            let lost = Effect::Drop {
+                when: When::After,
+                reset: false,
+            };
+            bed.api
+                .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+            bed.create("phi", json!({"modelId": MODEL})).await;
+            let id = bed.runs("phi").await;
+            bed.sealed("phi", &id).await;
+            bed.wait_lists(3).await;
+            nothing_leaked(bed);
+            assert_eq!((bed.starts(), bed.ever().len()), (1, 1));
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_emptied_status_survives_a_crash_after_each_side_effect() {
+    each_crash_point(
+        "crash-wiped",
+        &[STATUS],
+        async |bed| {
+            bed.create("phi", json!({"modelId": MODEL})).await;
+            let id = bed.runs("phi").await;
+            bed.sealed("phi", &id).await;
+        },
+        async |bed| {
+            bed.wait_lists(2).await;
+            bed.empty_status("phi").await;
+            bed.runs("phi").await;
+            bed.wait_lists(3).await;
+            nothing_leaked(bed);
+            assert_eq!((bed.starts(), bed.ever().len()), (1, 1));
+        },
+    )
+    .await;
+}
+
+/// What was backed up and lost, and comes back while the operator runs.
+async fn come_back(bed: &Bed) {
+    let backup = bed.back_up("phi").await;
+    bed.api.set_down(true);
+    bed.lose("phi").await;
+    bed.api.set_down(false);
+    bed.restore(&backup).await;
+}
+
+#[tokio::test]
+async fn a_restored_resource_survives_a_crash_after_each_side_effect() {
+    each_crash_point(
+        "crash-backup",
+        &[FINALIZER_ON, GET, STATUS],
+        async |bed| {
+            bed.create("phi", json!({"modelId": MODEL})).await;
+            let id = bed.runs("phi").await;
+            bed.sealed("phi", &id).await;
+        },
+        async |bed| {
+            come_back(bed).await;
+            bed.runs("phi").await;
+            bed.wait_lists(3).await;
+            nothing_leaked(bed);
+            assert_eq!((bed.starts(), bed.ever().len()), (1, 1));
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_restored_resource_that_is_deleted_survives_a_crash_after_each_side_effect() {
+    each_crash_point(
+        "crash-backup-delete",
+        &[GET, STATUS, STOP, DELETE, FINALIZER_OFF],
+        async |bed| {
+            bed.create("phi", json!({"modelId": MODEL})).await;
+            let id = bed.runs("phi").await;
+            bed.sealed("phi", &id).await;
+        },
+        async |bed| {
+            come_back(bed).await;
+            bed.wait("phi", "protected", |r| r.metadata.finalizers.is_some())
                 .await;
             bed.delete("phi").await;
             bed.wait_gone("phi").await;

@@ -103,13 +103,23 @@ impl Bed {
 
     /// Creates the Secret, or replaces what is in it.
     pub(crate) async fn write_secret(&self, client_id: &str, client_secret: &str) {
+        self.write_secret_in(&self.namespace, client_id, client_secret)
+            .await;
+    }
+
+    pub(crate) async fn write_secret_in(
+        &self,
+        namespace: &str,
+        client_id: &str,
+        client_secret: &str,
+    ) {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": {"name": SECRET},
             "stringData": {"CORTECS_CLIENT_ID": client_id, "CORTECS_CLIENT_SECRET": client_secret},
         });
         let applied = self
-            .api_of::<Secret>(&self.namespace)
+            .api_of::<Secret>(namespace)
             .patch(
                 SECRET,
                 &PatchParams::apply("tests").force(),
@@ -127,10 +137,14 @@ impl Bed {
     }
 
     pub(crate) async fn create_account(&self, name: &str, change: Value) {
+        self.create_account_in(&self.namespace, name, change).await;
+    }
+
+    pub(crate) async fn create_account_in(&self, namespace: &str, name: &str, change: Value) {
         let mut spec = json!({"apiUrl": self.api_url, "credentialsSecretRef": {"name": SECRET}});
         merge(&mut spec, change);
         let account: CortecsAccount = object("CortecsAccount", name, spec);
-        let api = self.api_of::<CortecsAccount>(&self.namespace);
+        let api = self.api_of::<CortecsAccount>(namespace);
         let created = api
             .create(&PostParams::default(), &account)
             .await

@@ -7,7 +7,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::bed::Bed;
+use super::{bed::Bed, record::Record};
 
 /// What a backup holds of a resource: no status.
 pub(crate) type Backup = CortecsInstance;
@@ -87,6 +87,14 @@ impl Bed {
             .await
             .expect("a restored resource");
         self.instances.caught_up_with(&created).await;
+    }
+
+    /// Forgets what was seen, and watches the bed's own namespace from now on: after Kubernetes was restored to an earlier
+    /// state the watches from before see nothing.
+    pub(crate) fn watch_anew(&mut self) {
+        self.instances = Record::start(vec![self.resources()]);
+        let accounts = Api::namespaced(self.client.clone(), &self.namespace);
+        self.accounts = Record::start(vec![accounts]);
     }
 
     /// Waits until the annotation names the instance.

@@ -2,4 +2,6 @@
 
 mod annotation;
 mod claimed;
+mod earlier;
+mod namespace;
 mod status;

@@ -1,0 +1,96 @@
+//! Kubernetes is restored to an earlier state, as from a backup of etcd, while the instances went on.
+
+use std::time::Duration;
+
+use cortecs_operator::simulator::{Effect, Endpoint, Fault, When};
+use serde_json::{Value, json};
+
+use crate::harness::{Bed, MODEL, OTHER_MODEL, Process, bound};
+
+#[tokio::test]
+async fn after_kubernetes_was_restored_nothing_is_started_twice_or_healed_blindly() {
+    let mut bed = Bed::builder("earlier").alone().elected().build().await;
+    let mut operator = Process::start(&bed, "the first");
+    bed.create("kept", json!({"modelId": MODEL})).await;
+    bed.create("gone", json!({"modelId": MODEL})).await;
+    let kept = bed.runs("kept").await;
+    let gone = bed.runs("gone").await;
+    // A start whose answer is lost, and that stays open since nothing can be listed.
+    let late = Effect::Delay {
+        when: When::After,
+        duration: Duration::from_millis(2500),
+    };
+    bed.api
+        .add_fault(Fault::new(Endpoint::Start, late).times(1));
+    bed.create("open", json!({"modelId": MODEL})).await;
+    bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 3)
+        .await;
+    bed.api.set_down(true);
+    bed.plane.save().await;
+    let saved = bed.wait("open", "there", |_| true).await;
+    let status = saved.status.clone().unwrap();
+    assert!(status.start.is_some() && status.instance_id.is_none());
+    bed.api.set_down(false);
+    let open = bed.runs("open").await;
+    bed.delete("gone").await;
+    bed.wait_gone("gone").await;
+    bed.create("later", json!({"modelId": OTHER_MODEL})).await;
+    let later = bed.runs("later").await;
+    assert_eq!((bed.starts(), bed.existing().len()), (4, 3));
+
+    bed.plane.rewind().await;
+    let ended = operator.ended().await;
+    assert!(!ended.success(), "{ended}");
+    let log = operator.log();
+    assert!(log.contains("restored to an earlier state"), "{log}");
+    // What the old process did to the end of it, it did to nothing that lives.
+    assert_eq!((bed.starts(), bed.existing().len()), (4, 3));
+
+    bed.watch_anew();
+    let since = bed.api.requests().last().map_or(0, |r| r.sequence);
+    let _successor = Process::start(&bed, "the second");
+    assert_eq!(bed.runs("kept").await, kept);
+    assert_eq!(bed.runs("open").await, open);
+    let healed = bed
+        .wait("gone", "running anew", |r| {
+            bound(r) != gone && crate::harness::running(r)
+        })
+        .await;
+    bed.wait_lists(2).await;
+    let mut existing = bed.existing();
+    let mut wanted = vec![kept, open, later.clone(), bound(&healed).to_owned()];
+    existing.sort();
+    wanted.sort();
+    assert_eq!((bed.starts(), existing), (5, wanted));
+
+    // Only after two lists and a get of what it had was another one started.
+    let requests: Vec<_> = bed
+        .api
+        .requests()
+        .into_iter()
+        .filter(|r| r.sequence > since)
+        .collect();
+    let at = |which: &dyn Fn(&cortecs_operator::simulator::RequestRecord) -> bool| {
+        requests.iter().find(|r| which(r)).map(|r| r.sequence)
+    };
+    let get = at(&|r| r.endpoint == Endpoint::GetInstance && r.path.contains(&gone));
+    let start = at(&|r| r.endpoint == Endpoint::Start);
+    assert!(get.is_some() && get < start, "{get:?} {start:?}");
+    let lists = requests
+        .iter()
+        .filter(|r| r.endpoint == Endpoint::ListInstances && Some(r.sequence) < get);
+    assert!(lists.count() >= 2);
+    // What was started since is nobody's: it is reported, and nobody touches it.
+    let touched = |id: &str| {
+        requests.iter().any(|r| {
+            let body = r.body.as_ref().map(Value::to_string);
+            r.path.contains(id) || body.unwrap_or_default().contains(id)
+        })
+    };
+    assert!(!touched(&later));
+    bed.wait_account("one unmanaged", |account| {
+        let status = account.status.as_ref();
+        status.is_some_and(|s| s.unmanaged.iter().any(|u| u.id == later))
+    })
+    .await;
+}
