@@ -162,6 +162,16 @@ fn is_settled(
     status.reached_generation.is_some() || listed || waited
 }
 
+/// Whether a list may be made known. One that shows a mass change waits until that is recorded. `releasing`: the hold is being
+/// ended because what it is about is back; a list that says otherwise waits until that is recorded, and is then measured anew.
+/// Statuses that it changed before would hide the change.
+pub fn may_be_known(measure: Measure, held: bool, releasing: bool) -> bool {
+    match held {
+        false => !measure.trips(),
+        true => !releasing || measure.returned(),
+    }
+}
+
 /// What an account's own hold depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {

@@ -371,3 +371,36 @@ fn an_order_from_before_the_hold_releases_nothing() {
     };
     assert_eq!(next_hold(anew, now()), (None, Some("2".into())));
 }
+
+#[test]
+fn a_mass_change_is_made_known_only_under_a_hold_that_nobody_is_ending() {
+    let back = Measure {
+        wanted: 5,
+        ..Measure::default()
+    };
+    let lost = Measure {
+        expected: 5,
+        lost: 5,
+        wanted: 5,
+        down: 5,
+    };
+    // After the statuses have taken it over nothing is lost any more, and nothing is back either.
+    let taken_over = Measure {
+        expected: 0,
+        lost: 0,
+        ..lost
+    };
+    for (measure, held, releasing, known) in [
+        (back, false, false, true),
+        (lost, false, false, false),
+        (taken_over, false, false, true),
+        (lost, true, false, true),
+        (taken_over, true, false, true),
+        (taken_over, true, true, false),
+        (lost, true, true, false),
+        (back, true, true, true),
+    ] {
+        let case = format!("{measure:?}, held {held}, releasing {releasing}");
+        assert_eq!(may_be_known(measure, held, releasing), known, "{case}");
+    }
+}

@@ -19,9 +19,15 @@ struct Heard {
     /// Sequences of old and new, and how many instances are in the new one.
     lists: Mutex<Vec<(Option<u64>, u64, usize)>>,
     failures: Mutex<u32>,
+    /// Lists are not to be made known.
+    refuses: Mutex<bool>,
 }
 
 impl Listener for Heard {
+    fn admits(&self, _: &FleetKey, _: Option<&Snapshot>, _: &Snapshot) -> bool {
+        !*self.refuses.lock().unwrap()
+    }
+
     fn on_list(&self, _: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) {
         let heard = (
             old.map(|old| old.sequence),
@@ -311,4 +317,25 @@ async fn a_stopped_fleet_lists_no_more() {
     .await
     .unwrap();
     drop(simulator);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_admitted_is_known_to_nobody_and_followed_by_others() {
+    let stage = stage().await;
+    let known = stage.fleet.snapshot().unwrap();
+    let heard = stage.heard.lists.lock().unwrap().clone();
+    *stage.heard.refuses.lock().unwrap() = true;
+    stage.fleet.request_list();
+    // Nobody is busy: it goes on by itself.
+    stage.ended(4).await;
+    assert_eq!(stage.fleet.snapshot(), Some(Arc::clone(&known)));
+    assert_eq!(stage.fleet.undisputed(), None);
+    assert_eq!(*stage.heard.lists.lock().unwrap(), heard);
+    *stage.heard.refuses.lock().unwrap() = false;
+    let mut ended = stage.fleet.ended();
+    let fleet = &stage.fleet;
+    let published = ended.wait_for(|_| fleet.snapshot().unwrap().sequence > known.sequence);
+    timeout(DEADLINE, published).await.unwrap().unwrap();
+    assert_eq!(fleet.snapshot().unwrap().sequence, known.sequence + 1);
+    assert_eq!(fleet.undisputed(), fleet.snapshot());
 }

@@ -51,10 +51,6 @@ impl Directory {
     }
 
     /// Decides on a list of the fleet, before anybody else knows of it.
-    ///
-    /// One that shows a mass change waits until an account has recorded that. While a hold is being ended because what it is
-    /// about is back, one that says otherwise waits until that is recorded, and then counts as a new mass change: statuses
-    /// that it changed before would hide it.
     pub(super) fn admit(&self, key: &FleetKey, measure: Measure) -> Admission {
         let mut state = self.state();
         let holders: Vec<ObjectKey> = state.holders(key).map(|(k, _)| k.clone()).collect();
@@ -67,10 +63,8 @@ impl Directory {
         };
         let trips = holders.is_empty() && measure.trips();
         record.trip = trips.then_some(measure);
-        let admitted = match holders.is_empty() {
-            true => !trips,
-            false => record.releasing.is_empty() || measure.returned(),
-        };
+        let releasing = !record.releasing.is_empty();
+        let admitted = brake::may_be_known(measure, !holders.is_empty(), releasing);
         let wake = match trips {
             true => members,
             false if measure.returned() => holders,

@@ -44,7 +44,7 @@ impl Listener for Relay {
         let measure = self.claims.measure(Lists { fleet, old, new });
         let admission = directory.admit(fleet, measure);
         if !admission.admitted {
-            tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is put aside: most of what should run is gone or stopped in it");
+            tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is put aside until the loss that it shows, or the end of the hold, is recorded");
         }
         (self.wakes)(admission.wake);
         admission.admitted

@@ -149,3 +149,24 @@ fn a_held_deletion_names_who_holds_it() {
         "{message}"
     );
 }
+
+#[test]
+fn a_hold_is_shown_until_it_ends() {
+    let held = View {
+        held: Some("it holds itself".to_owned()),
+        last_handled_resume: Some("1".to_owned()),
+        ..usable()
+    };
+    assert_conditions(&held, "MassChange", &[STALLED]);
+    let mut refused = held.clone();
+    refused.state = AccountState::Unusable {
+        reason: "CredentialsInvalid",
+        message: String::new(),
+    };
+    assert_conditions(&refused, "CredentialsInvalid", &[STALLED]);
+    let before = status(&held);
+    assert_eq!(before.last_handled_resume.as_deref(), Some("1"));
+    let after = next_status(&before, &usable(), at(20)).unwrap();
+    assert!(is_true(&after.conditions, READY));
+    assert_eq!(find_condition(&after.conditions, STALLED), None);
+}
