@@ -17,6 +17,7 @@ use std::{
 
 use cortecs_operator::{
     account::{
+        brake::{Lists, Measure},
         controller::{Context, run},
         directory::Directory,
         entry::AccountState,
@@ -57,6 +58,7 @@ struct Others {
     users: Mutex<BTreeMap<String, usize>>,
     bound: Mutex<bool>,
     changed: Mutex<BTreeSet<String>>,
+    measure: Mutex<Measure>,
 }
 
 impl Claims for Others {
@@ -82,6 +84,10 @@ impl Claims for Others {
 
     fn fleet_in_use(&self, _: &FleetKey) -> bool {
         *self.bound.lock().unwrap()
+    }
+
+    fn measure(&self, _: Lists<'_>) -> Measure {
+        *self.measure.lock().unwrap()
     }
 }
 
@@ -639,4 +645,55 @@ async fn namespaces_are_allowed_by_name_or_by_label() {
         assert_eq!(allows(&neighbour).await, other, "{name}");
         assert_eq!(allows("no-such-namespace").await, missing, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
+    let scenario = Scenario::new("brake").await;
+    scenario.secret("good", "demo-secret").await;
+    scenario.account("main", json!({})).await;
+    scenario.reason("main", "Verified").await;
+    let series = format!(
+        "cortecs_account_held{{account=\"{}/main\"}}",
+        scenario.namespace
+    );
+    let gauge = |value: &str| {
+        let line = format!("{series} {value}");
+        scenario
+            .metrics
+            .encode()
+            .unwrap()
+            .lines()
+            .any(|l| l == line)
+    };
+    assert!(gauge("0"));
+    let before = scenario.fleet().snapshot().unwrap().sequence;
+    let lost = Measure {
+        expected: 5,
+        lost: 4,
+        wanted: 5,
+        down: 4,
+    };
+    *scenario.others.measure.lock().unwrap() = lost;
+    scenario.fleet().request_list();
+    let message = scenario.reason("main", "MassChange").await;
+    assert!(message.contains("4 of 5"), "{message}");
+    let mut ended = scenario.fleet().ended();
+    let fleet = scenario.fleet();
+    let published = ended.wait_for(|_| fleet.snapshot().unwrap().sequence > before);
+    timeout(DEADLINE, published).await.unwrap().unwrap();
+    assert!(scenario.directory.held(&scenario.key()).is_some() && gauge("1"));
+
+    *scenario.others.measure.lock().unwrap() = Measure {
+        lost: 0,
+        down: 1,
+        ..lost
+    };
+    scenario.fleet().request_list();
+    scenario.reason("main", "Verified").await;
+    let fleet = scenario.fleet();
+    let mut ended = fleet.ended();
+    let told = ended.wait_for(|_| gauge("0"));
+    timeout(DEADLINE, told).await.unwrap().unwrap();
+    assert_eq!(scenario.directory.held(&scenario.key()), None);
 }
