@@ -78,6 +78,8 @@ fn fault(rng: &mut Rng) -> Fault {
         Endpoint::Start,
         Endpoint::Start,
         Endpoint::Start,
+        Endpoint::Start,
+        Endpoint::Start,
         Endpoint::Restart,
         Endpoint::Stop,
         Endpoint::Stop,
@@ -87,7 +89,7 @@ fn fault(rng: &mut Rng) -> Fault {
         Endpoint::GetInstance,
         Endpoint::GetModel,
         Endpoint::Token,
-    ][rng.usize(..12)];
+    ][rng.usize(..14)];
     let effects = effects(endpoint);
     let effect = effects[rng.usize(..effects.len())].clone();
     let probability = match endpoint {
@@ -152,10 +154,12 @@ fn effects(endpoint: Endpoint) -> Vec<Effect> {
                 location: Some("/elsewhere".to_owned()),
             },
             cut(After, false),
-            delay(Before, LATE),
             delay(After, LATE),
             Effect::HugeBody { bytes: 3 << 20 },
         ]);
+        // What no client can tell from a call that came to nothing, until it is too late: more often than the rest.
+        effects.extend(std::iter::repeat_n(delay(Before, LATE), 6));
+        effects.extend(std::iter::repeat_n(delay(Before, HANG), 3));
     }
     effects
 }
