@@ -12,7 +12,10 @@ use super::{
     restart,
 };
 use crate::{
-    cortecs::types::{Instance, InstanceState},
+    cortecs::{
+        fit,
+        types::{Instance, InstanceState},
+    },
     instance::{args, memory::Bound, moment::Moment, status},
     resources::{
         CortecsInstance,
@@ -95,6 +98,7 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
         && !stop_anyway
     {
         draft.is_busy();
+        let word = fit(word, 64);
         let message =
             format!("the API says that the instance is {word:?}, which this version does not know");
         let phase = draft.phase();
