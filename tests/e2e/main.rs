@@ -23,6 +23,7 @@ mod crash_points;
 mod deletion;
 mod drift;
 mod fleet;
+mod hostile;
 mod hung_kubernetes;
 mod late_starts;
 mod leadership;
