@@ -92,9 +92,8 @@ impl Bed {
     /// Forgets what was seen, and watches the bed's own namespace from now on: after Kubernetes was restored to an earlier
     /// state the watches from before see nothing.
     pub(crate) fn watch_anew(&mut self) {
-        self.instances = Record::start(vec![self.resources()]);
-        let accounts = Api::namespaced(self.client.clone(), &self.namespace);
-        self.accounts = Record::start(vec![accounts]);
+        self.instances = Record::start(vec![self.api_of(&self.namespace)]);
+        self.accounts = Record::start(vec![self.api_of(&self.namespace)]);
     }
 
     /// Waits until the annotation names the instance.
