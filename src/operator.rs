@@ -186,7 +186,7 @@ async fn watch_over(instances: &Context, directory: &Directory, health: &Health)
                 continue;
             }
         }
-        instance::controller::count_phases(instances, &mut counted);
+        instance::phases::count_phases(instances, &mut counted);
         let beat = if synced { BEAT } else { BEAT / 10 };
         tokio::time::sleep(beat).await;
     }

@@ -12,6 +12,7 @@ pub mod history;
 pub mod memory;
 pub mod moment;
 pub mod observe;
+pub mod phases;
 pub mod record;
 pub mod status;
 pub mod wakes;
