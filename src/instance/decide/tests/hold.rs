@@ -146,6 +146,11 @@ fn who_waits_for_a_turn_says_so_only_if_nothing_is_shown_yet() {
         let again = scene.decide();
         assert_eq!((again.step, again.queue), (Step::None, true));
     }
+    // Bad times that are just over are not taken back before it goes on.
+    let mut scene = fresh().in_trouble(paused()).shown().waits_for_turn();
+    scene.view.fleet.as_mut().unwrap().trouble = None;
+    let decision = scene.decide();
+    assert_eq!((decision.step, decision.queue), (Step::None, true));
 }
 
 #[test]
