@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const AWAITED: Duration = Duration::from_secs(3);
 const MOMENT: Duration = Duration::from_millis(3);
 /// A leader may act for this long after its last renewal.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a process may take to notice that its lease is gone.
 const NOTICE: Duration = Duration::from_secs(30);
 
@@ -31,6 +31,11 @@ pub(super) struct Sleep {
     /// The newest token by then. The others had none yet.
     pub(super) token: u64,
     pub(super) process: String,
+    pub(super) log: PathBuf,
+}
+
+fn log_of(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("process-{number:04}.log"))
 }
 
 struct Replica {
@@ -210,7 +215,7 @@ impl<'a> Processes<'a> {
     }
 
     fn keep(&self, replica: &Replica) {
-        let file = self.logs.join(format!("process-{:04}.log", replica.number));
+        let file = log_of(&self.logs, replica.number);
         std::fs::write(file, replica.process.log()).expect("a log");
     }
 
@@ -288,6 +293,7 @@ impl<'a> Processes<'a> {
             from: Timestamp::now() + DEADLINE,
             token: tokens.max().unwrap_or_default(),
             process: format!("process {}", replica.number),
+            log: log_of(&self.logs, replica.number),
         };
         replica.paused = Some(Pause {
             since,

@@ -16,6 +16,8 @@ pub(super) struct Tally {
     pub(super) terminated: u64,
     /// Woke past their lease and ended without acting.
     pub(super) noticed: u64,
+    /// Calls that a process had checked before it was paused, and sent when it woke.
+    pub(super) late: u64,
     /// Ended because the lease could not be renewed in time.
     pub(super) gave_up: u64,
     pub(super) created: u64,
@@ -65,6 +67,7 @@ impl Tally {
             (&mut self.leaders_paused, other.leaders_paused),
             (&mut self.terminated, other.terminated),
             (&mut self.noticed, other.noticed),
+            (&mut self.late, other.late),
             (&mut self.gave_up, other.gave_up),
             (&mut self.created, other.created),
             (&mut self.changed, other.changed),
@@ -116,6 +119,7 @@ impl Tally {
             "ended on waking without their lease",
             self.noticed.to_string(),
         );
+        row("sent on waking, checked before", self.late.to_string());
         row("terminated (SIGTERM)", self.terminated.to_string());
         row(
             "ended because the lease was not renewed",

@@ -23,6 +23,7 @@ pub(super) fn trace(
         let _ = writeln!(text, "\n=== {finding}");
         let words: BTreeSet<&str> = finding
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+            .filter(|word| !word.is_empty())
             .collect();
         let mut ids: BTreeSet<String> = BTreeSet::new();
         for ((_, name), versions) in bed.instances.history() {
