@@ -102,17 +102,11 @@ impl Now {
                 )),
             }
         }
-        for (id, name) in &left {
-            if !existing.contains_key(id) {
-                now.stuck
-                    .push(format!("{name} was to leave {id} behind, but it is gone"));
-            }
-        }
         now
     }
 }
 
-/// What a deleted resource left behind, by its id.
+/// What a deleted resource may have left behind, by its id: it is not there where it was just being replaced.
 fn left_behind(history: &History, deeds: &Deeds) -> BTreeMap<String, String> {
     let present: BTreeSet<&str> = deeds.wishes.iter().map(|wish| wish.name.as_str()).collect();
     let gone = history
