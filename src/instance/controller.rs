@@ -34,8 +34,7 @@ use crate::{
         turns::Turn,
     },
     resources::{
-        CortecsInstance, annotations,
-        instance::DeletionPolicy,
+        CortecsInstance, annotations, instance::DeletionPolicy,
         instance_status::CortecsInstanceStatus,
     },
     runtime::{
