@@ -50,6 +50,15 @@ pub enum Wait {
     Turn,
 }
 
+/// Who goes first of those who wait for their turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// Stops, deletes and what finds out: they end what is billed.
+    First,
+    /// Starts and restarts.
+    Later,
+}
+
 /// The calls of one fleet.
 #[derive(Clone, Debug)]
 pub struct Pressure {
@@ -57,8 +66,9 @@ pub struct Pressure {
     width: usize,
     /// Whose calls are.
     under_way: BTreeSet<ObjectKey>,
-    /// Who is to be told when there is room, in order and once each.
+    /// Who is to be told when there is room, in order and once each; and those who go before them.
     waiting: VecDeque<ObjectKey>,
+    first: VecDeque<ObjectKey>,
     doubts: u32,
     trouble: Option<Trouble>,
 }
@@ -78,6 +88,7 @@ impl Default for Pressure {
             width: MOST,
             under_way: BTreeSet::new(),
             waiting: VecDeque::new(),
+            first: VecDeque::new(),
             doubts: 0,
             trouble: None,
         }
@@ -107,15 +118,28 @@ impl Pressure {
 
     /// A call about this resource is going to be made. To be asked for only when it need not [`Self::wait`].
     pub fn begin(&mut self, key: &ObjectKey) {
-        self.waiting.retain(|waiting| waiting != key);
+        self.leave(key);
         self.under_way.insert(key.clone());
     }
 
     /// This resource waits for its turn.
-    pub fn queue(&mut self, key: &ObjectKey) {
-        if !self.waiting.contains(key) {
-            self.waiting.push_back(key.clone());
+    pub fn queue(&mut self, key: &ObjectKey, rank: Rank) {
+        let queue = match rank {
+            Rank::First => &self.first,
+            Rank::Later => &self.waiting,
+        };
+        if !queue.contains(key) {
+            self.leave(key);
+            match rank {
+                Rank::First => self.first.push_back(key.clone()),
+                Rank::Later => self.waiting.push_back(key.clone()),
+            }
         }
+    }
+
+    fn leave(&mut self, key: &ObjectKey) {
+        self.first.retain(|waiting| waiting != key);
+        self.waiting.retain(|waiting| waiting != key);
     }
 
     /// The call about this resource has come to its end. Whose turn it is now.
@@ -124,8 +148,10 @@ impl Pressure {
         if self.paused(now).is_some() {
             return Vec::new();
         }
-        let next = self.room().min(self.waiting.len());
-        self.waiting.drain(..next).collect()
+        let first = self.room().min(self.first.len());
+        let then = (self.room() - first).min(self.waiting.len());
+        let first = self.first.drain(..first);
+        first.chain(self.waiting.drain(..then)).collect()
     }
 
     /// Takes note of how a call or a list ended. `random` is a fraction of [0, 1). Who has to wait longer than for a turn now.
@@ -184,7 +210,7 @@ impl Pressure {
             let wait = bound.mul_f64(0.5 + 0.5 * random);
             trouble.until = now.after(wait).max(asked);
         }
-        self.waiting.drain(..).collect()
+        self.first.drain(..).chain(self.waiting.drain(..)).collect()
     }
 }
 

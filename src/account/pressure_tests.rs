@@ -39,23 +39,25 @@ fn in_good_times_so_many_go_at_once_and_the_others_follow_in_order() {
     }
     for n in [20, 10, 20, 30] {
         assert_eq!(pressure.wait(&key(n), at(0)), Some(Wait::Turn));
-        pressure.queue(&key(n));
+        pressure.queue(&key(n), Rank::Later);
     }
+    // Who stops something goes before who starts something.
+    pressure.queue(&key(40), Rank::First);
     assert_eq!(
         pressure.wait(&key(3), at(0)),
         None,
         "whose turn it is goes on"
     );
-    assert_eq!(pressure.end(&key(0), at(1)), [key(20)]);
-    assert_eq!(pressure.end(&key(1), at(1)), [key(10), key(30)]);
-    assert_eq!(pressure.end(&key(2), at(1)), []);
+    assert_eq!(pressure.end(&key(0), at(1)), [key(40)]);
+    assert_eq!(pressure.end(&key(1), at(1)), [key(20), key(10)]);
+    assert_eq!(pressure.end(&key(2), at(1)), [key(30)]);
 }
 
 #[test]
 fn a_503_pauses_all_at_once_and_tells_those_who_wait() {
     let mut pressure = Pressure::default();
     (0..MOST).for_each(|n| pressure.begin(&key(n)));
-    pressure.queue(&key(20));
+    pressure.queue(&key(20), Rank::Later);
     assert_eq!(
         pressure.hear(overloaded(None), at(10_000), 0.0),
         [key(20)],

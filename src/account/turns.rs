@@ -9,7 +9,7 @@ use super::{
     fleet_key::FleetKey,
     hooks::Listener,
     key::ObjectKey,
-    pressure::{News, Pressure, Wait},
+    pressure::{News, Pressure, Rank, Wait},
 };
 use crate::{
     cortecs::{Error, RetryClass},
@@ -57,8 +57,8 @@ impl Turns {
     }
 
     /// `key` is to be woken when it is its turn.
-    pub fn queue(&self, key: &ObjectKey) {
-        self.0.lock().queue(key);
+    pub fn queue(&self, key: &ObjectKey, rank: Rank) {
+        self.0.lock().queue(key, rank);
     }
 
     /// Whether no call is to be made now, whoever's turn it is.

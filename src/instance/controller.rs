@@ -414,8 +414,8 @@ fn decide_on(
     }
     act::announce(&mut book, key, &decision);
     if let Some(turns) = turns {
-        if decision.queue {
-            turns.queue(key);
+        if let Some(rank) = decision.queue {
+            turns.queue(key, rank);
         }
         if decision.step.takes_turn() && turn.is_none() {
             *turn = Some(turns.take(key));

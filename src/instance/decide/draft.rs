@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Decision, Purpose, Step, input::Input};
 use crate::{
-    account::snapshot::Snapshot,
+    account::{pressure::Rank, snapshot::Snapshot},
     cortecs::types::Instance,
     instance::{
         args,
@@ -115,7 +115,7 @@ pub(super) struct Draft<'a> {
     pub status: CortecsInstanceStatus,
     list: bool,
     busy: bool,
-    queue: bool,
+    queue: Option<Rank>,
     look_again: Option<Duration>,
 }
 
@@ -126,7 +126,7 @@ impl<'a> Draft<'a> {
             status: input.resource.status.clone().unwrap_or_default(),
             list: false,
             busy: false,
-            queue: false,
+            queue: None,
             look_again: None,
         }
     }
@@ -247,8 +247,8 @@ impl<'a> Draft<'a> {
     }
 
     /// It waits for its turn to make a call.
-    pub fn queues(&mut self) {
-        self.queue = true;
+    pub fn queues(&mut self, rank: Rank) {
+        self.queue = Some(rank);
         self.busy = true;
     }
 

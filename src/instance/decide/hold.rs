@@ -7,7 +7,9 @@ use super::{
     draft::{Draft, PATIENCE, RETRYING, Verdict},
 };
 use crate::{
-    account::pressure::Wait, instance::memory::FailureKind, resources::instance_status::Phase,
+    account::pressure::{Rank, Wait},
+    instance::memory::FailureKind,
+    resources::instance_status::Phase,
 };
 
 /// What a call waits for.
@@ -15,7 +17,7 @@ pub(super) enum Hold {
     /// That something is over: what to show, and how long it may take.
     Back(Verdict, Option<Duration>),
     /// Its turn; the verdict is for who does not show anything yet.
-    Turn(Verdict),
+    Turn(Verdict, Rank),
 }
 
 impl<'a> Draft<'a> {
@@ -35,7 +37,7 @@ impl<'a> Draft<'a> {
                 Verdict::of_failure(failure, verdict.phase),
                 left,
             )),
-            (None, Some(_)) => Some(Hold::Turn(verdict.clone())),
+            (None, Some(_)) => Some(Hold::Turn(verdict.clone(), Rank::First)),
             (None, None) => None,
         }
     }
@@ -45,16 +47,19 @@ impl<'a> Draft<'a> {
     pub fn hold_start(&self, verdict: &Verdict) -> Option<Hold> {
         let fleet = self.input.account.fleet.as_ref();
         let fails = fleet.is_some_and(|f| f.problem.is_some() && f.trouble.is_some());
-        self.hold(verdict)
-            .or_else(|| fails.then(|| Hold::Back(self.retrying(verdict.phase), None)))
+        let hold = self.hold(verdict).map(|hold| match hold {
+            Hold::Turn(verdict, _) => Hold::Turn(verdict, Rank::Later),
+            back => back,
+        });
+        hold.or_else(|| fails.then(|| Hold::Back(self.retrying(verdict.phase), None)))
     }
 
     /// Waits until the call may be made.
     pub fn wait_for(mut self, hold: Hold) -> Decision {
         match hold {
             Hold::Back(verdict, wait) => self.rest(verdict, wait),
-            Hold::Turn(verdict) => {
-                self.queues();
+            Hold::Turn(verdict, rank) => {
+                self.queues(rank);
                 if self.status.observed_generation == Some(self.generation()) {
                     // It is not for long: what is shown stays.
                     return self.unchanged(Some(PATIENCE));

@@ -46,6 +46,7 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
+    account::pressure::Rank,
     cortecs::types::{Instance, InstanceArgs},
     instance::moment::Moment,
     resources::instance_status::CortecsInstanceStatus,
@@ -68,7 +69,7 @@ pub struct Decision {
     /// Something is in progress: the account is listed at the active interval, and each list is looked at.
     pub busy: bool,
     /// A call is to be made, and waits for its turn.
-    pub queue: bool,
+    pub queue: Option<Rank>,
     /// Look again after this time even if nothing happens.
     pub look_again: Option<Duration>,
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    account::pressure::Wait,
+    account::pressure::{Rank, Wait},
     instance::memory::{Failure, FailureKind},
     resources::instance_status::Phase,
 };
@@ -137,20 +137,29 @@ fn after_a_pause_a_stop_may_go_first_but_a_start_waits_for_a_good_list() {
 
 #[test]
 fn who_waits_for_a_turn_says_so_only_if_nothing_is_shown_yet() {
-    for scene in [fresh(), to_stop(), to_stop().deleting()] {
+    let first = Some(Rank::First);
+    for (scene, rank) in [
+        (fresh(), Some(Rank::Later)),
+        (to_restart(), Some(Rank::Later)),
+        (to_stop(), first),
+        (to_stop().deleting(), first),
+    ] {
         let mut scene = scene.waits_for_turn();
         let decision = scene.decide();
         assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
-        assert!(decision.queue && decision.busy);
+        assert_eq!((decision.queue, decision.busy), (rank, true));
         let mut scene = scene.shown();
         let again = scene.decide();
-        assert_eq!((again.step, again.queue), (Step::None, true));
+        assert_eq!((again.step, again.queue), (Step::None, rank));
     }
     // Bad times that are just over are not taken back before it goes on.
     let mut scene = fresh().in_trouble(paused()).shown().waits_for_turn();
     scene.view.fleet.as_mut().unwrap().trouble = None;
     let decision = scene.decide();
-    assert_eq!((decision.step, decision.queue), (Step::None, true));
+    assert_eq!(
+        (decision.step, decision.queue),
+        (Step::None, Some(Rank::Later))
+    );
 }
 
 #[test]
