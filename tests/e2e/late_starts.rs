@@ -86,13 +86,16 @@ async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
     };
     bed.api
         .add_fault(Fault::new(Endpoint::Start, lost).times(1));
-    // Long enough for lists to come while the answer to the second start is on its way.
-    let slow = Effect::Delay {
+    // The second one is found only after lists have shown its instance for a while.
+    let lost = Effect::Drop {
         when: When::After,
-        duration: Duration::from_millis(800),
+        reset: true,
     };
     bed.api
-        .add_fault(Fault::new(Endpoint::Start, slow).times(1));
+        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+    let fails = Effect::fail(500, "not now");
+    bed.api
+        .add_fault(Fault::new(Endpoint::GetInstance, fails).times(3));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let resource = bed.wait("phi", "running anew", running).await;
