@@ -170,3 +170,24 @@ fn token_class(cause: &Cause) -> RetryClass {
         _ => RetryClass::Transient,
     }
 }
+
+#[cfg(test)]
+impl Error {
+    /// What a call fails with that was answered with this status.
+    pub(crate) fn answered(call: Call, status: u16) -> Self {
+        let (message, retry_after) = (None, None);
+        Self::new(
+            call,
+            Cause::Status {
+                status,
+                message,
+                retry_after,
+            },
+        )
+    }
+
+    /// What a call fails with that was not answered in time.
+    pub(crate) fn unanswered(call: Call) -> Self {
+        Self::new(call, Cause::Timeout)
+    }
+}

@@ -1,6 +1,6 @@
 //! The calls to the Cortecs API about one resource.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -8,14 +8,11 @@ use super::{
     context::Context,
     memory::{Failure, FailureKind, Memory, Outcome},
     moment::Moment,
-    record::{self, Answer, Times},
+    record::{self, Times},
 };
 use crate::{
     account::{fleet::Fleet, key::ObjectKey},
-    cortecs::{
-        Call, Client, Error, RetryClass,
-        types::{Instance, InstanceArgs},
-    },
+    cortecs::{Call, Client, Error, RetryClass, types::InstanceArgs},
     runtime::{backoff::Backoff, clock, metrics::StartOutcome},
 };
 
@@ -43,7 +40,7 @@ impl Caller<'_> {
         let Some((result, _)) = self.made("start", Some(before), call).await else {
             return self.remember(record::call_not_made);
         };
-        let outcome = self.outcome(&result);
+        let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
         let word = match &outcome {
             Outcome::Accepted(_) => StartOutcome::Accepted,
             Outcome::Refused(_) => StartOutcome::Refused,
@@ -60,7 +57,7 @@ impl Caller<'_> {
         let Some((result, times)) = self.made("restart", Some(before), call).await else {
             return self.remember(record::call_not_made);
         };
-        let outcome = self.outcome(&result);
+        let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
         self.remember(|memory| record::restarted(memory, intent, id, outcome, times));
         self.fleet.request_list();
     }
@@ -68,7 +65,7 @@ impl Caller<'_> {
     pub async fn stop(&self, id: &str) {
         let call = async |client: Client| client.stop_instance(id).await;
         if let Some((result, times)) = self.made("stop", None, call).await {
-            let answer = self.answer(result);
+            let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::stopped(memory, id, answer, times));
             self.fleet.request_list();
         }
@@ -77,7 +74,7 @@ impl Caller<'_> {
     pub async fn delete(&self, id: &str) {
         let call = async |client: Client| client.delete_instance(id).await;
         if let Some((result, _)) = self.made("delete", None, call).await {
-            let answer = self.answer(result);
+            let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::deleted(memory, id, answer));
             self.fleet.request_list();
         }
@@ -86,7 +83,7 @@ impl Caller<'_> {
     pub async fn get(&self, id: &str) {
         let call = async |client: Client| client.get_instance(id).await;
         if let Some((result, times)) = self.made("get", None, call).await {
-            let answer = self.answer(result);
+            let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::got(memory, id, answer, times));
         }
     }
@@ -126,35 +123,6 @@ impl Caller<'_> {
         self.context.book.lock().remember(self.key, change);
     }
 
-    /// The outcome of a call that must not be repeated unless it certainly had no effect.
-    fn outcome(&self, result: &Result<Instance, Error>) -> Outcome {
-        match result {
-            Ok(instance) => Outcome::Accepted(Arc::new(instance.clone())),
-            // Without a token nothing was sent.
-            Err(error) if error.refused() || error.call() == Call::Token => {
-                let mut failure = self.failure(error);
-                if is_moved(error) && error.call() == Call::RestartInstance {
-                    as_moved(&mut failure);
-                }
-                Outcome::Refused(failure)
-            }
-            Err(_) => Outcome::Unknown(clock::moment()),
-        }
-    }
-
-    fn answer<T>(&self, result: Result<T, Error>) -> Answer<T> {
-        let error = match result {
-            Ok(value) => return Answer::Done(value),
-            Err(error) => error,
-        };
-        let mut failure = self.failure(&error);
-        if is_moved(&error) {
-            as_moved(&mut failure);
-            return Answer::Moved(failure);
-        }
-        Answer::Failed(failure)
-    }
-
     fn failure(&self, error: &Error) -> Failure {
         let before = self.context.book.lock().get(self.key).and_then(|entry| {
             let failures = entry.memory.failure.as_ref().map(|f| f.count);
@@ -173,7 +141,7 @@ impl Caller<'_> {
             RetryClass::Transient | RetryClass::Ambiguous => (FailureKind::Transient, jittered),
         };
         let now = clock::moment();
-        Failure {
+        let mut failure = Failure {
             kind,
             reason: reason(kind, error),
             message: error.to_string(),
@@ -181,13 +149,12 @@ impl Caller<'_> {
             failed_at: now,
             retry_at: now.after(wait),
             count: backoff.failures(),
+        };
+        if record::is_moved(error) && error.call() != Call::StartInstance {
+            as_moved(&mut failure);
         }
+        failure
     }
-}
-
-/// Whether the API said that the instance is not there, or not in the state that the call needs.
-fn is_moved(error: &Error) -> bool {
-    matches!(error.status(), Some(400 | 404)) && error.class() == RetryClass::Terminal
 }
 
 /// Its state moved, or it is gone: the next list will tell, and nobody needs to act.

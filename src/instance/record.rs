@@ -9,7 +9,7 @@ use super::{
     memory::{Attempt, Bound, Failure, Memory, Outcome},
     moment::Moment,
 };
-use crate::cortecs::types::Instance;
+use crate::cortecs::{Call, Error, RetryClass, types::Instance};
 
 /// How soon after a failure the id is sealed.
 const SEAL_RETRY: Duration = Duration::from_secs(60);
@@ -28,6 +28,36 @@ pub enum Answer<T> {
 pub struct Times {
     pub asked: Moment,
     pub answered: Moment,
+}
+
+/// The outcome of a call that must not be repeated unless it certainly had no effect. `failure` says what a refusal means.
+pub fn outcome(
+    result: Result<Instance, Error>,
+    now: Moment,
+    failure: impl FnOnce(&Error) -> Failure,
+) -> Outcome {
+    match result {
+        Ok(instance) => Outcome::Accepted(Arc::new(instance)),
+        // Without a token nothing was sent.
+        Err(error) if error.refused() || error.call() == Call::Token => {
+            Outcome::Refused(failure(&error))
+        }
+        Err(_) => Outcome::Unknown(now),
+    }
+}
+
+/// What came of a call that may be repeated.
+pub fn answer<T>(result: Result<T, Error>, failure: impl FnOnce(&Error) -> Failure) -> Answer<T> {
+    match result {
+        Ok(value) => Answer::Done(value),
+        Err(error) if is_moved(&error) => Answer::Moved(failure(&error)),
+        Err(error) => Answer::Failed(failure(&error)),
+    }
+}
+
+/// Whether the API said that the instance is not there, or not in the state that the call needs.
+pub fn is_moved(error: &Error) -> bool {
+    matches!(error.status(), Some(400 | 404)) && error.class() == RetryClass::Terminal
 }
 
 /// The call of a written-ahead attempt is about to be made.
