@@ -10,7 +10,7 @@ use crate::{
     instance::{
         self,
         context::{Context, EffectHook, SharedBook},
-        decide::Settings,
+        decide::{Rules, Settings},
         events::Events,
         history::{self, History},
         wakes::Wakes,
@@ -141,6 +141,7 @@ async fn control(
         catalog: Catalog::default(),
         leadership: leadership.clone(),
         settings: Settings {
+            rules: Rules::default(),
             settle: config.settle,
         },
         metrics: health.metrics.clone(),

@@ -1,7 +1,7 @@
 //! Takes an existing instance over instead of starting one, where spec and account ask for it.
 
 use super::{
-    Decision, Purpose, Step,
+    Decision, Purpose, Rule, Step,
     draft::{Draft, Verdict},
     drift::handle_restart,
     input::Account,
@@ -125,11 +125,8 @@ pub(super) fn bind(
 
 /// Whether all resources were read by quorum after the list was there: what others wrote before is known.
 pub(super) fn read_by_quorum_since(draft: &Draft<'_>, snapshot: &Snapshot) -> bool {
-    draft
-        .input
-        .book
-        .quorum_read_at()
-        .is_some_and(|read| read >= snapshot.received_at)
+    let read_at = draft.input.book.quorum_read_at();
+    !draft.holds(Rule::QuorumRead) || read_at.is_some_and(|read| read >= snapshot.received_at)
 }
 
 /// Running instances first, then pending, then stopped ones; among equals in order of ids.

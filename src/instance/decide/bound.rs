@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Decision, Purpose, Step,
+    Decision, Purpose, Rule, Step,
     draft::{Draft, Verdict},
     drift::{drift_accepted, drift_is_accepted, handle_restart, restart_is_asked_for},
     gate,
@@ -244,6 +244,10 @@ fn begin_restart(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision 
     );
     if let Some(hold) = draft.hold_start(&turn) {
         return draft.wait_for(hold);
+    }
+    if !draft.holds(Rule::RestartAhead) {
+        let (id, now) = (draft.uuid(), draft.input.now);
+        return restart::call(draft, bound, id, now);
     }
     handle_restart(&mut draft);
     let id = draft.uuid();

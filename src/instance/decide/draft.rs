@@ -5,9 +5,9 @@ use std::time::Duration;
 use kube::ResourceExt;
 use uuid::Uuid;
 
-use super::{Decision, Purpose, Step, input::Input};
+use super::{Decision, Purpose, Rule, Step, input::Input};
 use crate::{
-    account::{pressure::Rank, snapshot::Snapshot},
+    account::{open_start::OpenStart, pressure::Rank, snapshot::Snapshot},
     cortecs::types::Instance,
     instance::{
         args,
@@ -137,6 +137,16 @@ impl<'a> Draft<'a> {
 
     pub fn generation(&self) -> i64 {
         self.input.resource.metadata.generation.unwrap_or_default()
+    }
+
+    /// Whether a rule of the protocol holds: always, but in tests of the model checker.
+    pub fn holds(&self, rule: Rule) -> bool {
+        self.input.settings.rules.hold(rule)
+    }
+
+    /// Whether another open start must be settled before this resource goes on.
+    pub fn is_held_up_by(&self, open: &OpenStart<'_>, client_id: &str) -> bool {
+        open.blocks(client_id) || (open.unresolved && !self.holds(Rule::AskingHoldsUpNobody))
     }
 
     pub fn phase(&self) -> Phase {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::draft::Draft;
+use super::{Rule, draft::Draft};
 use crate::instance::memory::Bound;
 
 /// How far the proof has come.
@@ -28,6 +28,7 @@ pub(super) fn check(draft: &Draft<'_>, bound: &Bound) -> Gone {
     match bound.absent_lists {
         0 => Gone::No,
         _ if draft.held().is_some() => Gone::Held,
+        _ if !draft.holds(Rule::Gone) => Gone::Yes,
         1 => Gone::NeedsList,
         _ if now < settled => Gone::Settling(settled.since(now)),
         _ if !bound.lookup_failed => Gone::NeedsGet,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::rules::Rules;
 use crate::{
     account::{book::Book, key::ObjectKey, pressure::Wait, snapshot::Snapshot},
     cortecs::types::Model,
@@ -41,6 +42,7 @@ pub struct Input<'a> {
 pub struct Settings {
     /// How long a call may take to have its effect: at least four request time-outs.
     pub settle: Duration,
+    pub rules: Rules,
 }
 
 impl Settings {

@@ -19,6 +19,7 @@
 //! | `gone` | whether the bound instance is gone |
 //! | `restored` | what an emptied status, or the annotation that outlived it, says |
 //! | `seal` | whether the annotation is to be written |
+//! | `rules` | nothing: it names the rules, so that tests can switch one off |
 //! | `delete` | what a resource that is being deleted leaves behind |
 
 mod adopt;
@@ -35,6 +36,7 @@ mod pin;
 mod resolve;
 mod restart;
 mod restored;
+mod rules;
 mod seal;
 mod unbound;
 
@@ -57,6 +59,7 @@ pub use draft::{Verdict, VerdictKind};
 pub use input::{
     Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView, Input, Settings,
 };
+pub use rules::{Rule, Rules};
 
 /// What to do now, and when to look again.
 #[derive(Clone, Debug, PartialEq)]
@@ -192,7 +195,7 @@ pub fn decide(input: &Input<'_>) -> Decision {
 }
 
 fn live(mut draft: Draft<'_>) -> Decision {
-    if !draft.has_finalizer() {
+    if !draft.has_finalizer() && draft.holds(Rule::FinalizerFirst) {
         let verdict =
             Verdict::reconciling(draft.phase(), "Pending", "the finalizer is being added");
         return draft.act(Step::AddFinalizer, verdict);

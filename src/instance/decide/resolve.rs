@@ -1,7 +1,7 @@
 //! A start is open: make its one call, record its outcome, or find out what became of it.
 
 use super::{
-    Decision, Purpose, Step,
+    Decision, Purpose, Rule, Step,
     adopt::{bind, preference, read_by_quorum_since},
     candidates::{altered, candidates, is_free},
     draft::{Draft, Verdict},
@@ -63,6 +63,7 @@ pub(super) fn decide(draft: Draft<'_>) -> Decision {
             drop_start(draft, verdict)
         }
         Outcome::InFlight => draft.rest(Verdict::starting("the instance is being started"), None),
+        Outcome::Unknown(_) if !draft.holds(Rule::OneCall) => written(draft, intent, attempt),
         Outcome::Unknown(since) => unknown(draft, intent, attempt, *since),
     }
 }
@@ -120,7 +121,7 @@ fn others_block(draft: &Draft<'_>, intent: &StartIntent) -> bool {
         input
             .book
             .equal_open_starts(&home.api_url, &wanted, input.key)
-            .any(|open| open.blocks(&home.client_id))
+            .any(|open| draft.is_held_up_by(&open, &home.client_id))
     })
 }
 
@@ -159,8 +160,9 @@ fn unknown(
         .map(|home| home.client_id.clone())
         .unwrap_or_default();
     let wanted = InstanceArgs::from(&intent.args);
-    let comes_first =
-        |o: &OpenStart<'_>| o.in_flight || (o.blocks(&client_id) && is_older(o.intent, intent));
+    let first =
+        |o: &OpenStart<'_>, held_up: bool| o.in_flight || (held_up && is_older(o.intent, intent));
+    let comes_first = |o: &OpenStart<'_>| first(o, draft.is_held_up_by(o, &client_id));
     let mut others = input.book.equal_open_starts(&api_url, &wanted, input.key);
     if let Some(other) = others.find(comes_first) {
         let message = format!("the equal start of {} is settled first", other.key);

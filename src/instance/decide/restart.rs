@@ -1,5 +1,7 @@
 //! A restart is open: make its one call, record its outcome, or find out what became of it.
 
+use uuid::Uuid;
+
 use super::{
     Decision, Purpose, Step,
     draft::{Draft, Verdict},
@@ -9,7 +11,10 @@ use super::{
 };
 use crate::{
     cortecs::types::InstanceState,
-    instance::memory::{Attempt, Bound, Outcome},
+    instance::{
+        memory::{Attempt, Bound, Outcome},
+        moment::Moment,
+    },
     resources::{
         instance::DesiredState,
         instance_status::{Phase, RestartIntent},
@@ -25,18 +30,13 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
         Outcome::Written => {
             let young = input.now <= attempt.first_seen.after(input.settings.young());
             if young && is_still_wanted(&draft) {
-                let verdict = Verdict::starting("the instance is being restarted");
-                match draft.hold_start(&verdict) {
+                match draft.hold_start(&Verdict::starting("the instance is being restarted")) {
                     Some(Hold::Back(verdict, _)) => return settled(draft, verdict),
                     Some(turn) => return draft.wait_for(turn),
                     None => {}
                 }
-                let step = Step::Restart {
-                    intent: intent.id,
-                    instance_id: bound.id.clone(),
-                    before: attempt.first_seen.after(input.settings.young()),
-                };
-                return draft.act(step, verdict);
+                let before = attempt.first_seen.after(input.settings.young());
+                return call(draft, bound, intent.id, before);
             }
             settled(
                 draft,
@@ -64,6 +64,16 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
             }
         }
     }
+}
+
+/// The one call of a restart intent.
+pub(super) fn call(draft: Draft<'_>, bound: &Bound, intent: Uuid, before: Moment) -> Decision {
+    let step = Step::Restart {
+        intent,
+        instance_id: bound.id.clone(),
+        before,
+    };
+    draft.act(step, Verdict::starting("the instance is being restarted"))
 }
 
 fn is_still_wanted(draft: &Draft<'_>) -> bool {

@@ -1,7 +1,7 @@
 //! No instance is bound and no start is open: start one, adopt one, or leave it so.
 
 use super::{
-    Decision, Purpose, Step,
+    Decision, Purpose, Rule, Step,
     adopt::{Adopted, adopt, adopted},
     draft::{Draft, Verdict},
     drift::{drift_accepted, drift_is_accepted, handle_restart},
@@ -10,7 +10,7 @@ use super::{
     pin::{NotPinned, pinned},
 };
 use crate::{
-    account::{book::Book, key::ObjectKey, snapshot::Snapshot},
+    account::snapshot::Snapshot,
     cortecs::types::InstanceArgs,
     instance::args,
     resources::{
@@ -80,7 +80,7 @@ fn start(
     let unresolved = input
         .book
         .equal_open_starts(api_url, &args, input.key)
-        .find(|open| open.blocks(&account.identity.client_id));
+        .find(|open| draft.is_held_up_by(open, &account.identity.client_id));
     if let Some(open) = unresolved {
         let message = format!(
             "the start of {} asked for the same and its outcome is not known yet",
@@ -91,7 +91,7 @@ fn start(
             None,
         );
     }
-    let known = known_ids(input.book, snapshot, api_url, input.key, &args);
+    let known = known_ids(&draft, snapshot, api_url, &args);
     if known.len() > MAX_KNOWN_INSTANCE_IDS {
         let message = format!(
             "the account has {} instances of this model, and an instance started now could not be told from them: delete some",
@@ -129,14 +129,15 @@ fn start(
 /// instead, and those that are recorded as someone's. An id that only this process knows to be someone's does not count:
 /// after a crash that start may be resolved to another instance, and this one would be nobody's.
 fn known_ids(
-    book: &Book,
+    draft: &Draft<'_>,
     snapshot: &Snapshot,
     api_url: &str,
-    me: &ObjectKey,
     wanted: &InstanceArgs,
 ) -> Vec<String> {
+    let (book, me) = (draft.input.book, draft.input.key);
     let open: Vec<&StartIntent> = book
         .equal_open_starts(api_url, wanted, me)
+        .filter(|_| draft.holds(Rule::KnownIdsTakenOver))
         .map(|open| open.intent)
         .collect();
     let known_to_open = |id: &String| {

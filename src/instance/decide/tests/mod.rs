@@ -10,6 +10,7 @@ mod resolve;
 mod restored;
 mod start;
 mod walk;
+mod world;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -238,7 +239,10 @@ impl Scene {
             book: &book,
             memory: &memory,
             model: self.model.as_ref(),
-            settings: &Settings { settle: SETTLE },
+            settings: &Settings {
+                settle: SETTLE,
+                rules: Rules::default(),
+            },
             now: self.now,
             wall: "2026-01-03T00:00:00Z".parse::<Timestamp>().unwrap(),
             uuid: self.fresh_id,

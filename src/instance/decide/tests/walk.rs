@@ -6,25 +6,27 @@
 
 mod api;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use kube::ResourceExt;
 
-use super::*;
+use super::{
+    world::{
+        Effect, Landing, Moves, Process, Server, Surroundings, Written, call_of, claim_of,
+        surroundings,
+    },
+    *,
+};
 use crate::{
     account::pressure::Wait,
+    cortecs::Error,
     instance::{
         args::satisfies,
-        claim::Key,
-        memory::{Failure, FailureKind},
-        record::{self, Answer, Times},
+        record::{self, Times},
     },
-    resources::{
-        annotations,
-        instance::{DeletionPolicy, DesiredState},
-    },
+    resources::instance::{DeletionPolicy, DesiredState},
 };
-use api::{Api, Effect};
+use api::Api;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -46,28 +48,14 @@ type WatchEvent = Result<Arc<CortecsInstance>, Arc<CortecsInstance>>;
 struct Walk {
     rng: fastrand::Rng,
     now: u64,
-    version: u64,
-    objects: BTreeMap<ObjectKey, Arc<CortecsInstance>>,
+    server: Server,
     watch: VecDeque<WatchEvent>,
     api: Api,
-    /// What the process knows; a crash leaves nothing of it.
-    book: Book,
-    snapshot: Option<Arc<Snapshot>>,
+    process: Process,
+    around: Surroundings,
     faults: bool,
-    /// The account holds itself.
-    held: bool,
     created: u64,
     log: Vec<String>,
-}
-
-fn seal() -> Key {
-    Key::derive("secret").unwrap()
-}
-
-fn claim_of(resource: &CortecsInstance) -> Claim {
-    let value = resource.annotations().get(annotations::INSTANCE_ID);
-    let id = value.and_then(|v| seal().verify("ns", &resource.name_any(), v));
-    id.map_or(Claim::None, Claim::Proven)
 }
 
 #[test]
@@ -85,14 +73,12 @@ impl Walk {
         Self {
             rng: fastrand::Rng::with_seed(seed),
             now: 1000,
-            version: 0,
-            objects: BTreeMap::new(),
+            server: Server::default(),
             watch: VecDeque::new(),
             api: Api::default(),
-            book: Book::default(),
-            snapshot: None,
+            process: Process::default(),
+            around: surroundings(),
             faults: true,
-            held: false,
             created: 0,
             log: Vec::new(),
         }
@@ -104,7 +90,7 @@ impl Walk {
             self.check(seed);
         }
         self.faults = false;
-        self.held = false;
+        self.around.held = false;
         self.log.push("faults end".into());
         for _ in 0..400 {
             self.deliver_all();
@@ -129,7 +115,7 @@ impl Walk {
                     .annotations()
                     .contains_key("cortecs.ai/resolve-start")
         };
-        let asking: Vec<_> = self.objects.values().filter(asks).cloned().collect();
+        let asking: Vec<_> = self.server.objects.values().filter(asks).cloned().collect();
         for object in asking {
             let mut object = (*object).clone();
             object
@@ -163,8 +149,8 @@ impl Walk {
             88..91 => self.crash(),
             91..94 => self.disturb(),
             94 => {
-                self.held = !self.held;
-                self.log.push(format!("held: {}", self.held));
+                self.around.held = !self.around.held;
+                self.log.push(format!("held: {}", self.around.held));
             }
             _ => self.user(),
         }
@@ -176,7 +162,7 @@ impl Walk {
 
     fn user(&mut self) {
         let key = self.any_name();
-        let Some(object) = self.objects.get(&key) else {
+        let Some(object) = self.server.objects.get(&key) else {
             return self.create(&key);
         };
         let mut object = (**object).clone();
@@ -240,7 +226,7 @@ impl Walk {
     /// there.
     fn wipe(&mut self) {
         let key = self.any_name();
-        let Some(object) = self.objects.get(&key) else {
+        let Some(object) = self.server.objects.get(&key) else {
             return;
         };
         let mut object = (**object).clone();
@@ -259,34 +245,31 @@ impl Walk {
         }
     }
 
-    fn store(&mut self, mut object: CortecsInstance) -> Arc<CortecsInstance> {
-        self.version += 1;
-        object.metadata.resource_version = Some(self.version.to_string());
-        let key = ObjectKey::of(&object);
-        let object = Arc::new(object);
-        let finalizers = object.metadata.finalizers.as_deref().unwrap_or_default();
-        if object.metadata.deletion_timestamp.is_some() && finalizers.is_empty() {
-            self.objects.remove(&key);
-            self.watch.push_back(Err(Arc::clone(&object)));
-            let status = object.status.as_ref();
-            if object.spec.deletion_policy == DeletionPolicy::Stop
-                && let Some(id) = status.and_then(|s| s.instance_id.as_ref())
-            {
-                self.api.left.insert(id.clone());
-            }
-        } else {
-            self.objects.insert(key, Arc::clone(&object));
-            self.watch.push_back(Ok(Arc::clone(&object)));
+    fn store(&mut self, object: CortecsInstance) {
+        let (object, stays) = self.server.store(object);
+        self.tell(object, stays);
+    }
+
+    /// The watch tells of a new version.
+    fn tell(&mut self, object: Arc<CortecsInstance>, stays: bool) {
+        if stays {
+            return self.watch.push_back(Ok(object));
         }
-        object
+        let status = object.status.as_ref();
+        if object.spec.deletion_policy == DeletionPolicy::Stop
+            && let Some(id) = status.and_then(|s| s.instance_id.as_ref())
+        {
+            self.api.left.insert(id.clone());
+        }
+        self.watch.push_back(Err(object));
     }
 
     fn deliver_all(&mut self) {
         while let Some(event) = self.watch.pop_front() {
             match event {
-                Ok(object) => self.book.apply(object),
+                Ok(object) => self.process.book.apply(object),
                 Err(gone) => {
-                    self.book.deleted(&gone);
+                    self.process.book.deleted(&gone);
                 }
             }
         }
@@ -295,11 +278,7 @@ impl Walk {
     fn crash(&mut self) {
         self.log.push("crash".into());
         self.watch.clear();
-        self.book = Book::default();
-        self.snapshot = None;
-        for object in self.objects.values() {
-            self.book.apply(Arc::clone(object));
-        }
+        self.process = Process::begins(self.server.objects.values());
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -310,13 +289,8 @@ impl Walk {
     }
 
     fn list(&mut self, lag: u64) {
-        let sequence = self.snapshot.as_ref().map_or(0, |s| s.sequence) + 1;
-        self.snapshot = Some(Arc::new(Snapshot {
-            sequence,
-            requested_at: at(self.now),
-            received_at: at(self.now),
-            instances: self.api.list(self.now.saturating_sub(lag)),
-        }));
+        let instances = self.api.list(self.now.saturating_sub(lag));
+        self.process.list(instances, at(self.now));
     }
 
     fn fate(&mut self) -> Fate {
@@ -333,46 +307,21 @@ impl Walk {
     }
 
     fn reconcile(&mut self, key: &ObjectKey) {
-        let Some(resource) = self.book.get(key).map(|e| Arc::clone(&e.resource)) else {
+        let moves = Moves {
+            now: at(self.now),
+            uuid: Uuid::from_u128(self.rng.u128(..)),
+            wait: self.calls_wait(),
+            seals: true,
+        };
+        let Some(decision) = self.process.decide(key, &self.around, moves) else {
             return;
         };
-        let view = AccountView {
-            named: Some(ObjectKey::new("ns", "main")),
-            desired: Desired::Usable(account()),
-            fleet: Some(FleetView {
-                snapshot: self.snapshot.clone(),
-                problem: None,
-                held: self.held.then(|| "held".to_owned()),
-                trouble: None,
-                wait: self.calls_wait(),
-            }),
-        };
-        let now = at(self.now);
-        let snapshot = self.snapshot.as_deref();
-        let claim = claim_of(&resource);
-        self.book.remember(key, |memory| {
-            memory.observe(&resource, snapshot, SETTLE, now);
-            memory.observe_claim(claim, Some(API), &resource, snapshot, now);
-        });
-        let memory = self.book.get(key).unwrap().memory.clone();
-        let decision = decide(&Input {
-            key,
-            resource: &resource,
-            account: &view,
-            book: &self.book,
-            memory: &memory,
-            model: Some(&model()),
-            settings: &Settings { settle: SETTLE },
-            now,
-            wall: Timestamp::from_second(i64::try_from(self.now).unwrap()).unwrap(),
-            uuid: Uuid::from_u128(self.rng.u128(..)),
-        });
         if decision.step != Step::None {
             self.log
                 .push(format!("{} {key}: {:?}", self.now, decision.step));
         }
-        crate::instance::act::announce(&mut self.book, key, &decision);
-        self.act(key, &resource, decision);
+        self.process.announce(key, &decision);
+        self.act(key, decision);
         if !self.faults {
             self.list(0);
         }
@@ -388,128 +337,51 @@ impl Walk {
         }
     }
 
-    fn act(&mut self, key: &ObjectKey, resource: &Arc<CortecsInstance>, decision: Decision) {
-        let mut wanted = (**resource).clone();
+    fn act(&mut self, key: &ObjectKey, decision: Decision) {
         match decision.step {
             Step::None | Step::FetchModel { .. } => {}
-            Step::AddFinalizer => {
-                wanted.metadata.finalizers = Some(vec!["cortecs.ai/instance".into()]);
-                self.write(key, wanted, None);
-            }
-            Step::RemoveFinalizer => {
-                wanted.metadata.finalizers = Some(vec![]);
-                self.write(key, wanted, None);
-            }
-            Step::WriteStatus(purpose) => {
-                wanted.status = Some(decision.status);
-                self.write(key, wanted, Some(&purpose));
-            }
-            Step::Seal { instance_id } => {
-                let value = seal().seal(&key.namespace, &key.name, &instance_id);
-                let annotations = wanted.annotations_mut();
-                annotations.insert(annotations::INSTANCE_ID.into(), value);
-                self.write(key, wanted, None);
-            }
-            Step::RecordAccepted { intent, instance } => {
-                self.record_accepted(key, intent, &instance)
-            }
+            Step::AddFinalizer
+            | Step::RemoveFinalizer
+            | Step::WriteStatus(_)
+            | Step::Seal { .. }
+            | Step::RecordAccepted { .. } => self.write(key, decision),
             Step::QuorumRead => {
-                let objects = self.objects.values().cloned().collect();
-                self.book
-                    .quorum_read(&None, objects, &self.version.to_string());
-                self.book.read_by_quorum(at(self.now));
+                self.process.read_by_quorum(&self.server, at(self.now));
                 self.reconcile(key);
             }
-            step => self.call(key, step),
+            step => self.call(key, &step),
         }
     }
 
-    /// A write under the version that was decided on; its answer may be lost.
-    fn write(&mut self, key: &ObjectKey, wanted: CortecsInstance, purpose: Option<&Purpose>) {
-        let current = self.objects.get(key).cloned();
-        let fresh = current.as_ref().is_some_and(|c| {
-            c.metadata.resource_version == wanted.metadata.resource_version
-                && c.metadata.uid == wanted.metadata.uid
-        });
-        if !fresh {
-            self.log.push(format!("conflict on {key}"));
-            self.book.release(key);
-            if let Some(current) = current {
-                self.book.refresh(current);
-            }
-            return;
-        }
-        match self.fate() {
-            Fate::Refused => self.book.release(key),
-            Fate::LostBefore => self.log.push("the write was lost".into()),
-            Fate::LostAfter | Fate::Late(_) => {
-                self.log.push("the write's answer was lost".into());
-                self.store(wanted);
-            }
-            Fate::Answered => {
-                let written = self.store(wanted);
-                self.book.wrote(written);
-                if let Some(purpose) = purpose {
-                    let now = at(self.now);
-                    self.book
-                        .remember(key, |memory| record::wrote(memory, purpose, now));
-                }
-            }
-        }
-    }
-
-    fn record_accepted(&mut self, key: &ObjectKey, intent: Uuid, instance: &Instance) {
-        let Some(current) = self.objects.get(key).cloned() else {
-            return;
+    /// A write whose answer may be lost.
+    fn write(&mut self, key: &ObjectKey, decision: Decision) {
+        let landing = match self.fate() {
+            Fate::Answered => Landing::Answered,
+            Fate::Refused => Landing::Refused,
+            Fate::LostBefore => Landing::LostBefore,
+            Fate::LostAfter | Fate::Late(_) => Landing::LostAfter,
         };
-        let mut wanted = (*current).clone();
-        let status = wanted.status.get_or_insert_default();
-        if status.start.as_ref().is_none_or(|start| start.id != intent) {
-            return self.book.refresh(current);
-        }
-        status.start = None;
-        status.instance_id = Some(instance.instance_id.clone());
-        self.write(key, wanted, None);
-        let bound = self
-            .book
-            .get(key)
-            .and_then(|e| e.resource.status.as_ref()?.instance_id.clone());
-        if bound.as_ref() == Some(&instance.instance_id) {
-            let (now, instance) = (at(self.now), Arc::new(instance.clone()));
-            self.book
-                .remember(key, |memory| record::recorded(memory, &instance, now));
+        let now = at(self.now);
+        let written = self
+            .process
+            .write(key, decision, &mut self.server, landing, now);
+        self.log.push(format!("  {landing:?}"));
+        match written {
+            Written::Landed(object, stays) => self.tell(object, stays),
+            Written::Conflict => self.log.push(format!("conflict on {key}")),
+            Written::Nothing => {}
         }
     }
 
-    fn call(&mut self, key: &ObjectKey, step: Step) {
+    fn call(&mut self, key: &ObjectKey, step: &Step) {
         if self.faults && self.rng.u32(0..20) == 0 {
             self.log.push("  not made".into());
-            self.book.remember(key, record::call_not_made);
+            self.process.book.remember(key, record::call_not_made);
             return;
         }
         let fate = self.fate();
         self.log.push(format!("  {fate:?}"));
-        let times = Times {
-            asked: at(self.now),
-            answered: at(self.now),
-        };
-        let failure = Failure {
-            kind: FailureKind::Transient,
-            reason: "RetryingAfterError",
-            message: String::new(),
-            generation: 0,
-            failed_at: at(self.now),
-            retry_at: at(self.now + 1),
-            count: 1,
-        };
-        let effect = match &step {
-            Step::Start { args, .. } => Effect::Start(args.clone()),
-            Step::Restart { instance_id, .. } => Effect::Restart(instance_id.clone()),
-            Step::Stop { instance_id } => Effect::Stop(instance_id.clone()),
-            Step::Delete { instance_id } => Effect::Delete(instance_id.clone()),
-            Step::Get { instance_id } => Effect::Get(instance_id.clone()),
-            other => panic!("{other:?} is no call"),
-        };
+        let effect = Effect::of(step);
         let done = match fate {
             Fate::Answered | Fate::LostAfter => Some(self.api.apply(&effect)),
             Fate::Late(seconds) => {
@@ -518,40 +390,18 @@ impl Walk {
             }
             Fate::Refused | Fate::LostBefore => None,
         };
-        let now = at(self.now);
-        let answer = |instance: Option<Option<Instance>>| match (fate, instance) {
-            (Fate::Answered, Some(Some(instance))) => Answer::Done(instance),
-            (Fate::Answered, _) => Answer::Moved(failure.clone()),
-            _ => Answer::Failed(failure.clone()),
+        let call = call_of(step);
+        let result = match (fate, done) {
+            (Fate::Answered, Some(Some(instance))) => Ok(instance),
+            (Fate::Answered, _) => Err(Error::answered(call, 400)),
+            (Fate::Refused, _) => Err(Error::answered(call, 429)),
+            _ => Err(Error::unanswered(call)),
         };
-        let outcome = |instance: Option<Option<Instance>>| match (fate, instance) {
-            (Fate::Answered, Some(Some(instance))) => Outcome::Accepted(Arc::new(instance)),
-            (Fate::Answered | Fate::Refused, _) => Outcome::Refused(failure.clone()),
-            _ => Outcome::Unknown(now),
+        let times = Times {
+            asked: at(self.now),
+            answered: at(self.now),
         };
-        self.book.remember(key, |memory| match step {
-            Step::Start { intent, .. } => record::started(memory, intent, outcome(done)),
-            Step::Restart {
-                intent,
-                instance_id,
-                ..
-            } => {
-                record::restarted(memory, intent, &instance_id, outcome(done), times);
-            }
-            Step::Stop { instance_id } => {
-                record::stopped(memory, &instance_id, answer(done), times)
-            }
-            Step::Get { instance_id } => record::got(memory, &instance_id, answer(done), times),
-            Step::Delete { instance_id } => {
-                let answer = match answer(done) {
-                    Answer::Done(_) => Answer::Done(()),
-                    Answer::Moved(failure) => Answer::Moved(failure),
-                    Answer::Failed(failure) => Answer::Failed(failure),
-                };
-                record::deleted(memory, &instance_id, answer);
-            }
-            _ => {}
-        });
+        self.process.answered(key, step, result, times);
     }
 
     fn status(object: &CortecsInstance) -> CortecsInstanceStatus {
@@ -569,13 +419,15 @@ impl Walk {
     }
 
     fn check(&self, seed: u64) {
-        let statuses: Vec<_> = self.objects.values().map(|o| Self::status(o)).collect();
-        // While a status is empty, what the annotation proves stands for it.
-        let proven: Vec<_> = self
+        let statuses: Vec<_> = self
+            .server
             .objects
             .values()
-            .filter_map(|o| Self::proven(o))
+            .map(|o| Self::status(o))
             .collect();
+        // While a status is empty, what the annotation proves stands for it.
+        let objects = self.server.objects.values();
+        let proven: Vec<_> = objects.filter_map(|o| Self::proven(o)).collect();
         let mut bound: Vec<&String> = statuses
             .iter()
             .filter_map(|s| s.instance_id.as_ref())
@@ -615,7 +467,7 @@ impl Walk {
                 .collect::<Vec<_>>()
                 .join("\n")
         };
-        for (key, object) in &self.objects {
+        for (key, object) in &self.server.objects {
             assert!(
                 object.metadata.deletion_timestamp.is_none(),
                 "seed {seed}: {key} is stuck\n{}",

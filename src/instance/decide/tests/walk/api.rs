@@ -1,32 +1,17 @@
 //! The Cortecs API, as little of it as a walk needs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cortecs::types::{Instance, InstanceArgs, InstanceState};
+use super::super::world::{Cloud, Effect, Instances};
+use crate::cortecs::types::{Instance, InstanceState};
 
 /// How long the past is kept, for lists that lag.
 const KEPT: u64 = 100;
 
-/// What a call does.
-#[derive(Clone, Debug)]
-pub(super) enum Effect {
-    Start(InstanceArgs),
-    Restart(String),
-    Stop(String),
-    Delete(String),
-    Get(String),
-}
-
-type Instances = BTreeMap<String, Arc<Instance>>;
-
 #[derive(Default)]
 pub(super) struct Api {
-    instances: Instances,
+    cloud: Cloud,
     past: BTreeMap<u64, Instances>,
-    made: u64,
     /// Effects that are still to come, and when.
     pub late: Vec<(u64, Effect)>,
     /// What resources left stopped on purpose.
@@ -36,52 +21,28 @@ pub(super) struct Api {
 impl Api {
     /// `None`: refused, since the instance is not there or not in the right state.
     pub(super) fn apply(&mut self, effect: &Effect) -> Option<Instance> {
-        match effect {
-            Effect::Start(args) => Some(self.start(args)),
-            Effect::Restart(id) => self.change(id, &InstanceState::Stopped, InstanceState::Pending),
-            Effect::Stop(id) => self.stop(id),
-            Effect::Delete(id) => self.delete(id),
-            Effect::Get(id) => self.get(id).cloned(),
+        let done = self.cloud.apply(effect);
+        if let (Some(_), Effect::Delete(id)) = (&done, effect) {
+            self.left.remove(id);
         }
+        done
     }
 
-    fn start(&mut self, args: &InstanceArgs) -> Instance {
-        self.made += 1;
-        let mut instance = super::instance(&format!("i-{}", self.made), "pending");
-        instance.instance_args = args.clone();
-        self.instances
-            .insert(instance.instance_id.clone(), Arc::new(instance.clone()));
-        instance
+    pub(super) fn stop(&mut self, id: &str) {
+        self.apply(&Effect::Stop(id.to_owned()));
     }
 
-    fn change(&mut self, id: &str, from: &InstanceState, to: InstanceState) -> Option<Instance> {
-        let instance = Arc::make_mut(self.instances.get_mut(id)?);
-        if instance.instance_status.status != *from {
-            return None;
-        }
-        instance.instance_status.status = to;
-        Some(instance.clone())
-    }
-
-    pub(super) fn stop(&mut self, id: &str) -> Option<Instance> {
-        self.change(id, &InstanceState::Running, InstanceState::Stopped)
-            .or_else(|| self.change(id, &InstanceState::Pending, InstanceState::Stopped))
-    }
-
-    pub(super) fn delete(&mut self, id: &str) -> Option<Instance> {
-        if self.get(id)?.instance_status.status != InstanceState::Stopped {
-            return None;
-        }
-        self.left.remove(id);
-        self.instances.remove(id).map(Arc::unwrap_or_clone)
+    pub(super) fn delete(&mut self, id: &str) {
+        self.apply(&Effect::Delete(id.to_owned()));
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&Instance> {
-        self.instances.get(id).map(|i| &**i)
+        self.cloud.get(id)
     }
 
     pub(super) fn any(&self, rng: &mut fastrand::Rng) -> Option<String> {
         let ids: Vec<&String> = self
+            .cloud
             .instances
             .keys()
             .filter(|id| !self.left.contains(*id))
@@ -101,12 +62,13 @@ impl Api {
             self.apply(&effect);
         }
         if now.is_multiple_of(3) {
-            let ids: Vec<String> = self.instances.keys().cloned().collect();
+            let ids: Vec<String> = self.cloud.instances.keys().cloned().collect();
             for id in ids {
-                self.change(&id, &InstanceState::Pending, InstanceState::Running);
+                self.cloud
+                    .change(&id, &InstanceState::Pending, InstanceState::Running);
             }
         }
-        self.past.insert(now, self.instances.clone());
+        self.past.insert(now, self.cloud.instances.clone());
         self.past = self.past.split_off(&now.saturating_sub(KEPT));
     }
 
@@ -117,7 +79,7 @@ impl Api {
             .last_key_value()
             .is_none_or(|(now, _)| when >= *now);
         if newest {
-            return self.instances.clone();
+            return self.cloud.instances.clone();
         }
         let then = self.past.range(..=when).next_back();
         then.map(|(_, instances)| instances.clone())
@@ -126,7 +88,8 @@ impl Api {
 
     /// How many instances nobody owns or has left on purpose.
     pub(super) fn unowned(&self, owned: &[&String]) -> usize {
-        self.instances
+        self.cloud
+            .instances
             .keys()
             .filter(|id| !owned.contains(id) && !self.left.contains(*id))
             .count()

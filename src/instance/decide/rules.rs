@@ -1,0 +1,46 @@
+//! The rules of the start protocol that decisions enforce. All of them hold; only the model checker's tests switch one off,
+//! to see that the checker finds what the rule is for.
+
+/// A rule of the start protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The finalizer is put on before anything is started.
+    FinalizerFirst,
+    /// A start's call is made once, whatever became of it.
+    OneCall,
+    /// All resources are read by quorum before an instance is bound and before a start is given up.
+    QuorumRead,
+    /// While equal starts are open, their known ids are taken over instead of those that the list shows.
+    KnownIdsTakenOver,
+    /// That one list lacks an instance proves nothing.
+    Gone,
+    /// A restart is written ahead.
+    RestartAhead,
+    /// A start that waits for a person holds up nobody.
+    AskingHoldsUpNobody,
+}
+
+/// Which rules hold: all of them, outside tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    #[cfg(test)]
+    off: Option<Rule>,
+}
+
+impl Rules {
+    /// Whether this rule holds.
+    #[cfg(not(test))]
+    pub const fn hold(self, _: Rule) -> bool {
+        true
+    }
+
+    #[cfg(test)]
+    pub fn hold(self, rule: Rule) -> bool {
+        self.off != Some(rule)
+    }
+
+    #[cfg(test)]
+    pub fn without(rule: Option<Rule>) -> Self {
+        Self { off: rule }
+    }
+}
