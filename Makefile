@@ -43,6 +43,11 @@ lint: ## Check the format, and lint with warnings as errors
 unit: ## Run the unit and property tests
 	cargo test --locked --lib --bins
 
+.PHONY: model
+model: ## Explore the start protocol in full; MODEL_ONLY=WORD, MODEL_STATES=N (cuts), MODEL_THREADS=N
+	cargo test --locked --lib --config 'profile.dev.package.cortecs-operator.opt-level=2' -- \
+		--ignored --exact --nocapture instance::decide::tests::model::runs::the_protocol_holds_within_the_full_bounds
+
 .PHONY: e2e
 e2e: control-plane ## Run the suites: against a real API server, and of the simulator against cortecs-py
 	cargo test --locked --no-fail-fast $(smaller)

@@ -5,6 +5,7 @@ mod delete;
 mod held;
 mod hold;
 mod hostile;
+mod model;
 mod purity;
 mod resolve;
 mod restored;

@@ -1,0 +1,264 @@
+//! The model checker: the real decisions, book, memory and records, in every order of events that some bounds allow.
+//!
+//! A state is what is persisted, what each process knows, what is at the Cortecs API, and what is in the air. After each
+//! event each process decides, with the real code, what it will do next for each resource; doing it is an event, and so
+//! are an answer, an effect that comes late, a list, a crash, a lease that changes hands, a watch that falls behind, and
+//! whatever people and outsiders do. `stateright` walks through all orders of them.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `config` | the resources, and how often what may happen |
+//! | `state` | a state |
+//! | `offer`, `next`, `shell` | what may happen, what it does, and what each process does then without a choice |
+//! | `shown` | what of a status is read again |
+//! | `canon`, `known`, `alike` | which states are one, and the test of that |
+//! | `goal` | the properties |
+//! | `rules` | each rule switched off: the checker can fail |
+//! | `runs` | what is explored with all rules on |
+//!
+//! What is left out, and why that loses nothing or what it loses:
+//! - Time passes in ticks of which the settle time has two; within a tick later events are later. What a walk of seconds
+//!   would find between them is left to the random walks.
+//! - A write that only reports is made at once, with nothing between it and the decision: nobody decides by it but by
+//!   `StartUnresolved`, which is kept. Each list is noted by all resources at once: one that misses a list knows less
+//!   and waits longer.
+//! - A stop, a delete, a get, a restart and a write are one event with their answer: the resource does nothing else
+//!   meanwhile, and no other looks at it. A start is two, since others look at whether it is in flight.
+//! - A crash is between any two events. One between a call and the note of its answer is one after that note, since the
+//!   note is in memory.
+//! - From its deadline on a holder of the lease does nothing, and the next begins later: that is a crash whose calls may
+//!   still take effect. Only with that rule off there are two that act.
+//! - The watch is at its newest unless it is held; then nothing of it is seen until it is released. That is what may be
+//!   known at two moments; more holds are more moments.
+//! - Instances run from the start on: pending and running are treated alike. Backoffs last until the next tick.
+//!   A refusal is a 429: that a terminal one waits longer changes no order.
+//! - Late effects and lists that lag keep, together, to the settle time: that is the protocol's premise. What an
+//!   outsider starts is listed at once.
+//! - Two resources that are alike are interchangeable, and states that differ in their order are one.
+//! - Wall clocks agree, writes to Kubernetes land at once or never, nobody but the operator stops or deletes instances,
+//!   and the catalog answers.
+
+mod alike;
+mod canon;
+mod config;
+mod goal;
+mod known;
+mod next;
+mod offer;
+mod rules;
+mod runs;
+mod shell;
+mod shown;
+mod state;
+
+use std::{
+    collections::BTreeMap,
+    hash::Hash,
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+use super::{
+    world::{Cloud, Process, Server, Surroundings, surroundings},
+    *,
+};
+use crate::{instance::args, resources::instance::DeletionPolicy};
+use config::{Begin, Config};
+use next::Event;
+use state::{Operator, State, TICK};
+
+pub(super) static KEYS: LazyLock<[ObjectKey; 3]> =
+    LazyLock::new(|| ["a", "b", "c"].map(|name| ObjectKey::new("ns", name)));
+
+/// A configuration, ready to be explored.
+struct Lab {
+    config: Config,
+    around: Surroundings,
+    /// What each resource asks for at first.
+    args: Vec<InstanceArgs>,
+    symmetric: bool,
+    /// Which properties are known to be broken: the first trace is the one that is kept.
+    broken: [AtomicBool; 5],
+}
+
+const ONE_EACH: &str = "at most one live instance is attributable to each resource";
+const ONE_CLAIM: &str = "no instance is claimed by two";
+const NONE_LEFT: &str = "a resource that is gone leaves nothing that is billed";
+const NO_WEDGE: &str = "once nothing goes wrong any more, the goal is reached";
+const NO_STRANGER: &str = "nothing of an outsider's and nothing unproven is touched";
+
+impl Lab {
+    fn new(config: Config) -> Self {
+        let mut around = surroundings();
+        around.settings = Settings {
+            settle: TICK * 2,
+            rules: config.rules(),
+        };
+        if config.shared {
+            around.account.sharing = Sharing::Shared;
+        }
+        let args = (0..config.kinds.len())
+            .map(|resource| {
+                let object = object(&config, resource);
+                let Ok(model) = &around.model else {
+                    panic!("the catalog knows the model")
+                };
+                args::pin(&object.spec, Some(&**model)).unwrap()
+            })
+            .collect();
+        Self {
+            symmetric: config.is_symmetric(),
+            broken: Default::default(),
+            around,
+            args,
+            config,
+        }
+    }
+
+    /// Whether the property still holds; it is broken once.
+    fn keeps(&self, property: usize, holds: bool) -> bool {
+        holds || self.broken[property].swap(true, Ordering::Relaxed)
+    }
+
+    fn initial(&self) -> State {
+        let mut server = Server::default();
+        for resource in 0..self.config.kinds.len() {
+            server.store(object(&self.config, resource));
+        }
+        let operator = Operator {
+            process: Process::begins(server.objects.values()),
+            todo: Vec::new(),
+        };
+        let mut state = State {
+            tick: 0,
+            events: 0,
+            server,
+            cache: None,
+            operators: vec![operator],
+            cloud: Cloud::default(),
+            facts: BTreeMap::new(),
+            air: Vec::new(),
+            late: Vec::new(),
+            left: self.config.budgets,
+            listed: vec![None; self.config.kinds.len()],
+            broken: None,
+            print: 0,
+        };
+        state.operators[0].todo = vec![None; self.config.kinds.len()];
+        state.settle(self);
+        state.print = canon::print(&state, self);
+        goal::begin(self, state)
+    }
+}
+
+fn object(config: &Config, resource: usize) -> CortecsInstance {
+    let kind = config.kinds[resource];
+    let policy = match kind.policy {
+        DeletionPolicy::Delete => "Delete",
+        DeletionPolicy::Stop => "Stop",
+        DeletionPolicy::Orphan => "Orphan",
+    };
+    let spec = json!({ "deletionPolicy": policy, "numWorkers": kind.workers });
+    let mut value = super::resource(&KEYS[resource].name, spec, json!({}));
+    if kind.begin == Begin::New {
+        value["metadata"]["finalizers"] = json!([]);
+    }
+    serde_json::from_value(value).unwrap()
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.print == other.print
+    }
+}
+
+impl Hash for State {
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        self.print.hash(hasher);
+    }
+}
+
+impl Model for Lab {
+    type State = State;
+    type Action = Event;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![self.initial()]
+    }
+
+    fn actions(&self, state: &State, events: &mut Vec<Event>) {
+        state.events(self, events);
+    }
+
+    fn next_state(&self, state: &State, event: Event) -> Option<State> {
+        let next = state.after(self, &event);
+        (next.print != state.print).then_some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(ONE_EACH, |lab, s| lab.keeps(0, goal::one_each(lab, s))),
+            Property::always(ONE_CLAIM, |lab, s| lab.keeps(1, goal::one_claim(lab, s))),
+            Property::always(NONE_LEFT, |lab, s| lab.keeps(2, goal::none_left(lab, s))),
+            Property::always(NO_STRANGER, |lab, s| {
+                lab.keeps(3, goal::no_stranger(lab, s))
+            }),
+            Property::always(NO_WEDGE, |lab, s| lab.keeps(4, goal::no_wedge(lab, s))),
+        ]
+    }
+}
+
+/// What a run has found.
+struct Found {
+    unique: usize,
+    depth: usize,
+    seconds: f64,
+    /// All that the bounds allow was explored.
+    exhausted: bool,
+    /// By property: the events that lead to a state that breaks it.
+    broken: BTreeMap<&'static str, Vec<Event>>,
+}
+
+/// Explores breadth first until a property is broken, so that the trace is a shortest one.
+fn shortest(config: Config, property: &'static str) -> Found {
+    let finish = HasDiscoveries::AnyOf([property].into());
+    let began = Instant::now();
+    let checker = Lab::new(config).checker().finish_when(finish);
+    let checker = checker.spawn_bfs().join();
+    found(&checker, began)
+}
+
+/// Explores everything, or as many states as given.
+fn all(config: Config, most: usize, threads: usize) -> Found {
+    let began = Instant::now();
+    let checker = Lab::new(config)
+        .checker()
+        .threads(threads)
+        .finish_when(HasDiscoveries::AnyFailures);
+    let checker = if most > 0 {
+        checker.target_state_count(most)
+    } else {
+        checker
+    };
+    let checker = checker.spawn_dfs().join();
+    found(&checker, began)
+}
+
+fn found(checker: &impl Checker<Lab>, began: Instant) -> Found {
+    let broken = checker.discoveries();
+    Found {
+        unique: checker.unique_state_count(),
+        depth: checker.max_depth(),
+        seconds: began.elapsed().as_secs_f64(),
+        exhausted: checker.is_done() && broken.is_empty(),
+        broken: broken
+            .into_iter()
+            .map(|(name, path)| (name, path.into_actions()))
+            .collect(),
+    }
+}

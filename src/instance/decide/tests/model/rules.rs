@@ -1,0 +1,185 @@
+//! The checker can fail: with any one rule switched off it finds what the rule is for, breadth first, so that the trace
+//! is a shortest one.
+
+use super::{config::*, *};
+
+/// A small configuration in which only what the rule is about goes wrong.
+fn small(name: &'static str, kinds: &[Kind], off: Off, budgets: Budgets) -> Config {
+    Config {
+        off: vec![off],
+        budgets,
+        goal_every: 0,
+        ..Config::new(name, kinds)
+    }
+}
+
+/// Without the rule the property is broken, and with it everything is explored and nothing is.
+fn must_break(config: Config, property: &'static str) {
+    let name = config.name;
+    let with = Config {
+        off: Vec::new(),
+        ..config.clone()
+    };
+    let found = shortest(config, property);
+    let trace = found.broken.get(property);
+    let Some(trace) = trace else {
+        panic!("{name}: nothing is found, in {} states", found.unique);
+    };
+    let found = all(with, 0, 1);
+    println!(
+        "without {name}: {property}: broken after {} events; with it: {} states, nothing",
+        trace.len(),
+        found.unique
+    );
+    for event in trace {
+        println!("  {event:?}");
+    }
+    assert!(found.exhausted, "{name}: with the rule: {:?}", found.broken);
+}
+
+const NONE: Budgets = Budgets {
+    starts: 2,
+    crashes: 0,
+    takeovers: 0,
+    faults: 0,
+    lags: 0,
+    holds: 0,
+    orders: 0,
+    strangers: 0,
+};
+
+#[test]
+fn without_the_intents_write_a_crash_makes_two() {
+    let budgets = Budgets { crashes: 1, ..NONE };
+    must_break(
+        small("the intent's write", &[READY], Off::IntentWrite, budgets),
+        ONE_EACH,
+    );
+}
+
+#[test]
+fn with_a_second_call_for_an_intent_there_are_two() {
+    let budgets = Budgets { faults: 1, ..NONE };
+    let off = Off::Decided(Rule::OneCall);
+    must_break(
+        small("one call per intent", &[READY], off, budgets),
+        ONE_EACH,
+    );
+}
+
+#[test]
+fn without_the_finalizer_a_deleted_resource_leaves_its_instance() {
+    let budgets = Budgets { orders: 1, ..NONE };
+    let off = Off::Decided(Rule::FinalizerFirst);
+    let mut config = small("the finalizer before the call", &[NEW], off, budgets);
+    config.orders = vec![(0, Order::Delete)];
+    must_break(config, NONE_LEFT);
+}
+
+#[test]
+fn when_known_ids_are_not_taken_over_one_leaks() {
+    let budgets = Budgets {
+        starts: 2,
+        crashes: 1,
+        lags: 1,
+        ..NONE
+    };
+    let off = Off::Decided(Rule::KnownIdsTakenOver);
+    let mut config = small("taking over known ids", &[READY, READY], off, budgets);
+    config.goal_every = 8;
+    must_break(config, NO_WEDGE);
+}
+
+#[test]
+fn when_one_list_proves_absence_an_instance_runs_on() {
+    let budgets = Budgets {
+        starts: 1,
+        faults: 1,
+        lags: 1,
+        orders: 1,
+        ..NONE
+    };
+    let off = Off::Decided(Rule::Gone);
+    let mut config = small("the gone rule", &[READY], off, budgets);
+    config.orders = vec![(0, Order::Delete)];
+    config.faults = vec![Fault::LostBefore];
+    must_break(config, NONE_LEFT);
+}
+
+#[test]
+fn when_a_restart_is_not_written_ahead_a_late_one_runs_without_an_owner() {
+    let budgets = Budgets {
+        starts: 0,
+        faults: 1,
+        orders: 2,
+        ..NONE
+    };
+    let kind = Kind {
+        policy: DeletionPolicy::Stop,
+        begin: Begin::Stopped,
+        ..READY
+    };
+    let off = Off::Decided(Rule::RestartAhead);
+    let mut config = small("restarts written ahead", &[kind], off, budgets);
+    config.orders = vec![(0, Order::Run), (0, Order::Delete)];
+    config.faults = vec![Fault::Late];
+    must_break(config, NONE_LEFT);
+}
+
+#[test]
+fn when_a_start_that_asks_a_person_holds_up_others_they_wait_for_ever() {
+    let budgets = Budgets { faults: 1, ..NONE };
+    let off = Off::Decided(Rule::AskingHoldsUpNobody);
+    let mut config = small(
+        "a stalled intent holds up nobody",
+        &[READY, READY],
+        off,
+        budgets,
+    );
+    config.shared = true;
+    config.answers = false;
+    config.goal_every = 8;
+    config.faults = vec![Fault::LostAfter];
+    must_break(config, NO_WEDGE);
+}
+
+#[test]
+fn when_a_status_is_taken_for_a_refusal_there_are_two() {
+    for status in [302, 402, 408, 409] {
+        let budgets = Budgets { faults: 1, ..NONE };
+        let mut config = small("unknown statuses", &[READY], Off::StatusClasses, budgets);
+        config.faults = vec![Fault::Status(status)];
+        must_break(config, ONE_EACH);
+    }
+}
+
+#[test]
+fn when_a_process_begins_with_a_stale_view_an_instance_is_claimed_twice() {
+    let budgets = Budgets {
+        crashes: 1,
+        holds: 1,
+        ..NONE
+    };
+    let mut config = small(
+        "a fresh beginning",
+        &[READY, READY],
+        Off::FreshBeginning,
+        budgets,
+    );
+    config.off.push(Off::Decided(Rule::QuorumRead));
+    must_break(config, ONE_CLAIM);
+}
+
+#[test]
+fn when_the_old_holder_acts_on_an_instance_is_claimed_twice() {
+    let budgets = Budgets {
+        starts: 1,
+        takeovers: 1,
+        ..NONE
+    };
+    let off = Off::Deadline;
+    must_break(
+        small("the lease's deadline", &[READY, READY], off, budgets),
+        ONE_CLAIM,
+    );
+}

@@ -1,0 +1,217 @@
+//! The runs with all rules on: small ones that every test run exhausts, and those of `make model`.
+//!
+//! Bounds can be steered: `MODEL_ONLY` runs what has this word in its name, `MODEL_STATES` ends each search after so
+//! many states (it then counts as cut, never as exhausted), `MODEL_THREADS` sets the number of threads.
+
+use super::{config::*, *};
+
+/// No disturbance.
+const QUIET: Budgets = Budgets {
+    starts: 4,
+    crashes: 0,
+    takeovers: 0,
+    faults: 0,
+    lags: 0,
+    holds: 0,
+    orders: 0,
+    strangers: 0,
+};
+
+const PAIR: [Kind; 2] = [READY, READY];
+const TRIO: [Kind; 3] = [READY, READY, OTHER];
+
+fn config(name: &'static str, kinds: &[Kind], budgets: Budgets) -> Config {
+    let every = [
+        Order::Delete,
+        Order::Stop,
+        Order::Run,
+        Order::Restart,
+        Order::Resize,
+    ];
+    let orders = (0..kinds.len()).flat_map(|k| every.map(|order| (k, order)));
+    Config {
+        budgets,
+        orders: orders.collect(),
+        goal_every: 16,
+        ..Config::new(name, kinds)
+    }
+}
+
+/// A resource that leaves its instance stopped.
+const STOPPING: Kind = Kind {
+    policy: DeletionPolicy::Stop,
+    ..RUNNING
+};
+
+/// What `cargo test` exhausts.
+fn quick() -> Vec<Config> {
+    let once = Budgets {
+        starts: 2,
+        crashes: 1,
+        faults: 1,
+        orders: 1,
+        ..QUIET
+    };
+    let pair = Budgets { starts: 3, ..QUIET };
+    let strangers = Budgets {
+        crashes: 1,
+        faults: 1,
+        strangers: 1,
+        ..QUIET
+    };
+    vec![
+        config("one, new", &[NEW], Budgets { faults: 0, ..once }),
+        config("one, running", &[RUNNING], once),
+        config("one, to be left stopped", &[STOPPING], once),
+        Config {
+            shared: true,
+            ..config("one, in a shared account", &[READY], strangers)
+        },
+        config("two and a crash", &PAIR, Budgets { crashes: 1, ..pair }),
+        config("two and a fault", &PAIR, Budgets { faults: 1, ..pair }),
+    ]
+}
+
+/// What `make model` explores besides: the bounds that were asked for, and each pair of disturbances by itself.
+fn full() -> Vec<Config> {
+    let faults = Budgets { faults: 1, ..QUIET };
+    let twice = Budgets {
+        crashes: 2,
+        faults: 2,
+        ..QUIET
+    };
+    vec![
+        config("two, one other", &TRIO, QUIET),
+        config(
+            "two, one other, and a crash",
+            &TRIO,
+            Budgets {
+                crashes: 1,
+                ..QUIET
+            },
+        ),
+        config("two, one other, and a fault", &TRIO, faults),
+        Config {
+            omits: true,
+            ..config("two, one other, that look alike", &TRIO, faults)
+        },
+        config(
+            "one, everything twice",
+            &[READY],
+            Budgets {
+                lags: 2,
+                orders: 2,
+                ..twice
+            },
+        ),
+        config(
+            "one, a watch that lags",
+            &[READY],
+            Budgets {
+                holds: 2,
+                orders: 2,
+                ..twice
+            },
+        ),
+        config("two, everything twice", &PAIR, twice),
+        config(
+            "two, orders and faults",
+            &PAIR,
+            Budgets {
+                orders: 2,
+                ..faults
+            },
+        ),
+        config(
+            "two, lags and crashes",
+            &PAIR,
+            Budgets {
+                lags: 1,
+                crashes: 1,
+                ..faults
+            },
+        ),
+        config(
+            "two, a takeover",
+            &PAIR,
+            Budgets {
+                takeovers: 1,
+                holds: 1,
+                ..faults
+            },
+        ),
+        config(
+            "two and an outsider",
+            &PAIR,
+            Budgets {
+                strangers: 1,
+                ..faults
+            },
+        ),
+        config("two, one other, everything twice", &TRIO, twice),
+    ]
+}
+
+fn number(name: &str) -> usize {
+    std::env::var(name)
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_default()
+}
+
+fn run(configs: Vec<Config>) {
+    let only = std::env::var("MODEL_ONLY").unwrap_or_default();
+    let threads = number("MODEL_THREADS").max(1);
+    for config in configs.into_iter().filter(|c| c.name.contains(&only)) {
+        let (name, budgets) = (config.name, config.budgets);
+        let found = all(config, number("MODEL_STATES"), threads);
+        let how = if found.exhausted {
+            "exhausted"
+        } else {
+            "NOT exhausted"
+        };
+        println!(
+            "{name}: {how}: {} unique states, deepest path {}, {:.0} s; {budgets:?}",
+            found.unique, found.depth, found.seconds
+        );
+        for (property, events) in &found.broken {
+            println!("{property}: broken after {} events", events.len());
+            events.iter().for_each(|event| println!("  {event:?}"));
+        }
+        assert!(found.broken.is_empty(), "{name}: {:?}", found.broken.keys());
+    }
+}
+
+#[test]
+fn the_protocol_holds_in_every_order_of_events() {
+    run(quick());
+}
+
+/// Run by `make model`.
+#[test]
+#[ignore = "takes long: make model"]
+fn the_protocol_holds_within_the_full_bounds() {
+    run(quick().into_iter().chain(full()).collect());
+}
+
+/// Run by hand, to look for bounds.
+#[test]
+#[ignore = "explores what the environment asks for"]
+fn explore() {
+    let budget = |name| u8::try_from(number(name)).unwrap();
+    let budgets = Budgets {
+        starts: budget("STARTS"),
+        crashes: budget("CRASHES"),
+        takeovers: budget("TAKEOVERS"),
+        faults: budget("FAULTS"),
+        lags: budget("LAGS"),
+        holds: budget("HOLDS"),
+        orders: budget("ORDERS"),
+        strangers: budget("STRANGERS"),
+    };
+    let mut config = config("explore", &TRIO[..number("KINDS").clamp(1, 3)], budgets);
+    config.goal_every = number("GOAL") as u64;
+    config.shared = number("SHARED") > 0;
+    config.omits = number("OMITS") > 0;
+    run(vec![config]);
+}
