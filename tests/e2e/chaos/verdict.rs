@@ -93,28 +93,47 @@ impl Now {
             let state = &instance.instance_status.status;
             match left.get(id) {
                 Some(_) if *state == InstanceState::Stopped => now.left_stopped += 1,
-                Some(name) => now
+                Some(left) => now
                     .leaks
-                    .push(format!("{id}, left by {name}, is {state:?}")),
+                    .push(format!("{id}, left by {}, is {state:?}", left.by)),
                 None => now.leaks.push(format!(
                     "{id} of {} is {state:?} and nobody's",
                     instance.instance_args.model_id
                 )),
             }
         }
+        for (id, left) in &left {
+            if !left.may_be_replaced && !existing.contains_key(id) {
+                now.stuck
+                    .push(format!("{} was to leave {id} behind, but it is gone", left.by));
+            }
+        }
         now
     }
 }
 
-/// What a deleted resource may have left behind, by its id: it is not there where it was just being replaced.
-fn left_behind(history: &History, deeds: &Deeds) -> BTreeMap<String, String> {
+/// What a deleted resource has left behind.
+struct Left {
+    by: String,
+    /// Its arguments were changed at some time: it may have been deleted while its instance was being replaced, and then
+    /// that need not be there.
+    may_be_replaced: bool,
+}
+
+/// What deleted resources have left behind, by its id.
+fn left_behind(history: &History, deeds: &Deeds) -> BTreeMap<String, Left> {
     let present: BTreeSet<&str> = deeds.wishes.iter().map(|wish| wish.name.as_str()).collect();
     let gone = history
         .iter()
         .filter(|((_, name), _)| deeds.kept.contains(name) && !present.contains(name.as_str()));
     gone.filter_map(|((_, name), versions)| {
         let id = bound(versions.last()?);
-        (!id.is_empty()).then(|| (id.to_owned(), name.clone()))
+        let args = |r: &CortecsInstance| (r.spec.num_workers, r.spec.billing_interval);
+        let left = Left {
+            by: name.clone(),
+            may_be_replaced: versions.windows(2).any(|v| args(&v[0]) != args(&v[1])),
+        };
+        (!id.is_empty()).then(|| (id.to_owned(), left))
     })
     .collect()
 }
