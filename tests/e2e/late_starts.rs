@@ -138,8 +138,9 @@ async fn only_a_new_order_that_names_a_candidate_settles_a_start() {
         message.contains(&id) && !message.contains(&older),
         "{message}"
     );
-    // Longer than the settle time.
-    bed.wait_lists(6).await;
+    // Far longer than the settle time, after which an order of none would be followed.
+    bed.wait_lists(14).await;
+    assert_eq!(bed.starts(), 1);
     for value in ["no-such-instance", "", older.as_str()] {
         bed.annotate("phi", "cortecs.ai/resolve-start", value).await;
         bed.wait_lists(2).await;
