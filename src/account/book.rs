@@ -237,6 +237,14 @@ impl Book {
         self.index(key);
     }
 
+    /// Each resource in the version that is known now.
+    pub fn resources(&self) -> HashMap<ObjectKey, Arc<CortecsInstance>> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(key, entry)| (key.clone(), Arc::clone(&entry.resource)))
+            .collect()
+    }
+
     /// All resources.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Entry)> {
         self.entries.iter()

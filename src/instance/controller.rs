@@ -93,7 +93,7 @@ async fn run_scope(
         .default_backoff()
         .inspect_err(move |error| {
             tracing::warn!(%error, "the watch of instances failed and is repeated");
-            doubter.history.doubt(None);
+            doubter.history.doubt();
         })
         .inspect_ok(move |event| note(&book_keeper, &scope, event))
         .reflect(writer)
@@ -167,7 +167,7 @@ fn note(context: &Context, scope: &Scope, event: &watcher::Event<CortecsInstance
             let mut book = book.lock();
             if matches!(event, watcher::Event::InitApply(_)) && book.knows_newer(resource) {
                 // A list that began before the last write shows that too: it is looked into.
-                context.history.doubt(Some(ObjectKey::of(resource)));
+                context.history.doubt();
             }
             book.apply(Arc::new(resource.clone()));
             Vec::new()

@@ -4,10 +4,7 @@
 //! Only reads past every cache can prove it: they return an older version of an object, or of the whole list, than this
 //! process knew before it asked. What a watch or a cache delivers may be old for good reasons.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use kube::{Api, ResourceExt, api::ListParams};
 use tokio::sync::{Notify, watch};
@@ -29,16 +26,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub struct History {
     broken: watch::Sender<Option<String>>,
     doubt: Notify,
-    /// A resource of which a watch has listed an older version than was known.
-    doubted: Mutex<Option<ObjectKey>>,
 }
 
 impl History {
     /// Something looks older than it should: it is looked into soon.
-    pub fn doubt(&self, key: Option<ObjectKey>) {
-        if key.is_some() {
-            *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = key;
-        }
+    pub fn doubt(&self) {
         self.doubt.notify_one();
     }
 
@@ -73,22 +65,23 @@ impl History {
     }
 }
 
-/// Compares now and then, and when there is doubt; never completes.
+/// Compares now and then, and when there is doubt until it is dispelled; never completes.
 pub async fn watch_over(context: &Context) {
     let history = &context.history;
+    let mut doubted = false;
     loop {
-        let _ = tokio::time::timeout(INTERVAL, history.doubt.notified()).await;
-        let doubted = history
-            .doubted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        if !doubted {
+            let doubt = history.doubt.notified();
+            doubted = tokio::time::timeout(INTERVAL, doubt).await.is_ok();
+        }
+        // The list's version alone may have caught up since: the resources' have not.
         let looked = match doubted {
-            Some(key) => write::read(context, &key).await.map(drop),
-            None => compare_lists(context).await,
+            true => write::read_by_quorum(context).await,
+            false => compare_lists(context).await,
         };
-        if let Err(error) = looked {
-            tracing::debug!(%error, "cannot compare versions now");
+        match looked {
+            Ok(()) => doubted = false,
+            Err(error) => tracing::debug!(%error, "cannot compare versions now"),
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -210,7 +210,10 @@ async fn read_scopes(context: &Context) -> Result<(), KubeError> {
             None => Api::all(context.client.clone()),
             Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         };
-        let known = context.book.lock().newest().to_owned();
+        let (newest, known) = {
+            let book = context.book.lock();
+            (book.newest().to_owned(), book.resources())
+        };
         let mut resources = Vec::new();
         let mut params = ListParams::default().limit(PAGE);
         let version = loop {
@@ -222,7 +225,11 @@ async fn read_scopes(context: &Context) -> Result<(), KubeError> {
             }
         };
         let history = &context.history;
-        history.compare("the list of instances", &known, &version);
+        history.compare("the list of instances", &newest, &version);
+        for read in &resources {
+            let before = known.get(&ObjectKey::of(&**read));
+            history::compare_one(context, before.map(|known| &**known), read);
+        }
         context.book.lock().quorum_read(scope, resources, &version);
     }
     Ok(())
