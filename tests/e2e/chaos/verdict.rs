@@ -104,8 +104,10 @@ impl Now {
         }
         for (id, left) in &left {
             if !left.may_be_replaced && !existing.contains_key(id) {
-                now.stuck
-                    .push(format!("{} was to leave {id} behind, but it is gone", left.by));
+                now.stuck.push(format!(
+                    "{} was to leave {id} behind, but it is gone",
+                    left.by
+                ));
             }
         }
         now

@@ -149,6 +149,8 @@ impl State {
                 continue;
             }
             let moves = Moves {
+                wait: None,
+                seals: false,
                 now: self.now(),
                 uuid: Uuid::from_u128(
                     u128::from(self.events) * 8 + (operator * 4 + resource) as u128,
