@@ -50,6 +50,12 @@ pub fn announce(book: &mut crate::account::book::Book, key: &ObjectKey, decision
         Step::Restart { .. } => {
             book.remember(key, |memory| record::call_begins(memory.restart.as_mut()));
         }
+        Step::WriteStatus(Purpose::DropStart) => {
+            book.remember(key, |memory| record::call_dropped(memory.start.as_mut()));
+        }
+        Step::WriteStatus(Purpose::DropRestart) => {
+            book.remember(key, |memory| record::call_dropped(memory.restart.as_mut()));
+        }
         Step::WriteStatus(Purpose::Bind { instance_id, .. }) => {
             if let Some(home) = &decision.status.account {
                 book.reserve(key, &home.api_url, instance_id);

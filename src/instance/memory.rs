@@ -63,6 +63,8 @@ pub struct Attempt {
 pub enum Outcome {
     /// This process wrote the intent and has not made the call.
     Written,
+    /// The intent is being taken back. Whether that is recorded may not be known, so the call must not be made any more.
+    Dropped,
     /// The call is being made.
     InFlight,
     /// The API answered with this instance; that is not recorded yet.

@@ -67,6 +67,13 @@ pub fn call_begins(attempt: Option<&mut Attempt>) {
     }
 }
 
+/// A written-ahead attempt is about to be taken back: its call is not made any more, whatever becomes of the write.
+pub fn call_dropped(attempt: Option<&mut Attempt>) {
+    if let Some(attempt) = attempt.filter(|attempt| attempt.outcome == Outcome::Written) {
+        attempt.outcome = Outcome::Dropped;
+    }
+}
+
 /// The calls that were announced were not made, and may be made later.
 pub fn call_not_made(memory: &mut Memory) {
     for attempt in [memory.start.as_mut(), memory.restart.as_mut()]
@@ -185,6 +192,11 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment) {
     match purpose {
         Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
         Purpose::RestartIntent(id) => memory.restart = Some(Attempt::written(*id, now)),
+        Purpose::Dismiss => {
+            if let Some(attempt) = &mut memory.start {
+                attempt.ordered = false;
+            }
+        }
         Purpose::Report
         | Purpose::DropStart
         | Purpose::DropRestart

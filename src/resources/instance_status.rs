@@ -11,6 +11,8 @@ use crate::cortecs::{fit, types};
 
 /// Most ids that an intent can hold as known. A start that would need more is refused: it could not be recognised.
 pub const MAX_KNOWN_INSTANCE_IDS: usize = 512;
+/// Most instances that a person is asked about at once.
+pub const MAX_CANDIDATE_IDS: usize = 8;
 
 /// How many voided starts are remembered, and for how long (hours).
 pub const MAX_VOIDED_STARTS: usize = 3;
@@ -297,6 +299,10 @@ pub struct StartIntent {
     #[serde(default)]
     #[schemars(length(max = 512), inner(length(max = 256)))]
     pub known_instance_ids: Vec<String>,
+    /// The instances that a person is asked about: which of them has this start created, if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 256)))]
+    pub candidate_ids: Vec<String>,
     /// What `cortecs.ai/resolve-start` said before: an old order, not one about this start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]

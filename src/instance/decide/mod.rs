@@ -173,6 +173,8 @@ pub enum Purpose {
     DropRestart,
     /// An instance becomes the resource's own: the outcome of an open start, or an adoption.
     Bind { instance_id: String, resolved: bool },
+    /// A person said that an open start has made none of the instances that were named.
+    Dismiss,
     /// An open start is given up.
     VoidStart,
     /// The bound instance is gone.

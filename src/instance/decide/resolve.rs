@@ -23,14 +23,14 @@ use crate::{
         annotations, conditions,
         instance::DesiredState,
         instance_status::{
-            MAX_KNOWN_INSTANCE_IDS, MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS,
-            VoidedStart,
+            MAX_CANDIDATE_IDS, MAX_KNOWN_INSTANCE_IDS, MAX_VOIDED_STARTS, Phase, StartIntent,
+            VOIDED_START_HOURS, VoidedStart,
         },
     },
 };
 
-/// Most candidates that a message names.
-const MAX_NAMED: usize = 8;
+/// What the annotation says when the start has made none of the candidates.
+const NONE: &str = "none";
 
 pub(super) fn decide(draft: Draft<'_>) -> Decision {
     let input = draft.input;
@@ -62,6 +62,7 @@ pub(super) fn decide(draft: Draft<'_>) -> Decision {
             let verdict = Verdict::of_failure(failure, Phase::Pending);
             drop_start(draft, verdict)
         }
+        Outcome::Dropped => drop_start(draft, taken_back()),
         Outcome::InFlight => draft.rest(Verdict::starting("the instance is being started"), None),
         Outcome::Unknown(_) if !draft.holds(Rule::OneCall) => written(draft, intent, attempt),
         Outcome::Unknown(since) => unknown(draft, intent, attempt, *since),
@@ -87,10 +88,11 @@ fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decisio
         };
         return draft.act(step, verdict);
     }
-    drop_start(
-        draft,
-        Verdict::pending("the start was taken back before the call was made"),
-    )
+    drop_start(draft, taken_back())
+}
+
+fn taken_back() -> Verdict {
+    Verdict::pending("the start was taken back before the call was made")
 }
 
 fn is_still_wanted(draft: &Draft<'_>, intent: &StartIntent) -> bool {
@@ -140,6 +142,10 @@ fn unknown(
 ) -> Decision {
     let input = draft.input;
     draft.is_busy();
+    if let Some(start) = &mut draft.status.start {
+        // Named again where a person is still asked about them.
+        start.candidate_ids.clear();
+    }
     if let Err(verdict) = gate::calls(&draft)
         && (!is_deleting(&draft) || gate::reachable(&draft).is_err())
     {
@@ -189,8 +195,9 @@ fn unknown(
     let altered = altered(&draft, snapshot, intent, &wanted, &api_url);
 
     if let Some(order) = person_decides(&draft, attempt) {
-        if order == "none" && settled {
-            return void(draft, snapshot, intent);
+        let can_know = MAX_KNOWN_INSTANCE_IDS.saturating_sub(intent.candidate_ids.len());
+        if order == NONE && intent.known_instance_ids.len() <= can_know {
+            return dismiss(draft, intent);
         }
         let ordered = candidates
             .iter()
@@ -203,7 +210,7 @@ fn unknown(
     if !candidates.is_empty() {
         return match shared_because(&draft) {
             Ok(None) => confirm(draft, snapshot, attempt, &candidates),
-            Ok(Some(why)) => draft.rest(unresolved(why, &candidates), None),
+            Ok(Some(why)) => ask(draft, why, &candidates),
             Err(verdict) => draft.rest(verdict, None),
         };
     }
@@ -217,7 +224,7 @@ fn unknown(
     }
     if !altered.is_empty() {
         let why = "an instance of the same model but with other arguments has appeared";
-        return draft.rest(unresolved(why, &altered), None);
+        return ask(draft, why, &altered);
     }
     void(draft, snapshot, intent)
 }
@@ -370,19 +377,35 @@ fn resolving(message: impl Into<String>) -> Verdict {
     Verdict::reconciling(Phase::Starting, "ResolvingStart", message)
 }
 
-fn unresolved(why: &str, candidates: &[&Instance]) -> Verdict {
-    let named: Vec<&str> = candidates
+/// Asks a person which of these instances the start has made, if any.
+fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> Decision {
+    let named: Vec<String> = candidates
         .iter()
-        .take(MAX_NAMED)
-        .map(|i| i.instance_id.as_str())
+        .take(MAX_CANDIDATE_IDS)
+        .map(|i| i.instance_id.clone())
         .collect();
-    Verdict::stalled(
-        Phase::Failed,
-        "StartUnresolved",
-        format!(
-            "the outcome of the start is not known, and {why}; it may be {}: set the annotation {} to the instance's id, or to none (remove it first if it says so already)",
-            named.join(" or "),
-            annotations::RESOLVE_START
-        ),
-    )
+    let message = format!(
+        "the outcome of the start is not known, and {why}; it may be {}: set the annotation {} to the instance's id, or to {NONE} if it is none of these (remove it first if it says so already)",
+        named.join(" or "),
+        annotations::RESOLVE_START
+    );
+    if let Some(start) = &mut draft.status.start {
+        start.candidate_ids = named;
+    }
+    let verdict = Verdict::stalled(Phase::Failed, "StartUnresolved", message);
+    draft.rest(verdict, None)
+}
+
+/// A person says that the start has made none of the instances that were named: they are known to it from now on. Nothing is
+/// said of what appears later: the start's own may still be among that.
+fn dismiss(mut draft: Draft<'_>, intent: &StartIntent) -> Decision {
+    if let Some(start) = &mut draft.status.start {
+        let known = &mut start.known_instance_ids;
+        known.extend(intent.candidate_ids.iter().cloned());
+        known.sort_unstable();
+        known.dedup();
+        start.old_order = Some(NONE.to_owned());
+    }
+    let verdict = lost(intent);
+    draft.write(Purpose::Dismiss, verdict)
 }

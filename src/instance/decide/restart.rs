@@ -38,11 +38,9 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
                 let before = attempt.first_seen.after(input.settings.young());
                 return call(draft, bound, intent.id, before);
             }
-            settled(
-                draft,
-                Verdict::pending("the restart was taken back before the call was made"),
-            )
+            settled(draft, taken_back())
         }
+        Outcome::Dropped => settled(draft, taken_back()),
         Outcome::InFlight => draft.rest(Verdict::starting("the instance is being restarted"), None),
         Outcome::Accepted(_) => {
             settled(draft, Verdict::starting("the instance is being restarted"))
@@ -64,6 +62,10 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
             }
         }
     }
+}
+
+fn taken_back() -> Verdict {
+    Verdict::pending("the restart was taken back before the call was made")
 }
 
 /// The one call of a restart intent.

@@ -113,6 +113,7 @@ fn start(
         requested_at: input.wall,
         args: (&args).into(),
         known_instance_ids: known,
+        candidate_ids: Vec::new(),
         old_order: draft
             .annotation(annotations::RESOLVE_START)
             .map(str::to_owned),

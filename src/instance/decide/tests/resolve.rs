@@ -164,15 +164,56 @@ fn where_others_start_instances_too_a_person_decides() {
         assert!(is_bind(&scene.decide().step, "i-1"));
 
         let mut scene = asked(change).annotated("cortecs.ai/resolve-start", "none");
+        let decision = scene.decide();
+        assert_eq!(decision.step, Step::WriteStatus(Purpose::Dismiss));
+        let start = decision.status.start.as_ref().unwrap();
+        assert_eq!(start.known_instance_ids, ["i-1", "i-2"]);
+        carry_out(&mut scene, &decision);
+        let waiting = scene.decide();
         assert_eq!(
-            scene.decide().step,
-            Step::None,
+            reconciling(&waiting),
+            Some("ResolvingStart"),
             "a late effect may still come"
         );
         scene.lists([SETTLED + 1, SETTLED + 2], &[instance("i-1", "pending")]);
         scene.quorum_read_at = Some(at(SETTLED + 2));
         assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::VoidStart));
     }
+}
+
+/// The status is written, and what that means is remembered.
+fn carry_out(scene: &mut Scene, decision: &Decision) {
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let Step::WriteStatus(purpose) = &decision.step else {
+        panic!("{:?} is no write", decision.step)
+    };
+    crate::instance::record::wrote(scene.memory.as_mut().unwrap(), purpose, at(1002));
+}
+
+#[test]
+fn none_is_said_of_the_instances_that_were_named_and_of_no_later_one() {
+    let shared: fn(&mut Account) = |a| a.sharing = Sharing::Shared;
+    let mut scene = asked(shared).annotated("cortecs.ai/resolve-start", "none");
+    let decision = scene.decide();
+    carry_out(&mut scene, &decision);
+    // Its own turns up, after all: the annotation still says what it said of another.
+    let both = [instance("i-1", "running"), instance("i-own", "pending")];
+    scene.found(&["i-1", "i-own"]);
+    scene.lists([SETTLED + 1, SETTLED + 2], &both);
+    scene.quorum_read_at = Some(at(SETTLED + 2));
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    let start = decision.status.start.as_ref().unwrap();
+    assert_eq!(start.candidate_ids, ["i-own"]);
+    // A process that knows nothing of it sees no new order either.
+    carry_out(&mut scene, &decision);
+    scene.memory = None;
+    scene.observe();
+    scene.lists([SETTLED + 3], &both);
+    assert!(!matches!(
+        scene.decide().step,
+        Step::WriteStatus(Purpose::VoidStart | Purpose::Dismiss)
+    ));
 }
 
 #[test]

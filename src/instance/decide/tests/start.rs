@@ -154,6 +154,23 @@ fn an_intent_that_is_not_wanted_any_more_is_taken_back_before_the_call() {
     }
 }
 
+/// The write that takes it back may have landed though its answer was lost: then nothing stands for the call any more.
+#[test]
+fn an_intent_that_may_be_taken_back_already_is_never_carried_out() {
+    let mut scene = open(Outcome::Written);
+    scene.resource["spec"]["state"] = json!("Stopped");
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+    crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
+    // As wanted as before.
+    scene.resource["spec"]["state"] = json!("Running");
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+    // What was carried out is not forgotten by it.
+    let mut scene = open(Outcome::InFlight);
+    crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
+    let attempt = scene.memory.unwrap().start.unwrap();
+    assert_eq!(attempt.outcome, Outcome::InFlight);
+}
+
 #[test]
 fn an_accepted_start_is_recorded_by_its_intent() {
     let accepted = Arc::new(instance("i-1", "pending"));

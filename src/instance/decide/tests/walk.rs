@@ -111,16 +111,15 @@ impl Walk {
             let conditions = &object.status.as_ref().unwrap().conditions;
             let stalled = find_condition(conditions, STALLED);
             stalled.is_some_and(|c| c.reason == "StartUnresolved")
-                && !object
-                    .annotations()
-                    .contains_key("cortecs.ai/resolve-start")
         };
         let asking: Vec<_> = self.server.objects.values().filter(asks).cloned().collect();
         for object in asking {
             let mut object = (*object).clone();
-            object
-                .annotations_mut()
-                .insert("cortecs.ai/resolve-start".into(), "none".into());
+            let annotations = object.annotations_mut();
+            // An old answer goes first.
+            if annotations.remove("cortecs.ai/resolve-start").is_none() {
+                annotations.insert("cortecs.ai/resolve-start".into(), "none".into());
+            }
             self.log
                 .push(format!("a person answers {:?}", object.metadata.name));
             self.store(object);

@@ -221,6 +221,7 @@ impl<'a> Writer<'a> {
         self.byte(rank);
         self.args(Some(&intent.args));
         self.ids_mask(|id| intent.known_instance_ids.iter().any(|known| known == id));
+        self.ids_mask(|id| intent.candidate_ids.iter().any(|named| named == id));
         self.flag(intent.old_order.as_deref() == order);
         let state = self.state;
         let listed = state.listed[resource];

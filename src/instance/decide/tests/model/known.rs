@@ -67,6 +67,7 @@ impl Writer<'_> {
         self.age(attempt.first_seen);
         match &attempt.outcome {
             Outcome::Written => self.byte(1),
+            Outcome::Dropped => self.byte(6),
             Outcome::InFlight => self.byte(2),
             Outcome::Accepted(instance) => {
                 self.byte(3);
