@@ -79,8 +79,6 @@ pub enum Off {
     IntentWrite,
     /// Who lost the lease acts on.
     Deadline,
-    /// A process begins with what a lagging cache says.
-    FreshBeginning,
     /// 3xx, 402, 408 and 409 are taken as a refusal.
     StatusClasses,
 }
@@ -97,6 +95,9 @@ pub struct Config {
     pub shared: bool,
     /// Answers leave the number of workers out: all instances look alike.
     pub omits: bool,
+    /// A process that begins while the watch lags begins with what it says. The operator begins with a list that no
+    /// cache answers; this takes that away, to see what the quorum read does by itself.
+    pub stale: bool,
     pub off: Vec<Off>,
     /// A person answers what is asked; otherwise what asks is not expected to reach its goal.
     pub answers: bool,
@@ -145,6 +146,7 @@ impl Config {
             faults: FAULTS.to_vec(),
             shared: false,
             omits: false,
+            stale: false,
             off: Vec::new(),
             answers: true,
             goal_every: 1,

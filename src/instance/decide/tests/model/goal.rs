@@ -123,17 +123,25 @@ fn round(lab: &Lab, mut state: State) -> State {
     state
 }
 
+/// Without a person who answers, whoever asks one stays as it is, and so does what may be its own.
+fn waits(lab: &Lab, state: &State, resource: usize) -> bool {
+    !lab.config.answers
+        && state
+            .object(resource)
+            .is_some_and(|o| super::shown::asks(o))
+}
+
 fn is_reached(lab: &Lab, state: &State) -> Result<(), String> {
     for (resource, kind) in lab.config.kinds.iter().enumerate() {
         let Some(object) = state.object(resource) else {
             continue;
         };
+        if waits(lab, state, resource) {
+            continue;
+        }
         let status = object.status.clone().unwrap_or_default();
         if object.metadata.deletion_timestamp.is_some() {
             return Err(format!("{resource} is still being deleted: {status:?}"));
-        }
-        if !lab.config.answers && super::shown::asks(object) {
-            continue;
         }
         if status.start.is_some() || status.restart.is_some() {
             return Err(format!("a call of {resource} is open: {status:?}"));
@@ -155,7 +163,7 @@ fn is_reached(lab: &Lab, state: &State) -> Result<(), String> {
     for (id, fact) in &state.facts {
         let owned = fact
             .owner
-            .is_none_or(|owner| state.bound(owner) == Some(id));
+            .is_none_or(|owner| state.bound(owner) == Some(id) || waits(lab, state, owner));
         if state.cloud.instances.contains_key(id) && !owned && !fact.left {
             return Err(format!("{id} is nobody's: {fact:?}"));
         }

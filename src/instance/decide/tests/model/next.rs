@@ -120,10 +120,10 @@ impl State {
         }
     }
 
-    /// A process begins, with a consistent list of the resources.
+    /// A process begins, with a consistent list of the resources, which is the newest one unless that is taken away.
     fn begins(&self, lab: &Lab) -> Operator {
         let process = match &self.cache {
-            Some(cache) if lab.config.is_off(Off::FreshBeginning) => Process::begins(cache.iter()),
+            Some(cache) if lab.config.stale => Process::begins(cache.iter()),
             _ => Process::begins(self.server.objects.values()),
         };
         Operator {

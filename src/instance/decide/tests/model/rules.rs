@@ -13,13 +13,15 @@ fn small(name: &'static str, kinds: &[Kind], off: Off, budgets: Budgets) -> Conf
     }
 }
 
-/// Without the rule the property is broken, and with it everything is explored and nothing is.
-fn must_break(config: Config, property: &'static str) {
+/// Without the rule the property is broken, and with it everything is explored and nothing is. Returns what is missing
+/// for the goal in the end, if that is broken.
+fn must_break(config: Config, property: &'static str) -> String {
     let name = config.name;
     let with = Config {
         off: Vec::new(),
         ..config.clone()
     };
+    let lab = Lab::new(config.clone());
     let found = shortest(config, property);
     let trace = found.broken.get(property);
     let Some(trace) = trace else {
@@ -32,9 +34,13 @@ fn must_break(config: Config, property: &'static str) {
     for event in trace {
         println!("  {event:?}");
     }
+    let end = trace.iter().fold(lab.initial(), |s, e| s.after(&lab, e));
+    let missing = goal::reaches_goal(&lab, &end).err().unwrap_or_default();
+    println!("  the goal: {missing}");
     let found = all(with, 0, 1);
     println!("with {name}: {} states, nothing", found.unique);
     assert!(found.exhausted, "{name}: with the rule: {:?}", found.broken);
+    missing
 }
 
 const NONE: Budgets = Budgets {
@@ -137,20 +143,32 @@ fn when_a_status_is_taken_for_a_refusal_there_are_two() {
 }
 
 #[test]
-fn when_a_process_begins_with_a_stale_view_an_instance_is_claimed_twice() {
+fn without_the_quorum_read_a_stale_beginning_claims_an_instance_twice() {
     let budgets = Budgets {
         crashes: 1,
         holds: 1,
         ..NONE
     };
-    let mut config = small(
-        "a fresh beginning",
-        &[READY, READY],
-        Off::FreshBeginning,
-        budgets,
-    );
-    config.off.push(Off::Decided(Rule::QuorumRead));
+    let off = Off::Decided(Rule::QuorumRead);
+    let config = Config {
+        stale: true,
+        ..small("the quorum read", &[READY, READY], off, budgets)
+    };
     must_break(config, ONE_CLAIM);
+}
+
+/// Whoever begins with the newest state, and ends at its deadline, knows every claim: the read is a second lock.
+#[test]
+fn without_the_quorum_read_the_deadline_and_a_fresh_beginning_suffice() {
+    let budgets = Budgets {
+        crashes: 1,
+        holds: 1,
+        ..NONE
+    };
+    let off = Off::Decided(Rule::QuorumRead);
+    let config = small("the quorum read", &[READY, READY], off, budgets);
+    let found = all(config, 0, 1);
+    assert!(found.exhausted, "{:?}", found.broken);
 }
 
 #[test]
@@ -166,4 +184,19 @@ fn when_the_old_holder_acts_on_an_instance_is_claimed_twice() {
         small("the lease's deadline", &[READY, READY], off, budgets),
         ONE_CLAIM,
     );
+}
+
+#[test]
+fn when_who_asks_holds_up_others_an_equal_one_never_starts() {
+    let budgets = Budgets { faults: 1, ..NONE };
+    let off = Off::Decided(Rule::AskingHoldsUpNobody);
+    let config = Config {
+        shared: true,
+        answers: false,
+        faults: vec![Fault::LostAfter],
+        goal_every: 1,
+        ..small("asking holds up nobody", &[READY, READY], off, budgets)
+    };
+    let wedged = must_break(config, NO_WEDGE);
+    assert!(wedged.ends_with("has no instance"), "{wedged}");
 }
