@@ -222,9 +222,11 @@ impl<'a> Draft<'a> {
         self.status.reached_generation = None;
     }
 
-    /// The status forgets the instance. An open start keeps its account.
+    /// The status forgets the instance. An open start keeps its account. That there was one stays: a status that says nothing
+    /// at all is one that somebody has emptied.
     pub fn forget_instance(&mut self) {
         status::forget_instance(&mut self.status);
+        self.status.last_start_time.get_or_insert(self.input.wall);
     }
 
     /// What to say while a list is awaited: why the last one failed, if it did.

@@ -193,6 +193,7 @@ impl<'a> Writer<'a> {
         self.id(status.instance_id.as_deref());
         self.flag(status.restart.is_some());
         self.flag(status.account.is_some());
+        self.flag(status.last_start_time.is_some());
         self.args(status.instance_args.as_ref());
         self.args(status.requested_args.as_ref());
         self.flag(is_unresolved(&status));

@@ -14,6 +14,8 @@ pub fn shown(status: &CortecsInstanceStatus) -> CortecsInstanceStatus {
         requested_args: status.requested_args.clone(),
         account: status.account.clone(),
         last_handled_restart_at: status.last_handled_restart_at.clone(),
+        // Whether there was ever a start, not when.
+        last_start_time: status.last_start_time.map(|_| Timestamp::UNIX_EPOCH),
         conditions: if is_unresolved(status) {
             vec![Condition {
                 type_: STALLED.into(),
