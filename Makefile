@@ -55,7 +55,7 @@ e2e: control-plane ## Run the suites: against a real API server, and of the simu
 
 .PHONY: chaos
 chaos: control-plane ## Kill and pause the operator while everything goes wrong, for half an hour: CHAOS_KILLS, CHAOS_RESOURCES, CHAOS_SEED
-	@export CHAOS_KILLS="$${CHAOS_KILLS:-500}" CHAOS_RESOURCES="$${CHAOS_RESOURCES:-48}"
+	@export CHAOS_KILLS="$${CHAOS_KILLS:-520}" CHAOS_RESOURCES="$${CHAOS_RESOURCES:-48}"
 	cargo test --locked --test e2e chaos::chaos -- --exact --nocapture
 
 .PHONY: control-plane
