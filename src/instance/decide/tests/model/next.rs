@@ -294,17 +294,20 @@ impl State {
         }
     }
 
-    /// A person who knows the truth, also that nothing is to come, answers: the instance that is the start's, or none. Who has said so before takes it
-    /// back first.
+    /// A person who knows which of the instances that are named is the start's answers so: that one, or none of them,
+    /// though the start's own may still be to come. Who has said so before takes it back first.
     fn resolve(&mut self, resource: usize) {
         let Some(object) = self.object(resource) else {
             return;
         };
         let mut object = (**object).clone();
-        let own = |(id, fact): &(&String, &super::state::Fact)| {
-            fact.owner == Some(resource) && !fact.left && self.cloud.instances.contains_key(*id)
+        let start = object.status.as_ref().and_then(|s| s.start.as_ref());
+        let named = start.map(|s| s.candidate_ids.clone()).unwrap_or_default();
+        let own = |id: &&String| {
+            let fact = self.facts.get(*id);
+            fact.is_some_and(|f| f.owner == Some(resource) && !f.left)
         };
-        let answer = self.facts.iter().find(own).map_or("none", |(id, _)| id);
+        let answer = named.iter().find(own).map_or("none", String::as_str);
         let annotations = object.metadata.annotations.get_or_insert_default();
         if annotations
             .get(annotations::RESOLVE_START)

@@ -47,8 +47,7 @@ impl State {
             events.extend(orders.map(|(resource, order)| Event::Order(*resource, *order)));
         }
         let asking = |resource: &usize| {
-            let to_come = self.late.iter().any(|late| late.owner == Some(*resource));
-            lab.config.answers && !to_come && self.object(*resource).is_some_and(|o| asks(o))
+            lab.config.answers && self.object(*resource).is_some_and(|o| asks(o))
         };
         events.extend(
             (0..lab.config.kinds.len())

@@ -14,7 +14,7 @@ pub fn shown(status: &CortecsInstanceStatus) -> CortecsInstanceStatus {
         requested_args: status.requested_args.clone(),
         account: status.account.clone(),
         last_handled_restart_at: status.last_handled_restart_at.clone(),
-        // Whether there was ever a start, not when.
+        // That there is one tells a status that was emptied from one that records nothing any more.
         last_start_time: status.last_start_time.map(|_| Timestamp::UNIX_EPOCH),
         conditions: if is_unresolved(status) {
             vec![Condition {
