@@ -66,6 +66,23 @@ control-plane: ## Find or build the control plane's binaries (10 to 15 minutes t
 helper: ## Run the tests of the control plane's supervisor
 	cd tests/control-plane && GOWORK=off go vet ./helper && GOWORK=off go test ./helper
 
+# The targets in fuzz/Cargo.toml, and for how long each runs.
+fuzzers := api_list api_instance api_error_message normalise_spec decide
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: ## Build the fuzz targets; run each for FUZZ_SECONDS (60) where cargo-fuzz is installed
+	cargo build --locked --manifest-path fuzz/Cargo.toml
+	if ! cargo fuzz --version >/dev/null 2>&1; then
+		echo "fuzz: the targets build; to run them: cargo install cargo-fuzz --locked" >&2
+		exit
+	fi
+	for target in $(fuzzers); do
+		mkdir -p "fuzz/corpus/$$target"
+		cargo fuzz run --sanitizer none "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -print_final_stats=1
+	done
+
 .PHONY: crds
 crds: ## Write crds/ from the types in src/resources
 	@target=$$(mktemp -d)

@@ -1,0 +1,44 @@
+//! A list, and what the statuses of an account and of a resource show of it.
+
+#![no_main]
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use cortecs_operator::{
+    account::{observe::summarize, snapshot::Snapshot},
+    cortecs::answers,
+    instance::status::show_instance,
+    resources::instance_status::CortecsInstanceStatus,
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| {
+    let Ok(list) = answers::instances(body) else {
+        return;
+    };
+    let ids: BTreeSet<&str> = list.iter().map(|i| i.instance_id.as_str()).collect();
+    assert_eq!(ids.len(), list.len());
+    assert!(ids.iter().all(|id| (1..=256).contains(&id.len())));
+    let mut status = CortecsInstanceStatus::default();
+    for instance in &list {
+        // Over what the one before left.
+        show_instance(&mut status, instance);
+        let args = status.instance_args.as_ref().expect("arguments");
+        assert!(args.fits());
+        assert!(status.worker_statuses.len() <= 64);
+        assert!(status.base_url.as_ref().is_none_or(|url| url.len() <= 2048));
+        assert!(status.progress.as_ref().is_none_or(|text| text.len() <= 32));
+        let state = status.instance_status.as_ref().expect("a state");
+        assert!(state.status.chars().count() <= 64);
+    }
+    let instances = list
+        .into_iter()
+        .map(|i| (i.instance_id.clone(), Arc::new(i)));
+    let snapshot = Snapshot {
+        instances: instances.collect(),
+        ..Snapshot::default()
+    };
+    let summary = summarize(&snapshot, |_| false);
+    assert!(summary.unmanaged.len() <= 50);
+    assert!(summary.unmanaged.iter().all(|u| u.args.fits()));
+});

@@ -1,0 +1,132 @@
+//! A whole resource, its status and annotations included, a list and a model, as JSON: a decision without a panic, that
+//! leaves the instance of a resource alone unless it is known to be in a state that asks for more.
+
+#![no_main]
+
+use std::{sync::Arc, time::Duration};
+
+use cortecs_operator::{
+    account::{book::Book, key::ObjectKey, snapshot::Snapshot},
+    cortecs::answers,
+    instance::{
+        decide::{
+            Account, AccountView, Desired, FleetView, Input, Purpose, Settings, Step, decide,
+        },
+        memory::{Attempt, Memory, Outcome},
+        moment::Moment,
+    },
+    resources::{
+        CortecsInstance,
+        account::{AccountMode, Adoption, Sharing},
+    },
+};
+use libfuzzer_sys::fuzz_target;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+#[derive(serde::Deserialize)]
+struct Case<'a> {
+    resource: CortecsInstance,
+    #[serde(borrow)]
+    list: &'a RawValue,
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(default)]
+    shared: bool,
+    /// The start that is open was asked for by this process.
+    #[serde(default)]
+    asked: bool,
+    /// Seconds since the resource was first seen.
+    #[serde(default)]
+    later: u16,
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::from_boot(Duration::from_secs(seconds))
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(case) = serde_json::from_slice::<Case>(data) else {
+        return;
+    };
+    let Ok(list) = answers::instances(case.list.get().as_bytes()) else {
+        return;
+    };
+    let resource = case.resource;
+    let key = ObjectKey::of(&resource);
+    let model = case
+        .model
+        .and_then(|m| answers::model(m.get().as_bytes()).ok());
+    let model = model.map(|model| Ok(Arc::new(model)));
+    let now = at(1000 + u64::from(case.later));
+    let snapshot = Arc::new(Snapshot {
+        sequence: 3,
+        requested_at: now,
+        received_at: now,
+        instances: list
+            .into_iter()
+            .map(|i| (i.instance_id.clone(), Arc::new(i)))
+            .collect(),
+    });
+    let status = resource.status.clone().unwrap_or_default();
+    let mut memory = Memory::default();
+    if let Some(start) = status.start.as_ref().filter(|_| case.asked) {
+        let mut attempt = Attempt::written(start.id, at(999));
+        attempt.outcome = Outcome::Unknown(at(999));
+        memory.start = Some(attempt);
+    }
+    let settle = Duration::from_secs(180);
+    memory.observe(&resource, Some(&snapshot), settle, at(1000));
+    memory.observe(&resource, Some(&snapshot), settle, now);
+    let mut book = Book::default();
+    book.apply(Arc::new(resource.clone()));
+    book.remember(&key, |m| *m = memory.clone());
+    book.read_by_quorum(now);
+    let account = AccountView {
+        named: Some(ObjectKey::new("ns", "main")),
+        desired: Desired::Usable(Account {
+            identity: status.account.clone().unwrap_or_default(),
+            sharing: if case.shared {
+                Sharing::Shared
+            } else {
+                Sharing::Exclusive
+            },
+            adoption: Adoption::Unclaimed,
+            mode: AccountMode::Active,
+            deleting: false,
+            allowed: true,
+            sees_all_users: true,
+        }),
+        fleet: Some(FleetView {
+            snapshot: Some(snapshot.clone()),
+            problem: None,
+        }),
+    };
+    let decision = decide(&Input {
+        key: &key,
+        resource: &resource,
+        account: &account,
+        book: &book,
+        memory: &memory,
+        model: model.as_ref(),
+        settings: &Settings { settle },
+        now,
+        wall: jiff::Timestamp::UNIX_EPOCH,
+        uuid: Uuid::from_u128(7),
+    });
+    // What is listed is not gone.
+    let listed = |id: &String| snapshot.instances.contains_key(id);
+    if resource.metadata.deletion_timestamp.is_none()
+        && status.instance_id.as_ref().is_some_and(listed)
+    {
+        assert!(!matches!(
+            decision.step,
+            Step::Start { .. } | Step::WriteStatus(Purpose::Unbind)
+        ));
+    }
+    // A start is recorded before it is made, and within the schema.
+    if let Step::WriteStatus(Purpose::StartIntent(_)) = decision.step {
+        let start = decision.status.start.as_ref().expect("an intent");
+        assert!(start.args.fits() && start.known_instance_ids.len() <= 512);
+    }
+});
