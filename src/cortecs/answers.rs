@@ -26,7 +26,8 @@ pub fn instances(body: &[u8]) -> Result<Vec<Instance>, String> {
 /// The instance that a get, a start, a restart or a stop is answered with.
 ///
 /// # Errors
-/// When there is none, or its id can be no id.
+/// When there is none, or its id can be no id, or is one that no call is made about: what a start is answered with has to
+/// be stopped some day.
 pub fn instance(body: &[u8]) -> Result<Instance, String> {
     #[derive(Deserialize)]
     struct Answer {
@@ -34,7 +35,7 @@ pub fn instance(body: &[u8]) -> Result<Instance, String> {
     }
     let instance = json::<Answer>(body)?.instance;
     id::check_answer(&instance.instance_id)?;
-    Ok(instance)
+    id::flaw_of_instance(&instance.instance_id).map_or(Ok(instance), |why| Err(why.into()))
 }
 
 /// The id that a delete is answered with, if there is one.

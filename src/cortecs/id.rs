@@ -26,20 +26,27 @@ pub(super) fn check_argument(id: &str) -> Result<(), Cause> {
     flaw(id).map_or(Ok(()), |why| Err(Cause::Invalid(why)))
 }
 
-/// As [`check_argument`] for the id of an instance, and refuses one that names another endpoint, or could be made to
-/// name one by a proxy that decodes or cuts paths.
+/// Refuses the id of an instance that no call is made about.
 pub(super) fn check_instance(id: &str) -> Result<(), Cause> {
-    check_argument(id)?;
+    flaw_of_instance(id).map_or(Ok(()), |why| Err(Cause::Invalid(why)))
+}
+
+/// Why no call is made about an instance with this id, if so: besides what can be no id, it names another endpoint, or
+/// could be made to name one by a proxy that decodes or cuts paths. Such an instance could never be stopped.
+pub(crate) fn flaw_of_instance(id: &str) -> Option<&'static str> {
+    if let Some(why) = flaw(id) {
+        return Some(why);
+    }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_~.".contains(c);
     for part in id.split(|c| !is_plain(c)) {
         if part == "." || part == ".." {
-            return Err(Cause::Invalid("an id has `.` or `..` as a part"));
+            return Some("an id has `.` or `..` as a part");
         }
         if RESERVED.iter().any(|word| part.eq_ignore_ascii_case(word)) {
-            return Err(Cause::Invalid("an id names another endpoint"));
+            return Some("an id names another endpoint");
         }
     }
-    Ok(())
+    None
 }
 
 /// Refuses an id in an answer that can be no id.

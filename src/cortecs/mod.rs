@@ -22,4 +22,5 @@ pub use call::{Call, CallObserver, CallOutcome};
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, Credentials};
 pub use error::{Error, RetryClass};
+pub(crate) use id::flaw_of_instance;
 pub(crate) use text::{fit, is_shown};

@@ -347,6 +347,18 @@ fn nesting_takes_no_stack() {
 }
 
 #[test]
+fn a_start_is_not_answered_with_what_could_never_be_stopped() {
+    for id in ["delete-all", "STOP-ALL", "a/../b"] {
+        let body = format!(r#"{{"instance":{}}}"#, instance(id));
+        let why = answers::instance(body.as_bytes()).unwrap_err();
+        assert!(!why.contains(id), "{why}");
+        // Such an entry does not take the rest of a list from everyone.
+        let body = format!(r#"{{"instances":[{}]}}"#, instance(id));
+        assert_eq!(answers::instances(body.as_bytes()).unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn of_many_workers_the_first_are_kept() {
     let mut body = json!({ "instance": serde_json::from_str::<Value>(&instance("i-1")).unwrap() });
     body["instance"]["worker_statuses"] = json!(vec![json!({}); 300_000]);

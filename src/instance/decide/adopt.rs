@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     account::snapshot::Snapshot,
-    cortecs::types::{Instance, InstanceArgs, InstanceState},
+    cortecs::{
+        flaw_of_instance,
+        types::{Instance, InstanceArgs, InstanceState},
+    },
     instance::args,
     resources::{
         account::Adoption,
@@ -60,6 +63,16 @@ pub(super) fn adopted<'a>(
                 format!("there is no instance {id} in the account: correct or remove spec.adopt");
             return Adopted::Refused(Verdict::stalled(Phase::Failed, "InstanceNotFound", message));
         };
+        if let Some(why) = flaw_of_instance(id) {
+            let message = format!(
+                "instance {id} cannot be taken over, as no call could be made to stop it ({why}): correct or remove spec.adopt"
+            );
+            return Adopted::Refused(Verdict::stalled(
+                Phase::Failed,
+                "AdoptionNotAllowed",
+                message,
+            ));
+        }
         if taken(instance) {
             let message =
                 format!("instance {id} belongs to another resource: correct or remove spec.adopt");
@@ -77,6 +90,7 @@ pub(super) fn adopted<'a>(
         .instances
         .values()
         .filter(|instance| args::matches(pinned, &instance.instance_args) && !taken(instance))
+        .filter(|instance| flaw_of_instance(&instance.instance_id).is_none())
         .min_by_key(|instance| preference(instance))
         .map_or(Adopted::None, |instance| Adopted::Instance(instance))
 }

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     account::{open_start::OpenStart, snapshot::Snapshot},
-    cortecs::types::{Instance, InstanceArgs},
+    cortecs::{
+        flaw_of_instance,
+        types::{Instance, InstanceArgs},
+    },
     instance::{
         args,
         memory::{Attempt, Outcome},
@@ -193,6 +196,8 @@ fn unknown(
         return draft.rest(resolving(message), None);
     }
     let altered = altered(&draft, snapshot, intent, &wanted, &api_url);
+    let (candidates, untouchable): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|i| is_callable(i));
 
     if let Some(order) = person_decides(&draft, attempt) {
         let can_know = MAX_KNOWN_INSTANCE_IDS.saturating_sub(intent.candidate_ids.len());
@@ -202,7 +207,7 @@ fn unknown(
         let ordered = candidates
             .iter()
             .chain(&altered)
-            .find(|i| i.instance_id == order);
+            .find(|i| i.instance_id == order && is_callable(i));
         if let Some(instance) = ordered.copied() {
             return confirm(draft, snapshot, attempt, &[instance]);
         }
@@ -221,6 +226,14 @@ fn unknown(
         }
         let wait = settled_at.since(input.now);
         return draft.rest(lost(intent), Some(wait));
+    }
+    if let Some(instance) = untouchable.first() {
+        // It may be billed for this start: another is not made before a person has looked.
+        let flaw = flaw_of_instance(&instance.instance_id).unwrap_or_default();
+        let why = format!(
+            "no call could be made to stop what has appeared ({flaw}): see to it with the provider"
+        );
+        return ask(draft, &why, &untouchable);
     }
     if !altered.is_empty() {
         let why = "an instance of the same model but with other arguments has appeared";
@@ -375,6 +388,11 @@ fn lost(intent: &StartIntent) -> Verdict {
 
 fn resolving(message: impl Into<String>) -> Verdict {
     Verdict::reconciling(Phase::Starting, "ResolvingStart", message)
+}
+
+/// What could never be stopped is not bound.
+fn is_callable(instance: &Instance) -> bool {
+    flaw_of_instance(&instance.instance_id).is_none()
 }
 
 /// Asks a person which of these instances the start has made, if any.

@@ -68,6 +68,41 @@ fn known_claimed_and_unequal_instances_are_no_candidates() {
 }
 
 #[test]
+fn what_could_never_be_stopped_is_neither_bound_nor_taken_for_nothing() {
+    let mut scene = lost(&[]);
+    let list = [instance("delete-all", "running")];
+    scene.lists([1001], &list);
+    scene.quorum_read_at = Some(at(1001));
+    assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
+    scene.lists([SETTLED + 1, SETTLED + 2], &list);
+    scene.quorum_read_at = Some(scene.now);
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    let message = &find_condition(&decision.status.conditions, STALLED)
+        .unwrap()
+        .message;
+    assert!(message.contains("delete-all") && message.contains("no call could be made to stop"));
+    assert!(decision.status.start.is_some() && decision.status.instance_id.is_none());
+
+    // A person may say that it is none, and nobody that it is that one.
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    for (order, dismissed) in [("delete-all", false), ("none", true)] {
+        scene = scene.annotated("cortecs.ai/resolve-start", order);
+        let step = scene.decide().step;
+        let dismisses = step == Step::WriteStatus(Purpose::Dismiss);
+        assert_eq!(dismisses, dismissed, "{step:?}");
+        assert!(dismissed || !step.is_call(), "{step:?}");
+    }
+
+    // What can be bound goes first.
+    let mut scene = lost(&[]);
+    scene.lists([1001], &[list[0].clone(), instance("i-1", "pending")]);
+    scene.found(&["i-1"]);
+    scene.quorum_read_at = Some(at(1001));
+    assert!(is_bind(&scene.decide().step, "i-1"));
+}
+
+#[test]
 fn the_call_is_never_made_again_while_its_outcome_is_unknown() {
     let mut scene = lost(&[]);
     for second in [1001, 1030, 1100, SETTLED + 1, SETTLED + 2, SETTLED + 3] {

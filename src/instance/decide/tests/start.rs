@@ -260,6 +260,31 @@ fn suspended_or_stopped_resources_start_nothing() {
 }
 
 #[test]
+fn what_could_never_be_stopped_is_not_adopted() {
+    for id in ["delete-all", "stop-all", "Restart", "a/../b", "start?x"] {
+        let spec = json!({ "adopt": { "instanceId": id } });
+        let mut named = Scene::new(spec, json!({}));
+        let mut matching = Scene::new(json!({ "adopt": { "matching": true } }), json!({}));
+        for scene in [&mut named, &mut matching] {
+            scene.account(|a| a.adoption = Adoption::Unclaimed);
+            scene.list(999, &[instance(id, "running"), instance("i-9", "stopped")]);
+            scene.quorum_read_at = Some(at(999));
+        }
+        let decision = named.decide();
+        assert_eq!(stalled(&decision), Some("AdoptionNotAllowed"), "{id}");
+        let message = &find_condition(&decision.status.conditions, STALLED)
+            .unwrap()
+            .message;
+        assert!(message.contains(id) && message.contains("no call could be made to stop it"));
+        let bound = Purpose::Bind {
+            instance_id: "i-9".into(),
+            resolved: false,
+        };
+        assert_eq!(matching.decide().step, Step::WriteStatus(bound), "{id}");
+    }
+}
+
+#[test]
 fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
     let mut scene = Scene::new(json!({ "adopt": { "matching": true } }), json!({}));
     scene.list(
