@@ -164,6 +164,7 @@ proptest! {
             let decision = scene.decide();
             check(&decision)?;
             prop_assert!(matches!(decision.step, Step::None | Step::WriteStatus(Purpose::Report)), "{decision:?}");
+            prop_assert_eq!(reconciling(&decision), Some("UnknownState"));
             prop_assert!(!crate::resources::conditions::is_true(&decision.status.conditions, "Ready"));
         }
     }
