@@ -104,6 +104,8 @@ async fn a_list_that_is_bad_in_one_place_is_no_list() {
         bed.api.add_fault(fault);
         bed.wait_lists(1).await;
         bed.api.clear_faults();
+        // Lists that fail are asked for less and less often until one is good.
+        bed.wait_lists(1).await;
     }
     // And one that stays.
     bed.api.add_fault(list(&[good.clone(), json!([])]));
