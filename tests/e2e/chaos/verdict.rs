@@ -192,8 +192,10 @@ pub(super) fn judge(bed: &Bed, requests: &[RequestRecord], sleeps: &[Sleep], tal
                 && request.at > sleep.from
                 && changes(request.endpoint)
         });
+        // Each decision before the pause explains one call.
+        let mut explained = BTreeSet::new();
         for request in acted {
-            if was_on_its_way(sleep, request) {
+            if was_on_its_way(sleep, request, &mut explained) {
                 tally.late += 1;
                 continue;
             }
@@ -216,7 +218,7 @@ pub(super) fn judge(bed: &Bed, requests: &[RequestRecord], sleeps: &[Sleep], tal
 
 /// Whether the process had decided on the call right before it was paused: what was checked in time may be sent late, since
 /// nobody can check and send at once.
-fn was_on_its_way(sleep: &Sleep, request: &RequestRecord) -> bool {
+fn was_on_its_way(sleep: &Sleep, request: &RequestRecord, explained: &mut BTreeSet<usize>) -> bool {
     let log = std::fs::read_to_string(&sleep.log).unwrap_or_default();
     let id = request
         .body
@@ -228,12 +230,14 @@ fn was_on_its_way(sleep: &Sleep, request: &RequestRecord) -> bool {
         .unwrap_or_default();
     let step = format!("step={:?} {{", request.endpoint);
     let paused = sleep.from - DEADLINE;
-    log.lines().any(|line| {
+    let decided = log.lines().enumerate().find(|(number, line)| {
         let at: Option<Timestamp> = line.split(' ').next().and_then(|at| at.parse().ok());
         line.contains(&step)
             && line.contains(id)
             && at.is_some_and(|at| at <= paused && at > paused - DEADLINE)
-    })
+            && !explained.contains(number)
+    });
+    decided.is_some_and(|(number, _)| explained.insert(number))
 }
 
 fn changes(endpoint: Endpoint) -> bool {
