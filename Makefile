@@ -66,19 +66,22 @@ control-plane: ## Find or build the control plane's binaries (10 to 15 minutes t
 helper: ## Run the tests of the control plane's supervisor
 	cd tests/control-plane && GOWORK=off go vet ./helper && GOWORK=off go test ./helper
 
-# The targets in fuzz/Cargo.toml, and for how long each runs.
-fuzzers := api_list api_instance api_error_message normalise_spec decide
 FUZZ_SECONDS ?= 60
 
 .PHONY: fuzz
-fuzz: ## Build the fuzz targets; run each for FUZZ_SECONDS (60) where cargo-fuzz is installed
-	cargo build --locked --manifest-path fuzz/Cargo.toml
-	if ! cargo fuzz --version >/dev/null 2>&1; then
-		echo "fuzz: the targets build; to run them: cargo install cargo-fuzz --locked" >&2
-		exit
+fuzz: ## Feed hostile input to what takes it, each target for FUZZ_SECONDS (60): needs cargo-fuzz; FUZZ_TARGETS="NAME …"
+	@if ! cargo fuzz --version >/dev/null 2>&1; then
+		echo "make fuzz needs cargo-fuzz: cargo install cargo-fuzz --locked" >&2
+		exit 1
 	fi
-	for target in $(fuzzers); do
+	if ! command -v "$${CXX:-c++}" >/dev/null; then
+		echo "make fuzz needs a C++ compiler: the package g++ or clang of your system" >&2
+		exit 1
+	fi
+	cargo fuzz build --sanitizer none
+	for target in $(or $(FUZZ_TARGETS),$$(cargo fuzz list)); do
 		mkdir -p "fuzz/corpus/$$target"
+		echo "fuzz: $$target for $(FUZZ_SECONDS) s"
 		cargo fuzz run --sanitizer none "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -print_final_stats=1
 	done

@@ -2,10 +2,13 @@
 
 #![no_main]
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use cortecs_operator::{
-    account::{observe::summarize, snapshot::Snapshot},
+    account::{observe::sum_up, snapshot::Snapshot},
     cortecs::answers,
     instance::status::show_instance,
     resources::instance_status::CortecsInstanceStatus,
@@ -38,7 +41,7 @@ fuzz_target!(|body: &[u8]| {
         instances: instances.collect(),
         ..Snapshot::default()
     };
-    let summary = summarize(&snapshot, |_| false);
+    let summary = sum_up(&snapshot, &BTreeMap::new(), |_| false);
     assert!(summary.unmanaged.len() <= 50);
     assert!(summary.unmanaged.iter().all(|u| u.args.fits()));
 });

@@ -9,8 +9,9 @@ use cortecs_operator::{
     account::{book::Book, key::ObjectKey, snapshot::Snapshot},
     cortecs::answers,
     instance::{
+        claim::Claim,
         decide::{
-            Account, AccountView, Desired, FleetView, Input, Purpose, Settings, Step, decide,
+            Account, AccountView, Desired, FleetView, Input, Purpose, Rules, Settings, Step, decide,
         },
         memory::{Attempt, Memory, Outcome},
         moment::Moment,
@@ -18,11 +19,14 @@ use cortecs_operator::{
     resources::{
         CortecsInstance,
         account::{AccountMode, Adoption, Sharing},
+        instance_status::AccountIdentity,
     },
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use uuid::Uuid;
+
+const API_URL: &str = "https://api.example/v1";
 
 #[derive(serde::Deserialize)]
 struct Case<'a> {
@@ -36,6 +40,8 @@ struct Case<'a> {
     /// The start that is open was asked for by this process.
     #[serde(default)]
     asked: bool,
+    /// The instance that the sealed annotation names; an empty one: it cannot be checked.
+    claim: Option<String>,
     /// Seconds since the resource was first seen.
     #[serde(default)]
     later: u16,
@@ -76,8 +82,16 @@ fuzz_target!(|data: &[u8]| {
         memory.start = Some(attempt);
     }
     let settle = Duration::from_secs(180);
-    memory.observe(&resource, Some(&snapshot), settle, at(1000));
-    memory.observe(&resource, Some(&snapshot), settle, now);
+    let claim = match case.claim {
+        None => Claim::None,
+        Some(id) if id.is_empty() => Claim::Unchecked,
+        Some(id) => Claim::Proven(id),
+    };
+    for now in [at(1000), now] {
+        memory.observe(&resource, Some(&snapshot), settle, now);
+        let claim = claim.clone();
+        memory.observe_claim(claim, Some(API_URL), &resource, Some(&snapshot), now);
+    }
     let mut book = Book::default();
     book.apply(Arc::new(resource.clone()));
     book.remember(&key, |m| *m = memory.clone());
@@ -85,7 +99,12 @@ fuzz_target!(|data: &[u8]| {
     let account = AccountView {
         named: Some(ObjectKey::new("ns", "main")),
         desired: Desired::Usable(Account {
-            identity: status.account.clone().unwrap_or_default(),
+            identity: status.account.clone().unwrap_or_else(|| AccountIdentity {
+                namespace: "ns".into(),
+                name: "main".into(),
+                api_url: API_URL.into(),
+                client_id: "c".into(),
+            }),
             sharing: if case.shared {
                 Sharing::Shared
             } else {
@@ -99,7 +118,7 @@ fuzz_target!(|data: &[u8]| {
         }),
         fleet: Some(FleetView {
             snapshot: Some(snapshot.clone()),
-            problem: None,
+            ..FleetView::default()
         }),
     };
     let decision = decide(&Input {
@@ -109,7 +128,10 @@ fuzz_target!(|data: &[u8]| {
         book: &book,
         memory: &memory,
         model: model.as_ref(),
-        settings: &Settings { settle },
+        settings: &Settings {
+            settle,
+            rules: Rules::default(),
+        },
         now,
         wall: jiff::Timestamp::UNIX_EPOCH,
         uuid: Uuid::from_u128(7),

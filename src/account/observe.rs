@@ -36,7 +36,8 @@ pub fn summarize(fleet: &FleetKey, snapshot: &Snapshot, claims: &dyn Claims) -> 
     sum_up(snapshot, &late, |id| claims.is_claimed(&fleet.api_url, id))
 }
 
-fn sum_up(
+/// As [`summarize`], by what of the list is probably some resource's and what is claimed.
+pub fn sum_up(
     snapshot: &Snapshot,
     late: &BTreeMap<String, ObjectKey>,
     is_claimed: impl Fn(&str) -> bool,

