@@ -101,6 +101,8 @@ pub struct Config {
     pub off: Vec<Off>,
     /// A person answers what is asked; otherwise what asks is not expected to reach its goal.
     pub answers: bool,
+    /// The search is cut after about so many states, counted with repetitions; 0: it is not.
+    pub most: usize,
     /// The goal is looked for from one of so many states; 0: from none.
     pub goal_every: u64,
 }
@@ -149,6 +151,7 @@ impl Config {
             stale: false,
             off: Vec::new(),
             answers: true,
+            most: 0,
             goal_every: 1,
         }
     }

@@ -37,7 +37,7 @@ fn must_break(config: Config, property: &'static str) -> String {
     let end = trace.iter().fold(lab.initial(), |s, e| s.after(&lab, e));
     let missing = goal::reaches_goal(&lab, &end).err().unwrap_or_default();
     println!("  the goal: {missing}");
-    let found = all(with, 0, 1);
+    let found = all(with, 1);
     println!("with {name}: {} states, nothing", found.unique);
     assert!(found.exhausted, "{name}: with the rule: {:?}", found.broken);
     missing
@@ -145,6 +145,7 @@ fn when_a_status_is_taken_for_a_refusal_there_are_two() {
 #[test]
 fn without_the_quorum_read_a_stale_beginning_claims_an_instance_twice() {
     let budgets = Budgets {
+        starts: 1,
         crashes: 1,
         holds: 1,
         ..NONE
@@ -161,13 +162,14 @@ fn without_the_quorum_read_a_stale_beginning_claims_an_instance_twice() {
 #[test]
 fn without_the_quorum_read_the_deadline_and_a_fresh_beginning_suffice() {
     let budgets = Budgets {
+        starts: 1,
         crashes: 1,
         holds: 1,
         ..NONE
     };
     let off = Off::Decided(Rule::QuorumRead);
     let config = small("the quorum read", &[READY, READY], off, budgets);
-    let found = all(config, 0, 1);
+    let found = all(config, 1);
     assert!(found.exhausted, "{:?}", found.broken);
 }
 

@@ -162,13 +162,18 @@ fn number(name: &str) -> usize {
 fn run(configs: Vec<Config>) {
     let only = std::env::var("MODEL_ONLY").unwrap_or_default();
     let threads = number("MODEL_THREADS").max(1);
-    for config in configs.into_iter().filter(|c| c.name.contains(&only)) {
+    for mut config in configs.into_iter().filter(|c| c.name.contains(&only)) {
         let (name, budgets) = (config.name, config.budgets);
-        let found = all(config, number("MODEL_STATES"), threads);
+        if number("MODEL_STATES") > 0 {
+            config.most = number("MODEL_STATES");
+        }
+        let found = all(config, threads);
         let how = if found.exhausted {
             "exhausted"
+        } else if found.broken.is_empty() {
+            "CUT"
         } else {
-            "NOT exhausted"
+            "BROKEN"
         };
         println!(
             "{name}: {how}: {} unique states, deepest path {}, {:.0} s; {budgets:?}",

@@ -48,7 +48,7 @@ impl State {
         };
         match &step {
             Step::WriteStatus(Purpose::StartIntent(_)) => {
-                self.listed[resource] = listed;
+                self.listed[resource] = self.window(resource, listed);
                 if lab.config.is_off(Off::IntentWrite) {
                     self.take_back(resource, before.as_deref());
                 }
@@ -65,6 +65,19 @@ impl State {
         if !stays {
             self.goes(&object);
         }
+    }
+
+    /// Since when an instance may be the start's. What equal starts that are open do not know, it does not know either.
+    fn window(&self, resource: usize, listed: Option<Moment>) -> Option<Moment> {
+        let start = |of| self.object(of)?.status.as_ref()?.start.clone();
+        let args = start(resource).map(|s| s.args);
+        let equal = |of: &usize| start(*of).map(|s| s.args) == args;
+        (0..self.listed.len())
+            .filter(|of| *of != resource)
+            .filter(equal)
+            .filter_map(|of| self.listed[of])
+            .chain(listed)
+            .min()
     }
 
     /// Binds by likeness: never what an outsider had before the list, and in a shared account only what a person named.
