@@ -53,8 +53,10 @@ pub struct Attempt {
     /// Candidates that were looked up by themselves, when that was asked, and whether they were there: a list may show
     /// what was deleted a while ago.
     pub lookups: BTreeMap<String, (Moment, bool)>,
-    /// A person's order about this start was given since it is open.
+    /// A person's order about this start was given since it is open, and since the last one that is old by now.
     pub ordered: bool,
+    /// What the intent calls an old order, as last seen.
+    old_order: Option<String>,
     last_sequence: u64,
 }
 
@@ -170,6 +172,10 @@ impl Memory {
             (&mut self.start, status.and_then(|s| s.start.as_ref()))
         {
             let order = resource.annotations().get(annotations::RESOLVE_START);
+            if attempt.old_order != intent.old_order {
+                attempt.old_order.clone_from(&intent.old_order);
+                attempt.ordered = false;
+            }
             attempt.ordered |= order != intent.old_order.as_ref();
         }
         let request = resource.annotations().get(annotations::REQUESTED_AT);
@@ -261,6 +267,7 @@ impl Attempt {
             settled_lists: 0,
             lookups: BTreeMap::new(),
             ordered: false,
+            old_order: None,
             last_sequence: 0,
         }
     }

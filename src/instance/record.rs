@@ -192,12 +192,8 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment) {
     match purpose {
         Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
         Purpose::RestartIntent(id) => memory.restart = Some(Attempt::written(*id, now)),
-        Purpose::Dismiss => {
-            if let Some(attempt) = &mut memory.start {
-                attempt.ordered = false;
-            }
-        }
-        Purpose::Report
+        Purpose::Dismiss
+        | Purpose::Report
         | Purpose::DropStart
         | Purpose::DropRestart
         | Purpose::Bind { .. }

@@ -145,6 +145,15 @@ fn unknown(
 ) -> Decision {
     let input = draft.input;
     draft.is_busy();
+    let order = person_decides(&draft, attempt);
+    let can_know = MAX_KNOWN_INSTANCE_IDS.saturating_sub(intent.candidate_ids.len());
+    if order == Some(NONE)
+        && !intent.candidate_ids.is_empty()
+        && intent.known_instance_ids.len() <= can_know
+    {
+        // Before anything else: it is said of what was named, whatever is listed by now.
+        return dismiss(draft, intent);
+    }
     if let Some(start) = &mut draft.status.start {
         // Named again where a person is still asked about them.
         start.candidate_ids.clear();
@@ -199,11 +208,7 @@ fn unknown(
     let (candidates, untouchable): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|i| is_callable(i));
 
-    if let Some(order) = person_decides(&draft, attempt) {
-        let can_know = MAX_KNOWN_INSTANCE_IDS.saturating_sub(intent.candidate_ids.len());
-        if order == NONE && intent.known_instance_ids.len() <= can_know {
-            return dismiss(draft, intent);
-        }
+    if let Some(order) = order {
         let ordered = candidates
             .iter()
             .chain(&altered)
@@ -407,8 +412,16 @@ fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> Decision {
         named.join(" or "),
         annotations::RESOLVE_START
     );
+    let asked = draft.input.resource.status.as_ref();
+    let asked = asked.and_then(|s| s.start.as_ref());
+    let is_new = asked.is_none_or(|asked| asked.candidate_ids != named);
+    let says_none = draft.annotation(annotations::RESOLVE_START) == Some(NONE);
     if let Some(start) = &mut draft.status.start {
         start.candidate_ids = named;
+        if is_new && says_none {
+            // It was said before these were named.
+            start.old_order = Some(NONE.to_owned());
+        }
     }
     let verdict = Verdict::stalled(Phase::Failed, "StartUnresolved", message);
     draft.rest(verdict, None)

@@ -223,6 +223,31 @@ fn carry_out(scene: &mut Scene, decision: &Decision) {
         panic!("{:?} is no write", decision.step)
     };
     crate::instance::record::wrote(scene.memory.as_mut().unwrap(), purpose, at(1002));
+    scene.observe();
+}
+
+#[test]
+fn none_is_an_answer_and_not_said_in_advance() {
+    let shared: fn(&mut Account) = |a| a.sharing = Sharing::Shared;
+    // Said before anything was named.
+    let mut scene = lost(&[]).annotated("cortecs.ai/resolve-start", "none");
+    scene.account(shared);
+    scene.lists([1001], &[instance("i-1", "pending")]);
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene.observe();
+    assert_eq!(scene.decide().step, Step::None);
+
+    // An answer outlives the process that asked, and is about what that one named.
+    let mut scene = asked(shared).annotated("cortecs.ai/resolve-start", "none");
+    scene.memory = None;
+    scene.view.fleet = Some(FleetView::default());
+    scene.observe();
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Dismiss));
+    let start = decision.status.start.as_ref().unwrap();
+    assert_eq!(start.known_instance_ids, ["i-1", "i-2"]);
 }
 
 #[test]
