@@ -55,8 +55,9 @@ struct Reservation {
 }
 
 impl Book {
-    /// Takes note of a version of a resource, from the watch or from a quorum read. Older versions change nothing.
-    pub fn apply(&mut self, resource: Arc<CortecsInstance>) {
+    /// Takes note of a version of a resource, from the watch or from a quorum read. Older versions change nothing. Returns
+    /// another resource of the same name that it shows to be gone.
+    pub fn apply(&mut self, resource: Arc<CortecsInstance>) -> Option<Entry> {
         let key = ObjectKey::of(&*resource);
         for (scope, listed) in &mut self.listings {
             if covers(scope, &key) {
@@ -68,11 +69,16 @@ impl Book {
             self.newest = version.to_owned();
         }
         let (resource, memory) = match self.entries.get(&key) {
-            Some(entry) if compare_versions(&entry.resource, &resource) != Ordering::Less => return,
+            Some(entry) if compare_versions(&entry.resource, &resource) != Ordering::Less => {
+                return None;
+            }
             Some(entry) if entry.resource.uid() == resource.uid() => entry.followed_by(resource),
-            // Another object of the same name.
             _ => (resource, Memory::default()),
         };
+        let other = self
+            .get(&key)
+            .is_some_and(|e| e.resource.uid() != resource.uid());
+        let gone = if other { self.remove(&key) } else { None };
         self.unindex(&key);
         self.entries.insert(
             key.clone(),
@@ -84,6 +90,7 @@ impl Book {
             },
         );
         self.index(&key);
+        gone
     }
 
     /// Whether a newer version of this very resource is known.
@@ -107,32 +114,29 @@ impl Book {
         }
     }
 
-    /// Takes note of a resource as it was read just now. One that is gone meanwhile stays gone.
-    pub fn refresh(&mut self, resource: Arc<CortecsInstance>) {
-        if self.entries.contains_key(&ObjectKey::of(&*resource)) {
-            self.apply(resource);
-        }
+    /// Takes note of a resource as it was read just now. One that is gone meanwhile stays gone. Returns what [`Book::apply`] does.
+    pub fn refresh(&mut self, resource: Arc<CortecsInstance>) -> Option<Entry> {
+        let known = self.entries.contains_key(&ObjectKey::of(&*resource));
+        known.then(|| self.apply(resource)).flatten()
     }
 
-    /// Takes note that this very resource is gone; whether it was there.
-    pub fn deleted(&mut self, resource: &CortecsInstance) -> bool {
+    /// Takes note that this very resource is gone; returns it if it was there.
+    pub fn deleted(&mut self, resource: &CortecsInstance) -> Option<Entry> {
         let key = ObjectKey::of(resource);
         let known = self
             .entries
             .get(&key)
             .is_some_and(|entry| entry.resource.uid() == resource.uid());
-        if known {
-            self.remove(&key);
-        }
-        known
+        known.then(|| self.remove(&key)).flatten()
     }
 
-    fn remove(&mut self, key: &ObjectKey) {
+    fn remove(&mut self, key: &ObjectKey) -> Option<Entry> {
         self.unindex(key);
-        let removed = self.entries.remove(key);
-        if let (Some(gone), Some(entry)) = (&mut self.gone_meanwhile, removed) {
-            gone.extend(entry.resource.uid());
+        let removed = self.entries.remove(key)?;
+        if let Some(gone) = &mut self.gone_meanwhile {
+            gone.extend(removed.resource.uid());
         }
+        Some(removed)
     }
 
     /// A watch begins to list anew.
@@ -141,33 +145,36 @@ impl Book {
     }
 
     /// A watch has listed everything that it covers: what it did not list is gone, and returned.
-    pub fn end_listing(&mut self, scope: &Scope) -> Vec<ObjectKey> {
+    pub fn end_listing(&mut self, scope: &Scope) -> Vec<Entry> {
         match self.listings.remove(scope) {
             Some(listed) => self.retain(|key, _| !covers(scope, key) || listed.contains(key)),
             None => Vec::new(),
         }
     }
 
-    /// Takes over what a quorum read of `scope` found. `version` is the list's resource version: what is newer stays.
+    /// Takes over what a quorum read of `scope` found. `version` is the list's resource version: what is newer stays. Returns
+    /// what is gone.
     pub fn quorum_read(
         &mut self,
         scope: &Scope,
         resources: Vec<Arc<CortecsInstance>>,
         version: &str,
-    ) {
+    ) -> Vec<Entry> {
+        let mut went = Vec::new();
         let listed: HashSet<ObjectKey> = resources.iter().map(|r| ObjectKey::of(&**r)).collect();
         for resource in resources {
             let uid = resource.uid().unwrap_or_default();
             let gone = self.gone_meanwhile.as_ref();
             if !gone.is_some_and(|gone| gone.contains(&uid)) {
-                self.apply(resource);
+                went.extend(self.apply(resource));
             }
         }
-        self.retain(|key, entry| {
+        went.extend(self.retain(|key, entry| {
             let known = entry.resource.metadata.resource_version.as_deref();
             let newer = compare_decimal(known.unwrap_or_default(), version) == Ordering::Greater;
             !covers(scope, key) || listed.contains(key) || newer
-        });
+        }));
+        went
     }
 
     /// A quorum read begins.
@@ -346,18 +353,15 @@ impl Book {
             .any(|open| open.may_have_made(instance))
     }
 
-    /// Removes the entries that are not to be kept, and returns their keys.
-    fn retain(&mut self, keep: impl Fn(&ObjectKey, &Entry) -> bool) -> Vec<ObjectKey> {
+    /// Removes the entries that are not to be kept, and returns them.
+    fn retain(&mut self, keep: impl Fn(&ObjectKey, &Entry) -> bool) -> Vec<Entry> {
         let gone: Vec<ObjectKey> = self
             .entries
             .iter()
             .filter(|(key, entry)| !keep(key, entry))
             .map(|(key, _)| key.clone())
             .collect();
-        for key in &gone {
-            self.remove(key);
-        }
-        gone
+        gone.iter().filter_map(|key| self.remove(key)).collect()
     }
 
     fn index(&mut self, key: &ObjectKey) {

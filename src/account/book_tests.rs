@@ -51,8 +51,71 @@ fn claims_follow_the_resource_and_are_kept_apart_by_api() {
     assert!(book.is_claimed_by_other("https://api", "i-3", &key("b")));
     book.release(&key("a"));
     assert!(!book.is_claimed_by_other("https://api", "i-3", &key("b")));
-    assert!(book.deleted(&bound("a", "3", "i-2")));
+    assert!(book.deleted(&bound("a", "3", "i-2")).is_some());
     assert_eq!(book.claimants("https://api", "i-2").count(), 0);
+}
+
+fn names(went: impl IntoIterator<Item = Entry>) -> Vec<String> {
+    let uids = went.into_iter().filter_map(|e| e.resource.uid());
+    let mut uids: Vec<String> = uids.collect();
+    uids.sort();
+    uids
+}
+
+#[test]
+fn however_it_is_learned_what_went_is_given_back_once_with_what_it_had() {
+    let three = || {
+        let mut book = Book::default();
+        for (name, version) in [("a", "1"), ("b", "2"), ("c", "30")] {
+            book.apply(bound(name, version, &format!("i-{name}")));
+        }
+        book.remember(&key("a"), |memory| memory.released = true);
+        book
+    };
+    let ends_with_a = |went: Vec<Entry>, book: &mut Book| {
+        assert_eq!(names(went.clone()), ["uid-a"]);
+        assert_eq!(went[0].bound_id(), Some("i-a"));
+        assert!(went[0].memory.released);
+        assert!(!book.is_claimed("https://api", "i-a") && book.is_claimed("https://api", "i-b"));
+        // The watch says it once more.
+        assert!(book.deleted(&bound("a", "31", "i-a")).is_none());
+    };
+    let mut book = three();
+    let went = Vec::from_iter(book.deleted(&bound("a", "31", "i-a")));
+    ends_with_a(went, &mut book);
+
+    let mut book = three();
+    book.begin_listing(None);
+    book.apply(bound("b", "2", "i-b"));
+    book.apply(bound("c", "30", "i-c"));
+    ends_with_a(book.end_listing(&None), &mut book);
+
+    let mut book = three();
+    book.begin_quorum_read();
+    // What is newer than the read has not gone.
+    let went = book.quorum_read(&None, vec![bound("b", "2", "i-b")], "20");
+    ends_with_a(went, &mut book);
+}
+
+#[test]
+fn what_another_object_of_the_same_name_replaces_went() {
+    let other = |version| {
+        let mut other = Arc::unwrap_or_clone(resource("a", version, json!({})));
+        other.metadata.uid = Some("uid-other".into());
+        Arc::new(other)
+    };
+    for learn in [
+        |book: &mut Book, other| Vec::from_iter(book.apply(other)),
+        |book: &mut Book, other| Vec::from_iter(book.refresh(other)),
+        |book: &mut Book, other| book.quorum_read(&None, vec![other], "20"),
+    ] {
+        let mut book = Book::default();
+        assert_eq!(names(book.apply(bound("a", "1", "i-1"))), [""; 0]);
+        assert_eq!(names(book.apply(bound("a", "2", "i-1"))), [""; 0]);
+        assert_eq!(names(learn(&mut book, other("3"))), ["uid-a"]);
+        assert!(!book.is_claimed("https://api", "i-1"));
+        assert_eq!(names(learn(&mut book, other("3"))), [""; 0]);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
     context::Context,
     decide::{Decision, Purpose, Step},
     events::{derive_events, status_restored},
-    record, write,
+    gone, record, write,
 };
 use crate::{
     account::{fleet::Fleet, key::ObjectKey},
@@ -280,7 +280,10 @@ fn wrote(context: &Context, resource: CortecsInstance) {
 /// When it cannot be read.
 pub async fn refresh(context: &Context, key: &ObjectKey) -> Result<(), KubeError> {
     match write::read(context, key).await {
-        Ok(resource) => context.book.lock().refresh(Arc::new(resource)),
+        Ok(resource) => {
+            let went = context.book.lock().refresh(Arc::new(resource));
+            gone::follow(context, went.as_slice());
+        }
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
     }

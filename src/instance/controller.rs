@@ -21,22 +21,13 @@ use super::{
     act::{self, Next},
     context::Context,
     decide::{Decision, Input, Step, decide},
+    gone,
     observe::{Observed, observe},
     write,
 };
 use crate::{
-    account::{
-        book::{Entry, Scope},
-        fleet::Fleet,
-        fleet_key::FleetKey,
-        hooks::Claims,
-        key::ObjectKey,
-        turns::Turn,
-    },
-    resources::{
-        CortecsInstance, annotations, instance::DeletionPolicy,
-        instance_status::CortecsInstanceStatus,
-    },
+    account::{book::Scope, fleet::Fleet, hooks::Claims, key::ObjectKey, turns::Turn},
+    resources::{CortecsInstance, annotations, instance_status::CortecsInstanceStatus},
     runtime::{
         backoff::Backoff, clock, kube_client::KubeError, metrics::ReconcileResult,
         signals::Shutdown, wake::WakeSet,
@@ -157,79 +148,28 @@ fn orders(resource: &CortecsInstance) -> Option<u64> {
 
 /// The book follows the watch.
 fn note(context: &Context, scope: &Scope, event: &watcher::Event<CortecsInstance>) {
-    let book = &context.book;
-    let gone = match event {
+    let mut book = context.book.lock();
+    let went = match event {
         watcher::Event::Init => {
-            book.lock().begin_listing(scope.clone());
+            book.begin_listing(scope.clone());
             Vec::new()
         }
         watcher::Event::InitApply(resource) | watcher::Event::Apply(resource) => {
-            let mut book = book.lock();
             if matches!(event, watcher::Event::InitApply(_)) && book.knows_newer(resource) {
                 // A list that began before the last write shows that too: it is looked into.
                 context.history.doubt();
             }
-            book.apply(Arc::new(resource.clone()));
-            Vec::new()
+            Vec::from_iter(book.apply(Arc::new(resource.clone())))
         }
         watcher::Event::InitDone => {
-            let gone = book.lock().end_listing(scope);
+            let went = book.end_listing(scope);
             context.wakes.watch_synced(scope.clone());
-            gone
+            went
         }
-        watcher::Event::Delete(resource) => {
-            let key = ObjectKey::of(resource);
-            let mut book = book.lock();
-            let left = book.get(&key).and_then(Left::by);
-            let known = book.deleted(resource);
-            if let Some(left) = left.filter(|_| known) {
-                let heirs: Vec<_> = book.interested(&left.fleet.api_url, &left.id).collect();
-                heirs
-                    .into_iter()
-                    .cloned()
-                    .for_each(|key| context.wakes.wake(key));
-                drop(book);
-                left.tell(context);
-            }
-            known.then_some(key).into_iter().collect()
-        }
+        watcher::Event::Delete(resource) => Vec::from_iter(book.deleted(resource)),
     };
-    for key in gone {
-        forget(context, &key);
-    }
-}
-
-/// What a resource that is gone had.
-struct Left {
-    fleet: FleetKey,
-    id: String,
-    /// It may be there still, and be nobody's.
-    unowned: bool,
-}
-
-impl Left {
-    fn by(entry: &Entry) -> Option<Self> {
-        let status = entry.resource.status.as_ref()?;
-        let home = status.account.as_ref()?;
-        Some(Self {
-            fleet: FleetKey::new(&home.api_url, home.client_id.as_str()),
-            id: status.instance_id.clone()?,
-            unowned: !entry.memory.released
-                || entry.resource.spec.deletion_policy != DeletionPolicy::Delete,
-        })
-    }
-
-    /// The account shows at once what nobody owns any more.
-    fn tell(self, context: &Context) {
-        let fleet = context.directory.fleet(&self.fleet);
-        if let Some(fleet) = fleet.filter(|_| self.unowned) {
-            tracing::warn!(
-                instanceId = self.id,
-                "a resource went and left its instance"
-            );
-            fleet.claims_changed();
-        }
-    }
+    drop(book);
+    gone::follow(context, &went);
 }
 
 async fn reconcile(
@@ -300,7 +240,7 @@ async fn step(
         .get(key)
         .map(|entry| (Arc::clone(&entry.resource), entry.memory.write_retry_at));
     let Some((resource, retry_at)) = entry else {
-        forget(context, key);
+        gone::forget(context, key);
         return Ok(Some(After::Change));
     };
     let now = clock::moment();
@@ -348,7 +288,7 @@ async fn step(
                 Next::Record => None,
                 Next::AsDecided => Some(After::Wait(wait)),
                 Next::OnChange => {
-                    forget(context, key);
+                    gone::forget(context, key);
                     Some(After::Change)
                 }
             })
@@ -358,7 +298,7 @@ async fn step(
             Ok(Some(After::Wait(Duration::ZERO)))
         }
         Err(error) if error.is_not_found() => {
-            forget(context, key);
+            gone::forget(context, key);
             Ok(Some(After::Change))
         }
         Err(error) => Err(error),
@@ -434,20 +374,7 @@ fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decisio
         }
     }
     let waits_for = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
-    release_busy(context, key, waits_for);
-}
-
-fn release_busy(context: &Context, key: &ObjectKey, waits_for: Option<&FleetKey>) {
-    if let Some(before) = context.wakes.set_busy(key, waits_for)
-        && let Some(fleet) = context.directory.fleet(&before)
-    {
-        fleet.set_busy(key, false);
-    }
-}
-
-/// The resource is gone: nobody waits for it any more.
-fn forget(context: &Context, key: &ObjectKey) {
-    release_busy(context, key, None);
+    gone::wait_for(context, key, waits_for);
 }
 
 /// How long to wait after Kubernetes did not do what it was asked.

@@ -8,6 +8,7 @@ pub mod context;
 pub mod controller;
 pub mod decide;
 pub mod events;
+pub mod gone;
 pub mod history;
 pub mod memory;
 pub mod moment;

@@ -9,7 +9,7 @@ use kube::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{args, context::Context, history};
+use super::{args, context::Context, gone, history};
 use crate::{
     account::key::ObjectKey,
     cortecs::types::Instance,
@@ -230,7 +230,10 @@ async fn read_scopes(context: &Context) -> Result<(), KubeError> {
             let before = known.get(&ObjectKey::of(&**read));
             history::compare_one(context, before.map(|known| &**known), read);
         }
-        context.book.lock().quorum_read(scope, resources, &version);
+        let mut book = context.book.lock();
+        let went = book.quorum_read(scope, resources, &version);
+        drop(book);
+        gone::follow(context, &went);
     }
     Ok(())
 }

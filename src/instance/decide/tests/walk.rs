@@ -266,7 +266,7 @@ impl Walk {
     fn deliver_all(&mut self) {
         while let Some(event) = self.watch.pop_front() {
             match event {
-                Ok(object) => self.process.book.apply(object),
+                Ok(object) => drop(self.process.book.apply(object)),
                 Err(gone) => {
                     self.process.book.deleted(&gone);
                 }

@@ -144,7 +144,7 @@ impl State {
         for Operator { process, .. } in &mut self.operators {
             for key in KEYS.iter() {
                 match (self.server.objects.get(key), process.resource(key)) {
-                    (Some(now), _) => process.book.apply(Arc::clone(now)),
+                    (Some(now), _) => drop(process.book.apply(Arc::clone(now))),
                     (None, Some(gone)) => {
                         process.book.deleted(&gone);
                     }
