@@ -69,6 +69,8 @@ pub struct Pressure {
     /// Who is to be told when there is room, in order and once each; and those who go before them.
     waiting: VecDeque<ObjectKey>,
     first: VecDeque<ObjectKey>,
+    /// Who was told that it is their turn and has not answered yet.
+    told: BTreeSet<ObjectKey>,
     doubts: u32,
     trouble: Option<Trouble>,
 }
@@ -89,6 +91,7 @@ impl Default for Pressure {
             under_way: BTreeSet::new(),
             waiting: VecDeque::new(),
             first: VecDeque::new(),
+            told: BTreeSet::new(),
             doubts: 0,
             trouble: None,
         }
@@ -128,6 +131,7 @@ impl Pressure {
             Rank::First => &self.first,
             Rank::Later => &self.waiting,
         };
+        self.told.remove(key);
         if !queue.contains(key) {
             self.leave(key);
             match rank {
@@ -137,7 +141,15 @@ impl Pressure {
         }
     }
 
+    /// This resource is gone, or wants no call any more. Whose turn it is if it was its own.
+    pub fn decline(&mut self, key: &ObjectKey, now: Moment) -> Vec<ObjectKey> {
+        let was_told = self.told.contains(key);
+        self.leave(key);
+        self.tell(usize::from(was_told), now)
+    }
+
     fn leave(&mut self, key: &ObjectKey) {
+        self.told.remove(key);
         self.first.retain(|waiting| waiting != key);
         self.waiting.retain(|waiting| waiting != key);
     }
@@ -145,13 +157,21 @@ impl Pressure {
     /// The call about this resource has come to its end. Whose turn it is now.
     pub fn end(&mut self, key: &ObjectKey, now: Moment) -> Vec<ObjectKey> {
         self.under_way.remove(key);
+        self.tell(MOST, now)
+    }
+
+    /// The next ones leave the queue: as many as there is room for, and no more than `most`.
+    fn tell(&mut self, most: usize, now: Moment) -> Vec<ObjectKey> {
         if self.paused(now).is_some() {
             return Vec::new();
         }
-        let first = self.room().min(self.first.len());
-        let then = (self.room() - first).min(self.waiting.len());
+        let room = self.room().min(most);
+        let first = room.min(self.first.len());
+        let then = (room - first).min(self.waiting.len());
         let first = self.first.drain(..first);
-        first.chain(self.waiting.drain(..then)).collect()
+        let told: Vec<_> = first.chain(self.waiting.drain(..then)).collect();
+        self.told.extend(told.iter().cloned());
+        told
     }
 
     /// Takes note of how a call or a list ended. `random` is a fraction of [0, 1). Who has to wait longer than for a turn now.
@@ -210,6 +230,8 @@ impl Pressure {
             let wait = bound.mul_f64(0.5 + 0.5 * random);
             trouble.until = now.after(wait).max(asked);
         }
+        // Nobody's turn is it any more.
+        self.told.clear();
         self.first.drain(..).chain(self.waiting.drain(..)).collect()
     }
 }

@@ -54,6 +54,38 @@ fn in_good_times_so_many_go_at_once_and_the_others_follow_in_order() {
 }
 
 #[test]
+fn whose_turn_it_is_and_who_wants_none_hands_it_on() {
+    let mut pressure = Pressure::default();
+    (0..MOST).for_each(|n| pressure.begin(&key(n)));
+    [10, 20, 30, 40]
+        .into_iter()
+        .for_each(|n| pressure.queue(&key(n), Rank::Later));
+    assert_eq!(pressure.decline(&key(20), at(1)), [], "it was not its turn");
+    assert_eq!(pressure.end(&key(0), at(1)), [key(10)]);
+    assert_eq!(pressure.decline(&key(10), at(1)), [key(30)]);
+    assert_eq!(pressure.decline(&key(10), at(1)), [], "once");
+    // Who came too late waits again, and has nothing to hand on.
+    pressure.queue(&key(30), Rank::Later);
+    assert_eq!(pressure.decline(&key(30), at(1)), []);
+    assert_eq!(pressure.end(&key(1), at(1)), [key(40)]);
+    pressure.begin(&key(40));
+    assert_eq!(pressure.decline(&key(40), at(1)), [], "it has taken it");
+}
+
+#[test]
+fn no_turn_is_handed_on_in_a_pause() {
+    let mut pressure = Pressure::default();
+    (0..MOST).for_each(|n| pressure.begin(&key(n)));
+    pressure.queue(&key(20), Rank::Later);
+    pressure.end(&key(0), at(9_000));
+    pressure.hear(overloaded(None), at(10_000), 0.0);
+    pressure.queue(&key(30), Rank::Later);
+    assert_eq!(pressure.decline(&key(20), at(10_500)), []);
+    (1..MOST).for_each(|n| drop(pressure.end(&key(n), at(10_500))));
+    assert_eq!(pressure.decline(&key(20), at(11_000)), [], "not any more");
+}
+
+#[test]
 fn a_503_pauses_all_at_once_and_tells_those_who_wait() {
     let mut pressure = Pressure::default();
     (0..MOST).for_each(|n| pressure.begin(&key(n)));

@@ -61,6 +61,12 @@ impl Turns {
         self.0.lock().queue(key, rank);
     }
 
+    /// `key` is gone, or wants no call any more: if it was its turn, it is the next one's.
+    pub fn decline(&self, key: &ObjectKey) {
+        let next = self.0.lock().decline(key, clock::moment());
+        self.0.listener.on_turn(next);
+    }
+
     /// Whether no call is to be made now, whoever's turn it is.
     pub fn are_paused(&self) -> bool {
         self.0.lock().paused(clock::moment()).is_some()

@@ -372,6 +372,9 @@ fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decisio
         if decision.list {
             fleet.request_list();
         }
+        if decision.declines_turn() {
+            fleet.turns().decline(key);
+        }
     }
     let waits_for = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
     gone::wait_for(context, key, waits_for);

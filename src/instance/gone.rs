@@ -21,12 +21,13 @@ pub fn forget(context: &Context, key: &ObjectKey) {
     wait_for(context, key, None);
 }
 
-/// Notes which fleet the resource waits for; the one before no longer lists for it.
+/// Notes which fleet the resource waits for; the one before no longer lists for it, nor keeps its turn.
 pub fn wait_for(context: &Context, key: &ObjectKey, fleet: Option<&FleetKey>) {
     if let Some(before) = context.wakes.set_busy(key, fleet)
         && let Some(fleet) = context.directory.fleet(&before)
     {
         fleet.set_busy(key, false);
+        fleet.turns().decline(key);
     }
 }
 

@@ -77,6 +77,14 @@ pub struct Decision {
     pub look_again: Option<Duration>,
 }
 
+impl Decision {
+    /// Whether nothing is called before something else happens: a turn would be wasted. Who awaits a list is about to call.
+    pub fn declines_turn(&self) -> bool {
+        let rests = matches!(self.step, Step::None | Step::WriteStatus(Purpose::Report));
+        rests && self.queue.is_none() && !self.list
+    }
+}
+
 /// At most one side effect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {

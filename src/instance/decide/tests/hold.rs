@@ -176,3 +176,16 @@ fn a_failure_of_ones_own_that_lasts_says_more_than_bad_times() {
     assert_eq!(message(&decision), TROUBLE);
     assert_eq!(decision.look_again, Some(Duration::from_secs(100)));
 }
+
+#[test]
+fn a_turn_is_declined_by_who_neither_calls_nor_is_about_to() {
+    assert!(!to_stop().decide().declines_turn(), "it calls");
+    assert!(!to_stop().waits_for_turn().decide().declines_turn());
+    let mut stale = fresh();
+    stale.now = at(2000);
+    let decision = stale.decide();
+    assert!(decision.list && !decision.declines_turn(), "{decision:?}");
+    let mut stopped = fresh();
+    stopped.resource["spec"]["state"] = json!("Stopped");
+    assert!(stopped.decide().declines_turn());
+}
