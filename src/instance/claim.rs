@@ -63,6 +63,11 @@ pub fn is_well_formed(value: &str) -> bool {
     parse(value).is_some()
 }
 
+/// The id that a value names, whoever sealed it: whether it holds is for [`Key::verify`] to say.
+pub fn named_id(value: &str) -> Option<String> {
+    parse(value).map(|(instance_id, _)| instance_id)
+}
+
 /// What is signed: each part after its length, so that no two resources and ids give the same bytes.
 fn message(namespace: &str, name: &str, instance_id: &str) -> Vec<u8> {
     let mut bytes = Vec::new();

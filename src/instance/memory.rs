@@ -9,7 +9,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kube::ResourceExt;
 use uuid::Uuid;
 
-use super::{claim::Claim, moment::Moment};
+use super::{
+    claim::{Claim, is_well_formed},
+    moment::Moment,
+};
 use crate::{
     account::snapshot::Snapshot,
     cortecs::types::Instance,
@@ -27,6 +30,8 @@ pub struct Memory {
     pub request: Option<(String, Moment)>,
     /// What the annotation with the id is worth, as last looked at.
     pub claim: Claim,
+    /// The annotation's value that was looked at then.
+    pub claim_of: Option<String>,
     /// The instance that only the annotation names, the status being empty: it is watched as a bound one is.
     pub named: Option<Named>,
     /// Someone else emptied the status: the book goes on with the one before, which is to be written back.
@@ -207,6 +212,8 @@ impl Memory {
             });
         }
         self.claim = claim;
+        let value = resource.annotations().get(annotations::INSTANCE_ID);
+        self.claim_of = value.filter(|value| is_well_formed(value)).cloned();
     }
 
     /// What is remembered of an instance that is bound, or that the annotation names.

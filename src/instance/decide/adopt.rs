@@ -1,13 +1,16 @@
 //! Takes an existing instance over instead of starting one, where spec and account ask for it.
 
+use std::time::Duration;
+
 use super::{
     Decision, Purpose, Rule, Step,
     draft::{Draft, Verdict},
     drift::handle_restart,
     input::Account,
+    restored::unread_claim,
 };
 use crate::{
-    account::snapshot::Snapshot,
+    account::{key::ObjectKey, snapshot::Snapshot},
     cortecs::{
         flaw_of_instance,
         types::{Instance, InstanceArgs, InstanceState},
@@ -18,6 +21,9 @@ use crate::{
         instance_status::{AccountIdentity, Phase},
     },
 };
+
+/// How soon to look again whether an annotation was checked: that takes as long as the watch takes to deliver it.
+const CHECKED_SOON: Duration = Duration::from_secs(1);
 
 /// What is to be taken over.
 pub(super) enum Adopted<'a> {
@@ -110,9 +116,21 @@ pub(super) fn adopt(
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
+    if let Some(other) = unread_claim(&draft, &instance.instance_id) {
+        return await_claim(draft, verdict, other);
+    }
     handle_restart(&mut draft);
     draft.begins_to_run();
     bind(draft, account.identity.clone(), instance, false, verdict)
+}
+
+/// Waits until it is known what the annotation of another resource is worth that names the instance too.
+pub(super) fn await_claim(draft: Draft<'_>, mut verdict: Verdict, other: &ObjectKey) -> Decision {
+    verdict.message = format!(
+        "{}; the annotation cortecs.ai/instance-id of {other} names it too and is checked first",
+        verdict.message
+    );
+    draft.rest(verdict, Some(CHECKED_SOON))
 }
 
 /// The write that makes an instance the resource's own.

@@ -2,13 +2,14 @@
 
 use super::{
     Decision, Purpose, Rule, Step,
-    adopt::{bind, preference, read_by_quorum_since},
+    adopt::{await_claim, bind, preference, read_by_quorum_since},
     candidates::{altered, candidates, is_free},
     draft::{Draft, Verdict},
     gate,
     hold::Hold,
     input::Desired,
     pin::pinned,
+    restored::unread_claim,
 };
 use crate::{
     account::{open_start::OpenStart, snapshot::Snapshot},
@@ -320,6 +321,9 @@ fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision 
     let verdict = Verdict::starting("the instance of the start was found");
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
+    }
+    if let Some(other) = unread_claim(&draft, &instance.instance_id) {
+        return await_claim(draft, verdict, other);
     }
     let Some(home) = draft.home().cloned() else {
         return draft.rest(verdict, None);

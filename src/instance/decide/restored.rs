@@ -2,6 +2,8 @@
 //! restored from a backup, or its status was emptied while nobody looked. The instance is bound again if it is there and
 //! nobody else's, whatever the spec asks for; before that is settled nothing is started and nothing is let go.
 
+use kube::ResourceExt;
+
 use super::{
     Decision, Step,
     adopt::{bind, read_by_quorum_since},
@@ -12,14 +14,17 @@ use super::{
     input::{Account, Desired},
 };
 use crate::{
-    account::snapshot::Snapshot,
+    account::{key::ObjectKey, snapshot::Snapshot},
     cortecs::types::Instance,
     instance::{
         args,
-        claim::Claim,
+        claim::{self, Claim},
         memory::{Bound, Named},
     },
-    resources::instance_status::{CortecsInstanceStatus, Phase},
+    resources::{
+        annotations,
+        instance_status::{CortecsInstanceStatus, Phase},
+    },
 };
 
 /// Whether it has to be settled first which instance is the resource's own.
@@ -94,6 +99,21 @@ pub(super) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
             bound.id
         ),
     ))
+}
+
+/// Another resource whose annotation names the instance and was not looked at yet: it may prove that the instance is its
+/// own. Whatever it turned out to be worth, once looked at it keeps nobody waiting.
+pub(super) fn unread_claim<'a>(draft: &Draft<'a>, instance_id: &str) -> Option<&'a ObjectKey> {
+    let entries = draft.input.book.iter();
+    let mut others = entries.filter(|(key, _)| *key != draft.input.key);
+    let unread = others.find(|(_, entry)| {
+        let status = entry.resource.status.as_ref();
+        let value = entry.resource.annotations().get(annotations::INSTANCE_ID);
+        status.is_none_or(CortecsInstanceStatus::records_nothing)
+            && value != entry.memory.claim_of.as_ref()
+            && value.and_then(|value| claim::named_id(value)).as_deref() == Some(instance_id)
+    });
+    unread.map(|(key, _)| key)
 }
 
 /// Listed: bound, once a get has confirmed it and all resources were read after the list.

@@ -201,6 +201,90 @@ fn others_leave_what_the_annotation_proves_alone() {
     assert!(matches!(decision.step, Step::WriteStatus(Purpose::Report)));
 }
 
+/// Another resource without a status whose annotation names i-1, not looked at yet.
+fn unread() -> serde_json::Value {
+    let value = format!("i-1.{}", "0".repeat(64));
+    let mut other = resource("restored", json!({}), json!({}));
+    other["metadata"]["annotations"] = json!({ "cortecs.ai/instance-id": value });
+    other
+}
+
+/// What is remembered of it once it was looked at.
+fn looked_at(claim: Claim) -> Memory {
+    let mut memory = Memory::default();
+    let restored: CortecsInstance = serde_json::from_value(unread()).unwrap();
+    memory.observe_claim(claim, Some(API), &restored, None, at(900));
+    memory
+}
+
+fn is_bind(decision: &Decision) -> bool {
+    matches!(
+        decision.step,
+        Step::WriteStatus(Purpose::Bind { .. } | Purpose::StartIntent(_))
+    )
+}
+
+/// A start that made i-1 as far as anybody can tell, and a resource that takes it over: each about to bind it.
+fn about_to_bind() -> [Scene; 2] {
+    let mut start = Scene::new(
+        json!({}),
+        json!({"account": home(), "start": intent(1, "2026-01-02T00:00:00Z", &[])}),
+    );
+    start.observe();
+    start.lists([1000], &[instance("i-1", "running")]);
+    start.found(&["i-1"]);
+    let mut adopt = Scene::new(json!({"adopt": {"instanceId": "i-1"}}), json!({}));
+    adopt.account(|account| account.adoption = Adoption::Unclaimed);
+    adopt.list(1000, &[instance("i-1", "running")]);
+    [start, adopt].map(|mut scene| {
+        scene.quorum_read_at = Some(scene.now);
+        assert!(is_bind(&scene.decide()));
+        scene
+    })
+}
+
+#[test]
+fn what_an_annotation_may_prove_is_not_bound_before_it_was_looked_at() {
+    for mut scene in about_to_bind() {
+        scene.others.push(unread());
+        let decision = scene.decide();
+        assert!(!is_bind(&decision), "{decision:?}");
+        assert!(reconciling(&decision).is_some() && decision.look_again.is_some());
+        // Once it is proven it is the other's.
+        let proven = looked_at(Claim::Proven("i-1".into()));
+        scene.remembered = vec![("restored", proven)];
+        assert!(!is_bind(&scene.decide()));
+    }
+}
+
+#[test]
+fn an_annotation_that_proves_nothing_keeps_nobody_waiting() {
+    for mut scene in about_to_bind() {
+        for claim in [Claim::None, Claim::Unchecked] {
+            scene.others = vec![unread()];
+            scene.remembered = vec![("restored", looked_at(claim))];
+            assert!(is_bind(&scene.decide()));
+        }
+        scene.remembered.clear();
+        // Another instance's, or what nobody sealed, or beside a status.
+        let annotation = |value: String| {
+            let mut other = unread();
+            other["metadata"]["annotations"]["cortecs.ai/instance-id"] = json!(value);
+            other
+        };
+        let mut recorded = unread();
+        recorded["status"] = json!({"instanceId": "i-9", "account": home()});
+        for other in [
+            annotation(format!("i-2.{}", "0".repeat(64))),
+            annotation("i-1".into()),
+            recorded,
+        ] {
+            scene.others = vec![other];
+            assert!(is_bind(&scene.decide()));
+        }
+    }
+}
+
 fn sealed(change: impl FnOnce(&mut Scene)) -> Step {
     let mut scene = Scene::new(
         json!({}),
