@@ -218,7 +218,7 @@ async fn a_minute_of_429_costs_what_the_api_asks_for() {
     recovers(&bed, cost).await;
 }
 
-/// An account at an API of its own, which gives starts away slowly.
+/// An account at an API of its own, which takes its time for every answer, and for starts most.
 async fn slow_account(bed: &Bed, name: &str) -> Simulator {
     let config = SimulatorConfig {
         accounts: vec![SimulatedAccount::new(CLIENT_ID, &bed.client_secret)],
@@ -226,13 +226,20 @@ async fn slow_account(bed: &Bed, name: &str) -> Simulator {
         ..SimulatorConfig::default()
     };
     let simulator = Simulator::start(config).await.expect("a simulator");
-    let slow = Effect::Delay {
+    let late = |duration| Effect::Delay {
         when: When::Before,
-        duration: SLOW,
+        duration,
     };
-    simulator
-        .handle()
-        .add_fault(Fault::new(Endpoint::Start, slow));
+    let api = simulator.handle();
+    api.add_fault(Fault::new(Endpoint::Start, late(SLOW)));
+    for endpoint in [
+        Endpoint::Token,
+        Endpoint::ListInstances,
+        Endpoint::GetInstance,
+        Endpoint::GetModel,
+    ] {
+        api.add_fault(Fault::new(endpoint, late(SLOW_ANSWER)));
+    }
     bed.create_account(name, json!({"apiUrl": simulator.api_url()}))
         .await;
     simulator
@@ -240,6 +247,8 @@ async fn slow_account(bed: &Bed, name: &str) -> Simulator {
 
 /// How long a slow API takes for a start: longer than anything else here, shorter than the operator waits for it.
 const SLOW: Duration = Duration::from_secs(25);
+/// How long it takes for anything else.
+const SLOW_ANSWER: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn accounts_with_slow_apis_delay_nobody_else() {
