@@ -73,16 +73,20 @@ fn whose_turn_it_is_and_who_wants_none_hands_it_on() {
 }
 
 #[test]
-fn no_turn_is_handed_on_in_a_pause() {
+fn a_pause_takes_turns_back_and_hands_none_on() {
     let mut pressure = Pressure::default();
     (0..MOST).for_each(|n| pressure.begin(&key(n)));
-    pressure.queue(&key(20), Rank::Later);
-    pressure.end(&key(0), at(9_000));
+    [20, 30]
+        .into_iter()
+        .for_each(|n| pressure.queue(&key(n), Rank::Later));
+    assert_eq!(pressure.end(&key(0), at(9_000)), [key(20)]);
+    assert_eq!(pressure.end(&key(1), at(9_000)), [key(30)]);
     pressure.hear(overloaded(None), at(10_000), 0.0);
-    pressure.queue(&key(30), Rank::Later);
-    assert_eq!(pressure.decline(&key(20), at(10_500)), []);
-    (1..MOST).for_each(|n| drop(pressure.end(&key(n), at(10_500))));
-    assert_eq!(pressure.decline(&key(20), at(11_000)), [], "not any more");
+    pressure.queue(&key(40), Rank::Later);
+    assert_eq!(pressure.decline(&key(20), at(10_500)), [], "a pause");
+    (2..MOST).for_each(|n| drop(pressure.end(&key(n), at(10_500))));
+    assert_eq!(pressure.decline(&key(30), at(11_000)), [], "taken back");
+    assert_eq!(pressure.end(&key(9), at(11_000)), [key(40)]);
 }
 
 #[test]

@@ -35,19 +35,20 @@ impl Bed {
         self.replace_status(name, json!({})).await;
     }
 
-    /// Takes all finalizers off.
+    /// Takes all finalizers off a resource that stays.
     pub(crate) async fn strip_finalizers(&self, name: &str) {
-        self.tamper(name, json!({"metadata": {"finalizers": null}}))
-            .await;
+        let bare = self.tamper(name, json!({"metadata": {"finalizers": null}}));
+        let bare = bare.await;
+        self.instances.caught_up_with(&bare).await;
     }
 
     /// Merges something into a resource that may be gone right after.
-    pub(crate) async fn tamper(&self, name: &str, change: Value) {
+    pub(crate) async fn tamper(&self, name: &str, change: Value) -> CortecsInstance {
         let patched = self
             .api_of::<CortecsInstance>(&self.namespace)
             .patch(name, &PatchParams::default(), &Patch::Merge(change))
             .await;
-        patched.expect("a changed resource");
+        patched.expect("a changed resource")
     }
 
     /// Deletes a resource and takes its finalizer off: the instance stays, and nobody has it.
