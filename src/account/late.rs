@@ -44,7 +44,7 @@ pub fn late(
         .iter()
         .filter_map(|(id, instance)| Some((id, instance, probable(id, instance)?)))
         .filter(|(id, instance, _)| {
-            book.claimants(&fleet.api_url, id).next().is_none()
+            !book.is_claimed(&fleet.api_url, id)
                 && !book.may_be_of_an_open_start(&fleet.api_url, instance)
         })
         .map(|(id, _, key)| (id.clone(), key))

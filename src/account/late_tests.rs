@@ -3,7 +3,10 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::instance::moment::Moment;
+use crate::instance::{
+    memory::{Bound, Named},
+    moment::Moment,
+};
 
 const API: &str = "https://api.example/v1";
 
@@ -32,10 +35,18 @@ fn resource(name: &str, status: Value) -> Value {
 }
 
 fn found(resources: &[Value], client_id: &str) -> Vec<(String, String)> {
+    found_in(&book(resources), client_id)
+}
+
+fn book(resources: &[Value]) -> Book {
     let mut book = Book::default();
     for resource in resources {
         book.apply(Arc::new(serde_json::from_value(resource.clone()).unwrap()));
     }
+    book
+}
+
+fn found_in(book: &Book, client_id: &str) -> Vec<(String, String)> {
     let instance = |id: &str, model: &str, workers: u32| {
         let instance = json!({
             "instance_id": id, "instance_args": { "model_id": model, "num_workers": workers },
@@ -59,7 +70,7 @@ fn found(resources: &[Value], client_id: &str) -> Vec<(String, String)> {
         .into_iter()
         .collect(),
     };
-    let late = late(&book, &FleetKey::new(API, client_id), &list, now());
+    let late = late(book, &FleetKey::new(API, client_id), &list, now());
     late.into_iter().map(|(id, key)| (id, key.name)).collect()
 }
 
@@ -100,6 +111,26 @@ fn what_is_somebodys_is_not_late() {
     let gave_up = resource("a", json!({ "voidedStarts": [voided] }));
     let owner = resource("b", json!({ "account": home(), "instanceId": "i-late" }));
     assert_eq!(found(&[gave_up, owner], "client"), []);
+}
+
+#[test]
+fn what_is_being_restored_is_not_late() {
+    let gave_up = resource(
+        "a",
+        json!({ "voidedStarts": [voided(1, "2026-01-02T12:00:00Z", &["i-known"])] }),
+    );
+    let mut book = book(&[gave_up, resource("b", json!({}))]);
+    assert_eq!(found_in(&book, "client"), one("i-late", "a"));
+    book.remember(&ObjectKey::new("ns", "b"), |memory| {
+        memory.named = Some(Named {
+            api_url: API.to_owned(),
+            bound: Bound::new(
+                "i-late".to_owned(),
+                Moment::from_boot(Duration::from_secs(1)),
+            ),
+        });
+    });
+    assert_eq!(found_in(&book, "client"), []);
 }
 
 #[test]
