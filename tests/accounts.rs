@@ -673,6 +673,7 @@ async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
         lost: 4,
         wanted: 5,
         down: 4,
+        ..Measure::default()
     };
     *scenario.others.measure.lock().unwrap() = lost;
     scenario.fleet().request_list();

@@ -440,6 +440,11 @@ impl Entry {
         (Arc::new(kept), memory)
     }
 
+    /// Whether its annotation names an instance at this API that is not recorded as its own again yet.
+    pub fn may_be_restored_at(&self, api_url: &str) -> bool {
+        self.named_id(Some(api_url)).is_some()
+    }
+
     /// The instance at this API, or at any, that only the annotation names.
     fn named_id(&self, api_url: Option<&str>) -> Option<&str> {
         let named = self.memory.named.as_ref();

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{book::Entry, fleet_key::FleetKey, snapshot::Snapshot};
 use crate::{
     cortecs::types::InstanceState,
-    instance::args,
+    instance::{args, decide::accepts_drift},
     resources::{
         CortecsInstance,
         account::{Hold, HoldReason},
@@ -35,6 +35,14 @@ pub struct Measure {
     pub wanted: usize,
     /// Those of them that the list, or what is recorded, does not show as running or about to.
     pub down: usize,
+    /// Instances that need not run by the spec: those that ran as far as is recorded, or that the list lacks.
+    pub others: usize,
+    /// Those of them that the list lacks.
+    pub away: usize,
+    /// Resources with an instance.
+    pub bound: usize,
+    /// Resources that may have an instance, which is not recorded yet.
+    pub open: usize,
 }
 
 impl Measure {
@@ -43,14 +51,24 @@ impl Measure {
         is_mass(self.lost, self.expected)
     }
 
-    /// Whether so much is back that nothing needs to be held any more.
+    /// Whether so much is back that nothing needs to be held any more: most of what should run runs, and most of what is or
+    /// was to be stopped or deleted is listed. However few are left: those that people meanwhile stop or delete, since they see
+    /// the hold, are no return. Nor does one protect anything where nothing is left.
     pub fn returned(&self) -> bool {
-        !is_mass(self.down, self.wanted)
+        let all = self.wanted.saturating_add(self.others);
+        let missing = self.down.saturating_add(self.away);
+        is_most_back(self.down, self.wanted)
+            && is_most_back(missing, all)
+            && (self.bound > 0 || self.open == 0)
     }
 }
 
 fn is_mass(lost: usize, of: usize) -> bool {
     lost >= LEAST && lost.saturating_mul(2) > of
+}
+
+fn is_most_back(missing: usize, of: usize) -> bool {
+    of == 0 || missing.saturating_mul(2) < of
 }
 
 /// What to measure.
@@ -72,35 +90,50 @@ pub fn measure<'a>(
     let mut measure = Measure::default();
     for entry in entries {
         let resource = &*entry.resource;
-        let Some((id, status)) = bound_in(resource, lists.fleet) else {
+        let Some(status) = living_in(resource, lists.fleet) else {
+            measure.open += usize::from(entry.may_be_restored_at(&lists.fleet.api_url));
             continue;
         };
+        let Some(id) = status.instance_id.as_deref() else {
+            measure.open += 1;
+            continue;
+        };
+        measure.bound += 1;
+        let listed = lists.new.instances.contains_key(id);
+        let up = is_up_in(lists.new, id);
         if !should_run(resource) {
+            let counts = !listed || is_recorded_up(status);
+            measure.others += usize::from(counts);
+            measure.away += usize::from(!listed);
             continue;
         }
-        let listed = is_up_in(lists.new, id);
+        if listed && !up && accepts_drift(resource, status) {
+            // Others stopped it as they may. That it is not listed may mean more than that.
+            continue;
+        }
         let shown = is_shown_up(status);
         measure.wanted += 1;
-        measure.down += usize::from(!(listed && shown));
+        measure.down += usize::from(!(up && shown));
         if shown
             && nobody_stops(entry, status, id, lists.new)
             && is_settled(entry, status, id, lists, settle, wall)
         {
             measure.expected += 1;
-            measure.lost += usize::from(!listed);
+            measure.lost += usize::from(!up);
         }
     }
     measure
 }
 
-fn bound_in<'a>(
+/// The status of a resource whose instance, or start under way, is in the fleet.
+fn living_in<'a>(
     resource: &'a CortecsInstance,
     fleet: &FleetKey,
-) -> Option<(&'a str, &'a CortecsInstanceStatus)> {
+) -> Option<&'a CortecsInstanceStatus> {
     let status = resource.status.as_ref()?;
     let home = status.account.as_ref()?;
     let here = home.client_id == fleet.client_id && home.api_url == fleet.api_url;
-    here.then_some((status.instance_id.as_deref()?, status))
+    here.then_some(status)
 }
 
 fn should_run(resource: &CortecsInstance) -> bool {
@@ -111,10 +144,13 @@ fn should_run(resource: &CortecsInstance) -> bool {
 }
 
 fn is_shown_up(status: &CortecsInstanceStatus) -> bool {
+    status.missing_since.is_none() && is_recorded_up(status)
+}
+
+fn is_recorded_up(status: &CortecsInstanceStatus) -> bool {
     let up = [InstanceState::Pending, InstanceState::Running];
     let shown = status.instance_status.as_ref();
-    status.missing_since.is_none()
-        && shown.is_some_and(|s| up.iter().any(|up| s.status == up.as_str()))
+    shown.is_some_and(|s| up.iter().any(|up| s.status == up.as_str()))
 }
 
 fn is_up_in(list: &Snapshot, id: &str) -> bool {

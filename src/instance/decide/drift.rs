@@ -1,13 +1,25 @@
 //! What others did to the instance, and what a person asked for once: whether to act on it.
 
 use super::draft::{Draft, Verdict};
-use crate::resources::{annotations, instance::DriftPolicy, instance_status::Phase};
+use crate::resources::{
+    CortecsInstance, annotations,
+    instance::DriftPolicy,
+    instance_status::{CortecsInstanceStatus, Phase},
+};
 
 /// Whether an instance that others stopped or deleted stays so: the policy accepts it, and since it last ran neither
 /// the spec has changed nor a restart was asked for.
+pub fn accepts_drift(resource: &CortecsInstance, status: &CortecsInstanceStatus) -> bool {
+    let handled = status.last_handled_restart_at.as_deref();
+    let generation = resource.metadata.generation.unwrap_or_default();
+    status.reached_generation == Some(generation)
+        && resource.spec.drift_policy == DriftPolicy::Accept
+        && !annotations::restart_is_asked_for(resource, handled)
+}
+
+/// [`accepts_drift`], as far as is decided.
 pub(super) fn drift_is_accepted(draft: &Draft<'_>) -> bool {
-    let ran = draft.status.reached_generation == Some(draft.generation());
-    ran && draft.spec().drift_policy == DriftPolicy::Accept && !restart_is_asked_for(draft)
+    accepts_drift(draft.input.resource, &draft.status)
 }
 
 /// Whether `cortecs.ai/restartedAt` has a value that was not acted on yet.

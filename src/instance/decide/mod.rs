@@ -56,6 +56,7 @@ use crate::{
 
 use draft::Draft;
 pub use draft::{Verdict, VerdictKind};
+pub use drift::accepts_drift;
 pub use input::{
     Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView, Input, Settings,
 };
