@@ -4,7 +4,7 @@
 //! It is measured against the persisted statuses, before the list that shows the change is known to anybody: so a process
 //! that ends between the measurement and its record finds the same change again.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -78,6 +78,25 @@ pub struct Lists<'a> {
     /// The last list that was made known.
     pub old: Option<&'a Snapshot>,
     pub new: &'a Snapshot,
+    pub past: &'a Past,
+}
+
+/// How the fleet was held before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// When the last hold ended.
+    pub released: Option<Timestamp>,
+    /// The instances that were down when a person ordered to resume, and have not been seen to run since.
+    pub excused: Arc<BTreeSet<String>>,
+}
+
+impl Past {
+    /// Whether the instance is marked as missing, as nobody is but under a hold, and no end of that hold is recorded: it was lost.
+    fn lacks_the_end(&self, status: &CortecsInstanceStatus) -> bool {
+        let end = self.released.map(Timestamp::as_second);
+        let marked = status.missing_since.map(Timestamp::as_second);
+        marked.is_some_and(|marked| end.is_none_or(|end| end < marked))
+    }
 }
 
 /// Measures a list against what is recorded. `settle`: how long lists may lag.
@@ -101,6 +120,11 @@ pub fn measure<'a>(
         measure.bound += 1;
         let listed = lists.new.instances.contains_key(id);
         let up = is_up_in(lists.new, id);
+        let marked = is_recorded_up(status) && lists.past.lacks_the_end(status);
+        if marked {
+            measure.expected += 1;
+            measure.lost += usize::from(!listed);
+        }
         if !should_run(resource) {
             let counts = !listed || is_recorded_up(status);
             measure.others += usize::from(counts);
@@ -115,6 +139,7 @@ pub fn measure<'a>(
         measure.wanted += 1;
         measure.down += usize::from(!(up && shown));
         if shown
+            && !lists.past.excused.contains(id)
             && nobody_stops(entry, status, id, lists.new)
             && is_settled(entry, status, id, lists, settle, wall)
         {
@@ -123,6 +148,19 @@ pub fn measure<'a>(
         }
     }
     measure
+}
+
+/// The instances of the fleet that resources have and that the list lacks or shows as stopped.
+pub fn down<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    fleet: &FleetKey,
+    list: &Snapshot,
+) -> BTreeSet<String> {
+    entries
+        .filter_map(|entry| living_in(&entry.resource, fleet)?.instance_id.as_deref())
+        .filter(|id| !is_up_in(list, id))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The status of a resource whose instance, or start under way, is in the fleet.
@@ -153,7 +191,7 @@ fn is_recorded_up(status: &CortecsInstanceStatus) -> bool {
     shown.is_some_and(|s| up.iter().any(|up| s.status == up.as_str()))
 }
 
-fn is_up_in(list: &Snapshot, id: &str) -> bool {
+pub(super) fn is_up_in(list: &Snapshot, id: &str) -> bool {
     let listed = list.instances.get(id);
     listed.is_some_and(|i| i.instance_status.status != InstanceState::Stopped)
 }
@@ -196,6 +234,11 @@ fn is_settled(
         Duration::try_from(wall.duration_since(started)).is_ok_and(|waited| waited >= settle)
     });
     status.reached_generation.is_some() || listed || waited
+}
+
+/// Whether a list shows a mass change that no account has recorded. `remembered`: an earlier list did, which nobody could record.
+pub fn is_unrecorded(measure: Measure, held: bool, remembered: bool) -> bool {
+    !held && (measure.trips() || (remembered && !measure.returned()))
 }
 
 /// Whether a list may be made known. One that shows a mass change waits until that is recorded. `releasing`: the hold is being
@@ -246,7 +289,7 @@ pub fn next_hold(situation: Situation<'_>, wall: Timestamp) -> (Option<Hold>, Op
     }
 }
 
-fn begin(fleet: &FleetKey, measure: Measure, wall: Timestamp) -> Hold {
+pub(super) fn begin(fleet: &FleetKey, measure: Measure, wall: Timestamp) -> Hold {
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     Hold {
         reason: HoldReason::MassChange,
@@ -266,14 +309,28 @@ pub fn holds(hold: &Hold, fleet: &FleetKey) -> bool {
 /// What happened, and the ways out, for people. `account`: the one that holds.
 pub fn explain(hold: &Hold, account: &str) -> String {
     format!(
-        "account {account} holds itself since {}: {} of {} instances that should run were gone or stopped, and nobody here \
-         ordered that (wrong credentials, a broken list or a stop of everything look like this). Nothing is started and nothing \
-         counts as gone until most of them are back, or until the annotation {} of the account gets a new value: then what \
-         is lost is started again",
-        hold.since,
-        hold.lost,
-        hold.expected,
+        "account {account} holds itself since {}, or until the annotation {} of the account gets a new value: then what is lost \
+         is started again",
+        what_is_held(hold),
         annotations::RESUME,
+    )
+}
+
+/// The same where the credentials are no account's any more.
+pub fn explain_unrecorded(hold: &Hold) -> String {
+    format!(
+        "what lives under client id {}, which no account has any more, is held since {}, or until an account has it again",
+        hold.client_id,
+        what_is_held(hold),
+    )
+}
+
+fn what_is_held(hold: &Hold) -> String {
+    format!(
+        "{}: {} of {} instances that should run were gone or stopped, and nobody here ordered that (wrong credentials, a \
+         broken list or a stop of everything look like this). Nothing is started and nothing counts as gone until most of \
+         them are back",
+        hold.since, hold.lost, hold.expected,
     )
 }
 

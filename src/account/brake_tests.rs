@@ -77,11 +77,16 @@ fn list(second: u64, instances: &[(&str, &str)]) -> Snapshot {
 }
 
 fn measure_book(book: &Book, old: Option<&Snapshot>, new: &Snapshot) -> Measure {
+    measure_after(&Past::default(), book, old, new)
+}
+
+fn measure_after(past: &Past, book: &Book, old: Option<&Snapshot>, new: &Snapshot) -> Measure {
     let fleet = fleet();
     let lists = Lists {
         fleet: &fleet,
         old,
         new,
+        past,
     };
     measure(book.iter().map(|(_, entry)| entry), lists, SETTLE, now())
 }
@@ -189,10 +194,6 @@ fn only_what_is_recorded_as_running_here_is_expected() {
         0
     );
     assert_eq!(
-        changed(|r| r["status"]["missingSince"] = json!("2026-01-02T00:00:00Z")).expected,
-        0
-    );
-    assert_eq!(
         changed(|r| r["status"]["account"]["clientId"] = json!("another")),
         Measure::default()
     );
@@ -200,6 +201,76 @@ fn only_what_is_recorded_as_running_here_is_expected() {
         changed(|r| r["status"]["instanceId"] = Value::Null).expected,
         0
     );
+}
+
+#[test]
+fn what_is_marked_as_missing_trips_again_unless_its_hold_is_recorded_to_have_ended() {
+    let marked = |order: fn(&mut Value)| {
+        let mut crowd = crowd(5);
+        for resource in &mut crowd {
+            resource["status"]["missingSince"] = json!("2026-01-02T00:00:00.9Z");
+            order(resource);
+        }
+        book(&crowd)
+    };
+    let ended = |at: &str| Past {
+        released: Some(at.parse().unwrap()),
+        ..Past::default()
+    };
+    for order in [|_: &mut Value| {}, ORDERS[0], ORDERS[1], ORDERS[2]] {
+        let book = marked(order);
+        let empty = list(100, &[]);
+        let trips = |past: &Past| measure_after(past, &book, None, &empty).trips();
+        assert!(trips(&Past::default()), "the record of the hold is gone");
+        assert!(trips(&ended("2026-01-01T00:00:00Z")), "that was another");
+        assert!(!trips(&ended("2026-01-02T00:00:00Z")));
+        assert!(!trips(&ended("2026-01-02T00:00:01Z")));
+        let up = ["0", "1", "2"].map(|name| (name, "running"));
+        assert!(!measure_book(&book, None, &list(100, &up)).trips());
+    }
+}
+
+#[test]
+fn what_was_down_when_a_person_resumed_does_not_trip_again() {
+    let up = ["0", "1"].map(|name| (name, "running"));
+    let (book, shown) = (book(&crowd(5)), list(100, &up));
+    let down = down(book.iter().map(|(_, entry)| entry), &fleet(), &shown);
+    assert_eq!(down.iter().collect::<Vec<_>>(), ["i-2", "i-3", "i-4"]);
+    assert!(measure_book(&book, None, &shown).trips());
+    let past = Past {
+        excused: Arc::new(down),
+        ..Past::default()
+    };
+    assert!(!measure_after(&past, &book, None, &shown).trips());
+}
+
+#[test]
+fn what_nobody_could_record_lasts_until_it_is_back() {
+    let lost = tripped();
+    let shown_since = Measure {
+        wanted: 5,
+        down: 4,
+        ..Measure::default()
+    };
+    let back = Measure {
+        down: 0,
+        ..shown_since
+    };
+    for (measure, held, remembered, unrecorded) in [
+        (lost, false, false, true),
+        (lost, true, false, false),
+        (shown_since, false, false, false),
+        (shown_since, false, true, true),
+        (shown_since, true, true, false),
+        (back, false, true, false),
+    ] {
+        let case = format!("{measure:?}, held {held}, remembered {remembered}");
+        assert_eq!(
+            is_unrecorded(measure, held, remembered),
+            unrecorded,
+            "{case}"
+        );
+    }
 }
 
 #[test]

@@ -254,6 +254,11 @@ impl Shared {
         Ok(Action::requeue(IN_USE_INTERVAL))
     }
 
+    /// Wakes the account's reconcile.
+    pub(super) fn wake(&self, account: ObjectKey) {
+        wake(&self.wakes, vec![account]);
+    }
+
     async fn set_finalizers(
         &self,
         account: &CortecsAccount,
@@ -297,6 +302,10 @@ impl Shared {
         let previous = account.status.clone().unwrap_or_default();
         let key = ObjectKey::of(account);
         let (hold, last_handled_resume) = next_hold(&self.context, account, fleet.as_deref(), now);
+        let hold_ended = match &hold {
+            Some(_) => None,
+            None => directory.hold_record(&key).end(now),
+        };
         let held = fleet
             .as_ref()
             .and_then(|fleet| why_held(directory, fleet.key(), &key, hold.as_ref()));
@@ -316,6 +325,7 @@ impl Shared {
             holders,
             hold,
             last_handled_resume,
+            hold_ended,
             held,
         };
         let Some(status) = next_status(&previous, &view, now) else {
@@ -324,6 +334,9 @@ impl Shared {
         if !self.context.leadership.may_act() {
             directory.abandon_release(&key);
             return Ok(());
+        }
+        if hold_ended.is_some() {
+            directory.begin_end(&key);
         }
         let mut next = account.clone();
         let events = derive_events(&key, &previous, &status);

@@ -19,10 +19,11 @@ use crate::{
 };
 
 use super::{
-    brake::Measure,
     entry::{AccountEntry, AccountState},
     fleet::Fleet,
     fleet_key::FleetKey,
+    hold_record::HoldRecord,
+    holds::FleetBrake,
     key::ObjectKey,
     namespaces::Namespaces,
     observe::Summary,
@@ -59,6 +60,9 @@ pub(super) struct Record {
     pub(super) read_at: Option<Moment>,
     /// The fleet that it belongs to. It stays when the account becomes unusable.
     pub(super) fleet: Option<FleetKey>,
+    pub(super) holds: HoldRecord,
+    /// The hold whose end this process is writing.
+    pub(super) ending: Option<Hold>,
 }
 
 pub(super) struct FleetRecord {
@@ -70,10 +74,7 @@ pub(super) struct FleetRecord {
     pub(super) troubled: bool,
     /// The hold that those who use the fleet were told of last.
     pub(super) told_hold: Option<(ObjectKey, Hold)>,
-    /// A mass change that no account has recorded yet: what its list says is not made known.
-    pub(super) trip: Option<Measure>,
-    /// The accounts whose hold is being ended because what it is about is back.
-    pub(super) releasing: BTreeSet<ObjectKey>,
+    pub(super) brake: FleetBrake,
 }
 
 /// What is remembered of the last look at an account.
@@ -173,10 +174,17 @@ impl Directory {
             name: key.name.clone(),
             spec: account.spec.clone(),
             deleting: account.metadata.deletion_timestamp.is_some(),
-            hold: account.status.as_ref().and_then(|s| s.hold.clone()),
+            hold: None,
             state: AccountState::Pending,
         };
         let mut state = self.state();
+        let known = state.accounts.get(&key);
+        let ending = known.and_then(|record| record.ending.as_ref());
+        let holds = known.map(|record| record.holds.clone());
+        let holds = holds
+            .unwrap_or_default()
+            .followed_by(account.status.as_ref(), ending);
+        entry.hold.clone_from(&holds.hold);
         let Some(record) = state.accounts.get_mut(&key) else {
             let record = Record {
                 uid: account.uid(),
@@ -184,12 +192,15 @@ impl Directory {
                 credentials: None,
                 read_at: None,
                 fleet: None,
+                holds,
+                ending: None,
             };
             let hold = record.entry.hold.clone();
             state.accounts.insert(key, record);
             state.hold_changed(hold.as_ref());
             return true;
         };
+        record.holds = holds;
         let before = record.fleet.clone();
         if record.is_of(account) {
             entry.state = record.entry.state.clone();

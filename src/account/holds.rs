@@ -1,19 +1,45 @@
 //! Which fleets are held, which of their lists are made known, and when a hold begins and ends.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
 use crate::resources::{CortecsAccount, account::Hold, annotations};
 
 use super::{
-    brake::{self, Lists, Measure, Situation, explain, holds},
+    brake::{self, Lists, Measure, Past, Situation, explain, explain_unrecorded, holds},
     controller::Context,
     directory::{Directory, State},
     fleet::Fleet,
     fleet_key::FleetKey,
+    hold_record::HoldRecord,
     key::ObjectKey,
+    snapshot::Snapshot,
 };
+
+/// What the brake remembers of a fleet.
+#[derive(Default)]
+pub(super) struct FleetBrake {
+    /// A mass change that no account has recorded yet: what its list says is not made known.
+    trip: Option<Measure>,
+    /// A mass change that there was no account to record: it holds as long as lists show it.
+    unrecorded: Option<Hold>,
+    /// The newest list does not show it any more.
+    over: bool,
+    /// The accounts whose hold is being ended because what it is about is back.
+    releasing: BTreeSet<ObjectKey>,
+    /// What the newest list shows as lost, while that matters.
+    down: BTreeSet<String>,
+    /// What was lost when a person ordered to resume, and has not been seen to run since.
+    excused: Arc<BTreeSet<String>>,
+}
+
+/// What a list shows.
+pub(super) struct Found {
+    pub(super) measure: Measure,
+    /// The instances that it lacks or shows as stopped; asked for only where the fleet is held, or is about to be.
+    pub(super) down: BTreeSet<String>,
+}
 
 /// What becomes of a list.
 pub(super) struct Admission {
@@ -25,8 +51,64 @@ pub(super) struct Admission {
 impl Directory {
     /// Why the fleet is held, if it is: one account that holds it is enough.
     pub fn held(&self, key: &FleetKey) -> Option<String> {
-        let (account, hold) = self.hold(key)?;
-        Some(explain(&hold, &account.to_string()))
+        if let Some((account, hold)) = self.hold(key) {
+            return Some(explain(&hold, &account.to_string()));
+        }
+        let state = self.state();
+        let unrecorded = state.fleets.get(key)?.brake.unrecorded.as_ref();
+        unrecorded.map(explain_unrecorded)
+    }
+
+    /// What is known of the account's holds.
+    pub(super) fn hold_record(&self, account: &ObjectKey) -> HoldRecord {
+        let state = self.state();
+        let record = state.accounts.get(account);
+        record.map(|r| r.holds.clone()).unwrap_or_default()
+    }
+
+    /// Whether somebody took the hold out of this version of the account: it is to be put back.
+    pub(super) fn has_lost_hold(&self, account: &CortecsAccount) -> bool {
+        let status = account.status.as_ref();
+        status.is_none_or(|s| s.hold.is_none())
+            && self.hold_record(&ObjectKey::of(account)).hold.is_some()
+    }
+
+    /// The end of the account's hold is about to be written.
+    pub(super) fn begin_end(&self, account: &ObjectKey) {
+        if let Some(record) = self.state().accounts.get_mut(account) {
+            record.ending.clone_from(&record.holds.hold);
+        }
+    }
+
+    /// How the fleet was held before.
+    pub(super) fn past(&self, key: &FleetKey) -> Past {
+        let state = self.state();
+        let record = state.fleets.get(key);
+        Past {
+            released: state
+                .members(key)
+                .filter_map(|(_, r)| r.holds.ended_at)
+                .max(),
+            excused: record
+                .map(|r| Arc::clone(&r.brake.excused))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// What is down in the fleet by its newest list is meant by the order to resume.
+    fn excuse(&self, key: &FleetKey) {
+        if let Some(record) = self.state().fleets.get_mut(key) {
+            record.brake.excused = Arc::new(record.brake.down.clone());
+        }
+    }
+
+    /// The hold that nobody could record is over, if the list that has just been made known says so.
+    pub(super) fn end_unrecorded(&self, key: &FleetKey) {
+        if let Some(record) = self.state().fleets.get_mut(key)
+            && record.brake.over
+        {
+            record.brake.unrecorded = None;
+        }
     }
 
     /// The hold of the fleet, and the first account that has it: also one that has other credentials by now.
@@ -51,20 +133,44 @@ impl Directory {
     }
 
     /// Decides on a list of the fleet, before anybody else knows of it.
-    pub(super) fn admit(&self, key: &FleetKey, measure: Measure) -> Admission {
+    pub(super) fn admit(
+        &self,
+        key: &FleetKey,
+        list: &Snapshot,
+        found: Found,
+        wall: Timestamp,
+    ) -> Admission {
+        let measure = found.measure;
         let mut state = self.state();
         let holders: Vec<ObjectKey> = state.holders(key).map(|(k, _)| k.clone()).collect();
-        let members = state.members(key).map(|(k, _)| k.clone()).collect();
+        let members: Vec<ObjectKey> = state.members(key).map(|(k, _)| k.clone()).collect();
         let Some(record) = state.fleets.get_mut(key) else {
             return Admission {
                 admitted: true,
                 wake: Vec::new(),
             };
         };
-        let trips = holders.is_empty() && measure.trips();
-        record.trip = trips.then_some(measure);
-        let releasing = !record.releasing.is_empty();
-        let admitted = brake::may_be_known(measure, !holders.is_empty(), releasing);
+        let brake = &mut record.brake;
+        let held = !holders.is_empty();
+        let trips = brake::is_unrecorded(measure, held, brake.unrecorded.is_some());
+        // To put a list aside until nobody records what it shows would be for ever.
+        let recordable = !members.is_empty();
+        brake.trip = (trips && recordable).then_some(measure);
+        if trips && !recordable {
+            let begin = || brake::begin(key, measure, wall);
+            brake.unrecorded.get_or_insert_with(begin);
+        }
+        brake.over = !trips;
+        brake.down = found.down;
+        if !held && !brake.excused.is_empty() {
+            let excused = Arc::make_mut(&mut brake.excused);
+            excused.retain(|id| !brake::is_up_in(list, id));
+        }
+        let releasing = !brake.releasing.is_empty();
+        let admitted = match trips {
+            true => !recordable,
+            false => brake::may_be_known(measure, held, releasing),
+        };
         let wake = match trips {
             true => members,
             false if measure.returned() => holders,
@@ -75,13 +181,13 @@ impl Directory {
 
     /// The mass change in the fleet that is to be recorded.
     pub(super) fn trip(&self, key: &FleetKey) -> Option<Measure> {
-        self.state().fleets.get(key)?.trip
+        self.state().fleets.get(key)?.brake.trip
     }
 
     /// The hold of `account` on the fleet is about to be ended because what it is about is back.
     pub(super) fn begin_release(&self, key: &FleetKey, account: &ObjectKey) {
         if let Some(record) = self.state().fleets.get_mut(key) {
-            record.releasing.insert(account.clone());
+            record.brake.releasing.insert(account.clone());
         }
     }
 
@@ -115,13 +221,12 @@ pub(super) fn next_hold(
 ) -> (Option<Hold>, Option<String>) {
     let directory = &context.directory;
     let key = ObjectKey::of(account);
-    let status = account.status.as_ref();
-    let hold = status.and_then(|s| s.hold.as_ref());
-    let returned = hold.is_some_and(|hold| {
-        let held = FleetKey::new(&hold.api_url, hold.client_id.as_str());
-        directory.begin_release(&held, &key);
-        let fleet = directory.fleet(&held);
-        fleet.is_some_and(|fleet| is_back(context, &fleet))
+    let known = directory.hold_record(&key);
+    let hold = known.hold.as_ref();
+    let held = hold.map(|hold| FleetKey::new(&hold.api_url, hold.client_id.as_str()));
+    let returned = held.as_ref().is_some_and(|held| {
+        directory.begin_release(held, &key);
+        is_back(context, held)
     });
     if !returned {
         directory.abandon_release(&key);
@@ -130,21 +235,31 @@ pub(super) fn next_hold(
     let trip = trip.and_then(|key| Some((key, directory.trip(key)?)));
     let situation = Situation {
         hold,
-        last_handled_resume: status.and_then(|s| s.last_handled_resume.as_deref()),
+        last_handled_resume: known.handled_resume.as_deref(),
         resume: annotations::value(account, annotations::RESUME),
         trip,
         returned,
     };
-    brake::next_hold(situation, now)
+    let next = brake::next_hold(situation, now);
+    if let Some(held) = held.filter(|_| next.0.is_none() && !returned) {
+        directory.excuse(&held);
+    }
+    next
 }
 
-/// Whether the newest list shows what should run. While one is looked at that nobody knows of yet, none is the newest.
-fn is_back(context: &Context, fleet: &Fleet) -> bool {
-    fleet.undisputed().is_some_and(|new| {
+/// Whether the newest list shows what should run. While one is looked at that nobody knows of yet, none is the newest. Where
+/// nobody has such credentials any more, it is as if it were empty.
+fn is_back(context: &Context, key: &FleetKey) -> bool {
+    let new = match context.directory.fleet(key) {
+        Some(fleet) => fleet.undisputed(),
+        None => Some(Arc::default()),
+    };
+    new.is_some_and(|new| {
         let lists = Lists {
-            fleet: fleet.key(),
+            fleet: key,
             old: None,
             new: &new,
+            past: &Past::default(),
         };
         context.claims.measure(lists).returned()
     })
@@ -183,7 +298,10 @@ impl State {
     /// Nobody waits for the end of this account's hold any more.
     pub(super) fn released(&mut self, account: &ObjectKey) {
         for record in self.fleets.values_mut() {
-            record.releasing.remove(account);
+            record.brake.releasing.remove(account);
+        }
+        if let Some(record) = self.accounts.get_mut(account) {
+            record.ending = None;
         }
     }
 }

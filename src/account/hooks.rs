@@ -1,6 +1,6 @@
 //! What the accounts ask of the controller of instances, and what they tell it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     brake::{Lists, Measure},
@@ -33,6 +33,12 @@ pub trait Claims: Send + Sync {
     fn measure(&self, lists: Lists<'_>) -> Measure {
         let _ = lists;
         Measure::default()
+    }
+
+    /// The instances of the fleet that resources have and that the list lacks or shows as stopped.
+    fn down(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeSet<String> {
+        let _ = (fleet, list);
+        BTreeSet::new()
     }
 
     /// The instances of the list that are probably the late outcome of a resource's start, by id.

@@ -1,6 +1,6 @@
 //! Which accounts belong to which fleet, and what they are told of it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use crate::{cortecs::Credentials, resources::CortecsAccount};
 
@@ -9,6 +9,7 @@ use super::{
     entry::AccountState,
     fleet::Fleet,
     fleet_key::FleetKey,
+    holds::FleetBrake,
     hooks::Claims,
     key::ObjectKey,
     observe::Summary,
@@ -39,8 +40,7 @@ impl Directory {
                 summary: None,
                 troubled: false,
                 told_hold: None,
-                trip: None,
-                releasing: BTreeSet::new(),
+                brake: FleetBrake::default(),
             };
             state.fleets.insert(key.clone(), record);
         }

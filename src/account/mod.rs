@@ -13,6 +13,7 @@ pub mod entry;
 pub mod events;
 pub mod fleet;
 pub mod fleet_key;
+pub mod hold_record;
 mod holds;
 pub mod hooks;
 pub mod key;

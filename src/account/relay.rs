@@ -1,19 +1,24 @@
 //! From a fleet's loop and client to those who care: the instances, the accounts, the metrics.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use crate::{
     cortecs::{Call, CallObserver, CallOutcome},
-    runtime::metrics::{ApiCode, Metrics},
+    runtime::{
+        clock,
+        metrics::{ApiCode, Metrics},
+    },
 };
 
 use super::{
     brake::Lists,
     directory::{Directory, WeakDirectory},
     fleet_key::FleetKey,
+    holds::Found,
     hooks::{Claims, Listener},
     key::ObjectKey,
     observe::summarize,
@@ -41,8 +46,19 @@ impl Listener for Relay {
             // Nobody can say yet what should run, or what is held.
             return false;
         }
-        let measure = self.claims.measure(Lists { fleet, old, new });
-        let admission = directory.admit(fleet, measure);
+        let past = directory.past(fleet);
+        let measure = self.claims.measure(Lists {
+            fleet,
+            old,
+            new,
+            past: &past,
+        });
+        let matters = measure.trips() || directory.held(fleet).is_some();
+        let down = match matters {
+            true => self.claims.down(fleet, new),
+            false => BTreeSet::new(),
+        };
+        let admission = directory.admit(fleet, new, Found { measure, down }, clock::wall());
         if !admission.admitted {
             tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is put aside until the loss that it shows, or the end of the hold, is recorded");
         }
@@ -55,6 +71,7 @@ impl Listener for Relay {
         let Some(directory) = self.directory.upgrade() else {
             return;
         };
+        directory.end_unrecorded(fleet);
         for account in directory.accounts_of(fleet) {
             self.metrics
                 .list_received(&account.to_string(), new.requested_at);

@@ -32,6 +32,8 @@ pub struct View<'a> {
     pub hold: Option<Hold>,
     /// The value of `cortecs.ai/resume` that counts as handled.
     pub last_handled_resume: Option<String>,
+    /// When the hold ended that ends now.
+    pub hold_ended: Option<Timestamp>,
     /// Why what the account stands for is held, by this account or by another of the same client id.
     pub held: Option<String>,
 }
@@ -83,6 +85,9 @@ pub fn next_status(
     next.hold.clone_from(&view.hold);
     next.last_handled_resume
         .clone_from(&view.last_handled_resume);
+    if view.hold_ended.is_some() {
+        next.last_hold_end_time = view.hold_ended;
+    }
     if let Some(summary) = view.summary {
         next.instances = Some(summary.counts.clone());
         next.unmanaged.clone_from(&summary.unmanaged);

@@ -145,5 +145,8 @@ impl Listing {
         if account.namespace().is_some() && self.shared.context.directory.upsert(account) {
             self.shared.tell(&ObjectKey::of(account));
         }
+        if self.shared.context.directory.has_lost_hold(account) {
+            self.shared.wake(ObjectKey::of(account));
+        }
     }
 }

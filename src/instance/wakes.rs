@@ -187,6 +187,11 @@ impl Claims for Wakes {
         brake::measure(entries, lists, self.settle, clock::wall())
     }
 
+    fn down(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeSet<String> {
+        let book = self.book.lock();
+        brake::down(book.iter().map(|(_, entry)| entry), fleet, list)
+    }
+
     fn late(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeMap<String, ObjectKey> {
         late::late(&self.book.lock(), fleet, list, clock::wall())
     }

@@ -263,6 +263,10 @@ pub struct CortecsAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_resume: Option<String>,
+
+    /// When the account's last hold ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_hold_end_time: Option<Timestamp>,
 }
 
 /// Why the account holds itself. It ends when what should run is back, or by a new value of `cortecs.ai/resume`.

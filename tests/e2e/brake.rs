@@ -40,20 +40,20 @@ pub(crate) fn hold(account: &CortecsAccount) -> Option<&Hold> {
     account.status.as_ref()?.hold.as_ref()
 }
 
-async fn is_held(bed: &Bed) -> Arc<CortecsAccount> {
+pub(crate) async fn is_held(bed: &Bed) -> Arc<CortecsAccount> {
     bed.wait_account("held", |a| {
         stalled_because("MassChange")(a) && hold(a).is_some()
     })
     .await
 }
 
-async fn is_free(bed: &Bed) -> Arc<CortecsAccount> {
+pub(crate) async fn is_free(bed: &Bed) -> Arc<CortecsAccount> {
     bed.wait_account("free", |a| is_ready(a) && hold(a).is_none())
         .await
 }
 
 /// Each of the crowd says so.
-async fn all_say(bed: &Bed, what: impl Fn(&CortecsInstance) -> bool) {
+pub(crate) async fn all_say(bed: &Bed, what: impl Fn(&CortecsInstance) -> bool) {
     for name in NAMES {
         bed.wait(name, "held", |r| {
             stalled_because("AccountHeld")(r) && what(r)
@@ -62,12 +62,12 @@ async fn all_say(bed: &Bed, what: impl Fn(&CortecsInstance) -> bool) {
     }
 }
 
-fn is_missing(resource: &CortecsInstance) -> bool {
+pub(crate) fn is_missing(resource: &CortecsInstance) -> bool {
     let status = resource.status.as_ref();
     status.is_some_and(|s| s.missing_since.is_some() && s.instance_id.is_some())
 }
 
-fn shows_stopped(resource: &CortecsInstance) -> bool {
+pub(crate) fn shows_stopped(resource: &CortecsInstance) -> bool {
     let status = resource.status.as_ref();
     let shown = status.and_then(|s| s.instance_status.as_ref());
     shown.is_some_and(|s| s.status == "stopped")
@@ -94,7 +94,7 @@ fn list_only(bed: &Bed, count: usize) -> Vec<String> {
     shown.into_iter().map(|i| i.instance_id).collect()
 }
 
-fn calls(bed: &Bed) -> [u64; 4] {
+pub(crate) fn calls(bed: &Bed) -> [u64; 4] {
     [
         Endpoint::Start,
         Endpoint::Restart,

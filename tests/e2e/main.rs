@@ -17,6 +17,7 @@ mod account_changes;
 mod accounts;
 mod adoption;
 mod brake;
+mod brake_stays;
 mod brownouts;
 mod chaos;
 mod crash_points;

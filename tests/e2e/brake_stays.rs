@@ -1,0 +1,123 @@
+//! What does not end a hold: people who react to it, a status that is emptied, an account that is gone.
+
+use cortecs_operator::resources::conditions::STALLED;
+use serde_json::json;
+
+use crate::{
+    brake::{
+        NAMES, all_run, all_say, calls, crowd, hold, is_free, is_held, is_missing, shows_stopped,
+    },
+    control_plane::assert_succeeded,
+    harness::{Bed, CLIENT_ID, Read, stalled_because},
+};
+
+#[tokio::test]
+async fn people_who_stop_and_delete_what_is_held_release_nothing() {
+    let bed = Bed::new("brake-people").await;
+    let _operator = bed.operator();
+    let ids = crowd(&bed).await;
+    bed.api.set_owner(CLIENT_ID, "somebody else");
+    is_held(&bed).await;
+    all_say(&bed, is_missing).await;
+    bed.change("b", json!({"state": "Stopped"})).await;
+    for name in &NAMES[2..] {
+        bed.delete(name).await;
+    }
+    bed.wait_lists(12).await;
+    is_held(&bed).await;
+    assert_eq!(bed.resources().await.len(), 5, "no finalizer went");
+    assert_eq!(bed.starts(), 5);
+
+    bed.api.set_owner(CLIENT_ID, CLIENT_ID);
+    for name in &NAMES[2..] {
+        bed.wait_gone(name).await;
+    }
+    is_free(&bed).await;
+    assert_eq!(bed.runs("a").await, ids[0]);
+    bed.wait("b", "stopped", crate::harness::stopped).await;
+    let mut existing = bed.existing();
+    let mut expected = ids[..2].to_vec();
+    existing.sort();
+    expected.sort();
+    assert_eq!((bed.starts(), existing), (5, expected));
+}
+
+/// Takes away all that the account's status says.
+async fn empty_status(bed: &Bed) {
+    let patch = [
+        "patch",
+        "cortecsaccount/main",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        r#"{"status":null}"#,
+    ];
+    bed.kubectl_text(&patch).await;
+    bed.wait_account("emptied", |a| hold(a).is_none()).await;
+}
+
+#[tokio::test]
+async fn a_hold_outlives_the_status_that_says_so() {
+    let bed = Bed::new("brake-emptied").await;
+    // An old order stays old.
+    bed.annotate_account("cortecs.ai/resume", "long ago").await;
+    let _operator = bed.operator();
+    let ids = crowd(&bed).await;
+    bed.api.stop_everything(CLIENT_ID);
+    is_held(&bed).await;
+    all_say(&bed, shows_stopped).await;
+    empty_status(&bed).await;
+    is_held(&bed).await;
+    bed.wait_lists(5).await;
+    assert_eq!(calls(&bed), [5, 0, 0, 0]);
+    bed.annotate_account("cortecs.ai/resume", "now").await;
+    assert_eq!(all_run(&bed).await, ids);
+    is_free(&bed).await;
+}
+
+#[tokio::test]
+async fn a_hold_whose_record_went_while_nobody_looked_is_found_again() {
+    let bed = Bed::new("brake-emptied-meanwhile").await;
+    let operator = bed.operator();
+    crowd(&bed).await;
+    bed.api.set_owner(CLIENT_ID, "somebody else");
+    is_held(&bed).await;
+    all_say(&bed, is_missing).await;
+    operator.kill();
+    empty_status(&bed).await;
+    let _operator = bed.operator();
+    is_held(&bed).await;
+    bed.wait_lists(8).await;
+    assert_eq!(calls(&bed)[..1], [5]);
+}
+
+#[tokio::test]
+async fn where_no_account_is_left_to_record_it_absence_proves_nothing_all_the_same() {
+    let bed = Bed::new("brake-nobody").await;
+    let _operator = bed.operator();
+    crowd(&bed).await;
+    bed.delete_account().await;
+    let patch = [
+        "patch",
+        "cortecsaccount/main",
+        "--type=merge",
+        "-p",
+        r#"{"metadata":{"finalizers":null}}"#,
+    ];
+    assert_succeeded("the patch", &bed.kubectl(&patch).await);
+    bed.wait_account_gone().await;
+    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.delete("e").await;
+    bed.wait("e", "waiting", |r| {
+        stalled_because("AccountHeld")(r) && r.message(STALLED).contains("no account")
+    })
+    .await;
+    bed.wait("a", "missing", is_missing).await;
+    bed.wait_lists(8).await;
+    assert_eq!(bed.resources().await.len(), 5, "no finalizer went");
+
+    bed.api.set_owner(CLIENT_ID, CLIENT_ID);
+    bed.wait_gone("e").await;
+    bed.wait("a", "listed", |r| !is_missing(r)).await;
+    assert_eq!((bed.starts(), bed.existing().len()), (5, 4));
+}
