@@ -1,0 +1,64 @@
+{{/* What the operator may do where it looks after resources; Secrets apart. */}}
+{{- define "cortecs.rules.resources" -}}
+# Patch is for the finalizer, get for reading past the cache.
+- apiGroups: [cortecs.ai]
+  resources: [cortecsinstances]
+  verbs: [get, list, watch, patch]
+- apiGroups: [cortecs.ai]
+  resources: [cortecsinstances/status]
+  verbs: [patch, update]
+- apiGroups: [cortecs.ai]
+  resources: [cortecsaccounts]
+  verbs: [list, watch, patch]
+- apiGroups: [cortecs.ai]
+  resources: [cortecsaccounts/status]
+  verbs: [update]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{/* The Secrets that accounts name: dict, with "names" where only some. */}}
+{{- define "cortecs.rules.secrets" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  {{- with .names }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
+  verbs: [get]
+{{- end }}
+
+{{/* The labels that allowedNamespaces.selector selects by: dict, with "names" where only some. */}}
+{{- define "cortecs.rules.namespaces" -}}
+- apiGroups: [""]
+  resources: [namespaces]
+  {{- with .names }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
+  verbs: [get]
+{{- end }}
+
+{{/* A role and its binding to the operator: dict "root" "cluster" "name" "namespace" "rules". */}}
+{{- define "cortecs.role" -}}
+{{- $kind := ternary "ClusterRole" "Role" .cluster }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}
+metadata:
+  {{- include "cortecs.metadata" (dict "root" .root "name" .name "namespace" .namespace) | nindent 2 }}
+rules:
+  {{- .rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}Binding
+metadata:
+  {{- include "cortecs.metadata" (dict "root" .root "name" .name "namespace" .namespace) | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ $kind }}
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "cortecs.serviceAccountName" .root }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end }}
