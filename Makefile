@@ -98,6 +98,15 @@ crds: ## Write crds/ from the types in src/resources
 		cp "$$file" "crds/$$plural.yaml"
 		echo "crds/$$plural.yaml"
 	done
+	cp crds/*.yaml deploy/helm/cortecs-operator/files/crds/
+
+.PHONY: chart-files
+chart-files: ## Write what is made of the chart and crds/: its README, its definitions, deploy/install.yaml
+	deploy/helm/generate
+
+.PHONY: chart
+chart: ## Test the Helm chart against a real API server, with Helm 3 and Helm 4
+	tests/chart/check
 
 .PHONY: demo
 demo: ## Show the operator at work on this machine; KEEP=1 stays up until Ctrl-C
