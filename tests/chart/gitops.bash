@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# What is in deploy/kustomize and deploy/gitops. Read by check.
+
+# What is in deploy/kustomize and deploy/gitops is accepted by the real definitions, and what Argo CD is told is true.
+test_gitops() {
+	start_plane
+	local controller built
+	"$kubectl" apply --server-side -f crds/ >/dev/null
+	for controller in helm-controller kustomize-controller source-controller; do
+		"$kubectl" apply --server-side -f "$(tests/tools/tools "$controller")/config/crd/bases" >/dev/null
+	done
+	"$kubectl" create namespace flux-system >/dev/null
+	"$kubectl" wait --for=condition=Established --all crd >/dev/null
+	for built in deploy/kustomize/base deploy/kustomize/overlays/* deploy/gitops/flux/operator deploy/gitops/flux/instances; do
+		"$kubectl" kustomize "$built" | "$kubectl" apply --server-side --dry-run=server --validate=strict -f - >/dev/null ||
+			fail "the API server refuses $built"
+	done
+	"$kubectl" apply --server-side --dry-run=server --validate=strict -f deploy/gitops/flux/cluster.yaml >/dev/null
+	for built in flux/operator/release.yaml argocd/operator.yaml; do
+		# The values alone, by the path of each file.
+		sed -nE '/^ *(values|valuesObject):$/,/^  [a-z]/p' "deploy/gitops/$built" | sed -E '1d; /^  [a-z]/d' >"$dir/values.yaml"
+		grep -q defaultAccount "$dir/values.yaml" || fail "found no values in $built"
+		"$helm4" template "$release" "$chart" --namespace "$namespace" --values "$dir/values.yaml" >/dev/null ||
+			fail "the chart refuses the values of $built"
+	done
+
+	local lua
+	lua=$(tests/tools/tools glua)
+	{
+		echo 'function health(obj)'
+		sed -n '/CortecsInstance: /,/CortecsAccount: /{/resource.customizations/d; p}' deploy/gitops/argocd/health.yaml
+		echo 'end'
+		cat tests/chart/health.lua
+	} >"$dir/health.lua"
+	"$lua" "$dir/health.lua" >&2 || fail "the health script is wrong"
+	clean
+}

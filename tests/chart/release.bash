@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# Renderings, and the life of a release. Read by check.
+
+# Each rendering is accepted by the API server as a whole, and both Helms render the same.
+test_renderings() {
+	start_plane
+	"$kubectl" apply --server-side -f crds/ >/dev/null
+	local values helm
+	for values in /dev/null "$chart"/ci/*-values.yaml; do
+		for helm in "$helm3" "$helm4"; do
+			"$helm" template "$release" "$chart" --namespace "$namespace" --values "$values" \
+				--api-versions "$monitoring/ServiceMonitor,$monitoring/PodMonitor,$monitoring/PrometheusRule" \
+				>"$dir/rendered.$(basename "$helm")"
+		done
+		diff <(grep -v '^ *$' "$dir/rendered.helm3") <(grep -v '^ *$' "$dir/rendered.helm4") >&2 || fail "Helm 3 and Helm 4 differ: $values"
+		"$kubectl" apply --server-side --dry-run=server --validate=strict -f "$dir/rendered.helm4" >/dev/null ||
+			fail "the API server refuses $values"
+	done
+	# The schema of the values knows what the definition knows.
+	local field
+	for field in $("$kubectl" get crd cortecsaccounts.cortecs.ai --output \
+		'go-template={{range $name, $_ := (index .spec.versions 0).schema.openAPIV3Schema.properties.spec.properties}}{{$name}} {{end}}'); do
+		[[ $field == credentialsSecretRef ]] ||
+			sed -n '/"accountSpec": {/,/"account": {/p' "$chart/values.schema.json" | grep -q "\"$field\": {" ||
+			fail "values.schema.json does not know the field $field of accounts"
+	done
+	"$kubectl" apply --server-side --dry-run=server --validate=strict -f deploy/install.yaml >/dev/null ||
+		fail "the API server refuses deploy/install.yaml"
+	clean
+}
+
+# What the API server's Pod Security lets into a restricted namespace becomes a pod, though none is started here.
+has_pod() { [[ -n $("$kubectl" --namespace "$namespace" get pods --selector app.kubernetes.io/name=cortecs-operator --output name) ]]; }
+pods_refused() { [[ $(field deployment "$release" '.status.conditions[?(@.type=="ReplicaFailure")].message') == *PodSecurity* ]]; }
+shown_by() { [[ $("$kubectl" api-resources --api-group cortecs.ai --no-headers | awk '$NF == "CortecsInstance" { print $2 }') == "$1" ]]; }
+
+# The life of a release: Helm, and the chart before this one, whose definitions differ.
+life() {
+	local helm=$1 uid
+	start_plane
+	local with_account=(--namespace "$namespace" --set account.create=true --set account.existingSecret=first)
+	cp -r "$chart" "$dir/before"
+	sed -i 's/^version: .*/version: 0.0.1/' "$dir/before/Chart.yaml"
+	sed -i 's/^    - cti$/    - before/' "$dir/before/files/crds/cortecsinstances.yaml"
+
+	"$helm" install "$release" "$dir/before" "${with_account[@]}" >"$dir/notes"
+	grep -q 'rollout status deployment/cortecs-operator' "$dir/notes" || fail "the notes are missing"
+	uid=$(field cortecsaccount default .metadata.uid)
+	until_true "a pod in a restricted namespace" has_pod
+	until_true "the definition" shown_by before
+	"$kubectl" --namespace team-a apply -f - >/dev/null <<<'{apiVersion: cortecs.ai/v1alpha1, kind: CortecsInstance, metadata: {name: i}, spec: {modelId: a/b}}'
+
+	# The account joins the release, the definitions are upgraded.
+	"$helm" upgrade "$release" "$chart" "${with_account[@]}" >/dev/null
+	expect "the account's Secret" "$(field cortecsaccount default .spec.credentialsSecretRef.name)" first
+	until_true "the new definition" shown_by cti
+	"$helm" upgrade "$release" "$chart" "${with_account[@]}" --set account.existingSecret=second >/dev/null
+	expect "the account's Secret" "$(field cortecsaccount default .spec.credentialsSecretRef.name)" second
+
+	"$helm" upgrade "$release" "$chart" "${with_account[@]}" --set account.existingSecret=second \
+		--set securityContext.allowPrivilegeEscalation=true >/dev/null
+	until_true "Pod Security to refuse what is not restricted" pods_refused
+
+	"$helm" rollback "$release" 2 --namespace "$namespace" >/dev/null
+	expect "the account's Secret after the rollback" "$(field cortecsaccount default .spec.credentialsSecretRef.name)" first
+	expect "the security context after the rollback" \
+		"$(field deployment "$release" '.spec.template.spec.containers[0].securityContext.allowPrivilegeEscalation')" false
+	"$helm" rollback "$release" 1 --namespace "$namespace" >/dev/null
+	until_true "the definition of before" shown_by before
+
+	# An account that is not wanted any more is kept: it may still be needed to stop something.
+	"$helm" upgrade "$release" "$chart" --namespace "$namespace" >/dev/null
+	expect "the account" "$(field cortecsaccount default .metadata.uid)" "$uid"
+
+	"$helm" uninstall "$release" --namespace "$namespace" >/dev/null
+	expect "what is left of the operator" "$("$kubectl" --namespace "$namespace" get deployments,roles,rolebindings,services --output name)" ''
+	expect "the roles left" "$("$kubectl" get clusterroles,clusterrolebindings --output name | grep cortecs || true)" ''
+	expect "the account" "$(field cortecsaccount default '.metadata.uid}{.metadata.deletionTimestamp')" "$uid"
+	expect "the instance" "$("$kubectl" --namespace team-a get cortecsinstance i --output 'jsonpath={.metadata.name}{.metadata.deletionTimestamp}')" i
+
+	# The same again picks everything up. Where more changes than Helm 3 notices, it says so.
+	if [[ $helm == "$helm3" ]]; then
+		refused 'is there from before' "$helm" install "$release" "$dir/before" "${with_account[@]}"
+		refused 'CortecsAccount default is there from before' "$helm" install "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third
+		"$helm" install "$release" "$chart" "${with_account[@]}" >/dev/null
+		"$helm" upgrade "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third >/dev/null
+	else
+		"$helm" install "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third >/dev/null
+	fi
+	expect "the account" "$(field cortecsaccount default .metadata.uid)" "$uid"
+	expect "the account's Secret" "$(field cortecsaccount default .spec.credentialsSecretRef.name)" third
+	until_true "the new definition" shown_by cti
+
+	# Another release cannot take what is this one's.
+	refused 'ownership metadata|invalid ownership' "$helm" install other "$chart" --namespace team-b
+	"$helm" install other "$chart" --namespace team-b --set crds.enabled=false --set singleNamespace=true >/dev/null
+	"$helm" uninstall other --namespace team-b >/dev/null
+	"$helm" uninstall "$release" --namespace "$namespace" >/dev/null
+	rm -rf "$dir/before"
+	clean
+}
+test_helm3() { life "$helm3"; }
+test_helm4() { life "$helm4"; }
