@@ -20,6 +20,14 @@ test_generated() {
 	done < <(sed -n 's/^ *- alert: //p' "$chart/files/alerts.yaml")
 }
 
+# The dashboard's queries as the expressions of rules, with something for Grafana's variables.
+queries_as_rules() {
+	printf 'groups:\n- name: dashboard\n  rules:\n'
+	sed -nE 's/^ *"expr": "(.*)",?$/\1/p' "$chart/files/dashboard.json" |
+		sed -E 's/\\"/"/g; s/\$__rate_interval/5m/g; s/\$account/.*/g' |
+		awk '{ printf "  - record: query:%d\n    expr: %c%s%c\n", NR, 39, $0, 39 }'
+}
+
 # The alerts as such: what Prometheus makes of them, and when they fire.
 test_alerts() {
 	local promtool
@@ -29,6 +37,12 @@ test_alerts() {
 		"$promtool" test rules "$dir/alerts_test.yaml" >>"$dir/promtool" 2>&1 || {
 		cat "$dir/promtool" >&2
 		fail "see above"
+	}
+	queries_as_rules >"$dir/queries.yaml"
+	grep -q 'query:10$' "$dir/queries.yaml" || fail "found no queries in the dashboard"
+	"$promtool" check rules "$dir/queries.yaml" >"$dir/promtool" 2>&1 || {
+		cat "$dir/promtool" >&2
+		fail "the dashboard has a query that Prometheus does not understand"
 	}
 	# Each is tested, and so is its silence.
 	local alert
