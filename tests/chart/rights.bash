@@ -87,9 +87,10 @@ test_one-namespace() {
 	"$kubectl" wait --for=condition=Established crd/cortecsinstances.cortecs.ai crd/cortecsaccounts.cortecs.ai >/dev/null
 	# Labels are read, though namespaces are cluster-scoped.
 	"$kubectl" label namespace "$namespace" rents=yes >/dev/null
-	"$helm3" install "$release" "$chart" --namespace "$namespace" --values "$chart/ci/single-namespace-values.yaml" \
-		--set config.logLevel=debug --set "config.allowedApiHosts={http://$address}" --set account.spec.apiUrl="$api_url" \
-		--set account.spec.allowedNamespaces.from=Selector --set account.spec.allowedNamespaces.selector.matchLabels.rents=yes >/dev/null
+	local values=(--namespace "$namespace" --values "$chart/ci/single-namespace-values.yaml"
+		--set config.logLevel=debug --set "config.allowedApiHosts={http://$address}" --set account.spec.apiUrl="$api_url"
+		--set account.spec.allowedNamespaces.from=Selector --set account.spec.allowedNamespaces.selector.matchLabels.rents=yes)
+	"$helm3" install "$release" "$chart" "${values[@]}" >/dev/null
 	expect "the cluster-scoped objects" "$("$kubectl" get clusterroles,clusterrolebindings,validatingadmissionpolicies --output name | grep cortecs || true)" ''
 
 	local environment=() name value
@@ -107,6 +108,13 @@ test_one-namespace() {
 		fail "the instance does not become ready"
 	}
 	"$kubectl" --namespace "$namespace" wait --for=condition=Ready cortecsaccount/default --timeout=60s >/dev/null
+	# Helm 4 waits for accounts by their conditions: for a good one, and in vain for one with wrong credentials. The
+	# Deployment would never be ready here.
+	"$helm4" upgrade "$release" "$chart" "${values[@]}" --set replicaCount=0 --wait --timeout 60s >/dev/null
+	refused 'wrong' "$helm4" upgrade "$release" "$chart" "${values[@]}" --set replicaCount=0 --wait --timeout 20s \
+		--set-json "accounts=[{\"name\":\"wrong\",\"credentials\":{\"clientId\":\"a\",\"clientSecret\":\"b\"},\"spec\":{\"apiUrl\":\"$api_url\"}}]"
+	expect "what keeps Helm waiting" "$(field cortecsaccount wrong '.status.conditions[?(@.type=="Stalled")].reason')" CredentialsInvalid
+	"$kubectl" --namespace "$namespace" delete cortecsaccount wrong --timeout=60s >/dev/null
 	has_told() { [[ -n $("$kubectl" --namespace "$namespace" get events --field-selector involvedObject.kind=CortecsInstance --output name) ]]; }
 	until_true "an event" has_told
 	local address_of_operator
