@@ -111,7 +111,7 @@ test_one-namespace() {
 	# Helm 4 waits for accounts by their conditions: for a good one, and in vain for one with wrong credentials. The
 	# Deployment would never be ready here.
 	"$helm4" upgrade "$release" "$chart" "${values[@]}" --set replicaCount=0 --wait --timeout 60s >/dev/null
-	refused 'wrong' "$helm4" upgrade "$release" "$chart" "${values[@]}" --set replicaCount=0 --wait --timeout 20s \
+	refused 'status: Failed, message: the API refuses the credentials' "$helm4" upgrade "$release" "$chart" "${values[@]}" --set replicaCount=0 --wait --timeout 20s \
 		--set-json "accounts=[{\"name\":\"wrong\",\"credentials\":{\"clientId\":\"a\",\"clientSecret\":\"b\"},\"spec\":{\"apiUrl\":\"$api_url\"}}]"
 	expect "what keeps Helm waiting" "$(field cortecsaccount wrong '.status.conditions[?(@.type=="Stalled")].reason')" CredentialsInvalid
 	"$kubectl" --namespace "$namespace" delete cortecsaccount wrong --timeout=60s >/dev/null
