@@ -13,7 +13,7 @@ test_admission() {
 	until_true "the kind to be served" instance before ', numWorkers: 5, deletionPolicy: Orphan' >/dev/null 2>&1
 	"$helm4" install "$release" "$chart" --namespace "$namespace" --set crds.enabled=false --set admission.orphan.enabled=true \
 		--set 'admission.orphan.groups={platform}' --set 'admission.orphan.users={o"brien}' \
-		--set admission.maxWorkers.enabled=true --set admission.instanceQuotas.team-b=3 >/dev/null
+		--set admission.maxWorkers.enabled=true >/dev/null
 	type_checked() { [[ $("$kubectl" get validatingadmissionpolicy "$1" --output 'jsonpath={.status.observedGeneration}') == 1 ]]; }
 	local name
 	for name in orphan max-workers max-workers-scale; do
@@ -62,6 +62,20 @@ test_admission() {
 	refused 'must be a number, not many' instance one '' "${dev[@]}"
 	"$kubectl" label namespace team-a cortecs.ai/max-workers- >/dev/null
 
+	# A quota counts instances, where a policy sees one at a time. Kubernetes looks every half minute which kinds there are.
+	kind_is_counted() {
+		"$kubectl" --namespace team-b delete quota probe --ignore-not-found >/dev/null
+		"$kubectl" --namespace team-b create quota probe --hard=count/cortecsinstances.cortecs.ai=9 >/dev/null
+		"$kubectl" --namespace team-b wait quota probe --for='jsonpath={.status.used}' --timeout=2s >/dev/null 2>&1
+	}
+	until_true "Kubernetes to count the kind" kind_is_counted
+	"$helm4" upgrade "$release" "$chart" --namespace "$namespace" --reuse-values --set admission.instanceQuotas.team-b=1 >/dev/null
+	of_team_b() { "$kubectl" --namespace team-b apply -f - <<<"{apiVersion: cortecs.ai/v1alpha1, kind: CortecsInstance, metadata: {name: $1}, spec: {modelId: a/b}}"; }
+	first_fits() { of_team_b first >/dev/null 2>&1; }
+	until_true "the first instance to fit into the quota" first_fits
+	refused 'exceeded quota' of_team_b second
+
+	"$kubectl" --namespace team-b delete quota probe >/dev/null
 	"$helm4" uninstall "$release" --namespace "$namespace" >/dev/null
 	"$kubectl" --namespace team-a delete role writer orphaner >/dev/null
 	"$kubectl" --namespace team-a delete rolebinding writers >/dev/null
