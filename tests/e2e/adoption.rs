@@ -97,7 +97,14 @@ async fn without_the_accounts_consent_nothing_is_taken_over() {
         bed.state_of(&theirs),
         Some(InstanceState::Pending | InstanceState::Running)
     );
-    assert_eq!((bed.starts(), untouched), (0, true));
+    let calls = [
+        Endpoint::Start,
+        Endpoint::Restart,
+        Endpoint::Stop,
+        Endpoint::Delete,
+    ];
+    let calls = calls.map(|endpoint| bed.api.count(endpoint));
+    assert_eq!((calls, untouched), ([0; 4], true));
 }
 
 #[tokio::test]
