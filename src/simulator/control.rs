@@ -10,6 +10,7 @@
 //! | `GET /_control/faults` | | the faults that wait |
 //! | `POST /_control/faults` | a [`Fault`], e.g. `{"endpoint":"start","effect":{"kind":"drop","when":"after"},"times":1}` | `{"id"}` |
 //! | `DELETE /_control/faults` | | |
+//! | `POST /_control/faults/release` | | ends the delays that have begun, and removes those that wait |
 //! | `POST /_control/outsider/start` | `{"client_id","args":{"model_id",…}}` | `{"instance_id"}` |
 //! | `POST /_control/outsider/stop`, `…/delete` | `{"instance_id"}` | |
 //! | `POST /_control/stop-everything` | `{"client_id"}` | `{"instance_ids"}` |
@@ -50,6 +51,7 @@ POST   /_control/faults                    {\"endpoint\":\"start\",\"effect\":{\
                    delay (when, milliseconds), malformed_body, truncated_body, without_instance, huge_body (bytes),
                    expire_token; when is before or after the effect
          optional: times, probability, matches (a model id)
+POST   /_control/faults/release            ends the delays that have begun, removes those that wait
 POST   /_control/outsider/start            {\"client_id\":ID,\"args\":{\"model_id\":MODEL}}
 POST   /_control/outsider/stop             {\"instance_id\":ID}; likewise /_control/outsider/delete
 POST   /_control/stop-everything           {\"client_id\":ID}
@@ -78,6 +80,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router
         )
         .route("/counts/reset", post(reset_counts))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/faults/release", post(release_delays))
         .route("/outsider/start", post(outsider_start))
         .route("/outsider/stop", post(outsider_stop))
         .route("/outsider/delete", post(outsider_delete))
@@ -136,6 +139,11 @@ async fn add_fault(State(handle): Control, Json(fault): Json<Fault>) -> Json<Val
 
 async fn clear_faults(State(handle): Control) -> Json<Value> {
     handle.clear_faults();
+    done()
+}
+
+async fn release_delays(State(handle): Control) -> Json<Value> {
+    handle.release_delays();
     done()
 }
 

@@ -269,6 +269,11 @@ impl FaultBook {
         self.faults.clear();
     }
 
+    pub(super) fn remove_delays(&mut self) {
+        self.faults
+            .retain(|(_, fault)| !matches!(fault.effect, Effect::Delay { .. }));
+    }
+
     pub(super) fn waiting(&self) -> Vec<(FaultId, Fault)> {
         self.faults.clone()
     }

@@ -105,6 +105,11 @@ impl Handle {
         self.shared.change(|state, _| state.faults.clear());
     }
 
+    /// Ends every delay that has begun, as if its time were over, and removes those that wait.
+    pub fn release_delays(&self) {
+        self.shared.release_delays();
+    }
+
     /// Someone else starts an instance with an account's credentials; no request is recorded. The instance's id.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub(super) struct Shared {
     pub(super) epoch: Timestamp,
     changes: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
+    releases: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -47,6 +48,7 @@ impl Shared {
             epoch,
             changes: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
+            releases: watch::Sender::new(0),
         })
     }
 
@@ -79,13 +81,29 @@ impl Shared {
         self.started.checked_add(since)
     }
 
-    /// Sleeps, but not longer than the simulator lives.
-    pub(super) async fn sleep(&self, duration: Duration) {
+    /// How often delays were released so far.
+    pub(super) fn releases(&self) -> u64 {
+        *self.releases.borrow()
+    }
+
+    /// Sleeps until this time has passed, delays are released once more than `releases`, or the simulator ends.
+    pub(super) async fn delay(&self, duration: Duration, releases: u64) {
         let mut stopping = self.stopping.subscribe();
+        let mut released = self.releases.subscribe();
         tokio::select! {
             () = tokio::time::sleep(duration) => {}
+            _ = released.wait_for(|number| *number != releases) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
         }
+    }
+
+    /// Delays nobody any more: neither who waits now nor who comes later.
+    pub(super) fn release_delays(&self) {
+        self.change(|state, _| {
+            state.faults.remove_delays();
+            self.releases
+                .send_modify(|number| *number = number.wrapping_add(1));
+        });
     }
 
     pub(super) fn begin_stop(&self) {

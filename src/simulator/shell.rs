@@ -107,12 +107,17 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 async fn handle(shared: &Shared, incoming: Incoming) -> Ending {
     let endpoint = incoming.call.endpoint;
     let (method, path) = (incoming.method.clone(), incoming.path.clone());
-    let (sequence, down, effect) = open(shared, &incoming);
+    let Opened {
+        sequence,
+        down,
+        effect,
+        releases,
+    } = open(shared, &incoming);
     let ending = if down {
         let answer = Answer::message(503, "Service temporarily unavailable");
         Ending::Respond(json_response(&answer))
     } else {
-        strike(shared, &incoming.call, effect).await
+        strike(shared, &incoming.call, effect, releases).await
     };
     let status = match &ending {
         Ending::Respond(response) => Some(response.status().as_u16()),
@@ -123,8 +128,17 @@ async fn handle(shared: &Shared, incoming: Incoming) -> Ending {
     ending
 }
 
+/// How a request was met.
+struct Opened {
+    sequence: u64,
+    down: bool,
+    effect: Option<Effect>,
+    /// How often delays had been released.
+    releases: u64,
+}
+
 /// Records the request and draws its fault.
-fn open(shared: &Shared, incoming: &Incoming) -> (u64, bool, Option<Effect>) {
+fn open(shared: &Shared, incoming: &Incoming) -> Opened {
     let call = &incoming.call;
     shared.change(|state, now| {
         let account = call.account(&state.world, now);
@@ -156,11 +170,16 @@ fn open(shared: &Shared, incoming: &Incoming) -> (u64, bool, Option<Effect>) {
             body: call.body.clone().filter(|_| logged),
             at: held::wall(shared.epoch, now),
         });
-        (sequence, state.down, effect)
+        Opened {
+            sequence,
+            down: state.down,
+            effect,
+            releases: shared.releases(),
+        }
     })
 }
 
-async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>) -> Ending {
+async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>, releases: u64) -> Ending {
     let Some(effect) = effect else {
         return Ending::Respond(json_response(&perform(shared, call)));
     };
@@ -176,7 +195,7 @@ async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>) -> Ending 
             when: When::Before,
             duration,
         } => {
-            shared.sleep(*duration).await;
+            shared.delay(*duration, releases).await;
             return Ending::Respond(json_response(&perform(shared, call)));
         }
         Effect::ExpireToken => {
@@ -191,7 +210,7 @@ async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>) -> Ending 
         Effect::Answer { .. } => faulty(&effect),
         Effect::Drop { reset, .. } => return Ending::Cut { reset },
         Effect::Delay { duration, .. } => {
-            shared.sleep(duration).await;
+            shared.delay(duration, releases).await;
             json_response(&answer)
         }
         Effect::MalformedBody => raw(

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{DEADLINE, MODEL, OTHER, Scenario, read};
-use crate::simulator::{Effect, Endpoint, Fault, FaultBody, Target, When};
+use crate::simulator::{Effect, Endpoint, Fault, FaultBody, Target, View, When};
 
 fn add(scenario: &Scenario, endpoint: impl Into<Target>, effect: Effect) {
     scenario
@@ -44,6 +44,27 @@ async fn a_failure_before_the_effect_creates_nothing_and_one_after_it_does() {
     assert_eq!(answer, (504, json!({"message": "too late"})));
     assert_eq!(scenario.created(), 1);
     scenario.start(MODEL).await;
+}
+
+#[tokio::test]
+async fn delays_end_when_they_are_released() {
+    let scenario = Scenario::slow().await;
+    let handle = scenario.simulator.handle();
+    for when in [When::Before, When::After] {
+        let duration = Duration::from_secs(3600);
+        let delay = Effect::Delay { when, duration };
+        add(&scenario, Endpoint::ListInstances, delay.clone());
+        add(&scenario, Endpoint::Balance, delay);
+        let request = scenario.request(Method::GET, "/instances/");
+        let answer = tokio::spawn(async move { read(request.send().await.unwrap()).await });
+        let begun = |view: &View| view.requests.last().is_some_and(|r| r.fault.is_some());
+        handle.wait_for(begun, DEADLINE).await.unwrap();
+        // Also the one that has met nobody yet.
+        handle.release_delays();
+        assert_eq!(handle.faults(), []);
+        let answer = tokio::time::timeout(DEADLINE, answer).await.unwrap();
+        assert_eq!(answer.unwrap().0, 200);
+    }
 }
 
 #[tokio::test]
