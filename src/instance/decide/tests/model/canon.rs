@@ -1,8 +1,9 @@
 //! The canonical form of a state, in which equivalent states coincide.
 //!
 //! Times are kept as ages in ticks, up to the settle time, and as the answers to the comparisons that decisions make of
-//! them; ids of instances and intents as ranks; versions of objects as whether they are current. Resources that are
-//! alike are put in the order that gives the lesser form.
+//! them; ids of instances and intents as ranks among those with the same arguments, since only these are ever compared;
+//! versions of objects as whether they are current. Resources that are alike are put in the order that gives the lesser
+//! form. What nothing can ask for any more is left out (`Writer::is_kept`).
 
 use std::{
     collections::{BTreeSet, hash_map::DefaultHasher},
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// The canonical form, hashed.
-pub fn print(state: &State, lab: &Lab) -> u128 {
+pub fn core(state: &State, lab: &Lab) -> u128 {
     let bytes = form(state, lab);
     let mut halves = [0_u64; 2];
     for (salt, half) in halves.iter_mut().enumerate() {
@@ -42,32 +43,37 @@ pub fn print(state: &State, lab: &Lab) -> u128 {
 pub fn form(state: &State, lab: &Lab) -> Vec<u8> {
     let count = lab.config.kinds.len();
     let order: Vec<usize> = (0..count).collect();
-    let form = Writer::new(state, order.clone()).write();
+    let form = Writer::new(state, lab, order.clone()).write();
     if !lab.symmetric {
         return form;
     }
     let mut swapped = order;
     swapped.swap(0, 1);
-    form.min(Writer::new(state, swapped).write())
+    form.min(Writer::new(state, lab, swapped).write())
 }
 
 pub(super) struct Writer<'a> {
     pub(super) state: &'a State,
+    lab: &'a Lab,
     /// Which resource comes in which place.
     pub(super) order: Vec<usize>,
     pub(super) ids: Vec<&'a str>,
-    intents: Vec<(Timestamp, Uuid)>,
+    intents: Vec<(u32, Timestamp, Uuid)>,
     out: Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(state: &'a State, order: Vec<usize>) -> Self {
+    fn new(state: &'a State, lab: &'a Lab, order: Vec<usize>) -> Self {
         let mut ids: BTreeSet<&str> = state.facts.keys().map(String::as_str).collect();
         let mut intents = Vec::new();
         let mut note = |object: &'a CortecsInstance| {
             if let Some(status) = &object.status {
                 ids.extend(status.instance_id.as_deref());
-                intents.extend(status.start.as_ref().map(|s| (s.requested_at, s.id)));
+                intents.extend(status.start.as_ref().map(|s| {
+                    let workers = s.args.num_workers.filter(|_| !lab.config.omits);
+                    let alike = u32::try_from(workers.unwrap_or(0)).unwrap();
+                    (alike, s.requested_at, s.id)
+                }));
             }
         };
         state.server.objects.values().for_each(|o| note(o));
@@ -89,29 +95,45 @@ impl<'a> Writer<'a> {
         }
         intents.sort_unstable();
         intents.dedup();
-        Self {
+        let mut writer = Self {
             state,
+            lab,
             order,
-            ids: ids.into_iter().collect(),
+            ids: Vec::new(),
             intents,
             out: Vec::with_capacity(256),
+        };
+        let mut ids: Vec<(u32, &str)> = ids.into_iter().map(|id| (writer.group(id), id)).collect();
+        ids.sort_unstable();
+        writer.ids = ids.into_iter().map(|(_, id)| id).collect();
+        writer
+    }
+
+    /// With which arguments an instance was ever seen.
+    fn group(&self, id: &str) -> u32 {
+        if self.lab.config.omits {
+            return 0;
         }
+        if let Some(fact) = self.state.facts.get(id) {
+            return fact.workers;
+        }
+        let snapshots = self.state.operators.iter().map(|o| &o.process.snapshot);
+        let seen = snapshots
+            .flatten()
+            .find_map(|snapshot| snapshot.instances.get(id));
+        seen.and_then(|i| i.instance_args.num_workers).unwrap_or(0)
+    }
+
+    /// Whether it can still matter since when an instance is known: as long as anybody can have it stopped or deleted, or
+    /// a list can lack it.
+    pub(super) fn is_kept(&self) -> bool {
+        let most = &self.lab.config.budgets;
+        most.orders > 0 || most.lags > 0
     }
 
     fn write(mut self) -> Vec<u8> {
         let state = self.state;
-        let left = state.left;
-        self.out.extend([
-            left.starts,
-            left.crashes,
-            left.takeovers,
-            left.faults,
-            left.lags,
-            left.holds,
-            left.orders,
-            left.strangers,
-            state.cache.is_some().into(),
-        ]);
+        self.flag(state.cache.is_some());
         self.byte(match state.broken {
             None => 0,
             Some(Broken::Stranger) => 1,
@@ -230,7 +252,7 @@ impl<'a> Writer<'a> {
     }
 
     fn intent_rank(&self, id: Uuid) -> u8 {
-        let rank = self.intents.iter().position(|(_, i)| *i == id);
+        let rank = self.intents.iter().position(|(_, _, i)| *i == id);
         u8::try_from(rank.map_or(60, |r| r + 1)).unwrap()
     }
 

@@ -4,7 +4,7 @@ use super::super::*;
 use crate::resources::instance::DeletionPolicy;
 
 /// How often each kind of disturbance may happen. What is used up makes its events impossible from there on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budgets {
     /// Calls that start an instance. The only one that cuts what the operator itself would do.
     pub starts: u8,
@@ -21,6 +21,29 @@ pub struct Budgets {
     pub orders: u8,
     /// Equal instances that an outsider starts.
     pub strangers: u8,
+}
+
+impl Budgets {
+    /// Whether everything that may happen with the other may happen with this.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.counts()
+            .iter()
+            .zip(other.counts())
+            .all(|(mine, other)| *mine >= other)
+    }
+
+    pub fn counts(&self) -> [u8; 8] {
+        [
+            self.starts,
+            self.crashes,
+            self.takeovers,
+            self.faults,
+            self.lags,
+            self.holds,
+            self.orders,
+            self.strangers,
+        ]
+    }
 }
 
 /// A resource.
@@ -81,6 +104,10 @@ pub enum Off {
     Deadline,
     /// 3xx, 402, 408 and 409 are taken as a refusal.
     StatusClasses,
+    /// An intent does not say which instances were there before.
+    KnownIds,
+    /// The operator does not know that others start instances in the account too.
+    Sharing,
 }
 
 #[derive(Clone, Debug)]
@@ -103,14 +130,14 @@ pub struct Config {
     pub answers: bool,
     /// The search is cut after about so many states, counted with repetitions; 0: it is not.
     pub most: usize,
-    /// The goal is looked for from one of so many states; 0: from none.
-    pub goal_every: u64,
+    /// Whether the goal is looked for, from each state.
+    pub goal: bool,
 }
 
-pub const FAULTS: [Fault; 5] = [
+/// A call that is lost after its effect is a late one whose effect comes at once, so it is not among them.
+pub const FAULTS: [Fault; 4] = [
     Fault::Refused,
     Fault::LostBefore,
-    Fault::LostAfter,
     Fault::Late,
     Fault::WriteLost,
 ];
@@ -152,7 +179,7 @@ impl Config {
             off: Vec::new(),
             answers: true,
             most: 0,
-            goal_every: 1,
+            goal: true,
         }
     }
 

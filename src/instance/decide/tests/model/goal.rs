@@ -52,20 +52,32 @@ pub fn no_stranger(_: &Lab, state: &State) -> bool {
 
 /// When nothing goes wrong any more, every resource gets what it asks for.
 pub fn no_wedge(lab: &Lab, state: &State) -> bool {
-    let every = lab.config.goal_every;
-    every == 0 || !state.print.is_multiple_of(u128::from(every)) || reaches_goal(lab, state).is_ok()
+    if !lab.config.goal {
+        return true;
+    }
+    let mut state = undisturbed(state);
+    let mut way = Vec::new();
+    for _ in 0..ROUNDS {
+        if lab.goals.is_near(state.core) {
+            lab.goals.note(way);
+            return true;
+        }
+        way.push(state.core);
+        state = round(lab, state);
+        if is_reached(lab, &state).is_ok() {
+            lab.goals.note(way);
+            return true;
+        }
+    }
+    false
 }
 
-/// The way to the goal.
+/// The state at the goal.
 ///
 /// # Errors
 /// What is missing when nothing changes any more.
 pub fn reaches_goal(lab: &Lab, state: &State) -> Result<State, String> {
-    let mut state = state.clone();
-    state.left = Budgets {
-        starts: u8::MAX,
-        ..Budgets::default()
-    };
+    let mut state = undisturbed(state);
     let mut last = String::new();
     for _ in 0..ROUNDS {
         state = round(lab, state);
@@ -77,9 +89,21 @@ pub fn reaches_goal(lab: &Lab, state: &State) -> Result<State, String> {
     Err(last)
 }
 
+/// Nothing goes wrong any more, and nobody changes their mind.
+fn undisturbed(state: &State) -> State {
+    let left = Budgets {
+        starts: u8::MAX,
+        ..Budgets::default()
+    };
+    State {
+        left,
+        ..state.clone()
+    }
+}
+
 /// Everything that can happen happens once, and a tick passes when nothing else is to be done.
 fn round(lab: &Lab, mut state: State) -> State {
-    let before = state.print;
+    let before = state.core;
     if state.cache.is_some() {
         state = state.after(lab, &Event::Release);
     }
@@ -109,7 +133,7 @@ fn round(lab: &Lab, mut state: State) -> State {
             }
         }
     }
-    if state.print == before {
+    if state.core == before {
         for resource in 0..lab.config.kinds.len() {
             let asked = state
                 .object(resource)
@@ -193,6 +217,6 @@ pub fn begin(lab: &Lab, mut state: State) -> State {
     order(&mut state, &[Begin::Ready, Begin::New], Order::Run);
     state.left = lab.config.budgets;
     state.settle(lab);
-    state.print = super::canon::print(&state, lab);
+    state.core = super::canon::core(&state, lab);
     state
 }

@@ -95,7 +95,9 @@ impl Writer<'_> {
     fn bound(&mut self, bound: &Bound, asked: Option<Moment>) {
         self.byte(1);
         self.id(Some(&bound.id));
-        self.age(bound.first_seen);
+        if self.is_kept() {
+            self.age(bound.first_seen);
+        }
         self.byte(u8::try_from(bound.absent_lists.min(2)).unwrap());
         self.flag(bound.lookup_failed);
         self.flag(bound.stop_answered);

@@ -13,11 +13,12 @@
 //! | `shown` | what of a status is read again |
 //! | `canon`, `known`, `alike` | which states are one, and the test of that |
 //! | `goal` | the properties |
+//! | `seen` | states that need no second look, since as much may still happen in one that was looked at |
 //! | `rules` | each rule switched off: the checker can fail |
 //! | `runs` | what is explored with all rules on |
 //!
 //! Which rules it takes to break a property, each alone but where said otherwise:
-//! - the intent's write, one call, the finalizer first, known ids taken over, the gone rule, restarts written ahead, the
+//! - the intent's write, one call, the finalizer first, known ids, known ids taken over, asking in a shared account, the gone rule, restarts written ahead, the
 //!   classes of statuses, asking holds up nobody, the lease's deadline: each is a test in `rules`.
 //! - The quorum read and a beginning with the newest state are two locks of one door: a claim that another process wrote.
 //!   Without the read, a process that begins with an old view claims an instance twice; with the read it does not; and
@@ -42,7 +43,12 @@
 //!   A refusal is a 429: that a terminal one waits longer changes no order.
 //! - Late effects and lists that lag keep, together, to the settle time: that is the protocol's premise. What an
 //!   outsider starts is listed at once.
-//! - Two resources that are alike are interchangeable, and states that differ in their order are one.
+//! - Two resources that are alike are interchangeable, and states that differ in their order are one. Ids are told apart
+//!   by their order only among instances with the same arguments, since decisions compare no others.
+//! - Since when an instance is known to be bound is forgotten where nobody can have it stopped or deleted and no list can
+//!   lack it; what an instance was before is forgotten once no list can show it.
+//! - Of states that differ only in what may still go wrong, one in which less may happen is not looked at: `seen`.
+//! - A call that is lost after its effect is a late one whose effect comes at once: `alike` sees that it is so.
 //! - Wall clocks agree, writes to Kubernetes land at once or never, nobody but the operator stops or deletes instances,
 //!   and the catalog answers.
 
@@ -55,6 +61,7 @@ mod next;
 mod offer;
 mod rules;
 mod runs;
+mod seen;
 mod shell;
 mod shown;
 mod state;
@@ -76,8 +83,9 @@ use super::{
     *,
 };
 use crate::{instance::args, resources::instance::DeletionPolicy};
-use config::{Begin, Config};
+use config::{Begin, Config, Off};
 use next::Event;
+use seen::{Goals, Seen};
 use state::{Operator, State, TICK};
 
 pub(super) static KEYS: LazyLock<[ObjectKey; 3]> =
@@ -92,6 +100,8 @@ struct Lab {
     symmetric: bool,
     /// Which properties are known to be broken: the first trace is the one that is kept.
     broken: [AtomicBool; 5],
+    seen: Seen,
+    goals: Goals,
 }
 
 const ONE_EACH: &str = "at most one live instance is attributable to each resource";
@@ -107,7 +117,7 @@ impl Lab {
             settle: TICK * 2,
             rules: config.rules(),
         };
-        if config.shared {
+        if config.shared && !config.is_off(Off::Sharing) {
             around.account.sharing = Sharing::Shared;
         }
         let args = (0..config.kinds.len())
@@ -122,6 +132,8 @@ impl Lab {
         Self {
             symmetric: config.is_symmetric(),
             broken: Default::default(),
+            seen: Seen::default(),
+            goals: Goals::default(),
             around,
             args,
             config,
@@ -155,11 +167,11 @@ impl Lab {
             left: self.config.budgets,
             listed: vec![None; self.config.kinds.len()],
             broken: None,
-            print: 0,
+            core: 0,
         };
         state.operators[0].todo = vec![None; self.config.kinds.len()];
         state.settle(self);
-        state.print = canon::print(&state, self);
+        state.core = canon::core(&state, self);
         goal::begin(self, state)
     }
 }
@@ -181,13 +193,14 @@ fn object(config: &Config, resource: usize) -> CortecsInstance {
 
 impl PartialEq for State {
     fn eq(&self, other: &Self) -> bool {
-        self.print == other.print
+        self.core == other.core && self.left == other.left
     }
 }
 
 impl Hash for State {
     fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
-        self.print.hash(hasher);
+        self.core.hash(hasher);
+        self.left.hash(hasher);
     }
 }
 
@@ -205,7 +218,11 @@ impl Model for Lab {
 
     fn next_state(&self, state: &State, event: Event) -> Option<State> {
         let next = state.after(self, &event);
-        (next.print != state.print).then_some(next)
+        (next.core != state.core).then_some(next)
+    }
+
+    fn within_boundary(&self, state: &State) -> bool {
+        self.seen.is_new(state.core, state.left)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -223,7 +240,10 @@ impl Model for Lab {
 
 /// What a run has found.
 struct Found {
+    /// States that were looked at.
     unique: usize,
+    /// Those of them that differ in more than in what may still go wrong.
+    cores: usize,
     depth: usize,
     seconds: f64,
     /// All that the bounds allow was explored.
@@ -254,7 +274,7 @@ fn all(config: Config, threads: usize) -> Found {
     } else {
         checker
     };
-    let checker = checker.spawn_dfs().join();
+    let checker = checker.spawn_bfs().join();
     let mut found = found(&checker, began);
     found.exhausted &= most == 0 || checker.state_count() < most;
     found
@@ -264,6 +284,7 @@ fn found(checker: &impl Checker<Lab>, began: Instant) -> Found {
     let broken = checker.discoveries();
     Found {
         unique: checker.unique_state_count(),
+        cores: checker.model().seen.count(),
         depth: checker.max_depth(),
         seconds: began.elapsed().as_secs_f64(),
         exhausted: checker.is_done() && broken.is_empty(),

@@ -66,7 +66,7 @@ impl State {
         next.happens(lab, event);
         next.forget();
         next.settle(lab);
-        next.print = super::canon::print(&next, lab);
+        next.core = super::canon::core(&next, lab);
         next
     }
 

@@ -8,7 +8,7 @@ fn small(name: &'static str, kinds: &[Kind], off: Off, budgets: Budgets) -> Conf
     Config {
         off: vec![off],
         budgets,
-        goal_every: 0,
+        goal: false,
         ..Config::new(name, kinds)
     }
 }
@@ -92,7 +92,7 @@ fn when_known_ids_are_not_taken_over_one_leaks() {
     };
     let off = Off::Decided(Rule::KnownIdsTakenOver);
     let mut config = small("taking over known ids", &[READY, READY], off, budgets);
-    config.goal_every = 8;
+    config.goal = true;
     must_break(config, NO_WEDGE);
 }
 
@@ -196,9 +196,37 @@ fn when_who_asks_holds_up_others_an_equal_one_never_starts() {
         shared: true,
         answers: false,
         faults: vec![Fault::LostAfter],
-        goal_every: 1,
+        goal: true,
         ..small("asking holds up nobody", &[READY, READY], off, budgets)
     };
     let wedged = must_break(config, NO_WEDGE);
     assert!(wedged.ends_with("has no instance"), "{wedged}");
+}
+
+#[test]
+fn without_known_ids_an_outsiders_instance_is_taken() {
+    let budgets = Budgets {
+        starts: 1,
+        faults: 1,
+        strangers: 1,
+        ..NONE
+    };
+    let mut config = small("known ids", &[READY], Off::KnownIds, budgets);
+    config.faults = vec![Fault::LostBefore];
+    must_break(config, NO_STRANGER);
+}
+
+#[test]
+fn in_a_shared_account_likeness_takes_what_is_not_proven() {
+    let budgets = Budgets { faults: 1, ..NONE };
+    let config = Config {
+        shared: true,
+        ..small(
+            "asking in a shared account",
+            &[READY],
+            Off::Sharing,
+            budgets,
+        )
+    };
+    must_break(config, NO_STRANGER);
 }

@@ -30,6 +30,11 @@ impl State {
         let key = &KEYS[resource];
         decision.status = shown(&decision.status);
         let step = decision.step.clone();
+        if lab.config.is_off(Off::KnownIds)
+            && let Some(start) = &mut decision.status.start
+        {
+            start.known_instance_ids.clear();
+        }
         let landing = if lost {
             Landing::LostAfter
         } else {

@@ -39,8 +39,8 @@ pub struct State {
     pub listed: Vec<Option<Moment>>,
     /// What happened that must not happen.
     pub broken: Option<Broken>,
-    /// The canonical form, hashed.
-    pub print: u128,
+    /// The canonical form without what may still go wrong, hashed.
+    pub core: u128,
 }
 
 #[derive(Clone, Debug)]
@@ -187,11 +187,12 @@ impl State {
         }
     }
 
-    /// What is past is forgotten.
+    /// What is past, and what no list can show any more, is forgotten.
     pub fn forget(&mut self) {
-        let (tick, cloud) = (self.tick, &self.cloud);
+        let (tick, cloud, lags) = (self.tick, &self.cloud, self.left.lags > 0);
         self.facts.retain(|id, fact| {
-            fact.past.retain(|(asked, _)| tick < asked + SETTLE_TICKS);
+            fact.past
+                .retain(|(asked, _)| lags && tick < asked + SETTLE_TICKS);
             cloud.instances.contains_key(id) || !fact.past.is_empty()
         });
     }
