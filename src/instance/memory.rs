@@ -98,6 +98,9 @@ pub struct Bound {
     pub called: Option<Moment>,
     /// A stop was answered with 200, or refused with 400: a delete may follow.
     pub stop_answered: bool,
+    /// It is proven to be stopped: an answer about it alone says so, to the last stop or to a get after it, and no restart
+    /// was made or open since. Lists prove nothing: one that lags shows how it was before a restart.
+    pub stopped: bool,
     /// Stops in a row that have not been seen to work, and refused deletes: for their backoff.
     pub stops: u32,
     pub refused_deletes: u32,
@@ -291,6 +294,7 @@ impl Bound {
             direct: None,
             called: None,
             stop_answered: false,
+            stopped: false,
             stops: 0,
             refused_deletes: 0,
             removal_tried: false,

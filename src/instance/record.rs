@@ -9,7 +9,10 @@ use super::{
     memory::{Attempt, Bound, Failure, Memory, Outcome},
     moment::Moment,
 };
-use crate::cortecs::{Call, Error, RetryClass, types::Instance};
+use crate::cortecs::{
+    Call, Error, RetryClass,
+    types::{Instance, InstanceState},
+};
 
 /// How soon after a failure the id is sealed.
 const SEAL_RETRY: Duration = Duration::from_secs(60);
@@ -21,6 +24,8 @@ pub enum Answer<T> {
     /// A 400 or 404: the instance is not there, or not in the state that the call needs.
     Moved(Failure),
     Failed(Failure),
+    /// There was no token: nothing was sent.
+    Unsent(Failure),
 }
 
 /// When a call was about to be sent, and when its answer was there.
@@ -50,6 +55,7 @@ pub fn outcome(
 pub fn answer<T>(result: Result<T, Error>, failure: impl FnOnce(&Error) -> Failure) -> Answer<T> {
     match result {
         Ok(value) => Answer::Done(value),
+        Err(error) if error.call() == Call::Token => Answer::Unsent(failure(&error)),
         Err(error) if is_moved(&error) => Answer::Moved(failure(&error)),
         Err(error) => Answer::Failed(failure(&error)),
     }
@@ -103,6 +109,7 @@ pub fn restarted(
     note_failure(memory, &outcome);
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.stop_answered = false;
+        bound.stopped = false;
         bound.stops = 0;
         bound.called = Some(times.answered);
         if let Outcome::Accepted(instance) = &outcome {
@@ -125,16 +132,22 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
             memory.failure = Some(failure);
             (None, false)
         }
+        Answer::Unsent(failure) => {
+            memory.failure = Some(failure);
+            return;
+        }
     };
     if answered {
         memory.failure = None;
     }
+    let restarting = memory.restart.is_some();
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.stop_answered |= answered;
         bound.stops = bound.stops.saturating_add(1);
         bound.removal_tried = true;
         bound.refusal = refusal;
         bound.called = Some(times.answered);
+        bound.stopped = !restarting && instance.as_ref().is_some_and(is_stopped);
         if let Some(instance) = instance {
             bound.direct = Some((times.asked, Arc::new(instance)));
         }
@@ -146,6 +159,10 @@ pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
     let refused = matches!(answer, Answer::Moved(_));
     memory.failure = match answer {
         Answer::Done(()) => None,
+        Answer::Unsent(failure) => {
+            memory.failure = Some(failure);
+            return;
+        }
         Answer::Moved(failure) | Answer::Failed(failure) => Some(failure),
     };
     if let Some(bound) = memory.of_instance(instance_id) {
@@ -159,11 +176,12 @@ pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
 
 pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
     memory.failure = match &answer {
-        Answer::Failed(failure) => Some(failure.clone()),
+        Answer::Failed(failure) | Answer::Unsent(failure) => Some(failure.clone()),
         Answer::Done(_) | Answer::Moved(_) => None,
     };
+    let restarting = memory.restart.is_some();
     if let Some(attempt) = &mut memory.start
-        && !matches!(answer, Answer::Failed(_))
+        && memory.failure.is_none()
     {
         let found = matches!(answer, Answer::Done(_));
         attempt
@@ -175,9 +193,15 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
         if let Answer::Done(instance) = answer {
             // The list lags.
             bound.absent_lists = 0;
+            let after_stop = bound.stops > 0 && bound.called.is_some_and(|at| times.asked >= at);
+            bound.stopped = after_stop && !restarting && is_stopped(&instance);
             bound.direct = Some((times.asked, Arc::new(instance)));
         }
     }
+}
+
+fn is_stopped(instance: &Instance) -> bool {
+    instance.instance_status.status == InstanceState::Stopped
 }
 
 /// The instance that a start was answered with is recorded: it is seen as the answer showed it until a list shows it.
@@ -220,3 +244,7 @@ fn settle(attempt: Option<&mut Attempt>, intent: Uuid, outcome: Outcome) {
         attempt.outcome = outcome;
     }
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

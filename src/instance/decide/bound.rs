@@ -145,7 +145,7 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
 }
 
 /// The instance is coming up, or runs.
-fn run(mut draft: Draft<'_>) -> Decision {
+pub(super) fn run(mut draft: Draft<'_>) -> Decision {
     if !status::all_workers_run(&draft.status) {
         draft.is_busy();
     }
@@ -198,7 +198,8 @@ fn doing(draft: &Draft<'_>) -> String {
         )
 }
 
-fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
+/// Stops it, unless a stop is being waited for.
+pub(super) fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
         let verdict = with_refusal(verdict, bound);
         return draft.await_list(verdict, Some(wait));

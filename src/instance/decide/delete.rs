@@ -1,10 +1,11 @@
 //! The resource is being deleted: what it leaves behind.
 //!
 //! What is open is resolved first. Then the bound instance is stopped and deleted by calling the API, whatever the list
-//! says; a 200 to the delete is proof, anything else needs the gone rule. Only then the finalizer goes.
+//! says; a 200 to the delete is proof, anything else needs the gone rule. What is only to be stopped must be said to be by
+//! an answer about it alone. Only then the finalizer goes.
 
 use super::{
-    Decision, Step,
+    Decision, Rule, Step,
     bound::{claimed_by_another, waits_for_stop, with_refusal},
     draft::{Draft, Verdict},
     gate,
@@ -13,7 +14,7 @@ use super::{
     resolve, restart, restored,
 };
 use crate::{
-    cortecs::types::{Instance, InstanceState},
+    cortecs::types::InstanceState,
     instance::memory::Bound,
     resources::{instance::DeletionPolicy, instance_status::Phase},
 };
@@ -130,18 +131,29 @@ fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
     }
 }
 
+/// What is left behind must not run, so its own answer has to say that it is stopped: that of the stop, or that of a get
+/// once a list says that the stop has worked.
 fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
+    if bound.stopped {
+        return release(draft);
+    }
     let verdict = deleting("the instance is being stopped");
     let latest = bound.latest(draft.snapshot());
     let seen = latest.map(|(seen, _)| seen).unwrap_or_default();
     let is_stopped =
-        |instance: &Instance| instance.instance_status.status == InstanceState::Stopped;
-    // Stopped by the answer to the stop itself, or by a list that was taken after it.
-    let proven = bound.called.is_some_and(|called| {
-        bound.direct.as_ref().is_some_and(|(_, i)| is_stopped(i)) || seen >= called
-    });
-    if proven && latest.is_some_and(|(_, i)| is_stopped(i)) {
-        return release(draft);
+        latest.is_some_and(|(_, i)| i.instance_status.status == InstanceState::Stopped);
+    let after_stop = bound.stops > 0 && bound.called.is_some_and(|called| seen >= called);
+    if is_stopped && after_stop {
+        if !draft.holds(Rule::StopProven) {
+            return release(draft);
+        }
+        if bound.lookup_failed {
+            return draft.await_list(verdict, None);
+        }
+        let step = Step::Get {
+            instance_id: bound.id.clone(),
+        };
+        return draft.call(step, deleting("making sure that the instance is stopped"));
     }
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
         let verdict = with_refusal(verdict, bound);

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    Decision, Purpose, Step,
+    Decision, Purpose, Rule, Step, bound,
     draft::{Draft, Verdict},
     gate,
     gone::{self, Gone},
@@ -16,10 +16,12 @@ use crate::{
         moment::Moment,
     },
     resources::{
-        instance::DesiredState,
+        instance::{DeletionPolicy, DesiredState},
         instance_status::{Phase, RestartIntent},
     },
 };
+
+const UNKNOWN: &str = "the outcome of the restart is not known yet";
 
 pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) -> Decision {
     let input = draft.input;
@@ -53,15 +55,45 @@ pub(super) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
             let seen = bound
                 .latest(draft.snapshot())
                 .filter(|(asked, _)| asked >= since);
-            match seen.map(|(_, instance)| &instance.instance_status.status) {
-                Some(InstanceState::Pending | InstanceState::Running) => {
-                    settled(draft, Verdict::starting("the instance was restarted"))
+            match seen.map(|(asked, i)| (asked, &i.instance_status.status)) {
+                Some((asked, InstanceState::Pending | InstanceState::Running)) => {
+                    up(draft, attempt, bound, asked)
                 }
                 Some(_) => stopped(draft, attempt),
                 None => missing(draft, bound),
             }
         }
     }
+}
+
+/// It is up, which may be older than the restart if a list lags or the instance ran before. So the restart may take effect
+/// until the settle time has passed, also after a stop: until then it stays open, and nothing else waits for that.
+fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decision {
+    let (now, spec) = (draft.input.now, draft.spec());
+    let settled_at = attempt.first_seen.after(draft.input.settings.settle);
+    if now >= settled_at || !draft.holds(Rule::RestartStaysOpen) {
+        return settled(draft, Verdict::starting("the instance was restarted"));
+    }
+    let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
+    let to_stop = match deleting {
+        true => spec.deletion_policy != DeletionPolicy::Orphan,
+        false => spec.state == DesiredState::Stopped && !spec.suspend,
+    };
+    let mut decision = if to_stop {
+        let verdict = Verdict::reconciling(
+            Phase::Stopping,
+            "ResolvingRestart",
+            "the instance is being stopped; a restart whose outcome is not known may still take effect",
+        );
+        bound::stop(draft, bound, seen, verdict)
+    } else if deleting {
+        draft.rest(resolving(UNKNOWN), None)
+    } else {
+        bound::run(draft)
+    };
+    let wait = settled_at.since(now);
+    decision.look_again = Some(decision.look_again.map_or(wait, |other| other.min(wait)));
+    decision
 }
 
 fn taken_back() -> Verdict {
@@ -91,17 +123,11 @@ fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
     let settled_at = attempt.first_seen.after(input.settings.settle);
     if input.now < settled_at {
         let wait = settled_at.since(input.now);
-        return draft.rest(
-            resolving("the outcome of the restart is not known yet"),
-            Some(wait),
-        );
+        return draft.rest(resolving(UNKNOWN), Some(wait));
     }
     if attempt.settled_lists < 2 {
         draft.wants_list();
-        return draft.rest(
-            resolving("the outcome of the restart is not known yet"),
-            None,
-        );
+        return draft.rest(resolving(UNKNOWN), None);
     }
     settled(
         draft,

@@ -18,6 +18,10 @@ pub enum Rule {
     RestartAhead,
     /// A start that waits for a person holds up nobody.
     AskingHoldsUpNobody,
+    /// A restart whose outcome is not known is open until the settle time has passed, whatever is seen.
+    RestartStaysOpen,
+    /// What is left behind stopped was said to be stopped by an answer about it alone.
+    StopProven,
 }
 
 /// Which rules hold: all of them, outside tests.

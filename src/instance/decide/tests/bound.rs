@@ -97,7 +97,13 @@ fn a_restart_is_written_ahead() {
     // Found open by another process it is resolved by looking.
     scene.lists([1005], &[instance("i-1", "stopped")]);
     assert!(!matches!(scene.decide().step, Step::Restart { .. }));
+    // That it is up may be older than the restart, which may still be on its way.
     scene.lists([1006], &[instance("i-1", "pending")]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert!(decision.status.restart.is_some());
+    assert!(decision.look_again.is_some());
+    scene.lists([1190], &[instance("i-1", "running")]);
     assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
 
     scene.lists([1200, 1201], &[instance("i-1", "stopped")]);

@@ -101,7 +101,12 @@ fn an_open_restart_is_resolved_first() {
         json!({ "id": Uuid::from_u128(3), "requestedAt": "2026-01-02T00:00:00Z" });
     scene.lists([1002], &[instance("i-1", "stopped")]);
     assert_eq!(reconciling(&scene.decide()), Some("ResolvingRestart"));
+    // What is up is stopped, and what may still come up again is waited for.
     scene.lists([1003], &[instance("i-1", "pending")]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, stop());
+    assert!(decision.status.restart.is_some());
+    scene.lists([1190], &[instance("i-1", "pending")]);
     assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
 }
 
@@ -116,7 +121,21 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
         Step::RemoveFinalizer,
         "the list is older than the stop"
     );
+    // A list may show how it was before a restart.
     scene.lists([1003], &[instance("i-1", "stopped")]);
+    let get = Step::Get {
+        instance_id: "i-1".into(),
+    };
+    assert_eq!(scene.decide().step, get);
+    scene.bound().lookup_failed = true;
+    let decision = scene.decide();
+    assert!(
+        matches!(
+            decision.step,
+            Step::None | Step::WriteStatus(Purpose::Report)
+        ) && decision.list
+    );
+    scene.bound().stopped = true;
     assert_eq!(scene.decide().step, Step::RemoveFinalizer);
     assert_eq!(bound("Orphan").decide().step, Step::RemoveFinalizer);
 }

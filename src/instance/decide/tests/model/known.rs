@@ -101,6 +101,7 @@ impl Writer<'_> {
         self.byte(u8::try_from(bound.absent_lists.min(2)).unwrap());
         self.flag(bound.lookup_failed);
         self.flag(bound.stop_answered);
+        self.flag(bound.stopped);
         self.flag(bound.removal_tried);
         self.flag(bound.deleted);
         let direct = bound.direct.as_ref();

@@ -132,6 +132,41 @@ fn when_a_restart_is_not_written_ahead_a_late_one_runs_without_an_owner() {
     must_break(config, NONE_LEFT);
 }
 
+/// A resource that leaves its instance stopped, which a list that lags shows as it was.
+fn left_stopped(name: &'static str, begin: Begin, off: Rule) -> Config {
+    let budgets = Budgets {
+        starts: 0,
+        faults: 1,
+        lags: 1,
+        orders: 2,
+        ..NONE
+    };
+    let kind = Kind {
+        policy: DeletionPolicy::Stop,
+        begin,
+        ..READY
+    };
+    let mut config = small(name, &[kind], Off::Decided(off), budgets);
+    config.orders = vec![(0, Order::Run), (0, Order::Restart), (0, Order::Delete)];
+    config
+}
+
+#[test]
+fn when_a_restart_is_done_once_it_is_seen_to_run_a_late_one_runs_without_an_owner() {
+    let off = Rule::RestartStaysOpen;
+    let mut config = left_stopped("a restart that stays open", Begin::Running, off);
+    config.faults = vec![Fault::Late];
+    must_break(config, NONE_LEFT);
+}
+
+#[test]
+fn when_a_list_proves_that_it_is_stopped_it_runs_without_an_owner() {
+    let off = Rule::StopProven;
+    let mut config = left_stopped("the proof that it is stopped", Begin::Stopped, off);
+    config.faults = vec![Fault::LostBefore];
+    must_break(config, NONE_LEFT);
+}
+
 #[test]
 fn when_a_status_is_taken_for_a_refusal_there_are_two() {
     for status in [302, 402, 408, 409] {

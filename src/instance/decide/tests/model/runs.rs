@@ -49,6 +49,11 @@ const STOPPING: Kind = Kind {
     ..RUNNING
 };
 
+const STOPPED: Kind = Kind {
+    begin: Begin::Stopped,
+    ..STOPPING
+};
+
 /// What `cargo test` exhausts.
 fn quick() -> Vec<Config> {
     let once = Budgets {
@@ -56,6 +61,13 @@ fn quick() -> Vec<Config> {
         crashes: 1,
         faults: 1,
         orders: 1,
+        ..QUIET
+    };
+    let lagging = Budgets {
+        starts: 0,
+        faults: 1,
+        lags: 1,
+        orders: 2,
         ..QUIET
     };
     let strangers = Budgets {
@@ -68,6 +80,9 @@ fn quick() -> Vec<Config> {
         config("one, new", &[NEW], Budgets { faults: 0, ..once }),
         config("one, running", &[RUNNING], once),
         config("one, to be left stopped", &[STOPPING], once),
+        // What a list shows of a stop or a restart may be older than it.
+        config("one, to be left stopped, restarted", &[STOPPING], lagging),
+        config("one, to be left stopped, run again", &[STOPPED], lagging),
         Config {
             shared: true,
             ..config("one, in a shared account", &[READY], strangers)
