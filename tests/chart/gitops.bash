@@ -19,7 +19,7 @@ test_gitops() {
 	argo_definitions
 	"$kubectl" create namespace flux-system >/dev/null
 	until_true "the definitions to be served" all_established
-	until_true "the schemas" published cortecs.ai/v1alpha1 "$monitoring" argoproj.io/v1alpha1 helm.toolkit.fluxcd.io/v2 \
+	until_true "the schemas" schemas_have cortecs.ai/v1alpha1 "$monitoring" argoproj.io/v1alpha1 helm.toolkit.fluxcd.io/v2 \
 		kustomize.toolkit.fluxcd.io/v1 source.toolkit.fluxcd.io/v1
 	rm -rf "$dir/schemas"
 	for built in deploy/kustomize/base deploy/kustomize/overlays/* deploy/gitops/flux/operator deploy/gitops/flux/instances; do

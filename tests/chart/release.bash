@@ -5,7 +5,7 @@
 test_renderings() {
 	start_plane
 	"$kubectl" apply --server-side -f crds/ >/dev/null
-	until_true "the schemas" published cortecs.ai/v1alpha1 "$monitoring"
+	until_true "the schemas" schemas_have cortecs.ai/v1alpha1 "$monitoring"
 	rm -rf "$dir/schemas"
 	local values helm
 	for values in /dev/null "$chart"/ci/*-values.yaml; do
