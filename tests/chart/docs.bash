@@ -185,7 +185,8 @@ test_docs() {
 	export KUBECONFIG=$dir/plane/kubeconfig
 	make_stands
 	# DOCS="FILE…" for these alone.
-	local with_3=("${documents[@]}") with_4=(docs/install.md docs/upgrade.md docs/uninstall.md)
+	# Both begin by the installation with Helm that docs/install.md tells of.
+	local with_3=("${documents[@]}") with_4=(docs/upgrade.md docs/uninstall.md)
 	[[ -z ${DOCS:-} ]] || read -ra with_3 <<<"$DOCS"
 	[[ -z ${DOCS:-} ]] || with_4=()
 	tell "$helm3" "${with_3[@]}"
