@@ -11,7 +11,8 @@ use cortecs_operator::{
     operator,
     resources::crds,
     runtime::{
-        config::{Cli, Command, CrdsArgs, RunArgs, SimulateArgs},
+        check,
+        config::{CheckArgs, Cli, Command, CrdsArgs, RunArgs, SimulateArgs},
         install_crypto_provider, signals, telemetry,
     },
     simulator::{self, ServeOptions},
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Crds(args) => print_crds(&args),
+        Command::Check(args) => check_url(&args),
         Command::Simulate(args) => simulate(&args),
     };
     match ended {
@@ -57,6 +59,14 @@ fn print_crds(_args: &CrdsArgs) -> Result<(), String> {
     io::stdout()
         .write_all(documents.join("---\n").as_bytes())
         .map_err(|error| format!("cannot print: {error}"))
+}
+
+fn check_url(args: &CheckArgs) -> Result<(), String> {
+    install_crypto_provider();
+    block_on(async {
+        let answer = check::run(args).await?;
+        writeln!(io::stdout(), "{answer}").map_err(|error| format!("cannot print: {error}"))
+    })
 }
 
 fn simulate(args: &SimulateArgs) -> Result<(), String> {

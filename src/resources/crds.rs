@@ -51,16 +51,56 @@ fn with_status_default(mut crd: CustomResourceDefinition) -> CustomResourceDefin
 mod tests {
     use super::*;
 
+    const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+    const CHART: &str = "deploy/helm/cortecs-operator";
+
+    fn committed(path: &str) -> String {
+        std::fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_default()
+    }
+
     #[test]
     fn committed_definitions_are_current() {
         for (name, yaml) in yaml().unwrap() {
-            let path = format!("{}/crds/{name}", env!("CARGO_MANIFEST_DIR"));
-            let committed = std::fs::read_to_string(&path).unwrap_or_default();
+            for folder in ["crds", &format!("{CHART}/files/crds")] {
+                let path = format!("{folder}/{name}");
+                assert!(
+                    committed(&path) == yaml,
+                    "{path} is out of date: run `make crds`"
+                );
+            }
+        }
+    }
+
+    // What else is made of the chart is looked at by `make chart`, with Helm.
+    #[test]
+    fn the_install_manifest_has_the_current_definitions() {
+        let manifest = committed("deploy/install.yaml");
+        for (name, yaml) in yaml().unwrap() {
+            let (_, spec) = yaml.split_once("\nspec:\n").unwrap();
             assert!(
-                committed == yaml,
-                "crds/{name} is out of date: run `make crds`"
+                manifest.contains(spec.trim_end()),
+                "deploy/install.yaml has another {name}: run `make chart-files`"
             );
         }
+    }
+
+    #[test]
+    fn the_chart_is_of_this_version() {
+        let version = env!("CARGO_PKG_VERSION");
+        let has =
+            |path: &str, line: &str| committed(path).lines().any(|found| found.trim() == line);
+        let chart = format!("{CHART}/Chart.yaml");
+        assert!(
+            has(&chart, &format!("appVersion: {version}")),
+            "{chart} is not of version {version}"
+        );
+        assert!(
+            has(
+                "deploy/install.yaml",
+                &format!("image: cortecs-operator:{version}")
+            ),
+            "deploy/install.yaml is not of version {version}: run `make chart-files`"
+        );
     }
 
     #[test]

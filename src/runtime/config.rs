@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use reqwest::Url;
 use secrecy::SecretString;
 
 use super::{
@@ -24,6 +25,8 @@ pub enum Command {
     Run(RunArgs),
     /// Print the custom resource definitions as YAML.
     Crds(CrdsArgs),
+    /// Ask a URL until it answers 200: `helm test` asks a running operator so whether it is ready.
+    Check(CheckArgs),
     /// Serve a simulated Cortecs API. It needs no cluster and costs nothing.
     Simulate(SimulateArgs),
 }
@@ -106,6 +109,18 @@ pub struct RunArgs {
 /// The flags of `crds`: none.
 #[derive(Clone, Debug, Args)]
 pub struct CrdsArgs {}
+
+/// The flags of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// What to ask, such as the operator's `http://SERVICE:8080/readyz`.
+    #[arg(long, value_name = "URL")]
+    pub url: Url,
+
+    /// How long to go on asking (1 to 3600).
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub timeout_seconds: u32,
+}
 
 /// The flags of `simulate`.
 #[derive(Clone, Debug, Args)]

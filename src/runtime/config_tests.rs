@@ -148,6 +148,23 @@ fn the_settle_time_covers_four_request_timeouts() {
 }
 
 #[test]
+fn check_needs_a_url_and_has_its_patience() {
+    let check = |flags: &[&str]| {
+        let command = ["cortecs-operator", "check"].iter().chain(flags);
+        Cli::try_parse_from(command).map(|cli| match cli.command {
+            Command::Check(args) => args,
+            other => panic!("not check: {other:?}"),
+        })
+    };
+    let args = check(&["--url=http://operator.ns.svc:8080/readyz"]).unwrap();
+    assert_eq!(args.url.path(), "/readyz");
+    assert_eq!(args.timeout_seconds, 30);
+    assert!(check(&[]).unwrap_err().to_string().contains("--url"));
+    assert!(check(&["--url=operator/readyz"]).is_err());
+    assert!(check(&["--url=http://a", "--timeout-seconds=0"]).is_err());
+}
+
+#[test]
 fn the_simulators_secret_is_not_shown() {
     let cli =
         Cli::try_parse_from(["cortecs-operator", "simulate", "--client-secret=hunter2"]).unwrap();

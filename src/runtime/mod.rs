@@ -2,6 +2,7 @@
 
 pub mod allowed_hosts;
 pub mod backoff;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod health;

@@ -13,6 +13,10 @@ test_generated() {
 	local version
 	version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 	grep -qx "appVersion: $version" "$chart/Chart.yaml" || fail "the chart's appVersion is not $version, the operator's"
+	local definition
+	for definition in crds/*.yaml; do
+		grep -q "^ *name: $(basename "$definition" .yaml).cortecs.ai\$" "$chart/Chart.yaml" || fail "Chart.yaml's annotations do not name $definition"
+	done
 	local alert
 	while read -r alert; do
 		grep -qx "## $alert" docs/runbook.md || fail "docs/runbook.md says nothing of $alert"

@@ -5,6 +5,8 @@
 test_renderings() {
 	start_plane
 	"$kubectl" apply --server-side -f crds/ >/dev/null
+	until_true "the schemas" schemas_have cortecs.ai/v1alpha1 "$monitoring"
+	rm -rf "$dir/schemas"
 	local values helm
 	for values in /dev/null "$chart"/ci/*-values.yaml; do
 		for helm in "$helm3" "$helm4"; do
@@ -15,6 +17,7 @@ test_renderings() {
 		diff <(grep -v '^ *$' "$dir/rendered.helm3") <(grep -v '^ *$' "$dir/rendered.helm4") >&2 || fail "Helm 3 and Helm 4 differ: $values"
 		"$kubectl" apply --server-side --dry-run=server --validate=strict -f "$dir/rendered.helm4" >/dev/null ||
 			fail "the API server refuses $values"
+		conforms "$dir/rendered.helm4" >&2 || fail "kubeconform refuses $values"
 	done
 	# The schema of the values knows what the definition knows.
 	local field
@@ -24,8 +27,20 @@ test_renderings() {
 			sed -n '/"accountSpec": {/,/"account": {/p' "$chart/values.schema.json" | grep -q "\"$field\": {" ||
 			fail "values.schema.json does not know the field $field of accounts"
 	done
+	# What Artifact Hub shows as examples.
+	{
+		printf 'apiVersion: v1\nkind: List\nitems:\n'
+		awk '/crdsExamples: \|/ { on = 1; next } on && /^  artifacthub/ { exit } on' "$chart/Chart.yaml" | sed 's/^    //'
+	} >"$dir/examples.yaml"
+	expect "the examples" "$("$kubectl" apply --server-side --dry-run=server --validate=strict -f "$dir/examples.yaml" | wc -l)" 2
+	conforms "$dir/examples.yaml" >&2 || fail "see above"
 	"$kubectl" apply --server-side --dry-run=server --validate=strict -f deploy/install.yaml >/dev/null ||
 		fail "the API server refuses deploy/install.yaml"
+	conforms deploy/install.yaml deploy/rbac.yaml deploy/operator.yaml deploy/samples >&2 || fail "see above"
+	sed 's/^  replicas: 1$/  replicas: one/' deploy/operator.yaml >"$dir/wrong.yaml"
+	refused 'want integer|got string' conforms "$dir/wrong.yaml"
+	sed 's/^  replicas: 1$/  replicaCount: 1/' deploy/operator.yaml >"$dir/wrong.yaml"
+	refused 'replicaCount' conforms "$dir/wrong.yaml"
 	clean
 }
 

@@ -18,6 +18,9 @@ test_rights() {
 	"$helm4" install "$release" "$chart" --namespace "$namespace" >/dev/null
 	rights_are_plain() { diff "$dir/plain" <(rights "$namespace") >/dev/null && diff "$dir/plain-elsewhere" <(rights team-a) >/dev/null; }
 	until_true "the chart's rights to be those of deploy/rbac.yaml" rights_are_plain
+	# They are pasted into the docs, and justified there.
+	awk '/^\$ kubectl auth can-i --list/ { on = 1; next } on && /^```/ { exit } on' docs/security.md | sed 's/ *$//' | sort >"$dir/pasted"
+	diff "$dir/pasted" <(rights "$namespace") >&2 || fail "docs/security.md has other rights than the API server knows"
 	for verb in list watch create update patch delete; do
 		expect "may $verb Secrets" "$(may "$verb" secrets --all-namespaces)" no
 	done
@@ -57,23 +60,26 @@ test_rights() {
 	clean
 }
 
-# metrics ADDRESS prints them. Through bash itself: no HTTP client is sure to be here.
-metrics() {
+# ask ADDRESS PATH prints the answer, headers and all. Through bash itself: no HTTP client is sure to be here.
+ask() {
 	local connection
 	exec {connection}<>"/dev/tcp/${1%:*}/${1##*:}"
-	printf 'GET /metrics HTTP/1.0\r\n\r\n' >&"$connection"
+	printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&"$connection"
 	cat <&"$connection"
 	exec {connection}>&-
 }
 metrics_asked_for() { grep -ohE '(cortecs|controller_runtime|leader_election)_[a-z_]+' "$chart/files/alerts.yaml" "$chart/files/dashboard.json" | sort -u; }
 
-# The real operator, with the rights and the environment of the mode for one namespace alone.
-test_one-namespace() {
-	start_plane
-	local binary=${CORTECS_OPERATOR_BINARY:-} api_url address
+# Sets binary.
+need_binary() {
+	binary=${CORTECS_OPERATOR_BINARY:-}
 	[[ -n $binary ]] || binary=$(cargo build --quiet --locked --bin cortecs-operator --message-format=json-render-diagnostics |
 		sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 	[[ -x $binary ]] || fail "cargo named no binary"
+}
+
+# Sets api_url and address.
+start_simulator() {
 	: >"$dir/simulator.log"
 	CORTECS_CLIENT_ID=some-id CORTECS_CLIENT_SECRET=some-secret "$binary" simulate --listen 127.0.0.1:0 \
 		--step-milliseconds 10 >"$dir/simulator.log" 2>&1 &
@@ -82,7 +88,14 @@ test_one-namespace() {
 	until_true "the simulator" simulator_is_up
 	api_url=$(sed -n 's/^CORTECS_API_BASE_URL=//p' "$dir/simulator.log")
 	address=${api_url#http://} address=${address%%/*}
+}
 
+# The real operator, with the rights and the environment of the mode for one namespace alone.
+test_one-namespace() {
+	start_plane
+	local binary api_url address
+	need_binary
+	start_simulator
 	"$kubectl" apply --server-side -f crds/ >/dev/null
 	"$kubectl" wait --for=condition=Established crd/cortecsinstances.cortecs.ai crd/cortecsaccounts.cortecs.ai >/dev/null
 	# Labels are read, though namespaces are cluster-scoped.
@@ -119,7 +132,7 @@ test_one-namespace() {
 	until_true "an event" has_told
 	local address_of_operator
 	address_of_operator=$(sed -n 's/.*"address":"\([0-9.:]*\)".*/\1/p' "$dir/operator.log" | head -n 1)
-	metrics "$address_of_operator" >"$dir/metrics"
+	ask "$address_of_operator" /metrics >"$dir/metrics"
 	local metric
 	while read -r metric; do
 		grep -Eq "^$metric(\{| )" "$dir/metrics" || fail "alerts or dashboard ask for $metric, which the operator does not show"

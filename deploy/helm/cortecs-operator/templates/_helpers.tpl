@@ -25,6 +25,12 @@ app.kubernetes.io/name: {{ include "cortecs.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* Of the pod of `helm test`, which is none of the operator's. */}}
+{{- define "cortecs.testLabels" -}}
+app.kubernetes.io/name: {{ include "cortecs.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "cortecs.labels" -}}
 {{- include "cortecs.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}

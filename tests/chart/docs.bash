@@ -1,0 +1,202 @@
+# shellcheck shell=bash
+# The commands in the docs, run in their order. Read by check.
+#
+# What stands in for what is not here:
+#   pods               no node runs. Each Deployment of the operator is played by a process with its environment and its
+#                      service account; so that --wait need not wait for pods, Helm is told replicaCount=0
+#   the Cortecs API    the simulator: what makes an account gets its URL, and the process may talk to it
+#   the checkout       a copy of what is named, so that no command writes into the real one; the binary where make build
+#                      puts it
+#   port 8080          any port, for an operator that a command runs in the foreground
+# What is marked "node" or "never" is not run here, and counted.
+
+documents=(README.md docs/*.md deploy/helm/cortecs-operator/README.md deploy/gitops/*/README.md)
+
+# Lives as long as check: starts an operator where there is a Deployment, again when it changes, and ends it with it.
+play_pods() {
+	local -A pid=() is=()
+	local where what found key value
+	trap - EXIT ERR
+	set +eE
+	end() {
+		[[ -n ${pid[$1]:-} ]] || return 0
+		kill "${pid[$1]}" && wait "${pid[$1]}"
+		unset "pid[$1]" "is[$1]"
+	} 2>/dev/null
+	end_all() {
+		for where in "${!pid[@]}"; do end "$where"; done
+		exit 0
+	}
+	trap end_all TERM INT HUP
+	while sleep 0.5; do
+		found=$(KUBECONFIG=$dir/plane/kubeconfig "$kubectl" get deployments --all-namespaces --selector app.kubernetes.io/name=cortecs-operator --output \
+			'go-template={{range .items}}{{.metadata.namespace}} {{.metadata.uid}}.{{.metadata.generation}}{{"\n"}}{{end}}' 2>/dev/null) || continue
+		for where in "${!pid[@]}"; do
+			[[ $'\n'$found$'\n' == *$'\n'"$where ${is[$where]}"$'\n'* ]] && kill -0 "${pid[$where]}" 2>/dev/null || end "$where"
+		done
+		while read -r where what; do
+			[[ -n $where && -z ${pid[$where]:-} ]] || continue
+			"$plane" operator-kubeconfig "$dir/plane" "$where" cortecs-operator "$dir/pod.$where" 2>/dev/null || continue
+			local environment=()
+			while IFS='=' read -r key value; do
+				environment+=("$key=$value")
+			done < <(KUBECONFIG=$dir/plane/kubeconfig "$kubectl" --namespace "$where" get deployment cortecs-operator --output \
+				'go-template={{range (index .spec.template.spec.containers 0).env}}{{if .value}}{{.name}}={{.value}}{{"\n"}}{{end}}{{end}}')
+			env KUBECONFIG="$dir/pod.$where" POD_NAMESPACE="$where" "${environment[@]}" CORTECS_OPERATOR_ALLOWED_API_HOSTS="http://$address" \
+				CORTECS_OPERATOR_LISTEN=127.0.0.1:0 "$binary" run >>"$dir/pods.log" 2>&1 &
+			pid[$where]=$! is[$where]=$what
+		done <<<"$found"
+	done
+}
+
+# The commands find helm and kubectl by their names.
+make_stands() {
+	mkdir -p "$dir/bin" "$dir/checkout"
+	ln -sf "$kubectl" "$dir/bin/kubectl"
+	cat >"$dir/bin/helm" <<END
+#!/usr/bin/env bash
+set -euo pipefail
+more=()
+case \$1 in install | upgrade) more=(--set replicaCount=0 --timeout 2m) ;; esac
+[[ " \$* " != *' account.create=true '* ]] || more+=(--set account.spec.apiUrl='$api_url')
+exec "\$HELM_OF_TEST" "\$@" "\${more[@]}"
+END
+	chmod +x "$dir/bin/helm"
+	printf 'CORTECS_CLIENT_ID=some-id\nCORTECS_CLIENT_SECRET=some-secret\n' >"$dir/checkout/credentials.env"
+	cp -r crds deploy "$dir/checkout/"
+	mkdir -p "$dir/checkout/target/debug"
+	ln -s "$binary" "$dir/checkout/target/debug/cortecs-operator"
+	sed -i "s|^spec:|spec:\n  apiUrl: $api_url|" "$dir/checkout/deploy/samples/account.yaml"
+	# The kustomization that the reader is told to write.
+	awk '/^## With kustomize/ { on = 1 } on && /^```$/ { exit } yaml { print } on && /^```yaml/ { yaml = 1 }' docs/install.md >"$dir/checkout/kustomization.yaml"
+	grep -q high-availability "$dir/checkout/kustomization.yaml" || fail "docs/install.md has no kustomization"
+}
+
+end_process() { [[ -z $1 ]] || { kill "$1" && wait "$1" || true; } 2>/dev/null; }
+
+# Nothing is left at the API by the one before.
+new_cluster() {
+	[[ -z ${fresh:-} ]] || return 0
+	if [[ -n $pods ]]; then
+		! "$kubectl" get crd cortecsinstances.cortecs.ai >/dev/null 2>&1 ||
+			"$kubectl" delete cortecsinstances --all --all-namespaces --timeout=60s >/dev/null
+		end_process "$pods"
+		end_process "$beside"
+		beside=''
+	fi
+	expect "what is left at the API" "$(at_the_api)" ''
+	"$plane" down "$dir/plane"
+	"$plane" up "$dir/plane" --owner $$ >/dev/null
+	until_true "the default service account" has_service_account default
+	play_pods &
+	pods=$!
+	processes+=("$pods")
+	fresh=yes
+}
+
+# What a section takes for granted.
+prepare() {
+	case $1 in
+	docs/upgrade.md | docs/security.md | docs/uninstall.md | docs/reliability.md)
+		run_commands docs/install.md "With Helm" 'delete cortecsinstance' ;;
+	deploy/gitops/flux/README.md)
+		"$kubectl" apply --server-side -f "$(tests/tools/tools kustomize-controller)/config/crd/bases" -f "$(tests/tools/tools source-controller)/config/crd/bases" >/dev/null
+		until_true "the definitions to be served" all_established
+		"$kubectl" create namespace flux-system >/dev/null ;;
+	deploy/gitops/argocd/README.md)
+		argo_definitions
+		until_true "the definitions to be served" all_established
+		"$kubectl" --namespace argocd create configmap argocd-cm >/dev/null ;;
+	"docs/uninstall.md: Remove everything")
+		"$kubectl" apply --server-side -f deploy/install.yaml >/dev/null
+		"$kubectl" create secret generic cortecs-credentials --namespace cortecs-system --from-env-file="$dir/checkout/credentials.env" >/dev/null
+		until_true "the kinds to be served" has_samples
+		asked=$((asked + 1))
+		"$kubectl" wait --for=condition=Ready cortecsinstance/mistral --timeout=2m >/dev/null ;;
+	"docs/uninstall.md: When the operator is gone already")
+		"$kubectl" apply --server-side -f crds/ >/dev/null
+		"$kubectl" create namespace cortecs-system >/dev/null
+		until_true "the kinds to be served" has_samples
+		"$kubectl" patch cortecsinstance mistral --type merge --patch '{"metadata":{"finalizers":["cortecs.ai/instance"]}}' >/dev/null
+		"$kubectl" delete cortecsinstance mistral --wait=false >/dev/null ;;
+	esac
+}
+has_samples() { "$kubectl" apply -f "$dir/checkout/deploy/samples/account.yaml" -f deploy/samples/instance.yaml >/dev/null 2>&1; }
+at_the_api() { ask "$address" '/_control/instances?client_id=some-id' | grep -o '"status":"[a-z]*"' | paste -sd ' ' || true; }
+starts() { ask "$address" /_control/counts | sed -n 's/.*"start":\([0-9]*\).*/\1/p'; }
+
+# run_commands FILE [HEADING [BUT]] runs what is marked so that it can be run here, but what matches BUT.
+run_commands() {
+	local line mark heading command
+	while IFS=$'\t' read -r line mark heading command <&3; do
+		[[ -z ${3:-} || ! $command =~ $3 ]] || continue
+		case $mark in
+		node | never)
+			[[ -n ${2:-} ]] || left[$mark]=$((${left[$mark]:-0} + 1))
+			continue
+			;;
+		new)
+			new_cluster
+			prepare "$1: $heading"
+			;;
+		esac
+		fresh=''
+		ran=$((ran + 1))
+		[[ $command != *samples/instance.yaml* ]] || asked=$((asked + 1))
+		if [[ $mark == beside ]]; then
+			(cd "$dir/checkout" && exec env CORTECS_OPERATOR_ALLOWED_API_HOSTS="http://$address" bash -c "exec env ${command/:8080/:0}") >>"$dir/pods.log" 2>&1 </dev/null &
+			beside=$!
+			processes+=("$beside")
+			continue
+		fi
+		(cd "$dir/checkout" && PATH=$dir/bin:$PATH timeout 180 bash -euo pipefail -c "$command" </dev/null) >"$dir/said" 2>&1 || {
+			tail -n 20 "$dir/said" >&2
+			echo "--- the operator's last words" >&2
+			tail -n 5 "$dir/pods.log" >&2
+			fail "$1:$line: $command"
+		}
+	done 3< <(tests/docs/commands "$1" "${2:-}")
+}
+
+# tell HELM DOCUMENT... runs their commands with that Helm.
+tell() {
+	export HELM_OF_TEST=$1
+	local document before since
+	for document in "${@:2}"; do
+		before=$ran since=$SECONDS
+		tests/docs/commands "$document" >"$dir/commands" || fail "see above"
+		if grep -q $'\t\(here\|new\)\t' "$dir/commands"; then
+			new_cluster
+			prepare "$document"
+		fi
+		run_commands "$document"
+		[[ $ran == "$before" ]] || say "  $document: $((ran - before)) commands ($((SECONDS - since)) s)"
+	done
+}
+
+test_docs() {
+	# asked: how often an instance was asked for.
+	local binary api_url address pods='' beside='' fresh='' ran=0 asked=0
+	local -A left=()
+	kubectl=$("$plane" kubectl-path)
+	need_binary
+	start_simulator
+	: >"$dir/pods.log"
+	export KUBECONFIG=$dir/plane/kubeconfig
+	make_stands
+	# DOCS="FILE…" for these alone.
+	# Both begin by the installation with Helm that docs/install.md tells of.
+	local with_3=("${documents[@]}") with_4=(docs/upgrade.md docs/uninstall.md)
+	[[ -z ${DOCS:-} ]] || read -ra with_3 <<<"$DOCS"
+	[[ -z ${DOCS:-} ]] || with_4=()
+	tell "$helm3" "${with_3[@]}"
+	local ran_by_3=$ran
+	tell "$helm4" "${with_4[@]}"
+	new_cluster
+	# No upgrade, rollback, uninstallation or move starts one again.
+	expect "the starts" "$(starts)" "$asked"
+	say "docs: $ran_by_3 commands run with Helm 3, $((ran - ran_by_3)) with Helm 4; left to a cluster with a node: ${left[node]:-0}; never run, for a reason: ${left[never]:-0}"
+	end_process "$pods"
+	"$plane" down "$dir/plane"
+	export KUBECONFIG=$dir/none
+}
