@@ -262,3 +262,38 @@ fn labels_are_bounded() {
     assert_eq!(accounts, MAX_ACCOUNTS + 1);
     assert!(text.contains("cortecs_unmanaged_instances{account=\"other\"} 1"));
 }
+
+/// The upper bounds of a histogram's buckets, as they are shown.
+fn buckets(metrics: &Metrics, histogram: &str) -> Vec<f64> {
+    let text = metrics.encode().unwrap();
+    let prefix = format!("{histogram}_bucket{{");
+    let lines = text.lines().filter(|line| line.starts_with(&prefix));
+    let bounds = lines.filter_map(|line| line.split("le=\"").nth(1)?.split('"').next());
+    bounds
+        .filter(|bound| *bound != "+Inf")
+        .map(|bound| bound.parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_buckets_cover_what_there_is_to_measure_without_wide_gaps() {
+    let metrics = filled();
+    for (histogram, least, most) in [
+        ("controller_runtime_reconcile_time_seconds", 0.001, 10.0),
+        // A request ends after 30 s unless it is set otherwise.
+        ("cortecs_api_request_duration_seconds", 0.025, 60.0),
+        ("cortecs_start_duration_seconds", 15.0, 3600.0),
+    ] {
+        let bounds = buckets(&metrics, histogram);
+        assert_eq!(bounds.first(), Some(&least), "{histogram}");
+        assert_eq!(bounds.last(), Some(&most), "{histogram}");
+        assert!((8..=16).contains(&bounds.len()), "{histogram}: {bounds:?}");
+        for pair in bounds.windows(2) {
+            let growth = pair[1] / pair[0];
+            assert!(growth > 1.0 && growth <= 2.5, "{histogram}: {pair:?}");
+        }
+    }
+    // What the alert on late requests and the default deadline of a start fall on.
+    assert!(buckets(&metrics, "cortecs_api_request_duration_seconds").contains(&30.0));
+    assert!(buckets(&metrics, "cortecs_start_duration_seconds").contains(&1800.0));
+}
