@@ -22,18 +22,21 @@ use secrecy::ExposeSecret;
 const WIND_DOWN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
-        Command::Run(args) => run(&args),
-        Command::Crds(args) => print_crds(&args),
-        Command::Simulate(args) => simulate(&args),
+    let command = Cli::parse().command;
+    let ended = match &command {
+        Command::Run(args) => run(args),
+        Command::Crds(args) => print_crds(args),
+        Command::Simulate(args) => simulate(args),
     };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
+    let Err(message) = ended else {
+        return ExitCode::SUCCESS;
+    };
+    match command {
+        // Who reads a log by its fields is told in the same way why it ends.
+        Command::Run(args) if args.logs_json() => tracing::error!("{message}"),
+        _ => eprintln!("error: {message}"),
     }
+    ExitCode::FAILURE
 }
 
 fn run(args: &RunArgs) -> Result<(), String> {

@@ -42,7 +42,10 @@ impl Caller<'_> {
         };
         let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
         let word = match &outcome {
-            Outcome::Accepted(_) => StartOutcome::Accepted,
+            Outcome::Accepted(instance) => {
+                tracing::info!(instanceId = instance.instance_id, "an instance was started");
+                StartOutcome::Accepted
+            }
             Outcome::Refused(_) => StartOutcome::Refused,
             _ => StartOutcome::Unknown,
         };

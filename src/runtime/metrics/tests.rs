@@ -31,6 +31,7 @@ fn filled() -> Metrics {
     metrics.set_unmanaged_instances(ACCOUNT, 3);
     metrics.set_late_instances(ACCOUNT, 1);
     metrics.set_held(ACCOUNT, true);
+    metrics.set_contested(ACCOUNT, true);
     metrics.start(ACCOUNT, StartOutcome::Accepted);
     metrics.start_duration(Duration::from_secs(90));
     metrics.list_received(ACCOUNT, clock::moment());
@@ -57,6 +58,7 @@ fn the_exposed_names_are_the_documented_ones() {
             "controller_runtime_reconcile_time_seconds_count",
             "controller_runtime_reconcile_time_seconds_sum",
             "controller_runtime_reconcile_total",
+            "cortecs_account_contested",
             "cortecs_account_held",
             "cortecs_api_request_duration_seconds_bucket",
             "cortecs_api_request_duration_seconds_count",
@@ -118,6 +120,7 @@ fn values_and_labels_are_those_noted() {
         ("cortecs_unmanaged_instances{account=\"team-a/main\"}", 3.0),
         ("cortecs_late_instances{account=\"team-a/main\"}", 1.0),
         ("cortecs_account_held{account=\"team-a/main\"}", 1.0),
+        ("cortecs_account_contested{account=\"team-a/main\"}", 1.0),
         (
             "cortecs_starts_total{account=\"team-a/main\",outcome=\"accepted\"}",
             1.0,
