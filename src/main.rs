@@ -45,13 +45,17 @@ fn run(args: &RunArgs) -> Result<(), String> {
             .error(ErrorKind::ValueValidation, message)
             .exit()
     });
-    telemetry::init(args.log_format, args.log_level);
     install_crypto_provider();
-    block_on(async {
+    let traces = telemetry::init_with_traces(args.log_format, args.log_level)?;
+    let ended = block_on(async {
         let shutdown =
             signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
         operator::run(config, shutdown).await
-    })
+    });
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ended
 }
 
 fn print_crds(_args: &CrdsArgs) -> Result<(), String> {

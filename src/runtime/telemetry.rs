@@ -1,6 +1,8 @@
 //! Logging.
 
 mod json;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::io;
 
@@ -17,6 +19,29 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 use uuid::Uuid;
+
+#[cfg(feature = "otlp")]
+pub use traces::Traces;
+
+/// Built without traces: there are none.
+#[cfg(not(feature = "otlp"))]
+pub enum Traces {}
+
+#[cfg(not(feature = "otlp"))]
+impl Traces {
+    #[allow(clippy::unnecessary_wraps, reason = "as with traces")]
+    fn from_environment() -> Result<Option<Self>, String> {
+        Ok(None)
+    }
+
+    fn layer<S>(&self) -> tracing_subscriber::layer::Identity {
+        match *self {}
+    }
+
+    pub fn end(self) {
+        match self {}
+    }
+}
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -55,7 +80,23 @@ impl From<LogLevel> for LevelFilter {
 
 /// Sends log lines to standard error from here on. Calling it again changes nothing.
 pub fn init(format: LogFormat, level: LogLevel) {
-    let registry = tracing_subscriber::registry().with(filter(level.into()));
+    init_with(None, format, level);
+}
+
+/// As [`init`], and sends traces to where the environment says, if it does. To be called outside of the runtime.
+///
+/// # Errors
+/// One sentence: what is wrong with the environment.
+pub fn init_with_traces(format: LogFormat, level: LogLevel) -> Result<Option<Traces>, String> {
+    let traces = Traces::from_environment()?;
+    init_with(traces.as_ref(), format, level);
+    Ok(traces)
+}
+
+fn init_with(traces: Option<&Traces>, format: LogFormat, level: LogLevel) {
+    let registry = tracing_subscriber::registry()
+        .with(filter(level.into()))
+        .with(traces.map(Traces::layer));
     let lines = fmt::layer().with_writer(io::stderr);
     // An error means that somebody else subscribed first.
     let _ = match format {

@@ -2,10 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 use crate::harness::{Bed, CONTEXT, Hangs, MODEL, Process, SOON, Swamp, bound, running, stopped};
 
@@ -185,4 +190,77 @@ async fn each_line_of_a_reconcile_can_be_found_by_its_resource() {
         let reconciles = line.get("reconcileId").is_some();
         assert_eq!(reconciles, line.get("controller").is_some(), "{line}");
     }
+}
+
+/// What a collector received: the content type and the body, in OTLP's binary form.
+type Received = (String, Vec<u8>);
+
+/// Takes traces as a collector does.
+async fn collector() -> (String, mpsc::UnboundedReceiver<Received>) {
+    async fn take(
+        State(sender): State<mpsc::UnboundedSender<Received>>,
+        headers: HeaderMap,
+        body: Bytes,
+    ) {
+        let kind = headers
+            .get("content-type")
+            .and_then(|kind| kind.to_str().ok());
+        let _ = sender.send((kind.unwrap_or_default().to_owned(), body.to_vec()));
+    }
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let router = Router::new()
+        .route("/v1/traces", post(take))
+        .with_state(sender);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (format!("http://{address}"), receiver)
+}
+
+#[tokio::test]
+async fn a_collector_gets_the_traces_of_reconciles_and_their_calls() {
+    let bed = Bed::builder("traces").elected().build().await;
+    let (endpoint, mut received) = collector().await;
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let mut operator = Process::start_where(&bed, &environment, "the operator");
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    // The last spans are sent when it ends, if not before.
+    operator.signal("TERM");
+    assert_eq!(operator.ended().await.code(), Some(0));
+    let mut sent = Vec::new();
+    while let Ok((kind, body)) = received.try_recv() {
+        assert_eq!(kind, "application/x-protobuf");
+        sent.extend(body);
+    }
+    let sent = String::from_utf8_lossy(&sent);
+    for part in [
+        "cortecs-operator",
+        "reconcile",
+        "reconcileId",
+        "cortecsinstance",
+        "cortecsaccount",
+        bed.namespace.as_str(),
+        "phi",
+        id.as_str(),
+        "start",
+    ] {
+        assert!(sent.contains(part), "no {part} in the traces");
+    }
+    assert!(!sent.contains(&bed.client_secret));
+}
+
+#[tokio::test]
+async fn a_collector_that_does_not_answer_holds_nothing_up() {
+    let bed = Bed::builder("no-collector").elected().build().await;
+    // It takes connections and never answers.
+    let deaf = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let endpoint = format!("http://{}", deaf.local_addr().expect("an address"));
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let mut operator = Process::start_where(&bed, &environment, "the operator");
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    operator.signal("TERM");
+    assert_eq!(operator.ended().await.code(), Some(0));
+    assert_eq!(bed.starts(), 1);
 }

@@ -37,11 +37,32 @@ impl Process {
         Self::start_in(bed, &bed.namespace, &[&watched, arguments].concat(), name)
     }
 
+    /// With variables of the environment.
+    pub(crate) fn start_where(
+        bed: &Bed,
+        environment: &[(&str, &str)],
+        name: impl Into<String>,
+    ) -> Self {
+        let watched = bed.config.watch_namespaces.to_string();
+        let watched = ["--watch-namespaces", &watched];
+        Self::spawn(bed, &bed.namespace, &watched, environment, name)
+    }
+
     /// As it is installed in `namespace`.
     pub(crate) fn start_in(
         bed: &Bed,
         namespace: &str,
         arguments: &[&str],
+        name: impl Into<String>,
+    ) -> Self {
+        Self::spawn(bed, namespace, arguments, &[], name)
+    }
+
+    fn spawn(
+        bed: &Bed,
+        namespace: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
         name: impl Into<String>,
     ) -> Self {
         let log = NamedTempFile::new().expect("a file");
@@ -64,6 +85,7 @@ impl Process {
             .env("KUBECONFIG", &bed.kubeconfig)
             .env("POD_NAMESPACE", namespace)
             .env("NO_COLOR", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(out(&log))
             .stderr(out(&log))
