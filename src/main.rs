@@ -23,19 +23,22 @@ use secrecy::ExposeSecret;
 const WIND_DOWN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
-        Command::Run(args) => run(&args),
-        Command::Crds(args) => print_crds(&args),
-        Command::Check(args) => check_url(&args),
-        Command::Simulate(args) => simulate(&args),
+    let command = Cli::parse().command;
+    let ended = match &command {
+        Command::Run(args) => run(args),
+        Command::Crds(args) => print_crds(args),
+        Command::Check(args) => check_url(args),
+        Command::Simulate(args) => simulate(args),
     };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
+    let Err(message) = ended else {
+        return ExitCode::SUCCESS;
+    };
+    match command {
+        // Who reads a log by its fields is told in the same way why it ends.
+        Command::Run(args) if args.logs_json() => tracing::error!("{message}"),
+        _ => eprintln!("error: {message}"),
     }
+    ExitCode::FAILURE
 }
 
 fn run(args: &RunArgs) -> Result<(), String> {
@@ -44,13 +47,17 @@ fn run(args: &RunArgs) -> Result<(), String> {
             .error(ErrorKind::ValueValidation, message)
             .exit()
     });
-    telemetry::init(args.log_format, args.log_level);
     install_crypto_provider();
-    block_on(async {
+    let traces = telemetry::init_with_traces(args.log_format, args.log_level)?;
+    let ended = block_on(async {
         let shutdown =
             signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
         operator::run(config, shutdown).await
-    })
+    });
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ended
 }
 
 fn print_crds(_args: &CrdsArgs) -> Result<(), String> {

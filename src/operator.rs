@@ -5,18 +5,19 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use kube::Client;
 
 use crate::{
-    account::{self, directory::Directory, hooks::Claims, poll::PollLimits},
+    account::{self, directory::Directory, hooks::Claims, installs::Installs, poll::PollLimits},
     catalog::Catalog,
     instance::{
         self,
         context::{Context, EffectHook, SharedBook},
         decide::{Rules, Settings},
-        events::Events,
         history::{self, History},
         wakes::Wakes,
     },
+    resources::account::ManagedBy,
     runtime::{
         config::RunConfig,
+        events::Events,
         health::{Health, HealthServer},
         kube_client,
         leadership::{LEASE_NAME, Leadership, identity},
@@ -119,7 +120,12 @@ async fn control(
         config.settle,
     ));
     let directory = Directory::new(parts.client.clone());
-    let events = Events::new(parts.client.clone(), identity.to_owned());
+    let events = Events::new(parts.client.clone(), identity);
+    let us = ManagedBy {
+        namespace: parts.namespace.clone(),
+        lease: config.leader_elect.then(|| LEASE_NAME.to_owned()),
+    };
+    let installs = Arc::new(Installs::new(us, parts.client.clone()));
     let accounts = account::controller::Context {
         kube: parts.client.clone(),
         directory: directory.clone(),
@@ -129,6 +135,7 @@ async fn control(
         leadership: leadership.clone(),
         metrics: health.metrics.clone(),
         events: events.clone(),
+        installs: Arc::clone(&installs),
         namespaces: config.watch_namespaces.clone(),
         concurrency: config.concurrency,
         request_timeout: config.request_timeout,
@@ -147,6 +154,7 @@ async fn control(
         metrics: health.metrics.clone(),
         events,
         wakes: Arc::clone(&wakes),
+        installs,
         default_account: config.default_account.clone(),
         namespaces: config.watch_namespaces.clone(),
         history: History::default(),

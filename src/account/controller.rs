@@ -14,32 +14,36 @@ use kube::{
     runtime::controller::Action,
 };
 use serde_json::json;
+use tracing::Instrument;
 
 use crate::{
-    instance::events::Events,
-    resources::{ACCOUNT_FINALIZER, CortecsAccount},
+    resources::{ACCOUNT_FINALIZER, CortecsAccount, annotations},
     runtime::{
         allowed_hosts::AllowedHosts,
         backoff::Backoff,
         clock,
         config::Namespaces,
+        events::{Events, Telling},
         kube_client::{KubeError, bounded},
         leadership::Leadership,
         metrics::{Metrics, ReconcileResult},
         signals::Shutdown,
+        telemetry::reconcile_span,
         wake::WakeSet,
     },
 };
 
 use super::{
     directory::Directory,
-    entry::{AccountEntry, AccountState},
+    entry::{AccountEntry, AccountState, MANAGED_ELSEWHERE},
     events::derive_events,
     holds::{next_hold, why_held},
     hooks::{Claims, Listener},
+    installs::Installs,
     key::ObjectKey,
     look::look,
     observe::summarize,
+    owner::{Life, Other, Owner, decide_owner},
     poll::PollLimits,
     relay::Relay,
     status::{View, next_status},
@@ -68,6 +72,7 @@ pub struct Context {
     pub leadership: Leadership,
     pub metrics: Metrics,
     pub events: Events,
+    pub installs: Arc<Installs>,
     pub namespaces: Namespaces,
     /// Accounts reconciled at once.
     pub concurrency: u16,
@@ -105,6 +110,7 @@ pub async fn run(context: Context, shutdown: Shutdown) {
         tokio::select! {
             () = shutdown.requested() => {}
             () = shared.keep_tidy() => {}
+            () = shared.watch_others() => {}
         }
     };
     tokio::join!(join_all(watches), chores);
@@ -166,10 +172,25 @@ impl Shared {
         self: Arc<Self>,
         account: Arc<CortecsAccount>,
     ) -> Result<Action, KubeError> {
+        let span = reconcile_span(CONTROLLER, &*account);
+        let ended = self.look_and_write(&account).instrument(span.clone()).await;
+        if let Err(error) = &ended {
+            span.in_scope(|| tracing::warn!(%error, "reconcile failed and is repeated"));
+        }
+        ended
+    }
+
+    async fn look_and_write(&self, account: &CortecsAccount) -> Result<Action, KubeError> {
         let guard = self.context.metrics.reconcile(CONTROLLER);
-        let key = ObjectKey::of(&*account);
-        let soon = self.look_and_tell(&key, &account).await;
-        let action = match self.write(&key, &account).await {
+        let key = ObjectKey::of(account);
+        if let Owner::Other(other) = self.owner(account) {
+            self.stand_off(&key, account, &other).await;
+            guard.finish(ReconcileResult::RequeueAfter);
+            return Ok(Action::requeue(LOOK_INTERVAL));
+        }
+        self.context.metrics.set_contested(&key.to_string(), false);
+        let soon = self.look_and_tell(&key, account).await;
+        let action = match self.write(&key, account).await {
             Ok(_) if soon => self.back_off(&key),
             Err(error) if error.is_conflict() => Action::requeue(CONFLICT_PAUSE),
             Err(error) if error.is_not_found() => Action::await_change(),
@@ -183,10 +204,8 @@ impl Shared {
     }
 
     /// After an error.
-    pub(super) fn after_error(&self, account: &CortecsAccount, error: &KubeError) -> Action {
-        let key = ObjectKey::of(account);
-        tracing::warn!(account = %key, %error, "reconcile failed");
-        self.back_off(&key)
+    pub(super) fn after_error(&self, account: &CortecsAccount) -> Action {
+        self.back_off(&ObjectKey::of(account))
     }
 
     /// The wait grows with each failure.
@@ -194,6 +213,63 @@ impl Shared {
         let mut backoffs = self.backoffs();
         let backoff = backoffs.entry(key.clone()).or_default();
         Action::requeue(backoff.next(fastrand::f64(), None).min(LOOK_INTERVAL))
+    }
+
+    /// Which operator manages the account.
+    fn owner(&self, account: &CortecsAccount) -> Owner {
+        let installs = &self.context.installs;
+        let claim = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
+        let life = claim.map_or(Life::Unknown, |claim| installs.life(claim));
+        let assigned = annotations::value(account, annotations::OPERATOR);
+        decide_owner(installs.us(), claim, assigned, life)
+    }
+
+    /// Another operator manages the account: nothing is written, and what uses it is left alone. It is said where people look.
+    async fn stand_off(&self, key: &ObjectKey, account: &CortecsAccount, other: &Other) {
+        let Context {
+            directory,
+            metrics,
+            events,
+            installs,
+            ..
+        } = &self.context;
+        let message = other.explain(&installs.us().namespace);
+        directory.leave(key);
+        metrics.remove_account(&key.to_string());
+        metrics.set_contested(&key.to_string(), other.is_contest());
+        let state = AccountState::Unusable {
+            reason: MANAGED_ELSEWHERE,
+            message: message.clone(),
+        };
+        if !directory.settle(account, state) {
+            return;
+        }
+        self.tell(key);
+        if other.is_contest() && self.context.leadership.may_act() {
+            tracing::warn!(other = other.namespace, "{message}");
+            let telling = Telling {
+                warning: true,
+                reason: MANAGED_ELSEWHERE.to_owned(),
+                note: message,
+            };
+            events.publish(account, vec![telling]).await;
+        }
+    }
+
+    /// Looks again at the accounts that other operators have claimed, when what is known of those changes; never completes.
+    async fn watch_others(&self) {
+        let Context {
+            directory,
+            installs,
+            ..
+        } = &self.context;
+        let claims = || {
+            let all = directory.claims().into_iter();
+            all.filter(|(_, claim)| claim.namespace != installs.us().namespace)
+        };
+        let named = || claims().map(|(_, claim)| claim).collect();
+        let looked = || wake(&self.wakes, claims().map(|(account, _)| account).collect());
+        installs.watch(named, looked).await;
     }
 
     /// Whether what was found may change at any time, so that another look is worth while soon.
@@ -326,6 +402,7 @@ impl Shared {
             hold,
             last_handled_resume,
             hold_ended,
+            managed_by: Some(self.context.installs.us().clone()),
             held,
         };
         let Some(status) = next_status(&previous, &view, now) else {
@@ -350,6 +427,16 @@ impl Shared {
         .await;
         match written {
             Ok(written) => {
+                if written
+                    .status
+                    .as_ref()
+                    .is_none_or(|s| s.managed_by.is_none())
+                {
+                    tracing::error!(
+                        "the account cannot be claimed, so nothing is started with it: the definition of CortecsAccount is older \
+                         than this operator, apply the one of its version"
+                    );
+                }
                 if !events.is_empty() {
                     self.context.events.publish(&written, events).await;
                 }

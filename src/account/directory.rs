@@ -13,7 +13,7 @@ use crate::{
     instance::moment::Moment,
     resources::{
         CortecsAccount,
-        account::{AccountMode, Hold, Sharing},
+        account::{AccountMode, Hold, ManagedBy, Sharing},
     },
     runtime::kube_client::KubeError,
 };
@@ -154,6 +154,16 @@ impl Directory {
             .collect()
     }
 
+    /// What the accounts say of who manages them.
+    pub(super) fn claims(&self) -> Vec<(ObjectKey, ManagedBy)> {
+        let state = self.state();
+        let claims = state.accounts.iter().filter_map(|(key, record)| {
+            let claim = record.entry.managed_by.clone()?;
+            Some((key.clone(), claim))
+        });
+        claims.collect()
+    }
+
     /// Whether resources in `namespace` may use the account.
     ///
     /// # Errors
@@ -175,6 +185,7 @@ impl Directory {
             spec: account.spec.clone(),
             deleting: account.metadata.deletion_timestamp.is_some(),
             hold: None,
+            managed_by: account.status.as_ref().and_then(|s| s.managed_by.clone()),
             state: AccountState::Pending,
         };
         let mut state = self.state();

@@ -1,6 +1,6 @@
 //! What other controllers see of an account.
 
-use crate::resources::account::{CortecsAccountSpec, Hold};
+use crate::resources::account::{CortecsAccountSpec, Hold, ManagedBy};
 
 use super::fleet_key::FleetKey;
 
@@ -14,6 +14,8 @@ pub struct AccountEntry {
     pub deleting: bool,
     /// It holds itself.
     pub hold: Option<Hold>,
+    /// The operator that its status names.
+    pub managed_by: Option<ManagedBy>,
     pub state: AccountState,
 }
 
@@ -28,11 +30,15 @@ pub enum AccountState {
     /// A person must act, unless it [`is passing`](Self::is_passing).
     Unusable {
         /// The condition's reason: `ApiUrlNotAllowed`, `ApiUrlInvalid`, `SecretNotFound`, `SecretForbidden`, `SecretInvalid`,
-        /// `CredentialsInvalid`, or one that is passing: [`SECRET_UNREADABLE`], [`CREDENTIALS_UNVERIFIED`].
+        /// `CredentialsInvalid`, or one that is passing: [`SECRET_UNREADABLE`], [`CREDENTIALS_UNVERIFIED`]; or
+        /// [`MANAGED_ELSEWHERE`], which no status shows.
         reason: &'static str,
         message: String,
     },
 }
+
+/// Another operator manages it: it and what uses it are left alone.
+pub const MANAGED_ELSEWHERE: &str = "ManagedElsewhere";
 
 /// The Secret cannot be read at the moment.
 pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
@@ -49,6 +55,11 @@ impl AccountState {
                 matches!(*reason, SECRET_UNREADABLE | CREDENTIALS_UNVERIFIED)
             }
         }
+    }
+
+    /// Whether another operator manages it.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Unusable { reason, .. } if *reason == MANAGED_ELSEWHERE)
     }
 
     /// Whether the Secret keeps it from being usable: people often create it a moment later.

@@ -1,8 +1,8 @@
 //! What a change of an account's status is worth telling. Pure.
 
 use crate::{
-    instance::events::Telling,
     resources::account::{CortecsAccountStatus, UnmanagedInstance},
+    runtime::events::Telling,
 };
 
 use super::{brake::explain, key::ObjectKey};

@@ -84,6 +84,19 @@ impl Directory {
         doubted
     }
 
+    /// Another operator manages the account: it is a member of no fleet any more, and its Secret is forgotten.
+    pub(super) fn leave(&self, account: &ObjectKey) {
+        let mut state = self.state();
+        let Some(record) = state.accounts.get_mut(account) else {
+            return;
+        };
+        record.credentials = None;
+        record.read_at = None;
+        if let Some(fleet) = record.fleet.take() {
+            state.refresh(&fleet);
+        }
+    }
+
     /// Notes what a good list says. The accounts to wake: none while nothing has changed.
     pub(super) fn summarized(&self, key: &FleetKey, summary: Option<Summary>) -> Vec<ObjectKey> {
         let mut state = self.state();

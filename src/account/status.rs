@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     cortecs::RetryClass,
     resources::{
-        account::{CortecsAccountStatus, Hold},
+        account::{CortecsAccountStatus, Hold, ManagedBy},
         conditions::{READY, RECONCILING, STALLED, remove_condition, set_condition, whole_seconds},
     },
 };
@@ -34,6 +34,8 @@ pub struct View<'a> {
     pub last_handled_resume: Option<String>,
     /// When the hold ended that ends now.
     pub hold_ended: Option<Timestamp>,
+    /// This operator.
+    pub managed_by: Option<ManagedBy>,
     /// Why what the account stands for is held, by this account or by another of the same client id.
     pub held: Option<String>,
 }
@@ -82,6 +84,7 @@ pub fn next_status(
     if !matches!(progress, Progress::Stalled) {
         remove_condition(&mut next.conditions, STALLED);
     }
+    next.managed_by.clone_from(&view.managed_by);
     next.hold.clone_from(&view.hold);
     next.last_handled_resume
         .clone_from(&view.last_handled_resume);

@@ -59,8 +59,8 @@ pub(super) async fn run(
     let synced = store.clone();
     let work = applier(
         |account, shared: Arc<Shared>| Box::pin(shared.reconcile(account)),
-        |account: Arc<CortecsAccount>, error: &KubeError, shared: Arc<Shared>| -> Action {
-            shared.after_error(&account, error)
+        |account: Arc<CortecsAccount>, _: &KubeError, shared: Arc<Shared>| -> Action {
+            shared.after_error(&account)
         },
         Arc::clone(shared),
         store,
@@ -80,7 +80,8 @@ fn until<S: Stream>(shutdown: &Shutdown, items: S) -> impl Stream<Item = S::Item
     items.take_until(async move { shutdown.requested().await })
 }
 
-/// The spec, the finalizers, the deletion and the order to resume: a status that was written, above all our own, wakes nobody.
+/// The spec, the finalizers, the deletion, the order to resume, and who manages it: what else was written into the status, above
+/// all by us, wakes nobody.
 fn what_matters() -> impl Predicate<CortecsAccount> {
     let orders = |account: &CortecsAccount| {
         let mut hasher = DefaultHasher::new();
@@ -90,6 +91,10 @@ fn what_matters() -> impl Predicate<CortecsAccount> {
             .is_some()
             .hash(&mut hasher);
         annotations::value(account, annotations::RESUME).hash(&mut hasher);
+        annotations::value(account, annotations::OPERATOR).hash(&mut hasher);
+        // Who claims it first gets it: what another operator wrote matters, and so does that it was us.
+        let claim = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
+        claim.map(|c| (&c.namespace, &c.lease)).hash(&mut hasher);
         Some(hasher.finish())
     };
     predicates::generation

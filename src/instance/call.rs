@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
@@ -42,7 +43,10 @@ impl Caller<'_> {
         };
         let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
         let word = match &outcome {
-            Outcome::Accepted(_) => StartOutcome::Accepted,
+            Outcome::Accepted(instance) => {
+                tracing::info!(instanceId = instance.instance_id, "an instance was started");
+                StartOutcome::Accepted
+            }
             Outcome::Refused(_) => StartOutcome::Refused,
             _ => StartOutcome::Unknown,
         };
@@ -105,7 +109,8 @@ impl Caller<'_> {
             Ok(()) if self.fleet.turns().are_paused() => return None,
             Ok(()) if !self.context.leadership.may_act() => return None,
             Ok(()) => {
-                let result = call(client).await;
+                let span = tracing::error_span!("call", call = what);
+                let result = call(client).instrument(span).await;
                 self.context.effect_happened(what).await;
                 result
             }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::BoxFuture;
 use kube::Client;
 
-use super::{decide::Settings, events::Events, history::History, wakes::Wakes};
+use super::{decide::Settings, history::History, wakes::Wakes};
 use crate::{
-    account::{book::Book, directory::Directory},
+    account::{book::Book, directory::Directory, installs::Installs},
     catalog::Catalog,
     runtime::{
         config::{NamespacedName, Namespaces},
+        events::Events,
         leadership::Leadership,
         metrics::Metrics,
     },
@@ -40,6 +41,7 @@ pub struct Context {
     pub metrics: Metrics,
     pub events: Events,
     pub wakes: Arc<Wakes>,
+    pub installs: Arc<Installs>,
     pub default_account: Option<NamespacedName>,
     pub namespaces: Namespaces,
     pub history: History,

@@ -14,7 +14,7 @@ use kube::{
     },
 };
 use tokio::sync::{AcquireError, SemaphorePermit};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     context::Context,
     decide::{Decision, Input, Step, decide},
     gone,
-    observe::{Observed, observe},
+    observe::{Observed, is_elsewhere, observe},
     write,
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
     resources::{CortecsInstance, annotations, instance_status::CortecsInstanceStatus},
     runtime::{
         backoff::Backoff, clock, kube_client::KubeError, metrics::ReconcileResult,
-        signals::Shutdown, wake::WakeSet,
+        signals::Shutdown, telemetry::reconcile_span, wake::WakeSet,
     },
 };
 
@@ -177,26 +177,16 @@ async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
     let key = ObjectKey::of(&*resource);
-    let id = resource
-        .status
-        .as_ref()
-        .and_then(|s| s.instance_id.as_deref())
-        .unwrap_or_default();
-    let span = tracing::info_span!(
-        "reconcile",
-        namespace = key.namespace,
-        name = key.name,
-        uid = resource.metadata.uid.as_deref().unwrap_or_default(),
-        instanceId = id,
-        reconcileId = %Uuid::new_v4(),
-    );
+    let span = reconcile_span(CONTROLLER, &*resource);
     let guard = context.metrics.reconcile(CONTROLLER);
     let result = async {
         // A call and the write that records it are one: a process that is asked to stop finishes both.
         // So what follows a call does not queue for a worker again: it is little, and the calls are few.
         let mut worker = Some(context.workers.acquire().await);
         let mut turn = None;
+        let mut named = None;
         loop {
+            name_instance(&context, &key, &mut named);
             if let Some(after) = step(&context, &key, &mut worker, &mut turn).await? {
                 return Ok(after);
             }
@@ -214,6 +204,19 @@ async fn reconcile(
     });
     guard.finish(result);
     Ok(action)
+}
+
+/// From here on the reconcile's lines name the bound instance, once there is one.
+fn name_instance(context: &Context, key: &ObjectKey, named: &mut Option<String>) {
+    let book = context.book.lock();
+    let Some(entry) = book.get(key) else { return };
+    let status = entry.resource.status.as_ref();
+    let bound = status.and_then(|status| status.instance_id.as_deref());
+    let id = bound.or_else(|| entry.memory.accepted_id());
+    if let Some(id) = id.filter(|id| named.as_deref() != Some(id)) {
+        Span::current().record("instanceId", id);
+        *named = Some(id.to_owned());
+    }
 }
 
 /// A place among those who work on a resource.
@@ -243,6 +246,10 @@ async fn step(
         gone::forget(context, key);
         return Ok(Some(After::Change));
     };
+    if is_elsewhere(context, &resource) {
+        // Whoever manages the account looks after it.
+        return Ok(Some(After::Wait(NET)));
+    }
     let now = clock::moment();
     if now < retry_at {
         return Ok(Some(After::Wait(retry_at.since(now))));

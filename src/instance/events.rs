@@ -1,25 +1,12 @@
-//! Events: what a change of the status means to people. Deriving them is pure; publishing them never fails a reconcile.
-
-use kube::{
-    Client, Resource,
-    runtime::events::{Event, EventType, Recorder, Reporter},
-};
+//! Events: what a change of the status means to people. Pure.
 
 use crate::{
     resources::{
         conditions::{READY, STALLED, find_condition},
         instance_status::CortecsInstanceStatus,
     },
-    runtime::kube_client::bounded,
+    runtime::events::Telling,
 };
-
-/// Something worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Telling {
-    pub warning: bool,
-    pub reason: String,
-    pub note: String,
-}
 
 /// What the change from `old` to `new` is worth telling: one event for each new reason, no more.
 pub fn derive_events(
@@ -71,64 +58,6 @@ pub fn status_restored() -> Telling {
     }
 }
 
-/// Publishes events.
-#[derive(Clone)]
-pub struct Events {
-    client: Client,
-    reporter: Reporter,
-}
-
-impl Events {
-    /// `instance` names this process among replicas.
-    pub fn new(client: Client, instance: String) -> Self {
-        let reporter = Reporter {
-            controller: "cortecs.ai/cortecs-operator".to_owned(),
-            instance: Some(instance),
-        };
-        Self { client, reporter }
-    }
-
-    /// Publishes what is worth telling of `resource`. A failure is logged, no more.
-    pub async fn publish(
-        &self,
-        resource: &impl Resource<DynamicType = ()>,
-        tellings: Vec<Telling>,
-    ) {
-        let reference = resource.object_ref(&());
-        // A recorder that is kept takes an event of the same reason for a repetition, and publishes its first note again.
-        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
-        for telling in tellings {
-            let event = Event {
-                type_: if telling.warning {
-                    EventType::Warning
-                } else {
-                    EventType::Normal
-                },
-                reason: telling.reason.chars().take(128).collect(),
-                note: Some(cut(&telling.note)),
-                action: "Reconciling".to_owned(),
-                secondary: None,
-            };
-            if let Err(error) =
-                bounded("publish an event", recorder.publish(&event, &reference)).await
-            {
-                tracing::debug!(%error, reason = event.reason, "event not published");
-            }
-        }
-    }
-}
-
-/// The API server refuses an event whose note is longer, in bytes.
-const MAX_NOTE: usize = 1024;
-
-fn cut(note: &str) -> String {
-    let mut end = note.len().min(MAX_NOTE);
-    while !note.is_char_boundary(end) {
-        end -= 1;
-    }
-    note[..end].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
@@ -163,15 +92,6 @@ mod tests {
             (told.len(), told[0].warning, told[0].reason.as_str()),
             (1, false, "Running")
         );
-    }
-
-    #[test]
-    fn a_note_fits_the_api_server_in_bytes() {
-        for note in ["ä".repeat(2000), format!("x{}", "\u{1f980}".repeat(500))] {
-            let cut = cut(&note);
-            assert!(cut.len() <= 1024 && cut.len() > 1020 && note.starts_with(&cut));
-        }
-        assert_eq!(cut("as it is"), "as it is");
     }
 
     #[test]

@@ -76,6 +76,15 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed 
     }
 }
 
+/// Whether another operator manages the account in which the resource lives, or that it names.
+pub fn is_elsewhere(context: &Context, resource: &CortecsInstance) -> bool {
+    let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
+    let home = home.map(|home| ObjectKey::new(&home.namespace, &home.name));
+    let account = home.or_else(|| account_of(resource, context.default_account.as_ref()));
+    let entry = account.and_then(|key| context.directory.account(&key.namespace, &key.name));
+    entry.is_some_and(|entry| entry.state.is_elsewhere())
+}
+
 /// Checks the annotation with the secret that the fleet works with, and with the one that the account's Secret holds now.
 fn claim(
     context: &Context,
@@ -136,6 +145,10 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         }
         AccountState::Usable(fleet) => fleet,
     };
+    if entry.managed_by.as_ref() != Some(context.installs.us()) {
+        // Who has written it first may start something with it.
+        return Desired::Pending(format!("account {key} is being claimed"));
+    }
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let allowed = match context.directory.allows(&entry, namespace).await {
         Ok(allowed) => allowed,

@@ -16,7 +16,7 @@ pub fn count_phases(context: &Context, counted: &mut BTreeSet<String>) {
             continue;
         };
         let known = context.directory.account(&account.namespace, &account.name);
-        if known.is_none() {
+        if known.is_none_or(|known| known.state.is_elsewhere()) {
             continue;
         }
         let phase = entry.resource.status.as_ref().and_then(|s| s.phase);

@@ -267,6 +267,25 @@ pub struct CortecsAccountStatus {
     /// When the account's last hold ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_hold_end_time: Option<Timestamp>,
+
+    /// The operator that manages the account and the instances that use it: any other leaves them alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<ManagedBy>,
+}
+
+/// Names an installed operator.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedBy {
+    /// The namespace in which it runs.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Its Lease there, by which others see whether it still runs. Without one they cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub lease: Option<String>,
 }
 
 /// Why the account holds itself. It ends when what should run is back, or by a new value of `cortecs.ai/resume`.

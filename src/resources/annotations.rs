@@ -17,6 +17,9 @@ pub const INSTANCE_ID: &str = "cortecs.ai/instance-id";
 /// On a `CortecsAccount` that holds itself, any new value: start again what should run.
 pub const RESUME: &str = "cortecs.ai/resume";
 
+/// On a `CortecsAccount`, the namespace of the operator that manages it, where several might.
+pub const OPERATOR: &str = "cortecs.ai/operator";
+
 /// Longest value of a user's annotation that is looked at, in bytes.
 pub const MAX_VALUE_LENGTH: usize = 256;
 

@@ -171,6 +171,11 @@ pub struct RunConfig {
 }
 
 impl RunArgs {
+    /// Whether errors go to the log, and the log is for programs.
+    pub fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json && self.log_level != LogLevel::Off
+    }
+
     /// The configuration.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub(super) fn holder(lease: &Lease) -> Option<&String> {
 }
 
 /// What of it matters to the election.
-pub(super) fn record(lease: &Lease) -> LeaseRecord {
+pub(crate) fn record(lease: &Lease) -> LeaseRecord {
     let seconds = lease
         .spec
         .as_ref()

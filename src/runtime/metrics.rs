@@ -188,6 +188,11 @@ impl Metrics {
         self.0.accounts.set_held(account, held);
     }
 
+    /// Notes whether another operator manages, or may manage, `account` as well.
+    pub fn set_contested(&self, account: &str, contested: bool) {
+        self.0.accounts.set_contested(account, contested);
+    }
+
     /// Notes how a start of `account` went.
     pub fn start(&self, account: &str, outcome: StartOutcome) {
         self.0.accounts.start(account, outcome);
@@ -226,20 +231,31 @@ impl fmt::Debug for Metrics {
     }
 }
 
+/// From what is decided in memory to what waits for several calls.
+const RECONCILE_SECONDS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Up to the time-out of a request, as it is and as it may be set for a slow API.
+const REQUEST_SECONDS: [f64; 12] = [
+    0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0,
+];
+
+/// Some models load in a minute, others in an hour.
+const START_SECONDS: [f64; 11] = [
+    15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 2700.0, 3600.0,
+];
+
 fn reconcile_histogram() -> Histogram {
-    Histogram::new([
-        0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-    ])
+    Histogram::new(RECONCILE_SECONDS)
 }
 
 fn request_histogram() -> Histogram {
-    Histogram::new([0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
+    Histogram::new(REQUEST_SECONDS)
 }
 
 fn start_histogram() -> Histogram {
-    Histogram::new([
-        15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0,
-    ])
+    Histogram::new(START_SECONDS)
 }
 
 #[cfg(test)]

@@ -1,9 +1,47 @@
 //! Logging.
 
+mod json;
+#[cfg(feature = "otlp")]
+mod traces;
+
 use std::io;
 
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use kube::ResourceExt;
+use tracing::{Span, Subscriber, field, level_filters::LevelFilter};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{
+        self, Layer, MakeWriter,
+        format::{DefaultFields, Format, JsonFields},
+    },
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+use uuid::Uuid;
+
+#[cfg(feature = "otlp")]
+pub use traces::Traces;
+
+/// Built without traces: there are none.
+#[cfg(not(feature = "otlp"))]
+pub enum Traces {}
+
+#[cfg(not(feature = "otlp"))]
+impl Traces {
+    #[allow(clippy::unnecessary_wraps, reason = "as with traces")]
+    fn from_environment() -> Result<Option<Self>, String> {
+        Ok(None)
+    }
+
+    fn layer<S>(&self) -> tracing_subscriber::layer::Identity {
+        match *self {}
+    }
+
+    pub fn end(self) {
+        match self {}
+    }
+}
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -42,15 +80,52 @@ impl From<LogLevel> for LevelFilter {
 
 /// Sends log lines to standard error from here on. Calling it again changes nothing.
 pub fn init(format: LogFormat, level: LogLevel) {
-    let registry = tracing_subscriber::registry().with(filter(level.into()));
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    init_with(None, format, level);
+}
+
+/// As [`init`], and sends traces to where the environment says, if it does. To be called outside of the runtime.
+///
+/// # Errors
+/// One sentence: what is wrong with the environment.
+pub fn init_with_traces(format: LogFormat, level: LogLevel) -> Result<Option<Traces>, String> {
+    let traces = Traces::from_environment()?;
+    init_with(traces.as_ref(), format, level);
+    Ok(traces)
+}
+
+fn init_with(traces: Option<&Traces>, format: LogFormat, level: LogLevel) {
+    let registry = tracing_subscriber::registry()
+        .with(filter(level.into()))
+        .with(traces.map(Traces::layer));
+    let lines = fmt::layer().with_writer(io::stderr);
     // An error means that somebody else subscribed first.
     let _ = match format {
         LogFormat::Text => registry
             .with(lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())))
             .try_init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Json => registry.with(as_json(lines)).try_init(),
     };
+}
+
+fn as_json<S, W>(lines: Layer<S, DefaultFields, Format, W>) -> Layer<S, JsonFields, json::Flat, W>
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    lines.fmt_fields(JsonFields::new()).event_format(json::Flat)
+}
+
+/// What each line of one reconcile carries, whatever level is logged. `instanceId` is to be recorded once it is known.
+pub fn reconcile_span(controller: &'static str, resource: &impl ResourceExt) -> Span {
+    tracing::error_span!(
+        "reconcile",
+        controller,
+        namespace = resource.namespace().unwrap_or_default(),
+        name = resource.name_any(),
+        uid = resource.uid().unwrap_or_default(),
+        instanceId = field::Empty,
+        reconcileId = %Uuid::new_v4(),
+    )
 }
 
 /// The level for this crate; libraries say no more than `info`, whatever is asked for, since HTTP libraries may trace
@@ -58,30 +133,11 @@ pub fn init(format: LogFormat, level: LogLevel) {
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::INFO))
+        // Its span around each reconcile says less than ours does.
+        .with_target("kube_runtime::controller", level.min(LevelFilter::WARN))
         .with_target("cortecs_operator", level)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tracing::Level;
-
-    #[test]
-    fn libraries_stay_quiet_at_debug_and_trace() {
-        for level in [LevelFilter::DEBUG, LevelFilter::TRACE] {
-            let filter = filter(level);
-            assert!(filter.would_enable("cortecs_operator::runtime", &Level::DEBUG));
-            assert!(filter.would_enable("kube_client::client", &Level::INFO));
-            assert!(!filter.would_enable("hyper::proto::h1", &Level::DEBUG));
-            assert!(!filter.would_enable("reqwest::connect", &Level::TRACE));
-        }
-    }
-
-    #[test]
-    fn lower_levels_hold_for_libraries_too() {
-        let filter = filter(LevelFilter::ERROR);
-        assert!(filter.would_enable("hyper", &Level::ERROR));
-        assert!(!filter.would_enable("hyper", &Level::INFO));
-        assert!(!filter.would_enable("cortecs_operator", &Level::WARN));
-    }
-}
+#[path = "telemetry_tests.rs"]
+mod tests;

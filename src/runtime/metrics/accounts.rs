@@ -67,6 +67,7 @@ struct Series {
     unmanaged: Option<u64>,
     late: Option<u64>,
     held: Option<bool>,
+    contested: Option<bool>,
     starts: [u64; StartOutcome::ALL.len()],
     listed: Option<Moment>,
 }
@@ -110,6 +111,10 @@ impl Accounts {
 
     pub(super) fn set_held(&self, account: &str, held: bool) {
         self.update(account, |series| series.held = Some(held));
+    }
+
+    pub(super) fn set_contested(&self, account: &str, contested: bool) {
+        self.update(account, |series| series.contested = Some(contested));
     }
 
     pub(super) fn start(&self, account: &str, outcome: StartOutcome) {
@@ -254,6 +259,16 @@ impl Collector for Accounts {
                 series
                     .held
                     .map(|held| (of(account, []), Value::Count(held.into())))
+            }),
+        )?;
+        family(
+            "cortecs_account_contested",
+            "1 while another operator manages the account, or may, and nobody said which of the two is meant",
+            None,
+            Kind::Gauge,
+            &mut accounts.iter().filter_map(|(account, series)| {
+                let contested = series.contested?;
+                Some((of(account, []), Value::Count(contested.into())))
             }),
         )?;
         family(

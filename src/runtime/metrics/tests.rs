@@ -31,6 +31,7 @@ fn filled() -> Metrics {
     metrics.set_unmanaged_instances(ACCOUNT, 3);
     metrics.set_late_instances(ACCOUNT, 1);
     metrics.set_held(ACCOUNT, true);
+    metrics.set_contested(ACCOUNT, true);
     metrics.start(ACCOUNT, StartOutcome::Accepted);
     metrics.start_duration(Duration::from_secs(90));
     metrics.list_received(ACCOUNT, clock::moment());
@@ -57,6 +58,7 @@ fn the_exposed_names_are_the_documented_ones() {
             "controller_runtime_reconcile_time_seconds_count",
             "controller_runtime_reconcile_time_seconds_sum",
             "controller_runtime_reconcile_total",
+            "cortecs_account_contested",
             "cortecs_account_held",
             "cortecs_api_request_duration_seconds_bucket",
             "cortecs_api_request_duration_seconds_count",
@@ -118,6 +120,7 @@ fn values_and_labels_are_those_noted() {
         ("cortecs_unmanaged_instances{account=\"team-a/main\"}", 3.0),
         ("cortecs_late_instances{account=\"team-a/main\"}", 1.0),
         ("cortecs_account_held{account=\"team-a/main\"}", 1.0),
+        ("cortecs_account_contested{account=\"team-a/main\"}", 1.0),
         (
             "cortecs_starts_total{account=\"team-a/main\",outcome=\"accepted\"}",
             1.0,
@@ -261,4 +264,39 @@ fn labels_are_bounded() {
         .count();
     assert_eq!(accounts, MAX_ACCOUNTS + 1);
     assert!(text.contains("cortecs_unmanaged_instances{account=\"other\"} 1"));
+}
+
+/// The upper bounds of a histogram's buckets, as they are shown.
+fn buckets(metrics: &Metrics, histogram: &str) -> Vec<f64> {
+    let text = metrics.encode().unwrap();
+    let prefix = format!("{histogram}_bucket{{");
+    let lines = text.lines().filter(|line| line.starts_with(&prefix));
+    let bounds = lines.filter_map(|line| line.split("le=\"").nth(1)?.split('"').next());
+    bounds
+        .filter(|bound| *bound != "+Inf")
+        .map(|bound| bound.parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_buckets_cover_what_there_is_to_measure_without_wide_gaps() {
+    let metrics = filled();
+    for (histogram, least, most) in [
+        ("controller_runtime_reconcile_time_seconds", 0.001, 10.0),
+        // A request ends after 30 s unless it is set otherwise.
+        ("cortecs_api_request_duration_seconds", 0.025, 60.0),
+        ("cortecs_start_duration_seconds", 15.0, 3600.0),
+    ] {
+        let bounds = buckets(&metrics, histogram);
+        assert_eq!(bounds.first(), Some(&least), "{histogram}");
+        assert_eq!(bounds.last(), Some(&most), "{histogram}");
+        assert!((8..=16).contains(&bounds.len()), "{histogram}: {bounds:?}");
+        for pair in bounds.windows(2) {
+            let growth = pair[1] / pair[0];
+            assert!(growth > 1.0 && growth <= 2.5, "{histogram}: {pair:?}");
+        }
+    }
+    // What the alert on late requests and the default deadline of a start fall on.
+    assert!(buckets(&metrics, "cortecs_api_request_duration_seconds").contains(&30.0));
+    assert!(buckets(&metrics, "cortecs_start_duration_seconds").contains(&1800.0));
 }

@@ -19,7 +19,7 @@ pub(crate) use operator::{Fuse, Operator};
 pub(crate) use process::Process;
 pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because, stopped};
 pub(crate) use record::{Key, version_of};
-pub(crate) use shared::apply;
+pub(crate) use shared::{allow_lease_in, apply};
 pub(crate) use swamp::{Asked, Hangs, Swamp};
 pub(crate) use tamper::seal_of;
 

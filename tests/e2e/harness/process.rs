@@ -27,6 +27,44 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the binary for a bed, with leader election.
     pub(crate) fn start(bed: &Bed, name: impl Into<String>) -> Self {
+        Self::start_with(bed, &[], name)
+    }
+
+    /// With more arguments.
+    pub(crate) fn start_with(bed: &Bed, arguments: &[&str], name: impl Into<String>) -> Self {
+        let watched = bed.config.watch_namespaces.to_string();
+        let watched = ["--watch-namespaces", &watched];
+        Self::start_in(bed, &bed.namespace, &[&watched, arguments].concat(), name)
+    }
+
+    /// With variables of the environment.
+    pub(crate) fn start_where(
+        bed: &Bed,
+        environment: &[(&str, &str)],
+        name: impl Into<String>,
+    ) -> Self {
+        let watched = bed.config.watch_namespaces.to_string();
+        let watched = ["--watch-namespaces", &watched];
+        Self::spawn(bed, &bed.namespace, &watched, environment, name)
+    }
+
+    /// As it is installed in `namespace`.
+    pub(crate) fn start_in(
+        bed: &Bed,
+        namespace: &str,
+        arguments: &[&str],
+        name: impl Into<String>,
+    ) -> Self {
+        Self::spawn(bed, namespace, arguments, &[], name)
+    }
+
+    fn spawn(
+        bed: &Bed,
+        namespace: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        name: impl Into<String>,
+    ) -> Self {
         let log = NamedTempFile::new().expect("a file");
         let out = |log: &NamedTempFile| -> Stdio { log.reopen().map(File::into).expect("a file") };
         let config = &bed.config;
@@ -35,7 +73,6 @@ impl Process {
             .arg("run")
             .args(["--default-account", &default_account.to_string()])
             .args(["--allowed-api-hosts", &config.allowed_hosts.to_string()])
-            .args(["--watch-namespaces", &config.watch_namespaces.to_string()])
             .args(["--listen", "127.0.0.1:0"])
             .args(["--settle-seconds", &config.settle.as_secs().to_string()])
             .args([
@@ -43,10 +80,12 @@ impl Process {
                 &config.request_timeout.as_secs().to_string(),
             ])
             .args(["--log-level", "debug"])
+            .args(arguments)
             .env_clear()
             .env("KUBECONFIG", &bed.kubeconfig)
-            .env("POD_NAMESPACE", &bed.namespace)
+            .env("POD_NAMESPACE", namespace)
             .env("NO_COLOR", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(out(&log))
             .stderr(out(&log))
@@ -155,6 +194,9 @@ impl Drop for Process {
 /// Where the health server listens, as the log says it.
 fn address(log: &str) -> Option<String> {
     let line = log.lines().find(|line| line.contains("serving /healthz"))?;
+    if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {
+        return line["address"].as_str().map(str::to_owned);
+    }
     let rest = line.split("address=").nth(1)?;
     rest.split_whitespace().next().map(str::to_owned)
 }

@@ -38,6 +38,14 @@
   verbs: [get]
 {{- end }}
 
+{{/* Whether another operator that has claimed an account still runs, in whatever namespace that is. */}}
+{{- define "cortecs.rules.others" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [cortecs-operator]
+  verbs: [get]
+{{- end }}
+
 {{/* A role and its binding to the operator: dict "root" "cluster" "name" "namespace" "rules". */}}
 {{- define "cortecs.role" -}}
 {{- $kind := ternary "ClusterRole" "Role" .cluster }}

@@ -1,0 +1,171 @@
+//! How fast another process takes over, and that nothing is started twice while it does.
+
+use std::time::Duration;
+
+use cortecs_operator::simulator::{Effect, Endpoint, Fault, When};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::harness::{Bed, MODEL, Process, SOON, running, stopped};
+
+/// What the README promises of a leader that is killed, and of one that is asked to end.
+const KILLED: Duration = Duration::from_secs(20);
+const ASKED: Duration = Duration::from_secs(3);
+
+async fn holder(bed: &Bed) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(bed.client.clone(), &bed.namespace);
+    let lease = leases.get_opt("cortecs-operator").await.expect("an answer");
+    let holder = lease?.spec?.holder_identity?;
+    Some(holder).filter(|holder| !holder.is_empty())
+}
+
+/// Waits until somebody else than `before` holds the Lease; who it is.
+async fn taken_from(bed: &Bed, before: &str) -> String {
+    let deadline = Instant::now() + SOON;
+    loop {
+        if let Some(now) = holder(bed).await.filter(|now| now != before) {
+            return now;
+        }
+        assert!(Instant::now() < deadline, "{before} holds the Lease still");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn leads(_: u16, metrics: &str) -> bool {
+    metrics.contains("leader_election_master_status{name=\"cortecs-operator\"} 1")
+}
+
+fn stands_by(status: u16, body: &str) -> bool {
+    (status, body) == (200, "standby\n")
+}
+
+/// How long it took until another process held the Lease, and until it made the call that was ordered when the signal was sent.
+struct Taken {
+    lease: Duration,
+    act: Duration,
+}
+
+/// Takes the leader away `rounds` times, each time with a standby there.
+async fn take_away(bed: &Bed, signal: &str, rounds: u32) -> Vec<Taken> {
+    let mut leader = Process::start(bed, "the first");
+    leader.answers("/metrics", leads).await;
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    let mut taken = Vec::new();
+    for round in 0..rounds {
+        let mut standby = Process::start(bed, format!("standby {round}"));
+        standby.answers("/readyz", stands_by).await;
+        assert_eq!(standby.get("/healthz").await.0, 200);
+        let before = holder(bed).await.expect("a leader");
+        let (state, call) = match round % 2 {
+            0 => ("Stopped", Endpoint::Stop),
+            _ => ("Running", Endpoint::Restart),
+        };
+        let calls = bed.api.count(call);
+        leader.signal(signal);
+        let sent = Instant::now();
+        let order = bed.change("phi", json!({"state": state}));
+        let lease = async {
+            let now = taken_from(bed, &before).await;
+            (now, sent.elapsed())
+        };
+        let act = async {
+            bed.wait_api("get the order's call", |view| view.count(call) > calls)
+                .await;
+            sent.elapsed()
+        };
+        let ended = async {
+            leader.ended().await;
+            // Whoever makes the call is not the one that had the Lease.
+            assert!(!leader.is_running());
+        };
+        let ((), (now, lease), act, ()) = tokio::join!(order, lease, act, ended);
+        assert_eq!(holder(bed).await.as_ref(), Some(&now));
+        taken.push(Taken { lease, act });
+        let reached = if state == "Stopped" { stopped } else { running };
+        bed.wait("phi", state, reached).await;
+        standby.answers("/metrics", leads).await;
+        leader = standby;
+    }
+    assert_eq!((bed.existing(), bed.starts()), (vec![id], 1));
+    taken
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// The medians: of the Lease, and of the call.
+fn medians(what: &str, taken: &[Taken]) -> (Duration, Duration) {
+    let lease = median(taken.iter().map(|t| t.lease).collect());
+    let act = median(taken.iter().map(|t| t.act).collect());
+    println!(
+        "{what}, median of {}: the Lease has another holder after {lease:.1?}, who acts after {act:.1?}",
+        taken.len()
+    );
+    (lease, act)
+}
+
+#[tokio::test]
+async fn a_killed_leader_is_replaced_in_time() {
+    let bed = Bed::builder("failover").elected().build().await;
+    let taken = take_away(&bed, "KILL", 3).await;
+    let (lease, act) = medians("leader killed", &taken);
+    assert!(lease <= KILLED && act <= KILLED, "{lease:?}, {act:?}");
+}
+
+#[tokio::test]
+async fn a_leader_that_is_asked_to_end_gives_the_lease_back() {
+    let bed = Bed::builder("handover").elected().build().await;
+    let taken = take_away(&bed, "TERM", 5).await;
+    let (lease, _) = medians("leader asked to end", &taken);
+    assert!(lease <= ASKED, "{lease:?}");
+}
+
+#[tokio::test]
+async fn a_rolling_update_in_the_middle_of_starts_starts_nothing_twice() {
+    let bed = Bed::builder("rolling").elected().build().await;
+    let slow = Effect::Delay {
+        when: When::After,
+        duration: Duration::from_millis(400),
+    };
+    bed.api
+        .add_fault(Fault::new(Endpoint::Start, slow).times(9));
+    let mut replicas = [Process::start(&bed, "old a"), Process::start(&bed, "old b")];
+    replicas[0]
+        .answers("/readyz", |status, _| status == 200)
+        .await;
+    let mut names = Vec::new();
+    for generation in 0..3_u64 {
+        for letter in ["a", "b", "c"] {
+            let name = format!("{letter}{generation}");
+            bed.create(&name, json!({"modelId": MODEL})).await;
+            names.push(name);
+        }
+        bed.wait_api("get a start", |view| {
+            view.count(Endpoint::Start) > 3 * generation
+        })
+        .await;
+        // As a Deployment does it: the new one is ready before an old one is asked to end.
+        for (number, replica) in replicas.iter_mut().enumerate() {
+            let mut new = Process::start(&bed, format!("{generation}, {number}"));
+            new.answers("/readyz", |status, _| status == 200).await;
+            replica.signal("TERM");
+            assert_eq!(replica.ended().await.code(), Some(0));
+            *replica = new;
+        }
+    }
+    let mut ids = Vec::new();
+    for name in &names {
+        ids.push(bed.runs(name).await);
+    }
+    bed.wait_lists(3).await;
+    let mut existing = bed.existing();
+    ids.sort();
+    existing.sort();
+    assert_eq!(ids, existing);
+    assert_eq!((bed.ever().len(), bed.starts()), (names.len(), 9));
+}
