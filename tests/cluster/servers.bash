@@ -13,8 +13,8 @@ pause_image=localhost/cortecs-pause:dev
 start() {
 	local name=$1
 	shift
-	# A session of its own: an interrupt from the terminal does not reach it.
-	env "$mark" "PATH=$(dirname "${binary[runc]}"):$PATH" setsid "${binary[$name]}" "$@" </dev/null >>"$dir/log/$name.log" 2>&1 9>&- &
+	# A session of its own, which an interrupt from the terminal does not reach; and nobody's job, so that its end is not told.
+	(env "$mark" "PATH=$(dirname "${binary[runc]}"):$PATH" setsid "${binary[$name]}" "$@" </dev/null >>"$dir/log/$name.log" 2>&1 9>&- &)
 }
 
 ctr() { "${binary[ctr]}" --address "$socket" --namespace k8s.io "$@"; }
@@ -22,7 +22,7 @@ admin() { KUBECONFIG=$dir/admin.kubeconfig KUBECACHEDIR=$dir/kubectl-cache "${bi
 
 # until_true WHAT COMMAND... waits for it, and gives up in the end.
 until_true() {
-	local what=$1 deadline=$((SECONDS + 60))
+	local what=$1 deadline=$((SECONDS + 180))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < deadline)) || fail "waited in vain for $what"
@@ -44,9 +44,9 @@ start_servers() {
 	start_dns
 	start_kubelet
 	start_proxy
-	admin wait --for=create "node/$node" --timeout=60s >/dev/null
-	admin wait --for=condition=Ready "node/$node" --timeout=60s >/dev/null
-	admin wait --for=create serviceaccount/default --timeout=60s >/dev/null
+	admin wait --for=create "node/$node" --timeout=180s >/dev/null
+	admin wait --for=condition=Ready "node/$node" --timeout=180s >/dev/null
+	admin wait --for=create serviceaccount/default --timeout=180s >/dev/null
 	until_true DNS dns_is_ready
 	touch "$dir/ready"
 }
