@@ -22,7 +22,7 @@ admin() { KUBECONFIG=$dir/admin.kubeconfig KUBECACHEDIR=$dir/kubectl-cache "${bi
 
 # until_true WHAT COMMAND... waits for it, and gives up in the end.
 until_true() {
-	local what=$1 deadline=$((SECONDS + 180))
+	local what=$1 deadline=$((SECONDS + 300))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < deadline)) || fail "waited in vain for $what"
@@ -44,9 +44,9 @@ start_servers() {
 	start_dns
 	start_kubelet
 	start_proxy
-	admin wait --for=create "node/$node" --timeout=180s >/dev/null
-	admin wait --for=condition=Ready "node/$node" --timeout=180s >/dev/null
-	admin wait --for=create serviceaccount/default --timeout=180s >/dev/null
+	admin wait --for=create "node/$node" --timeout=300s >/dev/null
+	admin wait --for=condition=Ready "node/$node" --timeout=300s >/dev/null
+	admin wait --for=create serviceaccount/default --timeout=300s >/dev/null
 	until_true DNS dns_is_ready
 	touch "$dir/ready"
 }
