@@ -48,8 +48,8 @@ model: ## Explore the start protocol in full; MODEL_ONLY=WORD, MODEL_STATES=N (c
 	cargo test --locked --lib --config 'profile.dev.package.cortecs-operator.opt-level=2' -- \
 		--ignored --exact --nocapture instance::decide::tests::model::runs::the_protocol_holds_within_the_full_bounds
 
-.PHONY: e2e
-e2e: control-plane ## Run the suites: against a real API server, and of the simulator against cortecs-py
+.PHONY: suites
+suites: control-plane ## Run the suites: against a real API server, and of the simulator against cortecs-py
 	cargo test --locked --no-fail-fast $(smaller)
 	cargo test --locked --no-fail-fast --test e2e -- --test-threads 10
 
@@ -107,6 +107,37 @@ chart-files: ## Write what is made of the chart and crds/: its README, its defin
 .PHONY: chart
 chart: ## Test the Helm chart against a real API server, with Helm 3 and Helm 4
 	tests/chart/check
+
+.PHONY: image
+image: ## Build the operator's image without a daemon: target/image/cortecs-operator.tar; NAME=NAME:TAG
+	deploy/image/build $(NAME)
+
+.PHONY: image-check
+image-check: ## Build the image here and in another place, compare, and look into it
+	tests/image/check
+
+.PHONY: sbom
+sbom: ## Write what the operator is built of as SPDX: target/image/sbom.spdx.json; needs cargo-sbom
+	@if ! cargo sbom --version >/dev/null 2>&1; then
+		echo "make sbom needs cargo-sbom: cargo install cargo-sbom --locked" >&2
+		exit 1
+	fi
+	mkdir -p target/image
+	cargo sbom --output-format spdx_json_2_3 >target/image/sbom.spdx.json
+	echo target/image/sbom.spdx.json
+
+.PHONY: deny
+deny: ## Check licences, bans, sources and advisories of the dependencies; DENY="licenses bans sources" without the advisories' download
+	@if ! cargo deny --version >/dev/null 2>&1; then
+		echo "make deny needs cargo-deny: cargo install cargo-deny --locked" >&2
+		exit 1
+	fi
+	cargo deny --locked check $(DENY)
+
+.PHONY: e2e
+e2e: ## Install the operator on a real node and kill, upgrade and reinstall it there: as root
+	@tests/doctor cluster
+	tests/in-cluster/check
 
 .PHONY: demo
 demo: ## Show the operator at work on this machine; KEEP=1 stays up until Ctrl-C

@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# Upgraded, uninstalled and back again. Read by check.
+
+# Another image replaces the two pods while the answer to a start is under way.
+test_upgraded() {
+	begin_start upgraded
+	upgrade --set replicaCount=2 --set image.tag=next
+	until_true "two pods and no other" pods_are 2
+	expect "images" "$(operator_pods --output 'jsonpath={.items[*].spec.containers[*].image}')" \
+		"localhost/cortecs-operator:next localhost/cortecs-operator:next"
+	ready upgraded
+	looked_at_again upgraded
+	expect_one_each 5
+}
+
+# Definitions, resources, the account and the instances stay, and nobody is told to stop anything.
+test_uninstalled() {
+	local before
+	before=$(state)
+	"$helm" uninstall "$release" --namespace "$namespace" --wait --timeout 120s >/dev/null
+	"$kubectl" --namespace "$namespace" wait --for=delete pod --selector app.kubernetes.io/name=cortecs-operator --timeout="${deadline}s" >/dev/null
+	expect "what an uninstallation leaves" "$(state)" "$before"
+	expect "resources being deleted" "$("$kubectl" get cortecsinstances,cortecsaccounts --all-namespaces \
+		--output 'jsonpath={.items[*].metadata.deletionTimestamp}')" ''
+	expect "what is left of the operator" "$("$kubectl" --namespace "$namespace" get deployments,pods,roles,services,networkpolicies --output name)" ''
+}
+
+# state prints resources, instances, and calls that change something.
+state() {
+	"$kubectl" get crd --output name
+	"$kubectl" get cortecsinstances,cortecsaccounts --all-namespaces --output json |
+		jq --raw-output '.items[] | "\(.kind) \(.metadata.uid) \(.status.instanceId)"'
+	held
+	control counts | jq --compact-output 'with_entries(select(.key | IN("start", "restart", "stop", "stop_all", "delete", "delete_all")))'
+}
+
+test_reinstalled() {
+	local before
+	before=$(state)
+	install_operator
+	looked_at_again reinstalled
+	expect "what a reinstallation finds" "$(state)" "$before"
+	expect_one_each 5
+}
