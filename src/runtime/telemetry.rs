@@ -34,7 +34,7 @@ impl Traces {
         Ok(None)
     }
 
-    fn layer<S>(&self) -> tracing_subscriber::layer::Identity {
+    fn layer(&self) -> tracing_subscriber::layer::Identity {
         match *self {}
     }
 
