@@ -93,9 +93,62 @@ fn quick() -> Vec<Config> {
 
 /// What `make model` explores besides.
 fn full() -> Vec<Config> {
+    let once = Budgets {
+        crashes: 1,
+        faults: 1,
+        ..QUIET
+    };
     vec![
         // The bounds that the protocol is to be checked within.
         config("two, one other, everything twice", &TRIO, TWICE),
+        config(
+            "two, and an outsider",
+            &PAIR,
+            Budgets {
+                strangers: 1,
+                ..TWICE
+            },
+        ),
+        config(
+            "two, and lists that lag",
+            &PAIR,
+            Budgets { lags: 2, ..TWICE },
+        ),
+        config(
+            "two, and a takeover",
+            &PAIR,
+            Budgets {
+                takeovers: 1,
+                holds: 1,
+                ..once
+            },
+        ),
+        config("one, and orders", &[READY], Budgets { orders: 2, ..TWICE }),
+        config(
+            "one, and orders, and what lags",
+            &[READY],
+            Budgets {
+                orders: 2,
+                lags: 1,
+                holds: 1,
+                ..once
+            },
+        ),
+        config(
+            "one, left stopped, and orders",
+            &[STOPPING],
+            Budgets {
+                orders: 2,
+                lags: 1,
+                faults: 2,
+                ..once
+            },
+        ),
+        config("two, and an order", &PAIR, Budgets { orders: 1, ..once }),
+        Config {
+            omits: true,
+            ..config("two, one other, that look alike", &TRIO, once)
+        },
     ]
 }
 
