@@ -24,6 +24,8 @@ const LATE: Duration = Duration::from_secs(1);
 /// How often a scenario may end without a side effect that belongs to it: on a busy machine a call may time out, and then its
 /// outcome is recorded in another way.
 const MISSES: usize = 4;
+/// The same, of a side effect after the first of its kind: that it does not come again twice in a row is its end.
+const LATER_MISSES: usize = 2;
 
 const FINALIZER_ON: &str = "add the finalizer";
 const FINALIZER_OFF: &str = "remove the finalizer";
@@ -50,12 +52,10 @@ async fn each_crash_point(
         .for_each_concurrent(SIDE_BY_SIDE, async |kind| {
             let mut n = 1;
             let mut misses = 0;
-            while misses < MISSES {
+            while misses < if n > 1 { LATER_MISSES } else { MISSES } {
                 if crash_at(name, Fuse::at(n, Some(kind)), &prepare, &act).await {
                     n += 1;
                     misses = 0;
-                } else if n > 1 {
-                    break;
                 } else {
                     misses += 1;
                 }
