@@ -17,13 +17,13 @@ use serde_json::json;
 use tracing::Instrument;
 
 use crate::{
-    resources::{ACCOUNT_FINALIZER, CortecsAccount, annotations},
+    resources::{ACCOUNT_FINALIZER, CortecsAccount},
     runtime::{
         allowed_hosts::AllowedHosts,
         backoff::Backoff,
         clock,
         config::Namespaces,
-        events::{Events, Telling},
+        events::Events,
         kube_client::{KubeError, bounded},
         leadership::Leadership,
         metrics::{Metrics, ReconcileResult},
@@ -35,7 +35,7 @@ use crate::{
 
 use super::{
     directory::Directory,
-    entry::{AccountEntry, AccountState, MANAGED_ELSEWHERE},
+    entry::{AccountEntry, AccountState},
     events::derive_events,
     holds::{next_hold, why_held},
     hooks::{Claims, Listener},
@@ -43,7 +43,7 @@ use super::{
     key::ObjectKey,
     look::look,
     observe::summarize,
-    owner::{Life, Other, Owner, decide_owner},
+    owner::Owner,
     poll::PollLimits,
     relay::Relay,
     status::{View, next_status},
@@ -84,7 +84,7 @@ pub struct Context {
 /// What the parts of the controller share.
 pub(super) struct Shared {
     pub context: Context,
-    wakes: Vec<(Option<String>, Arc<WakeSet>)>,
+    pub(super) wakes: Vec<(Option<String>, Arc<WakeSet>)>,
     backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
 }
 
@@ -213,63 +213,6 @@ impl Shared {
         let mut backoffs = self.backoffs();
         let backoff = backoffs.entry(key.clone()).or_default();
         Action::requeue(backoff.next(fastrand::f64(), None).min(LOOK_INTERVAL))
-    }
-
-    /// Which operator manages the account.
-    fn owner(&self, account: &CortecsAccount) -> Owner {
-        let installs = &self.context.installs;
-        let claim = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
-        let life = claim.map_or(Life::Unknown, |claim| installs.life(claim));
-        let assigned = annotations::value(account, annotations::OPERATOR);
-        decide_owner(installs.us(), claim, assigned, life)
-    }
-
-    /// Another operator manages the account: nothing is written, and what uses it is left alone. It is said where people look.
-    async fn stand_off(&self, key: &ObjectKey, account: &CortecsAccount, other: &Other) {
-        let Context {
-            directory,
-            metrics,
-            events,
-            installs,
-            ..
-        } = &self.context;
-        let message = other.explain(&installs.us().namespace);
-        directory.leave(key);
-        metrics.remove_account(&key.to_string());
-        metrics.set_contested(&key.to_string(), other.is_contest());
-        let state = AccountState::Unusable {
-            reason: MANAGED_ELSEWHERE,
-            message: message.clone(),
-        };
-        if !directory.settle(account, state) {
-            return;
-        }
-        self.tell(key);
-        if other.is_contest() && self.context.leadership.may_act() {
-            tracing::warn!(other = other.namespace, "{message}");
-            let telling = Telling {
-                warning: true,
-                reason: MANAGED_ELSEWHERE.to_owned(),
-                note: message,
-            };
-            events.publish(account, vec![telling]).await;
-        }
-    }
-
-    /// Looks again at the accounts that other operators have claimed, when what is known of those changes; never completes.
-    async fn watch_others(&self) {
-        let Context {
-            directory,
-            installs,
-            ..
-        } = &self.context;
-        let claims = || {
-            let all = directory.claims().into_iter();
-            all.filter(|(_, claim)| claim.namespace != installs.us().namespace)
-        };
-        let named = || claims().map(|(_, claim)| claim).collect();
-        let looked = || wake(&self.wakes, claims().map(|(account, _)| account).collect());
-        installs.watch(named, looked).await;
     }
 
     /// Whether what was found may change at any time, so that another look is worth while soon.
@@ -461,7 +404,7 @@ impl Shared {
     }
 }
 
-fn wake(wakes: &[(Option<String>, Arc<WakeSet>)], accounts: Vec<ObjectKey>) {
+pub(super) fn wake(wakes: &[(Option<String>, Arc<WakeSet>)], accounts: Vec<ObjectKey>) {
     for (scope, wakes) in wakes {
         let watched = |key: &&ObjectKey| scope.as_ref().is_none_or(|scope| *scope == key.namespace);
         accounts

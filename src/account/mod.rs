@@ -29,6 +29,7 @@ pub mod poll;
 pub mod pressure;
 mod relay;
 pub mod snapshot;
+mod stand_off;
 pub mod status;
 pub mod turns;
 mod watch;

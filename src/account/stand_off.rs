@@ -1,0 +1,72 @@
+//! Accounts that another operator manages: they and what uses them are left alone, and people are told.
+
+use crate::{
+    resources::{CortecsAccount, annotations},
+    runtime::events::Telling,
+};
+
+use super::{
+    controller::{Context, Shared, wake},
+    entry::{AccountState, MANAGED_ELSEWHERE},
+    key::ObjectKey,
+    owner::{Life, Other, Owner, decide_owner},
+};
+
+impl Shared {
+    /// Which operator manages the account.
+    pub(super) fn owner(&self, account: &CortecsAccount) -> Owner {
+        let installs = &self.context.installs;
+        let claim = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
+        let life = claim.map_or(Life::Unknown, |claim| installs.life(claim));
+        let assigned = annotations::value(account, annotations::OPERATOR);
+        decide_owner(installs.us(), claim, assigned, life)
+    }
+
+    /// Another operator manages the account: nothing is written, and what uses it is left alone. It is said where people look.
+    pub(super) async fn stand_off(&self, key: &ObjectKey, account: &CortecsAccount, other: &Other) {
+        let Context {
+            directory,
+            metrics,
+            events,
+            installs,
+            ..
+        } = &self.context;
+        let message = other.explain(&installs.us().namespace);
+        directory.leave(key);
+        metrics.remove_account(&key.to_string());
+        metrics.set_contested(&key.to_string(), other.is_contest());
+        let state = AccountState::Unusable {
+            reason: MANAGED_ELSEWHERE,
+            message: message.clone(),
+        };
+        if !directory.settle(account, state) {
+            return;
+        }
+        self.tell(key);
+        if other.is_contest() && self.context.leadership.may_act() {
+            tracing::warn!(other = other.namespace, "{message}");
+            let telling = Telling {
+                warning: true,
+                reason: MANAGED_ELSEWHERE.to_owned(),
+                note: message,
+            };
+            events.publish(account, vec![telling]).await;
+        }
+    }
+
+    /// Looks again at the accounts that other operators have claimed, when what is known of those changes; never completes.
+    pub(super) async fn watch_others(&self) {
+        let Context {
+            directory,
+            installs,
+            ..
+        } = &self.context;
+        let claims = || {
+            let all = directory.claims().into_iter();
+            all.filter(|(_, claim)| claim.namespace != installs.us().namespace)
+        };
+        let named = || claims().map(|(_, claim)| claim).collect();
+        let looked = || wake(&self.wakes, claims().map(|(account, _)| account).collect());
+        installs.watch(named, looked).await;
+    }
+}
