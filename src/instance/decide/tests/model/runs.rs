@@ -125,29 +125,27 @@ fn full() -> Vec<Config> {
         ),
         config("one, and orders", &[READY], Budgets { orders: 2, ..TWICE }),
         config(
-            "one, and orders, and what lags",
+            "one, an order, and what lags",
             &[READY],
             Budgets {
-                orders: 2,
+                orders: 1,
                 lags: 1,
                 holds: 1,
                 ..once
             },
         ),
         config(
-            "one, left stopped, and orders",
-            &[STOPPING],
+            "two, and an order",
+            &PAIR,
             Budgets {
-                orders: 2,
-                lags: 1,
-                faults: 2,
-                ..once
+                orders: 1,
+                faults: 1,
+                ..QUIET
             },
         ),
-        config("two, and an order", &PAIR, Budgets { orders: 1, ..once }),
         Config {
             omits: true,
-            ..config("two, one other, that look alike", &TRIO, once)
+            ..config("one and another, that look alike", &[READY, OTHER], TWICE)
         },
     ]
 }
