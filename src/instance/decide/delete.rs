@@ -134,14 +134,15 @@ fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
 /// What is left behind must not run, so its own answer has to say that it is stopped: that of the stop, or that of a get
 /// once a list says that the stop has worked.
 fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
-    if bound.stopped {
-        return release(draft);
-    }
     let verdict = deleting("the instance is being stopped");
     let latest = bound.latest(draft.snapshot());
     let seen = latest.map(|(seen, _)| seen).unwrap_or_default();
     let is_stopped =
         latest.is_some_and(|(_, i)| i.instance_status.status == InstanceState::Stopped);
+    // A later list that shows it up says that somebody has restarted it since.
+    if bound.stopped && is_stopped {
+        return release(draft);
+    }
     let after_stop = bound.stops > 0 && bound.called.is_some_and(|called| seen >= called);
     if is_stopped && after_stop {
         if !draft.holds(Rule::StopProven) {
