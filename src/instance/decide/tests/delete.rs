@@ -141,6 +141,18 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
 }
 
 #[test]
+fn who_was_stopped_and_is_seen_up_again_is_stopped_again() {
+    let mut scene = bound("Stop");
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    scene.bound().called = Some(at(1002));
+    scene.bound().stops = 1;
+    scene.bound().stopped = true;
+    scene.now = at(1000 + SETTLE.as_secs());
+    scene.lists([1200], &[instance("i-1", "running")]);
+    assert_eq!(scene.decide().step, stop());
+}
+
+#[test]
 fn hold_suspend_and_another_account_do_not_keep_a_delete() {
     let changes: [fn(&mut Scene); 4] = [
         |s| s.resource["spec"]["suspend"] = json!(true),
