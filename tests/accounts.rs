@@ -291,13 +291,24 @@ impl Scenario {
             .map(|entry| entry.state.clone())
     }
 
-    async fn start_outside(&self) -> String {
-        let list: Value = reqwest::get(format!("{}/models/", self.simulator.api_url()))
-            .await
+    /// Asks the API for what it tells everybody.
+    async fn public(&self, path: &str) -> Value {
+        let url = format!("{}/{path}/", self.simulator.api_url());
+        reqwest::get(url).await.unwrap().json().await.unwrap()
+    }
+
+    /// What one worker costs an hour on hardware of this kind.
+    async fn price_per_hour(&self, hardware: &str) -> f64 {
+        let list = self.public("hardware-types").await;
+        let mut types = list["hardware_types"].as_array().unwrap().iter();
+        let found = types.find(|entry| entry["hardware_type_id"] == hardware);
+        found.unwrap()["price_info"]["price_per_hour"]
+            .as_f64()
             .unwrap()
-            .json()
-            .await
-            .unwrap();
+    }
+
+    async fn start_outside(&self) -> String {
+        let list = self.public("models").await;
         let model = &list["models"][0];
         let id = model["model_name"]
             .as_str()
@@ -362,6 +373,7 @@ async fn an_account_shows_what_its_lists_say_and_writes_nothing_else() {
         "the first write is the one that has news"
     );
     assert_eq!(status.instances.unwrap().unmanaged, 1);
+    let args = status.unmanaged[0].args.clone();
     assert!(status.last_poll_time.is_some());
 
     scenario.others.claimed.lock().unwrap().insert(id);
@@ -384,6 +396,23 @@ async fn an_account_shows_what_its_lists_say_and_writes_nothing_else() {
             "{family}\n{metrics}"
         );
     }
+    let price = scenario
+        .price_per_hour(args.hardware_type_id.as_deref().unwrap())
+        .await;
+    let series = format!("cortecs_price_per_hour{account},currency=\"EUR\"}} {price:?}\n");
+    let told = async {
+        while !scenario.metrics.encode().unwrap().contains(&series) {
+            scenario.list().await;
+        }
+    };
+    timeout(DEADLINE, told).await.expect(&series);
+    let handle = scenario.simulator.handle();
+
+    assert_eq!(
+        handle.count(Endpoint::HardwareTypes),
+        2,
+        "once by the operator, once by this test"
+    );
 }
 
 #[tokio::test]

@@ -2,16 +2,20 @@
 
 use std::{
     collections::BTreeSet,
+    convert::Infallible,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
+    time::sleep,
 };
 
 use crate::{
+    catalog::Prices,
     cortecs::{self, Client, Credentials, RetryClass, types::Instance},
     instance::moment::Moment,
     runtime::clock,
@@ -25,6 +29,11 @@ use super::{
     snapshot::Snapshot,
     turns::Turns,
 };
+
+/// How long prices are taken for current.
+const PRICES_FRESH: Duration = Duration::from_secs(3600);
+/// How long they are not asked for again after that failed.
+const PRICES_FAILED: Duration = Duration::from_secs(300);
 
 /// The client of one owner at one API, and what it last said. However many accounts and resources share a fleet, one loop lists.
 ///
@@ -52,6 +61,7 @@ struct State {
     settings: PollSettings,
     busy: BTreeSet<ObjectKey>,
     snapshot: Option<Arc<Snapshot>>,
+    prices: Option<Arc<Prices>>,
     health: FleetHealth,
     /// The last good list was not made known.
     withheld: bool,
@@ -109,7 +119,13 @@ impl Fleet {
             wake: Notify::new(),
             ended: watch::Sender::new(0),
         });
-        let task = tokio::spawn(Arc::clone(&inner).run());
+        let task = tokio::spawn({
+            let inner = Arc::clone(&inner);
+            async move {
+                // A slow answer about prices must not delay a list.
+                tokio::join!(inner.keep_listing(), inner.keep_prices());
+            }
+        });
         Self { inner, task }
     }
 
@@ -137,6 +153,11 @@ impl Fleet {
     pub(super) fn undisputed(&self) -> Option<Arc<Snapshot>> {
         let state = self.inner.state();
         state.snapshot.clone().filter(|_| !state.withheld)
+    }
+
+    /// What the API last said of prices.
+    pub(super) fn prices(&self) -> Option<Arc<Prices>> {
+        self.inner.state().prices.clone()
     }
 
     pub fn health(&self) -> FleetHealth {
@@ -184,7 +205,7 @@ impl Fleet {
 
     /// Tells that a resource went and left an instance behind: the last list is summed up anew.
     pub fn claims_changed(&self) {
-        self.inner.listener.on_claims_changed(&self.inner.key);
+        self.inner.listener.on_summary_stale(&self.inner.key);
     }
 
     /// Swaps the intervals.
@@ -238,7 +259,24 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run(self: Arc<Self>) {
+    async fn keep_prices(&self) -> Infallible {
+        loop {
+            let wait = match self.client.list_hardware_types().await {
+                Ok(catalog) => {
+                    self.state().prices = Some(Arc::new(Prices::of(catalog)));
+                    self.listener.on_summary_stale(&self.key);
+                    PRICES_FRESH
+                }
+                Err(error) => {
+                    tracing::debug!(fleet = %self.key, %error, "no prices");
+                    PRICES_FAILED.max(error.retry_after().unwrap_or_default())
+                }
+            };
+            sleep(wait).await;
+        }
+    }
+
+    async fn keep_listing(&self) -> Infallible {
         loop {
             self.wait_until_due().await;
             let begun = self.begin();
@@ -260,7 +298,7 @@ impl Inner {
                 return;
             }
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = sleep(wait) => {}
                 // A wake-up that came before this await is kept.
                 () = self.wake.notified() => {}
             }

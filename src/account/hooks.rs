@@ -63,8 +63,8 @@ pub trait Listener: Send + Sync {
     /// A list failed; the last good one stands.
     fn on_list_failed(&self, fleet: &FleetKey);
 
-    /// Which instances of the fleet are claimed has changed by itself, without a list: a resource went that had one.
-    fn on_claims_changed(&self, fleet: &FleetKey) {
+    /// What the last list amounts to has changed without another one: a resource went that had an instance, or prices came.
+    fn on_summary_stale(&self, fleet: &FleetKey) {
         let _ = fleet;
     }
 

@@ -79,7 +79,7 @@ impl Listener for Relay {
         self.sum_up(&directory, fleet, new);
     }
 
-    fn on_claims_changed(&self, fleet: &FleetKey) {
+    fn on_summary_stale(&self, fleet: &FleetKey) {
         let directory = self.directory.upgrade();
         let known = directory.and_then(|d| Some((d.fleet(fleet)?.snapshot()?, d)));
         if let Some((snapshot, directory)) = known {
@@ -121,9 +121,14 @@ impl Relay {
             .then(|| summarize(fleet, list, &*self.claims));
         let hold = directory.hold(fleet);
         let is_held = hold.is_some();
+        let prices = directory.fleet(fleet).and_then(|fleet| fleet.prices());
+        let per_hour = prices.map(|prices| prices.per_hour(list.instances.values().map(|i| &**i)));
         for account in directory.accounts_of(fleet) {
             let account = account.to_string();
             self.metrics.set_held(&account, is_held);
+            if let Some(per_hour) = &per_hour {
+                self.metrics.set_price_per_hour(&account, per_hour);
+            }
             if let Some(summary) = &summary {
                 let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();
                 self.metrics.set_unmanaged_instances(&account, count);

@@ -6,7 +6,7 @@
 mod accounts;
 mod reconcile;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -181,6 +181,11 @@ impl Metrics {
     /// Sets how many of those are probably the late outcome of a start that was given up.
     pub fn set_late_instances(&self, account: &str, count: u64) {
         self.0.accounts.set_late(account, count);
+    }
+
+    /// Sets what the account's instances cost an hour, by currency.
+    pub fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
+        self.0.accounts.set_price_per_hour(account, per_hour);
     }
 
     /// Notes whether `account` is held after a mass change.

@@ -66,6 +66,7 @@ struct Series {
     instances: Option<[u64; PHASES.len()]>,
     unmanaged: Option<u64>,
     late: Option<u64>,
+    price_per_hour: BTreeMap<String, f64>,
     held: Option<bool>,
     contested: Option<bool>,
     starts: [u64; StartOutcome::ALL.len()],
@@ -107,6 +108,10 @@ impl Accounts {
 
     pub(super) fn set_late(&self, account: &str, count: u64) {
         self.update(account, |series| series.late = Some(count));
+    }
+
+    pub(super) fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
+        self.update(account, |series| series.price_per_hour.clone_from(per_hour));
     }
 
     pub(super) fn set_held(&self, account: &str, held: bool) {
@@ -170,7 +175,7 @@ impl Collector for Accounts {
                         ConstCounter::new(value).encode(sample)?
                     }
                     (_, Value::Count(value)) => ConstGauge::new(value).encode(sample)?,
-                    (_, Value::Seconds(value)) => ConstGauge::new(value).encode(sample)?,
+                    (_, Value::Real(value)) => ConstGauge::new(value).encode(sample)?,
                 }
             }
             Ok(())
@@ -251,6 +256,18 @@ impl Collector for Accounts {
             }),
         )?;
         family(
+            "cortecs_price_per_hour",
+            "What the account's pending and running instances cost an hour, where the price is known",
+            None,
+            Kind::Gauge,
+            &mut accounts.iter().flat_map(|(account, series)| {
+                series.price_per_hour.iter().map(move |(currency, price)| {
+                    let labels = of(account, [("currency", currency.clone())]);
+                    (labels, Value::Real(*price))
+                })
+            }),
+        )?;
+        family(
             "cortecs_account_held",
             "1 while the account is held after a mass change",
             None,
@@ -278,7 +295,7 @@ impl Collector for Accounts {
             Kind::Gauge,
             &mut accounts.iter().filter_map(|(account, series)| {
                 let age = now.since(series.listed?).as_secs_f64();
-                Some((of(account, []), Value::Seconds(age)))
+                Some((of(account, []), Value::Real(age)))
             }),
         )
     }
@@ -289,7 +306,7 @@ type Sample = (Vec<(&'static str, String)>, Value);
 
 enum Value {
     Count(u64),
-    Seconds(f64),
+    Real(f64),
 }
 
 #[derive(Clone, Copy)]

@@ -30,6 +30,7 @@ fn filled() -> Metrics {
     metrics.set_instances(ACCOUNT, [("Running", 2)]);
     metrics.set_unmanaged_instances(ACCOUNT, 3);
     metrics.set_late_instances(ACCOUNT, 1);
+    metrics.set_price_per_hour(ACCOUNT, &[("EUR".to_owned(), 3.75)].into());
     metrics.set_held(ACCOUNT, true);
     metrics.set_contested(ACCOUNT, true);
     metrics.start(ACCOUNT, StartOutcome::Accepted);
@@ -67,6 +68,7 @@ fn the_exposed_names_are_the_documented_ones() {
             "cortecs_instances",
             "cortecs_late_instances",
             "cortecs_list_age_seconds",
+            "cortecs_price_per_hour",
             "cortecs_start_duration_seconds_bucket",
             "cortecs_start_duration_seconds_count",
             "cortecs_start_duration_seconds_sum",
@@ -119,6 +121,10 @@ fn values_and_labels_are_those_noted() {
         ),
         ("cortecs_unmanaged_instances{account=\"team-a/main\"}", 3.0),
         ("cortecs_late_instances{account=\"team-a/main\"}", 1.0),
+        (
+            "cortecs_price_per_hour{account=\"team-a/main\",currency=\"EUR\"}",
+            3.75,
+        ),
         ("cortecs_account_held{account=\"team-a/main\"}", 1.0),
         ("cortecs_account_contested{account=\"team-a/main\"}", 1.0),
         (
