@@ -123,7 +123,7 @@ sbom: ## Write what the operator is built of as SPDX: target/image/sbom.spdx.jso
 		exit 1
 	fi
 	mkdir -p target/image
-	cargo sbom --output-format spdx_json_2_3 >target/image/sbom.spdx.json
+	cargo sbom --cargo-package cortecs-operator --output-format spdx_json_2_3 >target/image/sbom.spdx.json
 	echo target/image/sbom.spdx.json
 
 .PHONY: deny
@@ -132,7 +132,9 @@ deny: ## Check licences, bans, sources and advisories of the dependencies; DENY=
 		echo "make deny needs cargo-deny: cargo install cargo-deny --locked" >&2
 		exit 1
 	fi
-	cargo deny --locked check $(DENY)
+	for manifest in Cargo.toml deploy/image/roots/Cargo.toml; do
+		cargo deny --config "$$PWD/deny.toml" --manifest-path "$$manifest" --locked --log-level error check $(DENY)
+	done
 
 .PHONY: e2e
 e2e: ## Install the operator on a real node and kill, upgrade and reinstall it there: as root
