@@ -421,6 +421,15 @@ async fn a_missing_secret_is_named_and_found_when_it_comes() {
     scenario.account("main", json!({})).await;
     let message = scenario.reason("main", "SecretNotFound").await;
     assert!(message.contains("accounts-secret/good"), "{message}");
+    let ready =
+        |is: u8| format!("cortecs_account_ready{{account=\"accounts-secret/main\"}} {is}\n");
+    let metrics = scenario.metrics.encode().unwrap();
+    assert!(metrics.contains(&ready(0)), "{metrics}");
+    // It grows, though there never was a list.
+    assert!(
+        metrics.contains("cortecs_list_age_seconds{account=\"accounts-secret/main\"}"),
+        "{metrics}"
+    );
     timeout(DEADLINE, scenario.directory.wait_until_synced())
         .await
         .unwrap();
@@ -428,6 +437,8 @@ async fn a_missing_secret_is_named_and_found_when_it_comes() {
     assert_eq!(scenario.simulator.handle().count(Endpoint::Token), 0);
     scenario.secret("good", "demo-secret").await;
     scenario.reason("main", "Verified").await;
+    let metrics = scenario.metrics.encode().unwrap();
+    assert!(metrics.contains(&ready(1)), "{metrics}");
     assert!(
         scenario
             .others

@@ -33,3 +33,4 @@ mod stand_off;
 pub mod status;
 pub mod turns;
 mod watch;
+mod write;

@@ -1,35 +1,98 @@
-//! How many resources of each account are in which phase, for the metrics.
+//! How many resources of each account are in which phase, and which of their starts are open, for the metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::Timestamp;
 
 use super::context::Context;
-use crate::resources::instance_status::Phase;
+use crate::{
+    resources::instance_status::{CortecsInstanceStatus, Phase},
+    runtime::{clock, metrics::OpenStarts},
+};
 
-/// Sets the gauge of resources by account and phase. `counted` are the accounts that had resources the last time.
+/// The name under which resources are counted that name no account, or one that there is not.
+const NO_ACCOUNT: &str = "none";
+
+/// What is counted of an account's resources.
+#[derive(Debug, Default)]
+struct Counts {
+    phases: BTreeMap<&'static str, u64>,
+    open: OpenStarts,
+}
+
+/// Sets the gauges of resources by account. `counted` are the accounts that had resources the last time.
 pub fn count_phases(context: &Context, counted: &mut BTreeSet<String>) {
-    let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = counted
+    let now = clock::wall();
+    let mut counts: BTreeMap<String, Counts> = counted
         .iter()
-        .map(|account| (account.clone(), BTreeMap::new()))
+        .map(|account| (account.clone(), Counts::default()))
         .collect();
     for (_, entry) in context.book.lock().iter() {
-        let Some(account) = context.wakes.account_of(&entry.resource) else {
-            continue;
+        let account = context.wakes.account_of(&entry.resource).and_then(|named| {
+            let found = context.directory.account(&named.namespace, &named.name)?;
+            Some((named.to_string(), found))
+        });
+        let name = match account {
+            Some((_, found)) if found.state.is_elsewhere() => continue,
+            Some((name, _)) => name,
+            None => NO_ACCOUNT.to_owned(),
         };
-        let known = context.directory.account(&account.namespace, &account.name);
-        if known.is_none_or(|known| known.state.is_elsewhere()) {
-            continue;
-        }
-        let phase = entry.resource.status.as_ref().and_then(|s| s.phase);
-        let phases = counts.entry(account.to_string()).or_default();
-        *phases
-            .entry(phase.unwrap_or(Phase::Pending).as_str())
-            .or_default() += 1;
+        let counts = counts.entry(name).or_default();
+        counts.add(entry.resource.status.as_ref(), now);
     }
-    counted.retain(|account| counts.get(account).is_some_and(|phases| !phases.is_empty()));
-    for (account, phases) in counts {
-        if !phases.is_empty() {
+    counted.retain(|account| counts.get(account).is_some_and(|c| !c.phases.is_empty()));
+    for (account, counts) in counts {
+        if !counts.phases.is_empty() {
             counted.insert(account.clone());
         }
-        context.metrics.set_instances(&account, phases);
+        context.metrics.set_instances(&account, counts.phases);
+        context.metrics.set_open_starts(&account, counts.open);
+    }
+}
+
+impl Counts {
+    fn add(&mut self, status: Option<&CortecsInstanceStatus>, now: Timestamp) {
+        let phase = status.and_then(|s| s.phase).unwrap_or(Phase::Pending);
+        *self.phases.entry(phase.as_str()).or_default() += 1;
+        if let Some(start) = status.and_then(|s| s.start.as_ref()) {
+            // Another clock wrote it: it may be ahead of this one.
+            let age = Duration::try_from(now.duration_since(start.requested_at));
+            self.open.count += 1;
+            self.open.age = self.open.age.max(age.unwrap_or_default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_open_start_counts_and_a_clock_ahead_is_no_age() {
+        let now: Timestamp = "2026-01-01T00:10:00Z".parse().unwrap();
+        let open = |requested_at: &str| -> CortecsInstanceStatus {
+            serde_json::from_value(json!({
+                "phase": "Starting",
+                "start": { "id": "0198c0de-0000-7000-8000-000000000000", "requestedAt": requested_at, "args": { "modelId": "m" }, "knownInstanceIds": [] },
+            }))
+            .unwrap()
+        };
+        let mut counts = Counts::default();
+        counts.add(None, now);
+        assert_eq!(counts.open, OpenStarts::default());
+        counts.add(Some(&open("2026-01-01T00:12:00Z")), now);
+        assert_eq!((counts.open.count, counts.open.age), (1, Duration::ZERO));
+        counts.add(Some(&open("2026-01-01T00:01:00Z")), now);
+        counts.add(Some(&open("2026-01-01T00:09:00Z")), now);
+        assert_eq!(
+            (counts.open.count, counts.open.age),
+            (3, Duration::from_secs(540))
+        );
+        assert_eq!(counts.phases, [("Pending", 1), ("Starting", 3)].into());
     }
 }

@@ -3,6 +3,7 @@
 //! Labels are bounded: controllers, endpoints, phases and outcomes are fixed words, codes are HTTP's, and accounts are those that
 //! exist ([`Metrics::retain_accounts`] forgets the others).
 
+mod account_families;
 mod accounts;
 mod reconcile;
 
@@ -16,7 +17,7 @@ use prometheus_client::{
 
 use self::accounts::Accounts;
 pub use self::{
-    accounts::{ApiCode, MAX_ACCOUNTS, PHASES, StartOutcome},
+    accounts::{ApiCode, MAX_ACCOUNTS, OpenStarts, PHASES, StartOutcome},
     reconcile::{ReconcileGuard, ReconcileResult},
 };
 use crate::instance::moment::Moment;
@@ -206,6 +207,21 @@ impl Metrics {
     /// Notes how long it took from the request of a start to a usable instance.
     pub fn start_duration(&self, duration: Duration) {
         self.0.start_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// Notes that the account is looked after since `moment`, if that is not known yet.
+    pub fn account_seen(&self, account: &str, moment: Moment) {
+        self.0.accounts.seen(account, moment);
+    }
+
+    /// Notes whether the account's condition `Ready` is true.
+    pub fn set_ready(&self, account: &str, is_ready: bool) {
+        self.0.accounts.set_ready(account, is_ready);
+    }
+
+    /// Sets the starts of the account that were written ahead and have no recorded outcome.
+    pub fn set_open_starts(&self, account: &str, open: OpenStarts) {
+        self.0.accounts.set_open_starts(account, open);
     }
 
     /// Notes that a good list of the account was requested at `requested_at`: its age is reckoned whenever metrics are read.

@@ -45,12 +45,21 @@ async fn the_process_does_its_work_answers_probes_and_ends_well() {
         "cortecs_api_request_duration_seconds",
         "cortecs_instances{",
         "cortecs_list_age_seconds{",
+        "cortecs_open_starts{",
+        "cortecs_account_ready{",
     ] {
         assert!(metrics.contains(name), "no {name} in\n{metrics}");
     }
     let account = format!("{}/main", bed.namespace);
     let started = format!("cortecs_starts_total{{account=\"{account}\",outcome=\"accepted\"}} 1");
     assert!(metrics.contains(&started), "no {started} in\n{metrics}");
+
+    let lost = json!({"modelId": MODEL, "accountRef": {"name": "nowhere"}});
+    bed.create("lost", lost).await;
+    let counted = "cortecs_instances{account=\"none\",phase=\"Failed\"} 1\n";
+    operator
+        .answers("/metrics", |_, metrics| metrics.contains(counted))
+        .await;
 
     operator.signal("TERM");
     assert_eq!(operator.ended().await.code(), Some(0));

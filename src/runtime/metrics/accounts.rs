@@ -4,16 +4,10 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-    registry::Unit,
-};
-
-use crate::{instance::moment::Moment, runtime::clock};
+use crate::instance::moment::Moment;
 
 /// The phases of a CortecsInstance: the values of `cortecs_instances`' label.
 pub const PHASES: [&str; 8] = [
@@ -57,20 +51,32 @@ pub enum StartOutcome {
     Void,
 }
 
+/// Starts that were written ahead and have no recorded outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenStarts {
+    pub count: u64,
+    /// Since the oldest of them was requested; zero without any.
+    pub age: Duration,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Accounts(Mutex<BTreeMap<String, Series>>);
 
+/// What is known of one account.
 #[derive(Debug, Default)]
-struct Series {
-    requests: BTreeMap<(&'static str, ApiCode), u64>,
-    instances: Option<[u64; PHASES.len()]>,
-    unmanaged: Option<u64>,
-    late: Option<u64>,
-    price_per_hour: BTreeMap<String, f64>,
-    held: Option<bool>,
-    contested: Option<bool>,
-    starts: [u64; StartOutcome::ALL.len()],
-    listed: Option<Moment>,
+pub(super) struct Series {
+    pub(super) requests: BTreeMap<(&'static str, ApiCode), u64>,
+    pub(super) instances: Option<[u64; PHASES.len()]>,
+    pub(super) unmanaged: Option<u64>,
+    pub(super) late: Option<u64>,
+    pub(super) price_per_hour: BTreeMap<String, f64>,
+    pub(super) held: Option<bool>,
+    pub(super) contested: Option<bool>,
+    pub(super) ready: Option<bool>,
+    pub(super) open_starts: Option<OpenStarts>,
+    pub(super) starts: [u64; StartOutcome::ALL.len()],
+    /// When the last good list was requested, or the account first seen.
+    pub(super) listed: Option<Moment>,
 }
 
 impl Accounts {
@@ -131,6 +137,20 @@ impl Accounts {
         });
     }
 
+    pub(super) fn set_ready(&self, account: &str, is_ready: bool) {
+        self.update(account, |series| series.ready = Some(is_ready));
+    }
+
+    pub(super) fn set_open_starts(&self, account: &str, open: OpenStarts) {
+        self.update(account, |series| series.open_starts = Some(open));
+    }
+
+    pub(super) fn seen(&self, account: &str, moment: Moment) {
+        self.update(account, |series| {
+            series.listed.get_or_insert(moment);
+        });
+    }
+
     pub(super) fn list_received(&self, account: &str, requested_at: Moment) {
         self.update(account, |series| series.listed = Some(requested_at));
     }
@@ -152,185 +172,10 @@ impl Accounts {
         change(accounts.entry(name.to_owned()).or_default());
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
         // Counters are whole after every statement.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Collector for Accounts {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let now = clock::moment();
-        let accounts = self.lock();
-        let mut family = |name,
-                          help,
-                          unit: Option<&Unit>,
-                          kind: Kind,
-                          samples: &mut dyn Iterator<Item = Sample>| {
-            let mut metric = encoder.encode_descriptor(name, help, unit, kind.into())?;
-            for (labels, value) in samples {
-                let sample = metric.encode_family(&labels)?;
-                match (kind, value) {
-                    (Kind::Counter, Value::Count(value)) => {
-                        ConstCounter::new(value).encode(sample)?
-                    }
-                    (_, Value::Count(value)) => ConstGauge::new(value).encode(sample)?,
-                    (_, Value::Real(value)) => ConstGauge::new(value).encode(sample)?,
-                }
-            }
-            Ok(())
-        };
-        family(
-            "cortecs_api_requests",
-            "Requests to the Cortecs API",
-            None,
-            Kind::Counter,
-            &mut accounts.iter().flat_map(|(account, series)| {
-                series
-                    .requests
-                    .iter()
-                    .map(move |((endpoint, code), count)| {
-                        let labels = [
-                            ("endpoint", (*endpoint).to_owned()),
-                            ("code", code.to_string()),
-                        ];
-                        (of(account, labels), Value::Count(*count))
-                    })
-            }),
-        )?;
-        family(
-            "cortecs_starts",
-            "Starts of instances by outcome",
-            None,
-            Kind::Counter,
-            &mut accounts.iter().flat_map(|(account, series)| {
-                StartOutcome::ALL
-                    .iter()
-                    .zip(series.starts)
-                    .map(move |(outcome, count)| {
-                        (
-                            of(account, [("outcome", outcome.label().to_owned())]),
-                            Value::Count(count),
-                        )
-                    })
-            }),
-        )?;
-        family(
-            "cortecs_instances",
-            "CortecsInstance resources by phase",
-            None,
-            Kind::Gauge,
-            &mut accounts.iter().flat_map(|(account, series)| {
-                let counts = series
-                    .instances
-                    .into_iter()
-                    .flat_map(|counts| PHASES.into_iter().zip(counts));
-                counts.map(move |(phase, count)| {
-                    (
-                        of(account, [("phase", phase.to_owned())]),
-                        Value::Count(count),
-                    )
-                })
-            }),
-        )?;
-        family(
-            "cortecs_unmanaged_instances",
-            "Instances of the account that no resource stands for",
-            None,
-            Kind::Gauge,
-            &mut accounts.iter().filter_map(|(account, series)| {
-                series
-                    .unmanaged
-                    .map(|count| (of(account, []), Value::Count(count)))
-            }),
-        )?;
-        family(
-            "cortecs_late_instances",
-            "Unmanaged instances that are probably the late outcome of a start that was given up",
-            None,
-            Kind::Gauge,
-            &mut accounts.iter().filter_map(|(account, series)| {
-                series
-                    .late
-                    .map(|count| (of(account, []), Value::Count(count)))
-            }),
-        )?;
-        family(
-            "cortecs_price_per_hour",
-            "What the account's pending and running instances cost an hour, where the price is known",
-            None,
-            Kind::Gauge,
-            &mut accounts.iter().flat_map(|(account, series)| {
-                series.price_per_hour.iter().map(move |(currency, price)| {
-                    let labels = of(account, [("currency", currency.clone())]);
-                    (labels, Value::Real(*price))
-                })
-            }),
-        )?;
-        family(
-            "cortecs_account_held",
-            "1 while the account is held after a mass change",
-            None,
-            Kind::Gauge,
-            &mut accounts.iter().filter_map(|(account, series)| {
-                series
-                    .held
-                    .map(|held| (of(account, []), Value::Count(held.into())))
-            }),
-        )?;
-        family(
-            "cortecs_account_contested",
-            "1 while another operator manages the account, or may, and nobody said which of the two is meant",
-            None,
-            Kind::Gauge,
-            &mut accounts.iter().filter_map(|(account, series)| {
-                let contested = series.contested?;
-                Some((of(account, []), Value::Count(contested.into())))
-            }),
-        )?;
-        family(
-            "cortecs_list_age",
-            "Time since the last good list of the account was requested",
-            Some(&Unit::Seconds),
-            Kind::Gauge,
-            &mut accounts.iter().filter_map(|(account, series)| {
-                let age = now.since(series.listed?).as_secs_f64();
-                Some((of(account, []), Value::Real(age)))
-            }),
-        )
-    }
-}
-
-/// The labels and the value of one line.
-type Sample = (Vec<(&'static str, String)>, Value);
-
-enum Value {
-    Count(u64),
-    Real(f64),
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Counter,
-    Gauge,
-}
-
-impl From<Kind> for MetricType {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Counter => Self::Counter,
-            Kind::Gauge => Self::Gauge,
-        }
-    }
-}
-
-fn of<const N: usize>(
-    account: &str,
-    labels: [(&'static str, String); N],
-) -> Vec<(&'static str, String)> {
-    std::iter::once(("account", account.to_owned()))
-        .chain(labels)
-        .collect()
 }
 
 impl ApiCode {
@@ -355,7 +200,7 @@ impl fmt::Display for ApiCode {
 }
 
 impl StartOutcome {
-    const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Accepted,
         Self::Refused,
         Self::Unknown,
@@ -363,7 +208,7 @@ impl StartOutcome {
         Self::Void,
     ];
 
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Refused => "refused",

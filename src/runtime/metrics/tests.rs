@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::runtime::clock;
 
@@ -33,23 +35,43 @@ fn filled() -> Metrics {
     metrics.set_price_per_hour(ACCOUNT, &[("EUR".to_owned(), 3.75)].into());
     metrics.set_held(ACCOUNT, true);
     metrics.set_contested(ACCOUNT, true);
+    metrics.set_ready(ACCOUNT, true);
+    let age = Duration::from_secs(70);
+    metrics.set_open_starts(ACCOUNT, OpenStarts { count: 2, age });
     metrics.start(ACCOUNT, StartOutcome::Accepted);
     metrics.start_duration(Duration::from_secs(90));
     metrics.list_received(ACCOUNT, clock::moment());
     metrics
 }
 
+/// The names of all series, in their order.
+fn names(text: &str) -> BTreeSet<&str> {
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect()
+}
+
+#[test]
+fn each_metric_has_a_panel_of_the_dashboard() {
+    let path = "deploy/helm/cortecs-operator/files/dashboard.json";
+    let dashboard = std::fs::read_to_string(path).unwrap();
+    let text = filled().encode().unwrap();
+    let parts_of_histograms = ["_sum", "_count"];
+    let absent: Vec<_> = names(&text)
+        .into_iter()
+        .filter(|name| !parts_of_histograms.iter().any(|part| name.ends_with(part)))
+        .filter(|name| {
+            !dashboard.contains(&format!("{name}{{")) && !dashboard.contains(&format!("{name}["))
+        })
+        .collect();
+    assert_eq!(absent, [""; 0]);
+}
+
 #[test]
 fn the_exposed_names_are_the_documented_ones() {
     let text = filled().encode().unwrap();
-    let mut names: Vec<_> = text
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split(['{', ' ']).next())
-        .collect();
-    names.dedup();
-    names.sort_unstable();
-    names.dedup();
+    let names: Vec<_> = names(&text).into_iter().collect();
     assert_eq!(
         names,
         [
@@ -61,6 +83,7 @@ fn the_exposed_names_are_the_documented_ones() {
             "controller_runtime_reconcile_total",
             "cortecs_account_contested",
             "cortecs_account_held",
+            "cortecs_account_ready",
             "cortecs_api_request_duration_seconds_bucket",
             "cortecs_api_request_duration_seconds_count",
             "cortecs_api_request_duration_seconds_sum",
@@ -68,6 +91,8 @@ fn the_exposed_names_are_the_documented_ones() {
             "cortecs_instances",
             "cortecs_late_instances",
             "cortecs_list_age_seconds",
+            "cortecs_open_start_age_seconds",
+            "cortecs_open_starts",
             "cortecs_price_per_hour",
             "cortecs_start_duration_seconds_bucket",
             "cortecs_start_duration_seconds_count",
@@ -127,6 +152,12 @@ fn values_and_labels_are_those_noted() {
         ),
         ("cortecs_account_held{account=\"team-a/main\"}", 1.0),
         ("cortecs_account_contested{account=\"team-a/main\"}", 1.0),
+        ("cortecs_account_ready{account=\"team-a/main\"}", 1.0),
+        ("cortecs_open_starts{account=\"team-a/main\"}", 2.0),
+        (
+            "cortecs_open_start_age_seconds{account=\"team-a/main\"}",
+            70.0,
+        ),
         (
             "cortecs_starts_total{account=\"team-a/main\",outcome=\"accepted\"}",
             1.0,

@@ -1,0 +1,210 @@
+//! What is written into an account: its finalizer and its status.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+    runtime::controller::Action,
+};
+use serde_json::json;
+
+use crate::{
+    resources::{
+        ACCOUNT_FINALIZER, CortecsAccount,
+        conditions::{READY, is_true},
+    },
+    runtime::{
+        clock,
+        kube_client::{KubeError, bounded},
+    },
+};
+
+use super::{
+    controller::{CONFLICT_PAUSE, Context, LOOK_INTERVAL, Shared},
+    entry::{AccountEntry, AccountState},
+    events::derive_events,
+    holds::{next_hold, why_held},
+    key::ObjectKey,
+    observe::summarize,
+    status::{View, next_status},
+};
+
+/// How often a deletion asks whether somebody uses the account still: who goes tells nobody.
+const IN_USE_INTERVAL: Duration = Duration::from_secs(5);
+/// Most names in a message.
+const MAX_NAMES: usize = 3;
+
+impl Shared {
+    /// Makes at most one write.
+    pub(super) async fn write(
+        &self,
+        key: &ObjectKey,
+        account: &CortecsAccount,
+    ) -> Result<Action, KubeError> {
+        let Context {
+            directory, claims, ..
+        } = &self.context;
+        let Some(entry) = directory.account(&key.namespace, &key.name) else {
+            return Ok(Action::await_change());
+        };
+        let again = Action::requeue(LOOK_INTERVAL.mul_f64(0.95 + 0.1 * fastrand::f64()));
+        if !self.context.leadership.may_act() {
+            return Ok(again);
+        }
+        let deleting = account.metadata.deletion_timestamp.is_some();
+        let ours = account.finalizers().iter().any(|f| f == ACCOUNT_FINALIZER);
+        if !deleting && !ours {
+            let mut finalizers = account.finalizers().to_vec();
+            finalizers.push(ACCOUNT_FINALIZER.to_owned());
+            // The change comes back as an event, with the resource version that the status needs.
+            self.set_finalizers(account, &finalizers).await?;
+            return Ok(again);
+        }
+        if deleting && !ours {
+            return Ok(Action::await_change());
+        }
+        if !claims.synced() {
+            // Nothing is known of users and claims yet.
+            return Ok(Action::requeue(CONFLICT_PAUSE));
+        }
+        if !deleting {
+            self.write_status(account, &entry, None).await?;
+            return Ok(again);
+        }
+        let users = claims.users(&key.namespace, &key.name);
+        if users == 0 {
+            let mut finalizers = account.finalizers().to_vec();
+            finalizers.retain(|f| f != ACCOUNT_FINALIZER);
+            self.set_finalizers(account, &finalizers).await?;
+            return Ok(Action::await_change());
+        }
+        self.write_status(account, &entry, Some(users)).await?;
+        Ok(Action::requeue(IN_USE_INTERVAL))
+    }
+
+    async fn set_finalizers(
+        &self,
+        account: &CortecsAccount,
+        finalizers: &[String],
+    ) -> Result<(), KubeError> {
+        let patch = json!({"metadata": {
+            "resourceVersion": account.resource_version(),
+            "finalizers": finalizers,
+        }});
+        let api = self.api(account);
+        let (name, params) = (account.name_any(), PatchParams::default());
+        bounded(
+            "set the account's finalizers",
+            api.patch_metadata(&name, &params, &Patch::Merge(&patch)),
+        )
+        .await
+        .map(drop)
+    }
+
+    /// Writes the status if it says anything new. `held_by`: so many resources hold up the deletion.
+    async fn write_status(
+        &self,
+        account: &CortecsAccount,
+        entry: &AccountEntry,
+        held_by: Option<usize>,
+    ) -> Result<(), KubeError> {
+        let Context {
+            directory, claims, ..
+        } = &self.context;
+        let fleet_key = match &entry.state {
+            AccountState::Usable(key) => Some(key.clone()),
+            _ => directory.remembered(account).fleet,
+        };
+        let fleet = fleet_key.and_then(|key| directory.fleet(&key));
+        let snapshot = fleet.as_ref().and_then(|fleet| fleet.snapshot());
+        let summary = fleet
+            .as_ref()
+            .zip(snapshot.as_deref())
+            .map(|(fleet, snapshot)| summarize(fleet.key(), snapshot, &**claims));
+        let now = clock::wall();
+        let previous = account.status.clone().unwrap_or_default();
+        let key = ObjectKey::of(account);
+        let (hold, last_handled_resume) = next_hold(&self.context, account, fleet.as_deref(), now);
+        let hold_ended = match &hold {
+            Some(_) => None,
+            None => directory.hold_record(&key).end(now),
+        };
+        let held = fleet
+            .as_ref()
+            .and_then(|fleet| why_held(directory, fleet.key(), &key, hold.as_ref()));
+        let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
+        let age = age.and_then(|age| SignedDuration::try_from(age).ok());
+        let holders = match held_by {
+            Some(_) => claims.user_names(&entry.namespace, &entry.name, MAX_NAMES),
+            None => Vec::new(),
+        };
+        let view = View {
+            generation: account.metadata.generation.unwrap_or_default(),
+            state: entry.state.clone(),
+            health: fleet.map(|fleet| fleet.health()).unwrap_or_default(),
+            summary: summary.as_ref(),
+            listed_at: age.and_then(|age| now.checked_sub(age).ok()),
+            held_by,
+            holders,
+            hold,
+            last_handled_resume,
+            hold_ended,
+            managed_by: Some(self.context.installs.us().clone()),
+            held,
+        };
+        let status = next_status(&previous, &view, now);
+        let is_ready = is_true(&status.as_ref().unwrap_or(&previous).conditions, READY);
+        self.context.metrics.set_ready(&key.to_string(), is_ready);
+        let Some(status) = status else {
+            return Ok(());
+        };
+        if !self.context.leadership.may_act() {
+            directory.abandon_release(&key);
+            return Ok(());
+        }
+        if hold_ended.is_some() {
+            directory.begin_end(&key);
+        }
+        let mut next = account.clone();
+        let events = derive_events(&key, &previous, &status);
+        next.status = Some(status);
+        let api = self.api(account);
+        let name = account.name_any();
+        let written = bounded(
+            "write the account's status",
+            api.replace_status(&name, &PostParams::default(), &next),
+        )
+        .await;
+        match written {
+            Ok(written) => {
+                if written
+                    .status
+                    .as_ref()
+                    .is_none_or(|s| s.managed_by.is_none())
+                {
+                    tracing::error!(
+                        "the account cannot be claimed, so nothing is started with it: the definition of CortecsAccount is older \
+                         than this operator, apply the one of its version"
+                    );
+                }
+                if !events.is_empty() {
+                    self.context.events.publish(&written, events).await;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if !error.outcome_unknown() {
+                    directory.abandon_release(&key);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn api(&self, account: &CortecsAccount) -> Api<CortecsAccount> {
+        let namespace = account.namespace().unwrap_or_default();
+        Api::namespaced(self.context.kube.clone(), &namespace)
+    }
+}
