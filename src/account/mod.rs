@@ -12,6 +12,7 @@ pub mod directory;
 pub mod entry;
 pub mod events;
 pub mod fleet;
+pub mod fleet_health;
 pub mod fleet_key;
 pub mod hold_record;
 mod holds;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    entry::AccountState, fleet::FleetHealth, key::ObjectKey, observe::Summary,
+    entry::AccountState, fleet_health::FleetHealth, key::ObjectKey, observe::Summary,
     relay::FAILURES_TO_TELL,
 };
 

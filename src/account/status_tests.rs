@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    account::{fleet::FleetError, fleet_key::FleetKey},
+    account::{fleet_health::FleetError, fleet_key::FleetKey},
     instance::moment::Moment,
     resources::{
         account::InstanceCounts,

@@ -1,0 +1,323 @@
+//! A namespace, an API, and the controller of accounts between them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::control_plane;
+use cortecs_operator::{
+    account::{
+        brake::{Lists, Measure},
+        controller::{Context, run},
+        directory::Directory,
+        entry::AccountState,
+        fleet::Fleet,
+        fleet_key::FleetKey,
+        hooks::{Claims, Listener},
+        installs::Installs,
+        key::ObjectKey,
+        poll::PollLimits,
+        snapshot::Snapshot,
+    },
+    cortecs::types::InstanceArgs,
+    resources::{CortecsAccount, account::ManagedBy, conditions::find_condition},
+    runtime::{
+        events::Events,
+        install_crypto_provider,
+        leadership::Leadership,
+        metrics::Metrics,
+        signals::{Shutdown, ShutdownTrigger},
+    },
+    simulator::{Simulator, SimulatorConfig},
+};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+    runtime::wait::await_condition,
+};
+use serde_json::{Value, json};
+use tokio::{sync::OnceCell, time::timeout};
+
+pub const DEADLINE: Duration = Duration::from_secs(40);
+
+/// What the controller of instances would answer, and what it would hear.
+#[derive(Default)]
+pub struct Others {
+    pub claimed: Mutex<BTreeSet<String>>,
+    pub users: Mutex<BTreeMap<String, usize>>,
+    pub bound: Mutex<bool>,
+    pub changed: Mutex<BTreeSet<String>>,
+    pub measure: Mutex<Measure>,
+}
+
+impl Claims for Others {
+    fn synced(&self) -> bool {
+        true
+    }
+
+    fn is_claimed(&self, _: &str, instance_id: &str) -> bool {
+        self.claimed.lock().unwrap().contains(instance_id)
+    }
+
+    fn users(&self, namespace: &str, account: &str) -> usize {
+        let users = self.users.lock().unwrap();
+        users
+            .get(&format!("{namespace}/{account}"))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn user_names(&self, _: &str, _: &str, limit: usize) -> Vec<ObjectKey> {
+        vec![ObjectKey::new("team", "llama"); limit.min(1)]
+    }
+
+    fn fleet_in_use(&self, _: &FleetKey) -> bool {
+        *self.bound.lock().unwrap()
+    }
+
+    fn measure(&self, _: Lists<'_>) -> Measure {
+        *self.measure.lock().unwrap()
+    }
+}
+
+impl Listener for Others {
+    fn on_list(&self, _: &FleetKey, _: Option<&Snapshot>, _: &Snapshot) {}
+
+    fn on_list_failed(&self, _: &FleetKey) {}
+
+    fn on_account_changed(&self, namespace: &str, name: &str) {
+        self.changed
+            .lock()
+            .unwrap()
+            .insert(format!("{namespace}/{name}"));
+    }
+
+    fn on_turn(&self, _: Vec<ObjectKey>) {}
+}
+
+/// A namespace, an API, and a controller that watches the one and talks to the other.
+pub struct Scenario {
+    pub namespace: String,
+    pub client: Client,
+    pub simulator: Simulator,
+    pub directory: Directory,
+    pub others: Arc<Others>,
+    pub metrics: Metrics,
+    _trigger: ShutdownTrigger,
+}
+
+pub async fn client() -> Client {
+    static CRDS: OnceCell<()> = OnceCell::const_new();
+    install_crypto_provider();
+    let plane = control_plane::shared().await;
+    CRDS.get_or_init(|| async {
+        let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+        for args in [
+            &["apply", "-f", crds][..],
+            &[
+                "wait",
+                "--for=condition=Established",
+                "--timeout=60s",
+                "-f",
+                crds,
+            ],
+        ] {
+            control_plane::assert_succeeded("kubectl", &plane.kubectl(args).await);
+        }
+    })
+    .await;
+    plane.client().await
+}
+
+impl Scenario {
+    pub async fn new(name: &str) -> Self {
+        let client = client().await;
+        let namespace = format!("accounts-{name}");
+        let object = serde_json::from_value(json!({
+            "metadata": {"name": namespace, "labels": {"team": name}},
+        }));
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        namespaces
+            .create(&PostParams::default(), &object.unwrap())
+            .await
+            .unwrap();
+        let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
+        let others = Arc::new(Others::default());
+        let directory = Directory::new(client.clone());
+        let metrics = Metrics::new();
+        let (trigger, shutdown) = Shutdown::new();
+        let context = Context {
+            kube: client.clone(),
+            directory: directory.clone(),
+            claims: others.clone(),
+            listener: others.clone(),
+            allowed_hosts: format!("http://{}", simulator.address()).parse().unwrap(),
+            leadership: Leadership::always(),
+            metrics: metrics.clone(),
+            events: Events::new(client.clone(), "tests"),
+            installs: Arc::new(Installs::new(ManagedBy::default(), client.clone())),
+            namespaces: namespace.parse().unwrap(),
+            concurrency: 4,
+            request_timeout: Duration::from_secs(10),
+            limits: PollLimits {
+                floor: Duration::from_millis(5),
+                ..PollLimits::default()
+            },
+        };
+        tokio::spawn(run(context, shutdown));
+        Self {
+            namespace,
+            client,
+            simulator,
+            directory,
+            others,
+            metrics,
+            _trigger: trigger,
+        }
+    }
+
+    pub fn accounts(&self) -> Api<CortecsAccount> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub async fn secret(&self, name: &str, secret: &str) {
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "stringData": {"CORTECS_CLIENT_ID": "demo", "CORTECS_CLIENT_SECRET": secret},
+        });
+        let params = PatchParams::apply("test").force();
+        self.secrets()
+            .patch(name, &params, &Patch::Apply(secret))
+            .await
+            .unwrap();
+    }
+
+    pub async fn account(&self, name: &str, spec: Value) {
+        let mut whole = json!({
+            "apiUrl": self.simulator.api_url(),
+            "credentialsSecretRef": {"name": "good"},
+            "poll": {"idleSeconds": 3600},
+        });
+        for (key, value) in spec.as_object().unwrap() {
+            whole[key] = value.clone();
+        }
+        let account = json!({"metadata": {"name": name}, "spec": whole});
+        let account = serde_json::from_value(json!({
+            "apiVersion": "cortecs.ai/v1alpha1",
+            "kind": "CortecsAccount",
+            "metadata": account["metadata"],
+            "spec": account["spec"],
+        }));
+        self.accounts()
+            .create(&PostParams::default(), &account.unwrap())
+            .await
+            .unwrap();
+    }
+
+    pub async fn change(&self, name: &str, spec: Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.accounts()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until the account is as it should be.
+    pub async fn until(
+        &self,
+        name: &str,
+        what: impl Fn(&CortecsAccount) -> bool,
+    ) -> CortecsAccount {
+        let waited = timeout(
+            DEADLINE,
+            await_condition(self.accounts(), name, |account: Option<&CortecsAccount>| {
+                account.is_some_and(&what)
+            }),
+        );
+        match waited.await {
+            Ok(account) => account.unwrap().unwrap(),
+            Err(_) => panic!("{:#?}", self.accounts().get(name).await.unwrap().status),
+        }
+    }
+
+    /// Waits until the Ready condition has the reason.
+    pub async fn reason(&self, name: &str, reason: &str) -> String {
+        let account = self.until(name, |account| {
+            ready(account).is_some_and(|(r, _)| r == reason)
+        });
+        ready(&account.await).unwrap().1
+    }
+
+    pub fn key(&self) -> FleetKey {
+        FleetKey::new(&self.simulator.api_url(), "demo")
+    }
+
+    pub fn fleet(&self) -> Arc<Fleet> {
+        self.directory.fleet(&self.key()).expect("a fleet")
+    }
+
+    pub async fn list(&self) {
+        let fleet = self.fleet();
+        let mut ended = fleet.ended();
+        ended.mark_unchanged();
+        fleet.request_list();
+        timeout(DEADLINE, ended.changed())
+            .await
+            .expect("a list in time")
+            .unwrap();
+    }
+
+    pub fn state(&self, name: &str) -> Option<AccountState> {
+        self.directory
+            .account(&self.namespace, name)
+            .map(|entry| entry.state.clone())
+    }
+
+    /// Asks the API for what it tells everybody.
+    pub async fn public(&self, path: &str) -> Value {
+        let url = format!("{}/{path}/", self.simulator.api_url());
+        reqwest::get(url).await.unwrap().json().await.unwrap()
+    }
+
+    /// What one worker costs an hour on hardware of this kind.
+    pub async fn price_per_hour(&self, hardware: &str) -> f64 {
+        let list = self.public("hardware-types").await;
+        let mut types = list["hardware_types"].as_array().unwrap().iter();
+        let found = types.find(|entry| entry["hardware_type_id"] == hardware);
+        found.unwrap()["price_info"]["price_per_hour"]
+            .as_f64()
+            .unwrap()
+    }
+
+    pub async fn start_outside(&self) -> String {
+        let list = self.public("models").await;
+        let model = &list["models"][0];
+        let id = model["model_name"]
+            .as_str()
+            .or(model["model_id"].as_str())
+            .unwrap();
+        let args = InstanceArgs {
+            model_id: id.to_owned(),
+            ..InstanceArgs::default()
+        };
+        self.simulator
+            .handle()
+            .outsider_start("demo", args)
+            .unwrap()
+    }
+}
+
+pub fn ready(account: &CortecsAccount) -> Option<(String, String)> {
+    let conditions = &account.status.as_ref()?.conditions;
+    let ready = find_condition(conditions, "Ready")?;
+    Some((ready.reason.clone(), ready.message.clone()))
+}
