@@ -7,6 +7,22 @@ test_workflows() {
 	"$actionlint" || fail "see above"
 	unpinned=$(grep -nE '^ *-? *uses: ' .github/workflows/*.yml | grep -vE 'uses: (\./|[^@ ]+@[0-9a-f]{40} # v[0-9.]+$)' || true)
 	expect "the actions that are not pinned to a commit" "$unpinned" ''
+	# It says GOTOOLCHAIN=local, by which Go refuses what needs a later one.
+	expect "the steps after setup-go that do not permit a later Go" "$(awk '
+		/uses: actions\/setup-go@/ { set_up = 1; next }
+		set_up && /^      - / { if (!/ run: echo GOTOOLCHAIN=auto >>"\$GITHUB_ENV"$/) print FILENAME ":" FNR; set_up = 0 }
+		' .github/workflows/*.yml)" ''
+	# What is tested, what is shipped and what users build is of one compiler.
+	expect "the number of compilers" "$(sed -nE 's/^ *RUSTUP_TOOLCHAIN: //p; s/^FROM rust:(.*)-[a-z]+ AS .*/\1/p' .github/workflows/{ci,release}.yml deploy/image/Dockerfile |
+		sort | uniq --count | awk '{ print $1 }')" 3
+	expect "the jobs that may write, and are outside of the environment or run what crates bring along" "$(awk '
+		function done() { if (writes && (outside || builds)) print job; writes = builds = 0; outside = 1 }
+		/^  [a-z0-9-]+:$/ { done(); job = FILENAME ": " $1 }
+		/^      [a-z-]+: write/ { writes = 1 }
+		/^    environment: release$/ { outside = 0 }
+		/cargo|make / { builds = 1 }
+		END { done() }
+		' .github/workflows/*.yml)" ''
 	local workflow
 	for workflow in .github/workflows/*.yml; do
 		grep -qx 'permissions: {}' "$workflow" || fail "$workflow does not begin with no permissions at all"
