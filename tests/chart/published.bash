@@ -15,6 +15,8 @@ test_workflows() {
 	# What is tested, what is shipped and what users build is of one compiler.
 	expect "the number of compilers" "$(sed -nE 's/^ *RUSTUP_TOOLCHAIN: //p; s/^FROM rust:(.*)-[a-z]+ AS .*/\1/p' .github/workflows/{ci,release}.yml deploy/image/Dockerfile |
 		sort | uniq --count | awk '{ print $1 }')" 3
+	expect "the tools of cargo in several versions" "$(grep -hoE 'cargo install .* --version [^ ]+' .github/workflows/*.yml deploy/image/Dockerfile | sort --unique |
+		awk '{ print $3 }' | uniq --repeated)" ''
 	expect "the jobs that may write, and are outside of the environment or run what crates bring along" "$(awk '
 		function done() { if (writes && (outside || builds)) print job; writes = builds = 0; outside = 1 }
 		/^  [a-z0-9-]+:$/ { done(); job = FILENAME ": " $1 }
