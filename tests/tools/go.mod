@@ -1,6 +1,7 @@
 module cortecs.ai/operator/tests/tools
 
-go 1.26.0
+// What Argo CD wants, whose definitions the tests read.
+go 1.26.3
 
 tool (
 	github.com/google/go-containerregistry/cmd/crane
