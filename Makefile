@@ -106,6 +106,7 @@ chart-files: ## Write what is made of the chart and crds/: its README, its defin
 
 .PHONY: chart
 chart: ## Test the Helm chart against a real API server, with Helm 3 and Helm 4
+	@tests/doctor chart
 	tests/chart/check
 
 .PHONY: image
@@ -114,17 +115,12 @@ image: ## Build the operator's image without a daemon: target/image/cortecs-oper
 
 .PHONY: image-check
 image-check: ## Build the image here and in another place, compare, and look into it
+	@tests/doctor image
 	tests/image/check
 
 .PHONY: sbom
-sbom: ## Write what the operator is built of as SPDX: target/image/sbom.spdx.json; needs cargo-sbom
-	@if ! cargo sbom --version >/dev/null 2>&1; then
-		echo "make sbom needs cargo-sbom: cargo install cargo-sbom --locked" >&2
-		exit 1
-	fi
-	mkdir -p target/image
-	cargo sbom --cargo-package cortecs-operator --output-format spdx_json_2_3 >target/image/sbom.spdx.json
-	echo target/image/sbom.spdx.json
+sbom: ## Write what the image is made of as SPDX: target/image/sbom.spdx.json; needs cargo-sbom
+	deploy/image/sbom
 
 .PHONY: deny
 deny: ## Check licences, bans, sources and advisories of the dependencies; DENY="licenses bans sources" without the advisories' download
