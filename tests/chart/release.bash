@@ -19,6 +19,10 @@ test_renderings() {
 			fail "the API server refuses $values"
 		conforms "$dir/rendered.helm4" >&2 || fail "kubeconform refuses $values"
 	done
+	# Names that YAML would take for something else.
+	make_namespace 123
+	"$helm4" template true "$chart" --namespace 123 --values "$chart/ci/single-namespace-values.yaml" --set-string nameOverride=1e3 >"$dir/rendered.helm4"
+	"$kubectl" apply --server-side --dry-run=server --validate=strict -f "$dir/rendered.helm4" >/dev/null || fail "the API server refuses names that look like numbers"
 	# The schema of the values knows what the definition knows.
 	local field
 	for field in $("$kubectl" get crd cortecsaccounts.cortecs.ai --output \
