@@ -8,7 +8,7 @@ test_generated() {
 	deploy/helm/generate "$dir/tree"
 	diff -r crds "$chart/files/crds" || fail "the chart's definitions are out of date: deploy/helm/generate"
 	diff "$chart/README.md" "$dir/tree/deploy/helm/cortecs-operator/README.md" >&2 || fail "the chart's README is out of date: deploy/helm/generate"
-	diff deploy/install.yaml "$dir/tree/deploy/kustomize/base/install.yaml" >&2 || fail "deploy/install.yaml is out of date: deploy/helm/generate"
+	diff -r deploy/kustomize "$dir/tree/deploy/kustomize" >&2 || fail "deploy/kustomize is out of date: deploy/helm/generate"
 	! grep -n '| *|$' "$chart/README.md" || fail "values without a description"
 	local version
 	version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -70,6 +70,63 @@ test_values() {
 		refused 'logLevel' "$helm" template x "$chart" --set config.logLevel=loud
 		refused 'concurrency' "$helm" template x "$chart" --set config.concurrency=0
 		refused 'admission' "$helm" template x "$chart" --set-json 'admission.actions=["Deny","Warn"]'
+	done
+	# KEY VALUE, as text or JSON: what Kubernetes, or whoever pulls the image, would refuse later.
+	local key value
+	while read -r key value; do
+		refused "at '/${key//.//}|$key" "$helm4" template x "$chart" --set-json "$key=$value"
+	done <<'END'
+config.listen "0.0.0.0:99999"
+config.listen "0.0.0.0:65536"
+networkPolicy.https.cidrs ["1.2.3.4/99"]
+networkPolicy.https.cidrs ["1.2.3.400/9"]
+networkPolicy.apiServer.cidrs ["::/129"]
+fullnameOverride "Foo_Bar"
+nameOverride "-x"
+global.imageRegistry "registry.example/"
+image.registry "https://registry.example"
+image.repository "team/cortecs-operator:1.0"
+terminationGracePeriodSeconds 0
+dnsPolicy "ClusterFirstWithHostNet"
+podDisruptionBudget.minAvailable "half"
+service.ipFamilies ["IPv5"]
+END
+	while read -r key value; do
+		"$helm4" template x "$chart" --set-json "$key=$value" >/dev/null || fail "refused: $key=$value"
+	done <<'END'
+config.listen "[::]:65535"
+networkPolicy.https.cidrs ["0.0.0.0/0","255.1.2.3/32","::/0","2001:db8::1/128","::ffff:10.0.0.1/128"]
+global.imageRegistry "registry.example:5000/mirror"
+image.registry "[::1]:5000"
+image.repository "registry.example:5000/team/cortecs-operator"
+END
+}
+
+# null takes a default away, in both Helms. Nothing is left undefined by that: either there is nothing then, or it is refused.
+test_nulls() {
+	local helm key values needed=(image.repository image.pullPolicy crds.enabled crds.keep account.name caBundle.key leaderElection.enabled
+		service.port prometheusRule.{ruleLabels,runbookUrl,extraGroups} admission.{failurePolicy,actions} admission.orphan.{users,groups}
+		admission.maxWorkers.{default,namespaceLabel} networkPolicy.{dns,apiServer,https}.ports
+		config.{allowedApiHosts,listen,concurrency,settleSeconds,requestTimeoutSeconds,logFormat,logLevel})
+	# All at once, and everything on that can be.
+	values=()
+	while read -r key; do
+		case " ${needed[*]} " in *" $key "*) continue ;; esac
+		case $key in
+		*.enabled | account.create | serviceAccount.create) values+=(--set "$key=true") ;;
+		# Set for what is on: one of two, and a Secret.
+		account.existingSecret) values+=(--set "$key=some") ;;
+		*) values+=(--set "$key=null") ;;
+		esac
+	done < <(sed -n 's/^| `\([^`]*\)` | .*/\1/p' "$chart/README.md")
+	((${#values[@]} > 200)) || fail "the README lists fewer values than there are"
+	for helm in "$helm3" "$helm4"; do
+		"$helm" template x "$chart" --api-versions "$monitoring/ServiceMonitor,$monitoring/PodMonitor,$monitoring/PrometheusRule" \
+			"${values[@]}" --set podMonitor.enabled=false >"$dir/nulls.yaml" || fail "see above"
+		! grep -nE '<nil>|%!' "$dir/nulls.yaml" >&2 || fail "rendered without a value: see above"
+		for key in "${needed[@]}"; do
+			refused "missing propert(y|ies) '${key##*.}'|${key##*.} is required" "$helm" template x "$chart" --set account.create=true,account.existingSecret=some --set "$key=null"
+		done
 	done
 }
 

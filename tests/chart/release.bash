@@ -19,6 +19,10 @@ test_renderings() {
 			fail "the API server refuses $values"
 		conforms "$dir/rendered.helm4" >&2 || fail "kubeconform refuses $values"
 	done
+	# Names that YAML would take for something else.
+	make_namespace 123
+	"$helm4" template true "$chart" --namespace 123 --values "$chart/ci/single-namespace-values.yaml" --set-string nameOverride=1e3 >"$dir/rendered.helm4"
+	"$kubectl" apply --server-side --dry-run=server --validate=strict -f "$dir/rendered.helm4" >/dev/null || fail "the API server refuses names that look like numbers"
 	# The schema of the values knows what the definition knows.
 	local field
 	for field in $("$kubectl" get crd cortecsaccounts.cortecs.ai --output \
@@ -36,10 +40,10 @@ test_renderings() {
 	conforms "$dir/examples.yaml" >&2 || fail "see above"
 	"$kubectl" apply --server-side --dry-run=server --validate=strict -f deploy/install.yaml >/dev/null ||
 		fail "the API server refuses deploy/install.yaml"
-	conforms deploy/install.yaml deploy/rbac.yaml deploy/operator.yaml deploy/samples >&2 || fail "see above"
-	sed 's/^  replicas: 1$/  replicas: one/' deploy/operator.yaml >"$dir/wrong.yaml"
+	conforms deploy/install.yaml deploy/rbac.yaml deploy/samples >&2 || fail "see above"
+	sed 's/^  replicas: 1$/  replicas: one/' deploy/install.yaml >"$dir/wrong.yaml"
 	refused 'want integer|got string' conforms "$dir/wrong.yaml"
-	sed 's/^  replicas: 1$/  replicaCount: 1/' deploy/operator.yaml >"$dir/wrong.yaml"
+	sed 's/^  replicas: 1$/  replicaCount: 1/' deploy/install.yaml >"$dir/wrong.yaml"
 	refused 'replicaCount' conforms "$dir/wrong.yaml"
 	clean
 }
@@ -106,9 +110,13 @@ life() {
 	expect "the account's Secret" "$(field cortecsaccount default .spec.credentialsSecretRef.name)" third
 	until_true "the new definition" shown_by cti
 
-	# Another release cannot take what is this one's.
+	# Another release cannot take what is this one's, its Lease neither.
 	refused 'ownership metadata|invalid ownership' "$helm" install other "$chart" --namespace team-b
+	refused 'the Deployment cortecs-operator in namespace cortecs-system is another operator, .* into another namespace' \
+		"$helm" install other "$chart" --namespace "$namespace" --set crds.enabled=false --set 'watchNamespaces={team-b}'
 	"$helm" install other "$chart" --namespace team-b --set crds.enabled=false --set singleNamespace=true >/dev/null
+	"$helm" upgrade other "$chart" --namespace team-b --set crds.enabled=false --set singleNamespace=true --set updateStrategy.type=Recreate >/dev/null
+	expect "the strategy" "$("$kubectl" --namespace team-b get deployment other-cortecs-operator --output 'jsonpath={.spec.strategy}')" '{"type":"Recreate"}'
 	"$helm" uninstall other --namespace team-b >/dev/null
 	"$helm" uninstall "$release" --namespace "$namespace" >/dev/null
 	rm -rf "$dir/before"

@@ -90,6 +90,18 @@ start_simulator() {
 	address=${api_url#http://} address=${address%%/*}
 }
 
+# The real operator, with the rights and the environment of the release.
+start_operator() {
+	local environment=() name value
+	while IFS='=' read -r name value; do
+		environment+=("$name=$value")
+	done < <("$kubectl" --namespace "$namespace" get deployment "$release" --output \
+		'go-template={{range (index .spec.template.spec.containers 0).env}}{{if .value}}{{.name}}={{.value}}{{"\n"}}{{end}}{{end}}')
+	"$plane" operator-kubeconfig "$dir/plane" "$namespace" cortecs-operator "$dir/operator"
+	env KUBECONFIG="$dir/operator" POD_NAMESPACE="$namespace" "${environment[@]}" "$binary" run --listen 127.0.0.1:0 >"$dir/operator.log" 2>&1 &
+	processes+=($!)
+}
+
 # The real operator, with the rights and the environment of the mode for one namespace alone.
 test_one-namespace() {
 	start_plane
@@ -105,15 +117,7 @@ test_one-namespace() {
 		--set account.spec.allowedNamespaces.from=Selector --set account.spec.allowedNamespaces.selector.matchLabels.rents=yes)
 	"$helm3" install "$release" "$chart" "${values[@]}" >/dev/null
 	expect "the cluster-scoped objects" "$("$kubectl" get clusterroles,clusterrolebindings,validatingadmissionpolicies --output name | grep cortecs || true)" ''
-
-	local environment=() name value
-	while IFS='=' read -r name value; do
-		environment+=("$name=$value")
-	done < <("$kubectl" --namespace "$namespace" get deployment "$release" --output \
-		'go-template={{range (index .spec.template.spec.containers 0).env}}{{if .value}}{{.name}}={{.value}}{{"\n"}}{{end}}{{end}}')
-	"$plane" operator-kubeconfig "$dir/plane" "$namespace" cortecs-operator "$dir/operator"
-	env KUBECONFIG="$dir/operator" POD_NAMESPACE="$namespace" "${environment[@]}" "$binary" run --listen 127.0.0.1:0 >"$dir/operator.log" 2>&1 &
-	processes+=($!)
+	start_operator
 	"$kubectl" --namespace "$namespace" apply -f - >/dev/null <<<'{apiVersion: cortecs.ai/v1alpha1, kind: CortecsInstance, metadata: {name: i}, spec: {modelId: mistralai/Mistral-7B-Instruct-v0.3}}'
 	"$kubectl" --namespace "$namespace" wait --for=condition=Ready cortecsinstance/i --timeout=60s >/dev/null || {
 		cat "$dir/operator.log" >&2

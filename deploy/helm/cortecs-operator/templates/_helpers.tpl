@@ -21,14 +21,14 @@
 {{- end }}
 
 {{- define "cortecs.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "cortecs.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "cortecs.name" . | toYaml }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{/* Of the pod of `helm test`, which is none of the operator's. */}}
 {{- define "cortecs.testLabels" -}}
 app.kubernetes.io/name: {{ include "cortecs.name" . }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{- define "cortecs.labels" -}}
@@ -38,15 +38,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The metadata of an object: dict "root" $ "name" and, where there are any, "namespace", "labels", "annotations". */}}
+{{/* The metadata of an object. Names are text even where they look like numbers. dict "root" $ "name" and, where there are any, "namespace", "labels", "annotations". */}}
 {{- define "cortecs.metadata" -}}
-name: {{ .name }}
+name: {{ .name | toYaml }}
 {{- with .namespace }}
-namespace: {{ . }}
+namespace: {{ . | toYaml }}
 {{- end }}
 labels:
-  {{- merge (dict) (.labels | default dict) (include "cortecs.labels" .root | fromYaml) .root.Values.commonLabels | toYaml | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+  {{- merge (dict) (.labels | default dict) (include "cortecs.labels" .root | fromYaml) (.root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -71,14 +71,14 @@ annotations:
 
 {{/* The pull secrets as a list, empty where there are none. */}}
 {{- define "cortecs.imagePullSecrets" -}}
-{{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets | uniq }}
+{{- with concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
 {{- toYaml . }}
 {{- end }}
 {{- end }}
 
 {{/* The namespaces that are looked after, as {"names": […]}; none means all. */}}
 {{- define "cortecs.watched" -}}
-{{- $names := .Values.watchNamespaces }}
+{{- $names := .Values.watchNamespaces | default list }}
 {{- if .Values.singleNamespace }}
 {{- if $names }}
 {{- fail "singleNamespace looks after the release's namespace: leave watchNamespaces empty" }}
@@ -88,6 +88,14 @@ annotations:
 {{- dict "names" ($names | uniq | sortAlpha) | toJson }}
 {{- end }}
 
+{{/*
+Who may use the default account unless that is given: all who are looked after. Where these are its own namespace alone,
+others who could use it, unseen, would only make lost starts wait for a person. dict "watched" "namespace".
+*/}}
+{{- define "cortecs.from" -}}
+{{- ternary "Same" "All" (deepEqual .watched (list .namespace)) }}
+{{- end }}
+
 {{/* The accounts to create, as {"accounts": […]}: each with all of its fields. */}}
 {{- define "cortecs.accounts" -}}
 {{- $root := . }}
@@ -95,10 +103,12 @@ annotations:
 {{- $accounts := list }}
 {{- $given := list }}
 {{- if .Values.account.create }}
-{{- $given = append $given .Values.account }}
+{{- $from := include "cortecs.from" (dict "watched" $watched "namespace" (default .Release.Namespace .Values.account.namespace)) }}
+{{- $spec := merge (deepCopy (.Values.account.spec | default dict)) (dict "allowedNamespaces" (dict "from" $from)) }}
+{{- $given = append $given (set (deepCopy .Values.account) "spec" $spec) }}
 {{- end }}
 {{- $seen := list }}
-{{- range concat $given .Values.accounts }}
+{{- range concat $given (.Values.accounts | default list) }}
 {{- $credentials := .credentials | default dict }}
 {{- $account := dict "name" .name "namespace" (default $root.Release.Namespace .namespace) "spec" (.spec | default dict) "keep" (ne .keep false) }}
 {{- $id := printf "%s/%s" $account.namespace $account.name }}
@@ -136,39 +146,70 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* What cannot be said in the schema. */}}
-{{- define "cortecs.check" -}}
-{{- $least := mul 4 .Values.config.requestTimeoutSeconds }}
-{{- if lt (int .Values.config.settleSeconds) (int $least) }}
-{{- fail (printf "config.settleSeconds is %d but must be at least %d, four times config.requestTimeoutSeconds" (int .Values.config.settleSeconds) (int $least)) }}
-{{- end }}
-{{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}
-{{- fail "several replicas need leaderElection.enabled: two that act at once start instances twice" }}
-{{- end }}
-{{- $watched := (include "cortecs.watched" . | fromJson).names }}
-{{- with include "cortecs.defaultAccount" . }}
-{{- $namespace := splitList "/" . | first }}
-{{- if and $watched (not (has $namespace $watched)) }}
-{{- fail (printf "the default account %s is in a namespace that is not looked after: add it to watchNamespaces" .) }}
-{{- end }}
-{{- end }}
-{{- range .Values.rbac.secrets }}
-{{- if and $watched (not (has .namespace $watched)) }}
-{{- fail (printf "rbac.secrets: namespace %s is not looked after: add it to watchNamespaces" .namespace) }}
-{{- end }}
-{{- end }}
-{{- if and .Values.singleNamespace (or .Values.admission.orphan.enabled .Values.admission.maxWorkers.enabled) }}
-{{- fail "admission policies are cluster-scoped: a release with singleNamespace has none" }}
-{{- end }}
-{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
-{{- fail "set serviceMonitor.enabled or podMonitor.enabled: both would count everything twice" }}
-{{- end }}
-{{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) }}
-{{- fail "serviceMonitor.enabled needs service.enabled" }}
-{{- end }}
-{{- end }}
-
 {{/* The context of a monitor's or rule's kind: "true" where the cluster knows it. */}}
 {{- define "cortecs.knows" -}}
 {{- if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) }}true{{ end }}
+{{- end }}
+
+{{/* The environment that the values make. */}}
+{{- define "cortecs.env" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+{{- with include "cortecs.defaultAccount" . }}
+- name: CORTECS_OPERATOR_DEFAULT_ACCOUNT
+  value: {{ . | quote }}
+{{- end }}
+{{- with (include "cortecs.watched" . | fromJson).names }}
+- name: CORTECS_OPERATOR_WATCH_NAMESPACES
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: CORTECS_OPERATOR_ALLOWED_API_HOSTS
+  value: {{ join "," .Values.config.allowedApiHosts | quote }}
+- name: CORTECS_OPERATOR_LISTEN
+  value: {{ .Values.config.listen | quote }}
+- name: CORTECS_OPERATOR_CONCURRENCY
+  value: {{ .Values.config.concurrency | int | quote }}
+- name: CORTECS_OPERATOR_LEADER_ELECT
+  value: {{ .Values.leaderElection.enabled | quote }}
+- name: CORTECS_OPERATOR_SETTLE_SECONDS
+  value: {{ .Values.config.settleSeconds | int | quote }}
+- name: CORTECS_OPERATOR_REQUEST_TIMEOUT_SECONDS
+  value: {{ .Values.config.requestTimeoutSeconds | int | quote }}
+- name: CORTECS_OPERATOR_LOG_FORMAT
+  value: {{ .Values.config.logFormat }}
+- name: CORTECS_OPERATOR_LOG_LEVEL
+  value: {{ .Values.config.logLevel | quote }}
+{{- with .Values.proxy.https }}
+- name: HTTPS_PROXY
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.proxy.except }}
+- name: NO_PROXY
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- if include "cortecs.caBundle" . }}
+- name: SSL_CERT_FILE
+  value: {{ printf "/ca-bundle/%s" .Values.caBundle.key | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The volume with other authorities, empty where there is none. */}}
+{{- define "cortecs.caBundle" -}}
+{{- with .Values.caBundle }}
+{{- if .configMap -}}
+name: ca-bundle
+configMap:
+  name: {{ toYaml .configMap }}
+{{- else if .secret -}}
+name: ca-bundle
+secret:
+  secretName: {{ toYaml .secret }}
+{{- end }}
+{{- end }}
 {{- end }}

@@ -64,9 +64,9 @@ metadata:
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: {{ $kind }}
-  name: {{ .name }}
+  name: {{ .name | toYaml }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "cortecs.serviceAccountName" .root }}
-    namespace: {{ .root.Release.Namespace }}
+    name: {{ include "cortecs.serviceAccountName" .root | toYaml }}
+    namespace: {{ .root.Release.Namespace | toYaml }}
 {{- end }}

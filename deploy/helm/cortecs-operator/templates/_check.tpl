@@ -1,0 +1,122 @@
+{{/* What cannot be said in the schema. */}}
+{{- define "cortecs.check" -}}
+{{- $least := mul 4 .Values.config.requestTimeoutSeconds }}
+{{- if lt (int .Values.config.settleSeconds) (int $least) }}
+{{- fail (printf "config.settleSeconds is %d but must be at least %d, four times config.requestTimeoutSeconds" (int .Values.config.settleSeconds) (int $least)) }}
+{{- end }}
+{{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}
+{{- fail "several replicas need leaderElection.enabled: two that act at once start instances twice" }}
+{{- end }}
+{{- $watched := (include "cortecs.watched" . | fromJson).names }}
+{{- with include "cortecs.defaultAccount" . }}
+{{- $namespace := splitList "/" . | first }}
+{{- if and $watched (not (has $namespace $watched)) }}
+{{- fail (printf "the default account %s is in a namespace that is not looked after: add it to watchNamespaces" .) }}
+{{- end }}
+{{- end }}
+{{- $seen := list }}
+{{- range .Values.rbac.secrets }}
+{{- if and $watched (not (has .namespace $watched)) }}
+{{- fail (printf "rbac.secrets: namespace %s is not looked after: add it to watchNamespaces" .namespace) }}
+{{- end }}
+{{- if has .namespace $seen }}
+{{- fail (printf "rbac.secrets: namespace %s is there twice: put its names into one entry" .namespace) }}
+{{- end }}
+{{- $seen = append $seen .namespace }}
+{{- end }}
+{{- if and .Values.singleNamespace (or .Values.admission.orphan.enabled .Values.admission.maxWorkers.enabled) }}
+{{- fail "admission policies are cluster-scoped: a release with singleNamespace has none" }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
+{{- fail "set serviceMonitor.enabled or podMonitor.enabled: both would count everything twice" }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) }}
+{{- fail "serviceMonitor.enabled needs service.enabled" }}
+{{- end }}
+{{- if and .Values.caBundle.configMap .Values.caBundle.secret }}
+{{- fail "set caBundle.configMap or caBundle.secret: one file is read" }}
+{{- end }}
+{{- with .Values.podDisruptionBudget }}
+{{- if not (or (kindIs "invalid" .minAvailable) (kindIs "invalid" .maxUnavailable)) }}
+{{- fail "set podDisruptionBudget.minAvailable or podDisruptionBudget.maxUnavailable: Kubernetes takes one" }}
+{{- end }}
+{{- end }}
+{{- $names := list }}
+{{- range concat (include "cortecs.env" . | fromYamlArray) (.Values.extraEnv | default list) }}
+{{- if has .name $names }}
+{{- fail (printf "extraEnv: %s is there already: what the chart sets is set by its own values" .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- $alerts := list }}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups }}
+{{- range .rules }}
+{{- $alerts = append $alerts .alert }}
+{{- end }}
+{{- end }}
+{{- range .Values.prometheusRule.disabled }}
+{{- if not (has . $alerts) }}
+{{- fail (printf "prometheusRule.disabled: there is no alert %s; there are %s" . (join ", " $alerts)) }}
+{{- end }}
+{{- end }}
+{{- include "cortecs.checkAccounts" . }}
+{{- include "cortecs.checkAlone" . }}
+{{- end }}
+
+{{/* The accounts of the values are such that the operator can use them. */}}
+{{- define "cortecs.checkAccounts" -}}
+{{- $allowed := list }}
+{{- range .Values.config.allowedApiHosts }}
+{{- $allowed = append $allowed (include "cortecs.place" (ternary . (print "https://" .) (hasPrefix "http://" .))) }}
+{{- end }}
+{{- $definition := .Files.Get "files/crds/cortecsaccounts.yaml" | fromYaml }}
+{{- $usual := (index $definition.spec.versions 0).schema.openAPIV3Schema.properties.spec.properties.apiUrl.default }}
+{{- range (include "cortecs.accounts" . | fromJson).accounts }}
+{{- $id := printf "%s/%s" .namespace .name }}
+{{- $url := .spec.apiUrl | default $usual }}
+{{- $place := include "cortecs.place" $url }}
+{{- /* Flags win over the values. */}}
+{{- if not (or (has $place $allowed) (contains "--allowed-api-hosts" (join " " $.Values.extraArgs))) }}
+{{- fail (printf "account %s: the operator may not send credentials to %s: add its host to config.allowedApiHosts" $id $url) }}
+{{- end }}
+{{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.extraEgress) }}
+{{- $next := ternary ($.Values.proxy.https | default $url) $url (hasPrefix "https:" $url) }}
+{{- $port := include "cortecs.place" $next | splitList ":" | last }}
+{{- if not (has $port (toStrings $.Values.networkPolicy.https.ports)) }}
+{{- fail (printf "account %s: the network policy does not let the operator reach port %s: add it to networkPolicy.https.ports, or a rule to networkPolicy.extraEgress" $id $port) }}
+{{- end }}
+{{- end }}
+{{- if and $.Values.rbac.create $.Values.rbac.secrets }}
+{{- $readable := false }}
+{{- $account := . }}
+{{- range $.Values.rbac.secrets }}
+{{- $readable = or $readable (and (eq .namespace $account.namespace) (or (not .names) (has $account.secret .names))) }}
+{{- end }}
+{{- if not $readable }}
+{{- fail (printf "account %s: the operator may not read its Secret: add {namespace: %s, names: [%s]} to rbac.secrets" $id .namespace .secret) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where a URL leads, as scheme, host and port. */}}
+{{- define "cortecs.place" -}}
+{{- $url := urlParse (lower .) }}
+{{- $url.scheme }}://{{ $url.host }}
+{{- if not (regexMatch ":[0-9]+$" $url.host) }}:{{ ternary "80" "443" (eq $url.scheme "http") }}{{ end }}
+{{- end }}
+
+{{/*
+The Lease has one name. Two releases in one namespace would share it: one leads, and what the other looks after is served
+by nobody, though both are ready.
+*/}}
+{{- define "cortecs.checkAlone" -}}
+{{- range (lookup "apps/v1" "Deployment" .Release.Namespace "").items }}
+{{- $labels := .metadata.labels | default dict }}
+{{- $ours := or (eq (dig "app.kubernetes.io/name" "" $labels) $.Chart.Name) (hasPrefix (print $.Chart.Name "-") (dig "helm.sh/chart" "" $labels)) }}
+{{- $instance := dig "app.kubernetes.io/instance" "" $labels }}
+{{- if and $ours (ne $instance $.Release.Name) }}
+{{- fail (printf "the Deployment %s in namespace %s is another operator, of %s. The two would share one Lease, and one of them would never act: install this release into another namespace" .metadata.name $.Release.Namespace (default "no release" $instance)) }}
+{{- end }}
+{{- end }}
+{{- end }}
