@@ -8,9 +8,10 @@
 #   the checkout       a copy of what is named, so that no command writes into the real one; the binary where make build
 #                      puts it
 #   port 8080          any port, for an operator that a command runs in the foreground
-# What is marked "node" or "never" is not run here, and counted.
+# What is marked "node" or "never" is not run here, and counted: tests/in-cluster runs the first.
 
-documents=(README.md docs/*.md deploy/helm/cortecs-operator/README.md deploy/gitops/*/README.md)
+# shellcheck source=/dev/null
+. "$root/tests/simulator.bash"
 
 # Lives as long as check: starts an operator where there is a Deployment, again when it changes, and ends it with it.
 play_pods() {
@@ -78,8 +79,11 @@ end_process() { [[ -z $1 ]] || { kill "$1" && wait "$1" || true; } 2>/dev/null; 
 new_cluster() {
 	[[ -z ${fresh:-} ]] || return 0
 	if [[ -n $pods ]]; then
-		! "$kubectl" get crd cortecsinstances.cortecs.ai >/dev/null 2>&1 ||
+		if "$kubectl" get crd cortecsinstances.cortecs.ai >/dev/null 2>&1; then
 			"$kubectl" delete cortecsinstances --all --all-namespaces --timeout=60s >/dev/null
+		else
+			expect "what is left of the chart's Secrets where everything was removed" "$(made_secrets)" ''
+		fi
 		end_process "$pods"
 		end_process "$beside"
 		beside=''
@@ -97,8 +101,21 @@ new_cluster() {
 # What a section takes for granted.
 prepare() {
 	case $1 in
-	docs/upgrade.md | docs/security.md | docs/uninstall.md | docs/reliability.md)
+	docs/upgrade.md | docs/security.md | docs/uninstall.md | docs/reliability.md | docs/runbook.md | "docs/uninstall.md: Move to another namespace")
 		run_commands docs/install.md "With Helm" 'delete cortecsinstance' ;;
+	"docs/uninstall.md: Remove everything")
+		prepare docs/uninstall.md
+		# The chart makes a Secret where the account is, which outlives both the release and its namespace.
+		"$kubectl" create namespace team-a >/dev/null
+		"$HELM_OF_TEST" upgrade cortecs-operator "$chart" --namespace cortecs-system --reuse-values --set "accounts[0].name=more,accounts[0].namespace=team-a" \
+			--set "accounts[0].credentials.clientId=other-id,accounts[0].credentials.clientSecret=other-secret,accounts[0].spec.apiUrl=$api_url" >/dev/null
+		[[ -n $(made_secrets) ]] || fail "the chart made no Secret" ;;
+	"docs/upgrade.md: With kubectl" | "docs/upgrade.md: With kustomize")
+		run_commands docs/install.md "${1#*: }"
+		rent ;;
+	"docs/uninstall.md: Installed by kubectl or kustomize")
+		run_commands docs/install.md "With kubectl"
+		rent ;;
 	deploy/gitops/flux/README.md)
 		"$kubectl" apply --server-side -f "$(tests/tools/tools kustomize-controller)/config/crd/bases" -f "$(tests/tools/tools source-controller)/config/crd/bases" >/dev/null
 		until_true "the definitions to be served" all_established
@@ -107,12 +124,6 @@ prepare() {
 		argo_definitions
 		until_true "the definitions to be served" all_established
 		"$kubectl" --namespace argocd create configmap argocd-cm >/dev/null ;;
-	"docs/uninstall.md: Remove everything")
-		"$kubectl" apply --server-side -f deploy/install.yaml >/dev/null
-		"$kubectl" create secret generic cortecs-credentials --namespace cortecs-system --from-env-file="$dir/checkout/credentials.env" >/dev/null
-		until_true "the kinds to be served" has_samples
-		asked=$((asked + 1))
-		"$kubectl" wait --for=condition=Ready cortecsinstance/mistral --timeout=2m >/dev/null ;;
 	"docs/uninstall.md: When the operator is gone already")
 		"$kubectl" apply --server-side -f crds/ >/dev/null
 		"$kubectl" create namespace cortecs-system >/dev/null
@@ -121,15 +132,24 @@ prepare() {
 		"$kubectl" delete cortecsinstance mistral --wait=false >/dev/null ;;
 	esac
 }
+# Rents what docs/install.md does.
+rent() {
+	"$kubectl" apply -f deploy/samples/instance.yaml >/dev/null
+	asked=$((asked + 1))
+	"$kubectl" wait --for=condition=Ready cortecsinstance/mistral --timeout=2m >/dev/null
+}
 has_samples() { "$kubectl" apply -f "$dir/checkout/deploy/samples/account.yaml" -f deploy/samples/instance.yaml >/dev/null 2>&1; }
-at_the_api() { ask "$address" '/_control/instances?client_id=some-id' | grep -o '"status":"[a-z]*"' | paste -sd ' ' || true; }
-starts() { ask "$address" /_control/counts | sed -n 's/.*"start":\([0-9]*\).*/\1/p'; }
+at_the_api() { control 'instances?client_id=some-id' | values status | paste -sd ' ' || true; }
+labelled() { "$kubectl" get "$1" --all-namespaces --selector app.kubernetes.io/name=cortecs-operator --output "$2"; }
+images() { labelled deployments 'jsonpath={range .items[*].spec.template.spec.containers[*]}{.image}{"\n"}{end}' | sort -u; }
+made_secrets() { labelled secrets name; }
 
 # run_commands FILE [HEADING [BUT]] runs what is marked so that it can be run here, but what matches BUT.
 run_commands() {
-	local line mark heading command
+	local line mark heading command image
 	while IFS=$'\t' read -r line mark heading command <&3; do
 		[[ -z ${3:-} || ! $command =~ $3 ]] || continue
+		[[ -z $again || -n ${2:-} ]] || grep -q $'\t'"$heading"$'\thelm ' "$dir/commands" || continue
 		case $mark in
 		node | never)
 			[[ -n ${2:-} ]] || left[$mark]=$((${left[$mark]:-0} + 1))
@@ -155,6 +175,9 @@ run_commands() {
 			tail -n 5 "$dir/pods.log" >&2
 			fail "$1:$line: $command"
 		}
+		# Where there is an operator, its pods could start: no step names another image than the one that was pushed.
+		image=$(images)
+		[[ -z $image || $image == "$pushed" ]] || fail "$1:$line: the image is now '$image', not '$pushed': $command"
 	done 3< <(tests/docs/commands "$1" "${2:-}")
 }
 
@@ -175,26 +198,29 @@ tell() {
 }
 
 test_docs() {
-	# asked: how often an instance was asked for.
-	local binary api_url address pods='' beside='' fresh='' ran=0 asked=0
+	# asked: how often an instance was asked for. again: by another Helm, which sections without Helm do not need.
+	local binary api_url address api_address pushed pods='' beside='' fresh='' ran=0 asked=0 again=''
 	local -A left=()
 	kubectl=$("$plane" kubectl-path)
 	need_binary
 	start_simulator
+	api_address=$address
+	pushed=registry.example/cortecs-operator:$(deploy/release version)
 	: >"$dir/pods.log"
 	export KUBECONFIG=$dir/plane/kubeconfig
 	make_stands
 	# DOCS="FILE…" for these alone.
 	# Both begin by the installation with Helm that docs/install.md tells of.
-	local with_3=("${documents[@]}") with_4=(docs/upgrade.md docs/uninstall.md)
+	local with_3 with_4=(docs/upgrade.md docs/uninstall.md)
+	mapfile -t with_3 < <(tests/docs/commands)
 	[[ -z ${DOCS:-} ]] || read -ra with_3 <<<"$DOCS"
 	[[ -z ${DOCS:-} ]] || with_4=()
 	tell "$helm3" "${with_3[@]}"
-	local ran_by_3=$ran
+	local ran_by_3=$ran again=yes
 	tell "$helm4" "${with_4[@]}"
 	new_cluster
 	# No upgrade, rollback, uninstallation or move starts one again.
-	expect "the starts" "$(starts)" "$asked"
+	expect "the starts" "$(calls start)" "$asked"
 	say "docs: $ran_by_3 commands run with Helm 3, $((ran - ran_by_3)) with Helm 4; left to a cluster with a node: ${left[node]:-0}; never run, for a reason: ${left[never]:-0}"
 	end_process "$pods"
 	"$plane" down "$dir/plane"

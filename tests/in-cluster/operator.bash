@@ -59,6 +59,28 @@ test_installed() {
 	expect "starts asked for by an installation and its test" "$(calls start)" 0
 }
 
+# The commands in the docs that take a pod, as they stand there: by the names of helm and kubectl.
+test_documented() {
+	local document line mark command ran=0
+	mkdir "$dir/bin"
+	ln -s "$helm" "$dir/bin/helm"
+	ln -s "$kubectl" "$dir/bin/kubectl"
+	while read -r document <&3; do
+		tests/docs/commands "$document" >"$dir/commands"
+		while IFS=$'\t' read -r line mark _ command <&4; do
+			[[ $mark == node ]] || continue
+			ran=$((ran + 1))
+			PATH=$dir/bin:$PATH timeout "$deadline" bash -euo pipefail -c "$command" </dev/null >"$dir/said" 2>&1 || {
+				tail -n 20 "$dir/said" >&2
+				fail "$document:$line: $command"
+			}
+			! grep -q '^No resources found' "$dir/said" || fail "$document:$line finds nothing: $command"
+		done 4<"$dir/commands"
+	done 3< <(tests/docs/commands)
+	say "documented: $ran commands"
+	expect_one_each 3
+}
+
 test_rented() {
 	"$kubectl" --namespace default apply -f deploy/samples/instance.yaml -f "$here/client.yaml" >/dev/null
 	"$kubectl" --namespace default wait --for=jsonpath='{.status.phase}'=Succeeded pod/client --timeout="${deadline}s" >/dev/null
