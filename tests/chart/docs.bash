@@ -59,7 +59,7 @@ make_stands() {
 set -euo pipefail
 more=()
 case \$1 in install | upgrade) more=(--set replicaCount=0 --timeout 2m) ;; esac
-[[ " \$* " != *' account.create=true '* ]] || more+=(--set account.spec.apiUrl='$api_url')
+[[ " \$* " != *' account.create=true '* ]] || more+=(--set account.spec.apiUrl='$api_url' --set 'config.allowedApiHosts={http://$address}')
 exec "\$HELM_OF_TEST" "\$@" "\${more[@]}"
 END
 	chmod +x "$dir/bin/helm"
@@ -108,7 +108,8 @@ prepare() {
 		# The chart makes a Secret where the account is, which outlives both the release and its namespace.
 		"$kubectl" create namespace team-a >/dev/null
 		"$HELM_OF_TEST" upgrade cortecs-operator "$chart" --namespace cortecs-system --reuse-values --set "accounts[0].name=more,accounts[0].namespace=team-a" \
-			--set "accounts[0].credentials.clientId=other-id,accounts[0].credentials.clientSecret=other-secret,accounts[0].spec.apiUrl=$api_url" >/dev/null
+			--set "accounts[0].credentials.clientId=other-id,accounts[0].credentials.clientSecret=other-secret,accounts[0].spec.apiUrl=$api_url" \
+			--set "config.allowedApiHosts={http://$address}" >/dev/null
 		[[ -n $(made_secrets) ]] || fail "the chart made no Secret" ;;
 	"docs/upgrade.md: With kubectl" | "docs/upgrade.md: With kustomize")
 		run_commands docs/install.md "${1#*: }"
