@@ -195,7 +195,10 @@ async fn watch_over(instances: &Context, directory: &Directory, health: &Health)
                 continue;
             }
         }
-        instance::phases::count_phases(instances, &mut counted);
+        // Before that no account is known, and nothing would be counted as theirs.
+        if synced {
+            instance::phases::count_phases(instances, &mut counted);
+        }
         let beat = if synced { BEAT } else { BEAT / 10 };
         tokio::time::sleep(beat).await;
     }

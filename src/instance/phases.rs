@@ -1,4 +1,4 @@
-//! How many resources of each account are in which phase, and which of their starts are open, for the metrics.
+//! How many resources of each account are in which phase, and which of their starts and restarts are open, for the metrics.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -57,9 +57,11 @@ impl Counts {
     fn add(&mut self, status: Option<&CortecsInstanceStatus>, now: Timestamp) {
         let phase = status.and_then(|s| s.phase).unwrap_or(Phase::Pending);
         *self.phases.entry(phase.as_str()).or_default() += 1;
-        if let Some(start) = status.and_then(|s| s.start.as_ref()) {
+        let start = status.and_then(|s| Some(s.start.as_ref()?.requested_at));
+        let restart = status.and_then(|s| Some(s.restart.as_ref()?.requested_at));
+        for requested_at in start.into_iter().chain(restart) {
             // Another clock wrote it: it may be ahead of this one.
-            let age = Duration::try_from(now.duration_since(start.requested_at));
+            let age = Duration::try_from(now.duration_since(requested_at));
             self.open.count += 1;
             self.open.age = self.open.age.max(age.unwrap_or_default());
         }
@@ -72,13 +74,15 @@ mod tests {
 
     use super::*;
 
+    const OPEN_ID: &str = "0198c0de-0000-7000-8000-000000000000";
+
     #[test]
     fn the_oldest_open_start_counts_and_a_clock_ahead_is_no_age() {
         let now: Timestamp = "2026-01-01T00:10:00Z".parse().unwrap();
         let open = |requested_at: &str| -> CortecsInstanceStatus {
             serde_json::from_value(json!({
                 "phase": "Starting",
-                "start": { "id": "0198c0de-0000-7000-8000-000000000000", "requestedAt": requested_at, "args": { "modelId": "m" }, "knownInstanceIds": [] },
+                "start": { "id": OPEN_ID, "requestedAt": requested_at, "args": { "modelId": "m" }, "knownInstanceIds": [] },
             }))
             .unwrap()
         };
@@ -94,5 +98,12 @@ mod tests {
             (3, Duration::from_secs(540))
         );
         assert_eq!(counts.phases, [("Pending", 1), ("Starting", 3)].into());
+        let restart =
+            json!({ "restart": { "id": OPEN_ID, "requestedAt": "2026-01-01T00:00:00Z" } });
+        counts.add(Some(&serde_json::from_value(restart).unwrap()), now);
+        assert_eq!(
+            (counts.open.count, counts.open.age),
+            (4, Duration::from_secs(600))
+        );
     }
 }

@@ -184,7 +184,7 @@ impl Metrics {
         self.0.accounts.set_late(account, count);
     }
 
-    /// Sets what the account's instances cost an hour, by currency.
+    /// Sets what the instances of the account's owner cost an hour, by currency.
     pub fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
         self.0.accounts.set_price_per_hour(account, per_hour);
     }
@@ -219,7 +219,7 @@ impl Metrics {
         self.0.accounts.set_ready(account, is_ready);
     }
 
-    /// Sets the starts of the account that were written ahead and have no recorded outcome.
+    /// Sets the starts and restarts of the account that were written ahead and have no recorded outcome.
     pub fn set_open_starts(&self, account: &str, open: OpenStarts) {
         self.0.accounts.set_open_starts(account, open);
     }

@@ -67,6 +67,14 @@ test_values() {
 		refused 'additional properties|not allowed' "$helm" template x "$chart" --set image.tga=1
 		refused 'additional properties|not allowed' "$helm" template x "$chart" --set account.spec.apiURL=x
 		refused 'additional properties|not allowed' "$helm" template x "$chart" --set-json 'accounts=[{"name":"a","secret":"b"}]'
+		# What the operator itself refuses, and then does not start.
+		local host
+		for host in '*.cortecs.ai' cortecs.ai:99999 me@cortecs.ai https://cortecs.ai cortecs.ai/v1; do
+			refused allowedApiHosts "$helm" template x "$chart" --set "config.allowedApiHosts={$host}"
+		done
+		refused 'proxy' "$helm" template x "$chart" --set proxy=null
+		refused maxSurge "$helm" template x "$chart" --set updateStrategy.rollingUpdate.maxSurge=lots
+		refused extraEnv "$helm" template x "$chart" --set 'extraEnv[0].name=A,extraEnv[0].value=1'
 		refused 'logLevel' "$helm" template x "$chart" --set config.logLevel=loud
 		refused 'concurrency' "$helm" template x "$chart" --set config.concurrency=0
 		refused 'admission' "$helm" template x "$chart" --set-json 'admission.actions=["Deny","Warn"]'

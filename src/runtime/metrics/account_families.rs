@@ -89,7 +89,7 @@ impl Collector for Accounts {
         )?;
         family(
             "cortecs_price_per_hour",
-            "What the account's pending and running instances cost an hour, where the price is known",
+            "What all pending and running instances of the account's owner cost an hour, where the price is known",
             None,
             Kind::Gauge,
             &mut accounts.iter().flat_map(|(account, series)| {
@@ -150,13 +150,13 @@ const GAUGES: [Gauge; 8] = [
     ),
     (
         "cortecs_open_starts",
-        "Starts that were written ahead and have no recorded outcome",
+        "Starts and restarts that were written ahead and have no recorded outcome",
         None,
         |series, _| series.open_starts.map(|open| Value::Count(open.count)),
     ),
     (
         "cortecs_open_start_age",
-        "Time since the oldest start without a recorded outcome was requested, 0 without any",
+        "Time since the oldest start or restart without a recorded outcome was requested, 0 without any",
         Some(Unit::Seconds),
         |series, _| series.open_starts.map(|open| Value::seconds(open.age)),
     ),

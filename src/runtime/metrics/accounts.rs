@@ -51,7 +51,7 @@ pub enum StartOutcome {
     Void,
 }
 
-/// Starts that were written ahead and have no recorded outcome.
+/// Starts and restarts that were written ahead and have no recorded outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenStarts {
     pub count: u64,

@@ -37,16 +37,28 @@
 {{- fail "set caBundle.configMap or caBundle.secret: one file is read" }}
 {{- end }}
 {{- with .Values.podDisruptionBudget }}
-{{- if not (or (kindIs "invalid" .minAvailable) (kindIs "invalid" .maxUnavailable)) }}
+{{- if and .enabled (not (or (kindIs "invalid" .minAvailable) (kindIs "invalid" .maxUnavailable))) }}
 {{- fail "set podDisruptionBudget.minAvailable or podDisruptionBudget.maxUnavailable: Kubernetes takes one" }}
 {{- end }}
 {{- end }}
+{{- $own := list }}
+{{- range include "cortecs.env" . | fromYamlArray }}
+{{- $own = append $own .name }}
+{{- end }}
 {{- $names := list }}
-{{- range concat (include "cortecs.env" . | fromYamlArray) (.Values.extraEnv | default list) }}
+{{- range .Values.extraEnv }}
+{{- if has .name $own }}
+{{- fail (printf "extraEnv: %s is set by the chart: set it by the chart's own values" .name) }}
+{{- end }}
 {{- if has .name $names }}
-{{- fail (printf "extraEnv: %s is there already: what the chart sets is set by its own values" .name) }}
+{{- fail (printf "extraEnv: %s is there twice" .name) }}
 {{- end }}
 {{- $names = append $names .name }}
+{{- end }}
+{{- with (.Values.updateStrategy).rollingUpdate }}
+{{- if and (eq $.Values.updateStrategy.type "RollingUpdate") (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) }}
+{{- fail "updateStrategy.rollingUpdate: maxSurge and maxUnavailable are 0, so no pod could ever be replaced" }}
+{{- end }}
 {{- end }}
 {{- $alerts := list }}
 {{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups }}
@@ -79,14 +91,20 @@
 {{- if not (or (has $place $allowed) (contains "--allowed-api-hosts" (join " " $.Values.extraArgs))) }}
 {{- fail (printf "account %s: the operator may not send credentials to %s: add its host to config.allowedApiHosts" $id $url) }}
 {{- end }}
-{{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.extraEgress) }}
+{{- /* What leads around the proxy is not looked into. */}}
+{{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.extraEgress) (not (and $.Values.proxy.https $.Values.proxy.except)) }}
 {{- $next := ternary ($.Values.proxy.https | default $url) $url (hasPrefix "https:" $url) }}
 {{- $port := include "cortecs.place" $next | splitList ":" | last }}
-{{- if not (has $port (toStrings $.Values.networkPolicy.https.ports)) }}
+{{- $open := $.Values.networkPolicy.https.ports }}
+{{- if not $.Values.networkPolicy.apiServer.cidrs }}
+{{- $open = concat $open $.Values.networkPolicy.apiServer.ports }}
+{{- end }}
+{{- if not (has $port (toStrings $open)) }}
 {{- fail (printf "account %s: the network policy does not let the operator reach port %s: add it to networkPolicy.https.ports, or a rule to networkPolicy.extraEgress" $id $port) }}
 {{- end }}
 {{- end }}
-{{- if and $.Values.rbac.create $.Values.rbac.secrets }}
+{{- /* A Role of the user's own may permit it. */}}
+{{- if and $.Values.rbac.create $.Values.rbac.secrets (not $.Values.extraObjects) }}
 {{- $readable := false }}
 {{- $account := . }}
 {{- range $.Values.rbac.secrets }}
