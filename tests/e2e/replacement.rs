@@ -14,6 +14,7 @@ fn calls(bed: &Bed) -> Vec<Endpoint> {
         Endpoint::ListInstances,
         Endpoint::GetInstance,
         Endpoint::GetModel,
+        Endpoint::HardwareTypes,
     ];
     let requests = bed.api.requests().into_iter();
     requests
