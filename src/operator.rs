@@ -197,7 +197,7 @@ async fn watch_over(instances: &Context, directory: &Directory, health: &Health)
         }
         // Before that no account is known, and nothing would be counted as theirs.
         if synced {
-            instance::phases::count_phases(instances, &mut counted);
+            instance::gauges::set_gauges(instances, &mut counted);
         }
         let beat = if synced { BEAT } else { BEAT / 10 };
         tokio::time::sleep(beat).await;

@@ -13,7 +13,7 @@ mod scenario;
 use std::sync::Arc;
 
 use cortecs_operator::{
-    account::{brake::Measure, entry::AccountState, key::ObjectKey},
+    account::{brake::Measure, entry::AccountState},
     resources::{CortecsAccount, account::AccountMode},
     simulator::Endpoint,
 };
@@ -233,14 +233,7 @@ async fn who_only_knows_the_client_id_gets_nothing_and_breaks_nothing() {
         )
         .await;
     scenario.reason("stranger", "CredentialsInvalid").await;
-    assert_eq!(
-        scenario.directory.accounts_of(&scenario.key()),
-        [ObjectKey::new(&scenario.namespace, "main")]
-    );
-    assert_eq!(
-        scenario.directory.mode(&scenario.key()),
-        AccountMode::Active
-    );
+    scenario.has_none_but_main();
     scenario.list().await;
     assert_eq!(scenario.fleet().health().last_error, None);
     assert_eq!(
@@ -275,14 +268,7 @@ async fn a_stranger_who_came_first_does_not_keep_the_owner_out() {
     scenario.account("main", json!({})).await;
     scenario.reason("main", "Verified").await;
     scenario.reason("squatter", "CredentialsInvalid").await;
-    assert_eq!(
-        scenario.directory.accounts_of(&scenario.key()),
-        [ObjectKey::new(&scenario.namespace, "main")]
-    );
-    assert_eq!(
-        scenario.directory.mode(&scenario.key()),
-        AccountMode::Active
-    );
+    scenario.has_none_but_main();
     assert_eq!(
         scenario.state("main"),
         Some(AccountState::Usable(scenario.key()))

@@ -22,7 +22,11 @@ use cortecs_operator::{
         snapshot::Snapshot,
     },
     cortecs::types::InstanceArgs,
-    resources::{CortecsAccount, account::ManagedBy, conditions::find_condition},
+    resources::{
+        CortecsAccount,
+        account::{AccountMode, ManagedBy},
+        conditions::find_condition,
+    },
     runtime::{
         events::Events,
         install_crypto_provider,
@@ -274,6 +278,14 @@ impl Scenario {
             .await
             .expect("a list in time")
             .unwrap();
+    }
+
+    /// The account `main` has the fleet for itself, and nobody's stricter mode counts.
+    pub fn has_none_but_main(&self) {
+        let key = self.key();
+        let main = ObjectKey::new(&self.namespace, "main");
+        assert_eq!(self.directory.accounts_of(&key), [main]);
+        assert_eq!(self.directory.mode(&key), AccountMode::Active);
     }
 
     pub fn state(&self, name: &str) -> Option<AccountState> {

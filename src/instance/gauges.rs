@@ -24,7 +24,7 @@ struct Counts {
 }
 
 /// Sets the gauges of resources by account. `counted` are the accounts that had resources the last time.
-pub fn count_phases(context: &Context, counted: &mut BTreeSet<String>) {
+pub fn set_gauges(context: &Context, counted: &mut BTreeSet<String>) {
     let now = clock::wall();
     let mut counts: BTreeMap<String, Counts> = counted
         .iter()
