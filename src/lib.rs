@@ -2,9 +2,11 @@
 
 pub mod account;
 pub mod catalog;
-pub mod cortecs;
+pub mod check;
+pub mod cli;
+pub mod fleet;
 pub mod instance;
+pub mod kubernetes;
+pub mod leadership;
 pub mod operator;
-pub mod resources;
-pub mod runtime;
-pub mod simulator;
+pub mod serve;

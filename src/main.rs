@@ -7,17 +7,14 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
+use cortecs_api::install_crypto_provider;
 use cortecs_operator::{
+    check,
+    cli::{CheckArgs, Cli, Command, CrdsArgs, RunArgs},
     operator,
-    resources::crds,
-    runtime::{
-        check,
-        config::{CheckArgs, Cli, Command, CrdsArgs, RunArgs, SimulateArgs},
-        install_crypto_provider, signals, telemetry,
-    },
-    simulator::{self, ServeOptions},
+    serve::{signals, telemetry},
 };
-use secrecy::ExposeSecret;
+use cortecs_resources::crds;
 
 /// How long background tasks may take to end when the work is done.
 const WIND_DOWN: Duration = Duration::from_secs(1);
@@ -28,7 +25,6 @@ fn main() -> ExitCode {
         Command::Run(args) => run(args),
         Command::Crds(args) => print_crds(args),
         Command::Check(args) => check_url(args),
-        Command::Simulate(args) => simulate(args),
     };
     let Err(message) = ended else {
         return ExitCode::SUCCESS;
@@ -73,27 +69,6 @@ fn check_url(args: &CheckArgs) -> Result<(), String> {
     block_on(async {
         let answer = check::run(args).await?;
         writeln!(io::stdout(), "{answer}").map_err(|error| format!("cannot print: {error}"))
-    })
-}
-
-fn simulate(args: &SimulateArgs) -> Result<(), String> {
-    telemetry::init(args.log_format, args.log_level);
-    let options = ServeOptions {
-        step_duration: Duration::from_millis(args.step_milliseconds.into()),
-        client_id: args.client_id.clone(),
-        client_secret: args.client_secret.expose_secret().to_owned(),
-        ..ServeOptions::default()
-    };
-    block_on(async {
-        let shutdown =
-            signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        simulator::serve(
-            args.listen,
-            options,
-            async move { shutdown.requested().await },
-        )
-        .await
-        .map_err(|error| format!("cannot serve on {}: {error}", args.listen))
     })
 }
 

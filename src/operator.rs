@@ -2,25 +2,30 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use cortecs_resources::account::ManagedBy;
+use cortecs_rules::{
+    instance::{input::Settings, protocol::Rules},
+    pacing::schedule::PollLimits,
+};
 use kube::Client;
 
 use crate::{
-    account::{self, directory::Directory, hooks::Claims, installs::Installs, poll::PollLimits},
+    account,
     catalog::Catalog,
+    cli::RunConfig,
+    fleet::{directory::Directory, hooks::Claims},
     instance::{
         self,
-        context::{Context, EffectHook, SharedBook},
-        decide::{Rules, Settings},
-        history::{self, History},
+        context::{Context, EffectHook},
+        history::History,
+        restore_watch,
+        shared_book::SharedBook,
         wakes::Wakes,
     },
-    resources::account::ManagedBy,
-    runtime::{
-        config::RunConfig,
-        events::Events,
+    kubernetes::{client, events::Events},
+    leadership::{LEASE_NAME, Leadership, identity, peers::Installs},
+    serve::{
         health::{Health, HealthServer},
-        kube_client,
-        leadership::{LEASE_NAME, Leadership, identity},
         signals::Shutdown,
     },
 };
@@ -46,7 +51,7 @@ pub async fn run(config: RunConfig, shutdown: Shutdown) -> Result<(), String> {
     let health = Health::default();
     let server = HealthServer::start(config.listen, health.clone()).await?;
     let ended = async {
-        let connection = kube_client::connect().await?;
+        let connection = client::connect().await?;
         let parts = Parts {
             client: connection.client,
             namespace: connection.namespace,
@@ -126,7 +131,7 @@ async fn control(
         lease: config.leader_elect.then(|| LEASE_NAME.to_owned()),
     };
     let installs = Arc::new(Installs::new(us, parts.client.clone()));
-    let accounts = account::controller::Context {
+    let accounts = account::context::Context {
         kube: parts.client.clone(),
         directory: directory.clone(),
         claims: Arc::clone(&wakes) as _,
@@ -164,14 +169,14 @@ async fn control(
     });
     let controllers = async {
         tokio::join!(
-            account::controller::run(accounts, shutdown.clone()),
+            account::reconcile::run(accounts, shutdown.clone()),
             instance::controller::run(Arc::clone(&instances), config.concurrency, shutdown.clone()),
         )
     };
     tokio::select! {
         _ = controllers => Ok(()),
         () = watch_over(&instances, &directory, health) => Ok(()),
-        () = history::watch_over(&instances) => Ok(()),
+        () = restore_watch::watch_over(&instances) => Ok(()),
         why = instances.history.broken() => Err(why),
     }
 }

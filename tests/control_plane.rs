@@ -8,12 +8,13 @@
 #[path = "support/control_plane.rs"]
 mod control_plane;
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use control_plane::{ControlPlane, assert_succeeded, client_for, shared};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Namespace},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 
 #[tokio::test]

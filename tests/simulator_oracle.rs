@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use cortecs_operator::simulator::{Endpoint, Simulator, SimulatorConfig};
+use cortecs_simulator::{Endpoint, Simulator, SimulatorConfig};
 use tokio::process::Command;
 
 const CLIENT: &str = "cortecs-py==0.1.2";

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use cortecs_operator::cortecs::answers;
+use cortecs_api::answers;
 use libfuzzer_sys::fuzz_target;
 
 const SECRETS: [&str; 2] = ["s3cr3t", "tok"];

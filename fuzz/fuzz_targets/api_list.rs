@@ -2,17 +2,11 @@
 
 #![no_main]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
 
-use cortecs_operator::{
-    account::{observe::sum_up, snapshot::Snapshot},
-    cortecs::answers,
-    instance::status::show_instance,
-    resources::instance_status::CortecsInstanceStatus,
-};
+use cortecs_api::answers;
+use cortecs_resources::instance_status::CortecsInstanceStatus;
+use cortecs_rules::{account::summary::sum_up, facts::snapshot::Snapshot, instance::status::show_instance};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {

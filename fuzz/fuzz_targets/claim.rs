@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use cortecs_operator::instance::claim::{Key, is_well_formed};
+use cortecs_rules::facts::sealed_id::{Key, is_well_formed};
 use libfuzzer_sys::fuzz_target;
 
 /// The longest id of an instance, and the longest value that may seal one, in bytes.

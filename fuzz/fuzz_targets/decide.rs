@@ -5,23 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cortecs_operator::{
-    account::{book::Book, key::ObjectKey, snapshot::Snapshot},
-    cortecs::answers,
-    instance::{
-        claim::Claim,
-        decide::{
-            Account, AccountView, Desired, FleetView, Input, Purpose, Rules, Settings, Step, decide,
-        },
-        memory::{Attempt, Memory, Outcome},
-        moment::Moment,
-    },
-    resources::{
-        CortecsInstance,
-        account::{AccountMode, Adoption, Sharing},
-        instance_status::AccountIdentity,
-    },
-};
+use cortecs_api::answers;
+use cortecs_clock::Moment;
+use cortecs_resources::{CortecsInstance, account::{AccountMode, Adoption, Sharing}, instance_status::AccountIdentity, key::ObjectKey};
+use cortecs_rules::{facts::{memory::{Attempt, Memory, Outcome}, sealed_id::Claim, snapshot::Snapshot}, instance::{decide, input::{Account, AccountView, Desired, FleetView, Input, Settings}, protocol::Rules, step::{Purpose, Step}}, ledger::book::Book};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use uuid::Uuid;

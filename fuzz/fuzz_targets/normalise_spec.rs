@@ -2,11 +2,9 @@
 
 #![no_main]
 
-use cortecs_operator::{
-    cortecs::types::Model,
-    instance::args,
-    resources::{instance::CortecsInstanceSpec, instance_status::InstanceArgs},
-};
+use cortecs_api::types::Model;
+use cortecs_resources::{instance::CortecsInstanceSpec, instance_status::InstanceArgs};
+use cortecs_rules::facts::args;
 use libfuzzer_sys::fuzz_target;
 
 #[derive(serde::Deserialize)]

@@ -1,16 +1,13 @@
 //! Credentials from their Secret: fetched by name only, never listed or watched.
 
+use cortecs_api::Credentials;
+use cortecs_resources::account::{CLIENT_ID_KEY, CLIENT_SECRET_KEY};
+use cortecs_rules::facts::account_entry::SECRET_UNREADABLE;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
 
-use crate::{
-    cortecs::Credentials,
-    resources::account::{CLIENT_ID_KEY, CLIENT_SECRET_KEY},
-    runtime::kube_client::{KubeError, bounded},
-};
-
-use super::entry::SECRET_UNREADABLE;
+use crate::kubernetes::client::{KubeError, bounded};
 
 /// The longest client id in characters: what the status of an instance takes.
 const MAX_CLIENT_ID: usize = 512;

@@ -2,28 +2,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    cortecs::{Client, ClientConfig, ConfigError, Credentials, RetryClass},
-    resources::CortecsAccount,
-    runtime::clock,
+use cortecs_api::{Client, ClientConfig, ConfigError, Credentials, RetryClass};
+use cortecs_clock as clock;
+use cortecs_resources::{CortecsAccount, key::ObjectKey};
+use cortecs_rules::facts::{
+    account_entry::{AccountState, CREDENTIALS_UNVERIFIED},
+    fleet_key::FleetKey,
 };
 
-use super::{
-    controller::Shared,
-    credentials,
-    directory::Remembered,
-    entry::{AccountState, CREDENTIALS_UNVERIFIED},
-    fleet::Fleet,
-    fleet_key::FleetKey,
-    key::ObjectKey,
-    relay::ApiObserver,
-};
+use super::{context::Shared, credentials};
+use crate::fleet::{api_calls::ApiObserver, directory::Remembered, poll::Fleet};
 
 /// How old what was read from a Secret may become while it matters; a little less than the time between two looks.
 const SECRET_MAX_AGE: Duration = Duration::from_secs(50);
 
 /// What becomes of an account, and the accounts to look at again because of it.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub state: AccountState,
     pub doubted: Vec<ObjectKey>,
 }
@@ -38,7 +32,7 @@ impl From<AccountState> for Found {
 }
 
 /// Looks at `account`. Calls Kubernetes only when the Secret is due, and the API only when its content is new to the fleet.
-pub(super) async fn look(shared: &Shared, account: &CortecsAccount, in_use: bool) -> Found {
+pub(crate) async fn look(shared: &Shared, account: &CortecsAccount, in_use: bool) -> Found {
     if let Err(message) = shared.context.allowed_hosts.check(&account.spec.api_url) {
         return unusable("ApiUrlNotAllowed", message).into();
     }

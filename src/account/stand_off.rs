@@ -1,20 +1,17 @@
 //! Accounts that another operator manages: they and what uses them are left alone, and people are told.
 
-use crate::{
-    resources::{CortecsAccount, annotations},
-    runtime::events::Telling,
+use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey};
+use cortecs_rules::{
+    account::owner::{Life, Other, Owner, decide_owner},
+    event::EventText,
+    facts::account_entry::{AccountState, MANAGED_ELSEWHERE},
 };
 
-use super::{
-    controller::{Context, Shared, wake},
-    entry::{AccountState, MANAGED_ELSEWHERE},
-    key::ObjectKey,
-    owner::{Life, Other, Owner, decide_owner},
-};
+use super::context::{Context, Shared, wake};
 
 impl Shared {
     /// Which operator manages the account.
-    pub(super) fn owner(&self, account: &CortecsAccount) -> Owner {
+    pub(crate) fn owner(&self, account: &CortecsAccount) -> Owner {
         let installs = &self.context.installs;
         let claim = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
         let life = claim.map_or(Life::Unknown, |claim| installs.life(claim));
@@ -23,7 +20,7 @@ impl Shared {
     }
 
     /// Another operator manages the account: nothing is written, and what uses it is left alone. It is said where people look.
-    pub(super) async fn stand_off(&self, key: &ObjectKey, account: &CortecsAccount, other: &Other) {
+    pub(crate) async fn stand_off(&self, key: &ObjectKey, account: &CortecsAccount, other: &Other) {
         let Context {
             directory,
             metrics,
@@ -45,7 +42,7 @@ impl Shared {
         self.tell(key);
         if other.is_contest() && self.context.leadership.may_act() {
             tracing::warn!(other = other.namespace, "{message}");
-            let telling = Telling {
+            let telling = EventText {
                 warning: true,
                 reason: MANAGED_ELSEWHERE.to_owned(),
                 note: message,
@@ -55,7 +52,7 @@ impl Shared {
     }
 
     /// Looks again at the accounts that other operators have claimed, when what is known of those changes; never completes.
-    pub(super) async fn watch_others(&self) {
+    pub(crate) async fn watch_others(&self) {
         let Context {
             directory,
             installs,

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey};
 use futures::{Stream, StreamExt, stream};
 use kube::{
     Api, ResourceExt,
@@ -19,15 +20,14 @@ use kube::{
     },
 };
 
+use super::context::Shared;
 use crate::{
-    resources::{CortecsAccount, annotations},
-    runtime::{kube_client::KubeError, signals::Shutdown, wake::WakeSet},
+    kubernetes::{client::KubeError, wake::WakeSet},
+    serve::signals::Shutdown,
 };
 
-use super::{controller::Shared, key::ObjectKey};
-
 /// Watches and reconciles the accounts of `scope`, a namespace or all, until `shutdown`.
-pub(super) async fn run(
+pub(crate) async fn run(
     shared: &Arc<Shared>,
     scope: Option<&str>,
     wakes: &Arc<WakeSet>,

@@ -2,6 +2,19 @@
 
 use std::time::Duration;
 
+use cortecs_clock as clock;
+use cortecs_resources::{
+    ACCOUNT_FINALIZER, CortecsAccount,
+    conditions::{READY, is_true},
+    key::ObjectKey,
+};
+use cortecs_rules::{
+    account::{
+        events::derive_events,
+        status::{View, next_status},
+    },
+    facts::account_entry::{AccountEntry, AccountState},
+};
 use jiff::SignedDuration;
 use kube::{
     Api, ResourceExt,
@@ -10,25 +23,13 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::{
-    resources::{
-        ACCOUNT_FINALIZER, CortecsAccount,
-        conditions::{READY, is_true},
-    },
-    runtime::{
-        clock,
-        kube_client::{KubeError, bounded},
-    },
-};
-
 use super::{
-    controller::{CONFLICT_PAUSE, Context, LOOK_INTERVAL, Shared},
-    entry::{AccountEntry, AccountState},
-    events::derive_events,
-    holds::{next_hold, why_held},
-    key::ObjectKey,
-    observe::summarize,
-    status::{View, next_status},
+    context::{CONFLICT_PAUSE, Context, LOOK_INTERVAL, Shared},
+    hold::{next_hold, why_held},
+};
+use crate::{
+    fleet::summarize::summarize,
+    kubernetes::client::{KubeError, bounded},
 };
 
 /// How often a deletion asks whether somebody uses the account still: who goes tells nobody.
@@ -38,7 +39,7 @@ const MAX_NAMES: usize = 3;
 
 impl Shared {
     /// Makes at most one write.
-    pub(super) async fn write(
+    pub(crate) async fn write(
         &self,
         key: &ObjectKey,
         account: &CortecsAccount,

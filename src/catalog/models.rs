@@ -6,11 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    cortecs::{Client, Error, RetryClass, types::Model},
-    instance::moment::Moment,
-    runtime::clock,
-};
+use cortecs_api::{Client, Error, RetryClass, types::Model};
+use cortecs_clock as clock;
+use cortecs_clock::Moment;
 
 /// Most models that are remembered, over all APIs.
 pub const MAX_MODELS: usize = 512;

@@ -1,12 +1,9 @@
+use cortecs_api::{ClientConfig, Credentials, install_crypto_provider};
+use cortecs_simulator::{Effect, Endpoint, Fault, Simulator, SimulatorConfig};
 use futures::future::join_all;
 use secrecy::SecretString;
 
 use super::*;
-use crate::{
-    cortecs::{ClientConfig, Credentials},
-    runtime::install_crypto_provider,
-    simulator::{Effect, Endpoint, Fault, Simulator, SimulatorConfig},
-};
 
 async fn simulator() -> (Simulator, Client) {
     install_crypto_provider();

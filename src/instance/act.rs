@@ -2,28 +2,28 @@
 
 use std::{sync::Arc, time::Duration};
 
+use cortecs_clock as clock;
+use cortecs_resources::{
+    CortecsInstance,
+    conditions::{READY, find_condition, is_true},
+    instance_status::CortecsInstanceStatus,
+    key::ObjectKey,
+};
+use cortecs_rules::{
+    facts::sealed_id,
+    instance::{
+        events::{derive_events, status_restored},
+        record,
+        step::{Decision, Purpose, Step},
+    },
+};
 use secrecy::ExposeSecret;
 
-use super::{
-    call::Caller,
-    claim,
-    context::Context,
-    decide::{Decision, Purpose, Step},
-    events::{derive_events, status_restored},
-    gone, record, write,
-};
+use super::{call::Caller, context::Context, quorum, removed, write};
 use crate::{
-    account::{fleet::Fleet, key::ObjectKey},
-    resources::{
-        CortecsInstance,
-        conditions::{READY, find_condition, is_true},
-        instance_status::CortecsInstanceStatus,
-    },
-    runtime::{
-        clock,
-        kube_client::{KubeError, KubeErrorKind},
-        metrics::StartOutcome,
-    },
+    fleet::poll::Fleet,
+    kubernetes::client::{KubeError, KubeErrorKind},
+    serve::metrics::StartOutcome,
 };
 
 /// When to look again after a step.
@@ -36,33 +36,6 @@ pub enum Next {
     AsDecided,
     /// When the resource changes: it is gone, or as good as gone.
     OnChange,
-}
-
-/// Takes note of a step that is about to be carried out. To be called under the lock under which it was decided: from
-/// here on nobody else decides as if it had not begun.
-pub fn announce(book: &mut crate::account::book::Book, key: &ObjectKey, decision: &Decision) {
-    let released = decision.step == Step::RemoveFinalizer;
-    book.remember(key, |memory| memory.released = released);
-    match &decision.step {
-        Step::Start { .. } => {
-            book.remember(key, |memory| record::call_begins(memory.start.as_mut()));
-        }
-        Step::Restart { .. } => {
-            book.remember(key, |memory| record::call_begins(memory.restart.as_mut()));
-        }
-        Step::WriteStatus(Purpose::DropStart) => {
-            book.remember(key, |memory| record::call_dropped(memory.start.as_mut()));
-        }
-        Step::WriteStatus(Purpose::DropRestart) => {
-            book.remember(key, |memory| record::call_dropped(memory.restart.as_mut()));
-        }
-        Step::WriteStatus(Purpose::Bind { instance_id, .. }) => {
-            if let Some(home) = &decision.status.account {
-                book.reserve(key, &home.api_url, instance_id);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// Carries out the step.
@@ -198,7 +171,7 @@ async fn seal(
     instance_id: &str,
 ) -> Result<Next, KubeError> {
     let credentials = fleet.map(|fleet| fleet.client().credentials());
-    let secret = credentials.and_then(|c| claim::Key::derive(c.client_secret.expose_secret()));
+    let secret = credentials.and_then(|c| sealed_id::Key::derive(c.client_secret.expose_secret()));
     let Some(secret) = secret else {
         return Ok(Next::AsDecided);
     };
@@ -279,10 +252,10 @@ fn wrote(context: &Context, resource: CortecsInstance) {
 /// # Errors
 /// When it cannot be read.
 pub async fn refresh(context: &Context, key: &ObjectKey) -> Result<(), KubeError> {
-    match write::read(context, key).await {
+    match quorum::read(context, key).await {
         Ok(resource) => {
             let went = context.book.lock().refresh(Arc::new(resource));
-            gone::follow(context, went.as_slice());
+            removed::follow(context, went.as_slice());
         }
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),

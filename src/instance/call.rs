@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
+use cortecs_api::{Call, Client, Error, RetryClass, types::InstanceArgs};
+use cortecs_clock as clock;
+use cortecs_clock::{Backoff, Moment};
+use cortecs_resources::key::ObjectKey;
+use cortecs_rules::{
+    facts::memory::{Failure, FailureKind, Memory, Outcome},
+    instance::record::{self, Times},
+};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{
-    context::Context,
-    memory::{Failure, FailureKind, Memory, Outcome},
-    moment::Moment,
-    record::{self, Times},
-};
-use crate::{
-    account::{fleet::Fleet, key::ObjectKey},
-    cortecs::{Call, Client, Error, RetryClass, types::InstanceArgs},
-    runtime::{backoff::Backoff, clock, metrics::StartOutcome},
-};
+use super::context::Context;
+use crate::{fleet::poll::Fleet, serve::metrics::StartOutcome};
 
 /// How soon something that was refused for good is tried again all the same: capacity and catalogs change.
 const TERMINAL_RETRY: Duration = Duration::from_secs(600);

@@ -1,34 +1,24 @@
 //! What the controller of instances works with.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use cortecs_resources::key::ObjectKey;
+use cortecs_rules::instance::input::Settings;
 use futures::future::BoxFuture;
 use kube::Client;
 
-use super::{decide::Settings, history::History, wakes::Wakes};
+use super::{history::History, wakes::Wakes};
 use crate::{
-    account::{book::Book, directory::Directory, installs::Installs},
     catalog::Catalog,
-    runtime::{
-        config::{NamespacedName, Namespaces},
-        events::Events,
-        leadership::Leadership,
-        metrics::Metrics,
-    },
+    fleet::directory::Directory,
+    instance::shared_book::SharedBook,
+    kubernetes::{events::Events, scope::Namespaces},
+    leadership::{Leadership, peers::Installs},
+    serve::metrics::Metrics,
 };
 
 /// Is told of each side effect right after it happened, before its outcome is recorded anywhere: tests end the process here.
 pub type EffectHook = Arc<dyn Fn(&'static str) -> BoxFuture<'static, ()> + Send + Sync>;
-
-/// The book, shared by everything that claims or asks for claims. Never held across an await.
-#[derive(Clone, Debug, Default)]
-pub struct SharedBook(Arc<Mutex<Book>>);
-
-impl SharedBook {
-    pub fn lock(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// What every reconcile of an instance shares.
 pub struct Context {
@@ -42,7 +32,7 @@ pub struct Context {
     pub events: Events,
     pub wakes: Arc<Wakes>,
     pub installs: Arc<Installs>,
-    pub default_account: Option<NamespacedName>,
+    pub default_account: Option<ObjectKey>,
     pub namespaces: Namespaces,
     pub history: History,
     /// One quorum read serves all who ask while it is awaited.

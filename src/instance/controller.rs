@@ -2,6 +2,20 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use cortecs_clock as clock;
+use cortecs_clock::Backoff;
+use cortecs_resources::{
+    CortecsInstance, annotations, instance_status::CortecsInstanceStatus, key::ObjectKey,
+};
+use cortecs_rules::{
+    instance::{
+        decide,
+        input::Input,
+        record,
+        step::{Decision, Step},
+    },
+    ledger::book::Scope,
+};
 use futures::{StreamExt, TryStreamExt, future, stream};
 use kube::{
     Api, ResourceExt,
@@ -20,18 +34,13 @@ use uuid::Uuid;
 use super::{
     act::{self, Next},
     context::Context,
-    decide::{Decision, Input, Step, decide},
-    gone,
     observe::{Observed, is_elsewhere, observe},
-    write,
+    quorum, removed,
 };
 use crate::{
-    account::{book::Scope, fleet::Fleet, hooks::Claims, key::ObjectKey, turns::Turn},
-    resources::{CortecsInstance, annotations, instance_status::CortecsInstanceStatus},
-    runtime::{
-        backoff::Backoff, clock, kube_client::KubeError, metrics::ReconcileResult,
-        signals::Shutdown, telemetry::reconcile_span, wake::WakeSet,
-    },
+    fleet::{hooks::Claims, poll::Fleet, turns::Turn},
+    kubernetes::{client::KubeError, wake::WakeSet},
+    serve::{metrics::ReconcileResult, signals::Shutdown, telemetry::reconcile_span},
 };
 
 /// The controller's name in metrics.
@@ -169,7 +178,7 @@ fn note(context: &Context, scope: &Scope, event: &watcher::Event<CortecsInstance
         watcher::Event::Delete(resource) => Vec::from_iter(book.deleted(resource)),
     };
     drop(book);
-    gone::follow(context, &went);
+    removed::follow(context, &went);
 }
 
 async fn reconcile(
@@ -243,7 +252,7 @@ async fn step(
         .get(key)
         .map(|entry| (Arc::clone(&entry.resource), entry.memory.write_retry_at));
     let Some((resource, retry_at)) = entry else {
-        gone::forget(context, key);
+        removed::forget(context, key);
         return Ok(Some(After::Change));
     };
     if is_elsewhere(context, &resource) {
@@ -262,7 +271,7 @@ async fn step(
     {
         // It confirms the list that was decided on, so it is that list that is decided on again: a newer one would need
         // another read, and lists may come faster than reads.
-        write::read_by_quorum(context).await?;
+        quorum::read_by_quorum(context).await?;
         decision = decide_on(context, key, &resource, &mut observed, turn);
     }
     let Some(decision) = decision else {
@@ -295,7 +304,7 @@ async fn step(
                 Next::Record => None,
                 Next::AsDecided => Some(After::Wait(wait)),
                 Next::OnChange => {
-                    gone::forget(context, key);
+                    removed::forget(context, key);
                     Some(After::Change)
                 }
             })
@@ -305,7 +314,7 @@ async fn step(
             Ok(Some(After::Wait(Duration::ZERO)))
         }
         Err(error) if error.is_not_found() => {
-            gone::forget(context, key);
+            removed::forget(context, key);
             Ok(Some(After::Change))
         }
         Err(error) => Err(error),
@@ -359,7 +368,7 @@ fn decide_on(
     if !context.leadership.may_act() {
         return None;
     }
-    act::announce(&mut book, key, &decision);
+    record::announce(&mut book, key, &decision);
     if let Some(turns) = turns {
         if let Some(rank) = decision.queue {
             turns.queue(key, rank);
@@ -384,7 +393,7 @@ fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decisio
         }
     }
     let waits_for = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
-    gone::wait_for(context, key, waits_for);
+    removed::wait_for(context, key, waits_for);
 }
 
 /// How long to wait after Kubernetes did not do what it was asked.

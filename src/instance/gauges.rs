@@ -5,13 +5,12 @@ use std::{
     time::Duration,
 };
 
+use cortecs_clock as clock;
+use cortecs_resources::instance_status::{CortecsInstanceStatus, Phase};
 use jiff::Timestamp;
 
 use super::context::Context;
-use crate::{
-    resources::instance_status::{CortecsInstanceStatus, Phase},
-    runtime::{clock, metrics::OpenStarts},
-};
+use crate::serve::metrics::OpenStarts;
 
 /// The name under which resources are counted that name no account, or one that there is not.
 const NO_ACCOUNT: &str = "none";

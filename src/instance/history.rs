@@ -4,28 +4,14 @@
 //! Only reads past every cache can prove it: they return an older version of an object, or of the whole list, than this
 //! process knew before it asked. What a watch or a cache delivers may be old for good reasons.
 
-use std::time::Duration;
-
-use kube::{Api, ResourceExt, api::ListParams};
+use cortecs_rules::ledger::book::is_older;
 use tokio::sync::{Notify, watch};
-
-use super::{context::Context, write};
-use crate::{
-    account::{book::is_older, key::ObjectKey},
-    resources::CortecsInstance,
-    runtime::kube_client::{KubeError, bounded},
-};
-
-/// How often the version of the list is compared without a reason to doubt.
-const INTERVAL: Duration = Duration::from_secs(60);
-/// The least distance between two comparisons.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// What is known of the past.
 #[derive(Debug, Default)]
 pub struct History {
     broken: watch::Sender<Option<String>>,
-    doubt: Notify,
+    pub(super) doubt: Notify,
 }
 
 impl History {
@@ -62,58 +48,6 @@ impl History {
                 first
             });
         }
-    }
-}
-
-/// Compares now and then, and when there is doubt until it is dispelled; never completes.
-pub async fn watch_over(context: &Context) {
-    let history = &context.history;
-    let mut doubted = false;
-    loop {
-        if !doubted {
-            let doubt = history.doubt.notified();
-            doubted = tokio::time::timeout(INTERVAL, doubt).await.is_ok();
-        }
-        // The list's version alone may have caught up since: the resources' have not.
-        let looked = match doubted {
-            true => write::read_by_quorum(context).await,
-            false => compare_lists(context).await,
-        };
-        match looked {
-            Ok(()) => doubted = false,
-            Err(error) => tracing::debug!(%error, "cannot compare versions now"),
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-async fn compare_lists(context: &Context) -> Result<(), KubeError> {
-    for (scope, _) in context.wakes.scopes() {
-        let api: Api<CortecsInstance> = match scope {
-            None => Api::all(context.client.clone()),
-            Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        };
-        let known = context.book.lock().newest().to_owned();
-        let params = ListParams::default().limit(1);
-        let what = "compare versions";
-        let list = bounded(what, async { api.list_metadata(&params).await }).await?;
-        let read = list.metadata.resource_version.unwrap_or_default();
-        context
-            .history
-            .compare("the list of instances", &known, &read);
-    }
-    Ok(())
-}
-
-/// Compares a resource that was read by name with the version of it that was known before.
-pub fn compare_one(context: &Context, known: Option<&CortecsInstance>, read: &CortecsInstance) {
-    let Some(known) = known.filter(|known| known.uid() == read.uid()) else {
-        return;
-    };
-    let versions = (known.resource_version(), read.resource_version());
-    if let (Some(known), Some(now)) = versions {
-        let what = ObjectKey::of(read).to_string();
-        context.history.compare(&what, &known, &now);
     }
 }
 

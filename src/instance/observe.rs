@@ -1,29 +1,28 @@
 //! Gathers what a decision is taken from, apart from the book: the accounts and the catalog's answer.
 
+use std::sync::Arc;
+
+use cortecs_api::RetryClass;
+use cortecs_resources::{
+    CortecsInstance, account::NamespacesFrom, annotations, instance_status::AccountIdentity,
+    key::ObjectKey,
+};
+use cortecs_rules::{
+    facts::{
+        account_entry::{AccountEntry, AccountState},
+        args,
+        fleet_key::FleetKey,
+        home::named_account,
+        memory::FailureKind,
+        sealed_id::{self, Claim},
+    },
+    instance::input::{Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView},
+};
 use kube::ResourceExt;
 use secrecy::ExposeSecret;
 
-use super::{
-    claim::{self, Claim},
-    context::Context,
-    decide::{Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView},
-    memory::FailureKind,
-    wakes::account_of,
-};
-use crate::{
-    account::{
-        entry::{AccountEntry, AccountState},
-        fleet::Fleet,
-        fleet_key::FleetKey,
-        key::ObjectKey,
-    },
-    cortecs::RetryClass,
-    instance::args,
-    resources::{
-        CortecsInstance, account::NamespacesFrom, annotations, instance_status::AccountIdentity,
-    },
-};
-use std::sync::Arc;
+use super::context::Context;
+use crate::fleet::poll::Fleet;
 
 /// What was gathered.
 pub struct Observed {
@@ -63,7 +62,7 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed 
         }
         _ => None,
     };
-    let named = account_of(resource, context.default_account.as_ref());
+    let named = named_account(resource, context.default_account.as_ref());
     Observed {
         claim: claim(context, resource, named.as_ref(), fleet.as_deref()),
         view: AccountView {
@@ -80,7 +79,7 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed 
 pub fn is_elsewhere(context: &Context, resource: &CortecsInstance) -> bool {
     let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
     let home = home.map(|home| ObjectKey::new(&home.namespace, &home.name));
-    let account = home.or_else(|| account_of(resource, context.default_account.as_ref()));
+    let account = home.or_else(|| named_account(resource, context.default_account.as_ref()));
     let entry = account.and_then(|key| context.directory.account(&key.namespace, &key.name));
     entry.is_some_and(|entry| entry.state.is_elsewhere())
 }
@@ -93,7 +92,7 @@ fn claim(
     fleet: Option<&Fleet>,
 ) -> Claim {
     let annotation = resource.annotations().get(annotations::INSTANCE_ID);
-    let Some(value) = annotation.filter(|value| claim::is_well_formed(value)) else {
+    let Some(value) = annotation.filter(|value| sealed_id::is_well_formed(value)) else {
         return Claim::None;
     };
     let Some(fleet) = fleet else {
@@ -105,13 +104,13 @@ fn claim(
     let proven = [Some(fleet.client().credentials()), read]
         .into_iter()
         .flatten()
-        .filter_map(|credentials| claim::Key::derive(credentials.client_secret.expose_secret()))
+        .filter_map(|credentials| sealed_id::Key::derive(credentials.client_secret.expose_secret()))
         .find_map(|secret| secret.verify(&key.namespace, &key.name, value));
     proven.map_or(Claim::None, Claim::Proven)
 }
 
 async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
-    let Some(key) = account_of(resource, context.default_account.as_ref()) else {
+    let Some(key) = named_account(resource, context.default_account.as_ref()) else {
         return Desired::Unusable {
             reason: "AccountNotFound",
             message:

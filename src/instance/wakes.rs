@@ -6,28 +6,29 @@ use std::{
     time::Duration,
 };
 
-use super::{context::SharedBook, memory::FailureKind};
-use crate::{
-    account::{
-        brake::{self, Lists, Measure},
+use cortecs_clock as clock;
+use cortecs_resources::{CortecsInstance, key::ObjectKey};
+use cortecs_rules::{
+    account::brake::{self, Lists, Measure},
+    facts::{
         fleet_key::FleetKey,
-        hooks::{Claims, Listener},
-        key::ObjectKey,
-        late,
+        home::{lives_in, lives_through, named_account},
+        memory::FailureKind,
         snapshot::Snapshot,
     },
-    resources::CortecsInstance,
-    runtime::{
-        clock,
-        config::{NamespacedName, Namespaces},
-        wake::WakeSet,
-    },
+    ledger::late,
+};
+
+use super::shared_book::SharedBook;
+use crate::{
+    fleet::hooks::{Claims, Listener},
+    kubernetes::{scope::Namespaces, wake::WakeSet},
 };
 
 /// Wakes resources, and answers the accounts' questions about claims.
 pub struct Wakes {
     book: SharedBook,
-    default_account: Option<NamespacedName>,
+    default_account: Option<ObjectKey>,
     /// A set of its own for each watch, by the watched namespace (`None`: all).
     sets: BTreeMap<Option<String>, Arc<WakeSet>>,
     /// The resources with something in progress, and the fleet whose lists they wait for.
@@ -42,7 +43,7 @@ pub struct Wakes {
 impl Wakes {
     pub fn new(
         book: SharedBook,
-        default_account: Option<NamespacedName>,
+        default_account: Option<ObjectKey>,
         namespaces: &Namespaces,
         settle: Duration,
     ) -> Self {
@@ -111,7 +112,7 @@ impl Wakes {
 
     /// The account that a resource names, or the default one.
     pub fn account_of(&self, resource: &CortecsInstance) -> Option<ObjectKey> {
-        account_of(resource, self.default_account.as_ref())
+        named_account(resource, self.default_account.as_ref())
     }
 
     /// The resources that name the account or are bound through it: whom a change of it concerns.
@@ -135,28 +136,6 @@ impl Wakes {
             .filter(|(_, entry)| which(&entry.resource))
             .map(|(key, _)| key.clone())
             .collect()
-    }
-}
-
-fn lives_through(resource: &CortecsInstance, account: &ObjectKey) -> bool {
-    let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
-    home.is_some_and(|home| home.namespace == account.namespace && home.name == account.name)
-}
-
-/// The account that a resource names, or the default one.
-pub fn account_of(
-    resource: &CortecsInstance,
-    default: Option<&NamespacedName>,
-) -> Option<ObjectKey> {
-    match &resource.spec.account_ref {
-        Some(account) => {
-            let own = resource.metadata.namespace.clone().unwrap_or_default();
-            Some(ObjectKey::new(
-                account.namespace.clone().unwrap_or(own),
-                &account.name,
-            ))
-        }
-        None => default.map(|default| ObjectKey::new(&default.namespace, &default.name)),
     }
 }
 
@@ -197,14 +176,10 @@ impl Claims for Wakes {
     }
 
     fn fleet_in_use(&self, key: &FleetKey) -> bool {
-        self.book.lock().iter().any(|(_, entry)| {
-            let home = entry
-                .resource
-                .status
-                .as_ref()
-                .and_then(|s| s.account.as_ref());
-            home.is_some_and(|home| FleetKey::new(&home.api_url, home.client_id.as_str()) == *key)
-        })
+        self.book
+            .lock()
+            .iter()
+            .any(|(_, entry)| lives_in(&entry.resource, key))
     }
 }
 
@@ -279,11 +254,6 @@ impl Wakes {
             .map(|(key, _)| key.clone())
             .collect()
     }
-}
-
-fn lives_in(resource: &CortecsInstance, fleet: &FleetKey) -> bool {
-    let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
-    home.is_some_and(|home| home.client_id == fleet.client_id && home.api_url == fleet.api_url)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,31 +1,22 @@
 //! The writes to Kubernetes: finalizers and status, each under the resource version that was decided on, and the quorum read.
 
-use std::sync::Arc;
-
+use cortecs_api::types::Instance;
+use cortecs_resources::{
+    CortecsInstance, INSTANCE_FINALIZER, annotations, instance_status::CortecsInstanceStatus,
+    key::ObjectKey,
+};
+use cortecs_rules::facts::args;
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{args, context::Context, gone, history};
-use crate::{
-    account::key::ObjectKey,
-    cortecs::types::Instance,
-    resources::{
-        CortecsInstance, INSTANCE_FINALIZER, annotations, instance_status::CortecsInstanceStatus,
-    },
-    runtime::{
-        clock,
-        kube_client::{KubeError, bounded},
-    },
-};
+use super::context::Context;
+use crate::kubernetes::client::{KubeError, bounded};
 
-/// How many resources one page of a quorum read has.
-const PAGE: u32 = 500;
-
-fn api(context: &Context, key: &ObjectKey) -> Api<CortecsInstance> {
+pub(super) fn api(context: &Context, key: &ObjectKey) -> Api<CortecsInstance> {
     Api::namespaced(context.client.clone(), &key.namespace)
 }
 
@@ -158,82 +149,4 @@ async fn patch_metadata(
             .await
     };
     bounded(what, call).await
-}
-
-/// The resource as it is now, by quorum.
-///
-/// # Errors
-/// `NotFound` when it is gone.
-pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance, KubeError> {
-    let known = context
-        .book
-        .lock()
-        .get(key)
-        .map(|e| Arc::clone(&e.resource));
-    let resource = bounded("read the resource", async {
-        api(context, key).get(&key.name).await
-    })
-    .await?;
-    history::compare_one(context, known.as_deref(), &resource);
-    Ok(resource)
-}
-
-/// Reads all resources by quorum into the book. Who asks while another read is awaited that began after the question gets its result.
-///
-/// # Errors
-/// The first that is met.
-pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
-    let asked = clock::moment();
-    let _one_at_a_time = context.quorum.lock().await;
-    if context
-        .book
-        .lock()
-        .quorum_read_at()
-        .is_some_and(|read| read >= asked)
-    {
-        return Ok(());
-    }
-    let began = clock::moment();
-    context.book.lock().begin_quorum_read();
-    let result = read_scopes(context).await;
-    let mut book = context.book.lock();
-    match &result {
-        Ok(()) => book.read_by_quorum(began),
-        Err(_) => book.abandon_quorum_read(),
-    }
-    result
-}
-
-async fn read_scopes(context: &Context) -> Result<(), KubeError> {
-    for (scope, _) in context.wakes.scopes() {
-        let api: Api<CortecsInstance> = match scope {
-            None => Api::all(context.client.clone()),
-            Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        };
-        let (newest, known) = {
-            let book = context.book.lock();
-            (book.newest().to_owned(), book.resources())
-        };
-        let mut resources = Vec::new();
-        let mut params = ListParams::default().limit(PAGE);
-        let version = loop {
-            let page = bounded("read all resources", async { api.list(&params).await }).await?;
-            resources.extend(page.items.into_iter().map(Arc::new));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => break page.metadata.resource_version.unwrap_or_default(),
-            }
-        };
-        let history = &context.history;
-        history.compare("the list of instances", &newest, &version);
-        for read in &resources {
-            let before = known.get(&ObjectKey::of(&**read));
-            history::compare_one(context, before.map(|known| &**known), read);
-        }
-        let mut book = context.book.lock();
-        let went = book.quorum_read(scope, resources, &version);
-        drop(book);
-        gone::follow(context, &went);
-    }
-    Ok(())
 }

@@ -12,11 +12,9 @@ mod scenario;
 
 use std::sync::Arc;
 
-use cortecs_operator::{
-    account::{brake::Measure, entry::AccountState},
-    resources::{CortecsAccount, account::AccountMode},
-    simulator::Endpoint,
-};
+use cortecs_resources::{CortecsAccount, account::AccountMode};
+use cortecs_rules::{account::brake::Measure, facts::account_entry::AccountState};
+use cortecs_simulator::Endpoint;
 use futures::{StreamExt, TryStreamExt};
 use kube::{
     api::{DeleteParams, WatchEvent, WatchParams},

@@ -6,36 +6,33 @@ use std::{
     time::Duration,
 };
 
-use crate::control_plane;
+use cortecs_api::{install_crypto_provider, types::InstanceArgs};
 use cortecs_operator::{
-    account::{
-        brake::{Lists, Measure},
-        controller::{Context, run},
+    account::{context::Context, reconcile::run},
+    fleet::{
         directory::Directory,
-        entry::AccountState,
-        fleet::Fleet,
-        fleet_key::FleetKey,
         hooks::{Claims, Listener},
-        installs::Installs,
-        key::ObjectKey,
-        poll::PollLimits,
-        snapshot::Snapshot,
+        poll::Fleet,
     },
-    cortecs::types::InstanceArgs,
-    resources::{
-        CortecsAccount,
-        account::{AccountMode, ManagedBy},
-        conditions::find_condition,
-    },
-    runtime::{
-        events::Events,
-        install_crypto_provider,
-        leadership::Leadership,
+    kubernetes::events::Events,
+    leadership::{Leadership, peers::Installs},
+    serve::{
         metrics::Metrics,
         signals::{Shutdown, ShutdownTrigger},
     },
-    simulator::{Simulator, SimulatorConfig},
 };
+use cortecs_resources::{
+    CortecsAccount,
+    account::{AccountMode, ManagedBy},
+    conditions::find_condition,
+    key::ObjectKey,
+};
+use cortecs_rules::{
+    account::brake::{Lists, Measure},
+    facts::{account_entry::AccountState, fleet_key::FleetKey, snapshot::Snapshot},
+    pacing::schedule::PollLimits,
+};
+use cortecs_simulator::{Simulator, SimulatorConfig};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
     Api, Client,
@@ -44,6 +41,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 use tokio::{sync::OnceCell, time::timeout};
+
+use crate::control_plane;
 
 pub const DEADLINE: Duration = Duration::from_secs(40);
 

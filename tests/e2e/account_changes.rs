@@ -1,15 +1,13 @@
 //! An instance lives in one account. When the resource comes to mean another one, nothing is started twice, nothing is lost,
 //! and it heals when that is changed back.
 
-use cortecs_operator::{
-    resources::{
-        CortecsInstance,
-        conditions::{READY, STALLED},
-        instance_status::Phase,
-    },
-    runtime::config::NamespacedName,
-    simulator::{Effect, Endpoint, Fault, FaultBody, When},
+use cortecs_resources::{
+    CortecsInstance,
+    conditions::{READY, STALLED},
+    instance_status::Phase,
+    key::ObjectKey,
 };
+use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
 use futures::future::join_all;
 use serde_json::json;
 
@@ -63,7 +61,7 @@ async fn make(bed: &mut Bed, change: Change, back: bool, operator: Operator) -> 
         }
         Change::Default => {
             operator.kill();
-            bed.config.default_account = Some(NamespacedName {
+            bed.config.default_account = Some(ObjectKey {
                 namespace: bed.namespace.clone(),
                 name: if back { "main" } else { "second" }.to_owned(),
             });

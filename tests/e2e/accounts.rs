@@ -1,9 +1,7 @@
 //! Credentials, and who may use them.
 
-use cortecs_operator::{
-    resources::{ACCOUNT_FINALIZER, conditions::STALLED},
-    simulator::Endpoint,
-};
+use cortecs_resources::{ACCOUNT_FINALIZER, conditions::STALLED};
+use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
 use serde_json::json;
 

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use cortecs_operator::{
-    cortecs::types::{InstanceArgs, InstanceState},
-    resources::conditions::STALLED,
-    simulator::Endpoint,
-};
+use cortecs_api::types::{InstanceArgs, InstanceState};
+use cortecs_resources::conditions::STALLED;
+use cortecs_simulator::Endpoint;
 use serde_json::json;
 
 use crate::harness::{

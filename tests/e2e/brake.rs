@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use cortecs_operator::{
-    resources::{
-        CortecsAccount, CortecsInstance,
-        account::Hold,
-        conditions::{READY, STALLED},
-    },
-    simulator::{Effect, Endpoint, Fault, FaultBody, When},
+use cortecs_resources::{
+    CortecsAccount, CortecsInstance,
+    account::Hold,
+    conditions::{READY, STALLED},
 };
+use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
 use serde_json::json;
 
 use crate::{

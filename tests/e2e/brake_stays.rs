@@ -1,6 +1,6 @@
 //! What does not end a hold: people who react to it, a status that is emptied, an account that is gone.
 
-use cortecs_operator::resources::conditions::STALLED;
+use cortecs_resources::conditions::STALLED;
 use serde_json::json;
 
 use crate::{

@@ -6,12 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cortecs_operator::{
-    account::pressure::MOST,
-    simulator::{
-        Effect, Endpoint, Fault, FaultBody, Handle, SimulatedAccount, Simulator, SimulatorConfig,
-        When,
-    },
+use cortecs_rules::pacing::pressure::MOST;
+use cortecs_simulator::{
+    Effect, Endpoint, Fault, FaultBody, Handle, SimulatedAccount, Simulator, SimulatorConfig, When,
 };
 use futures::{StreamExt, stream};
 use serde_json::json;
@@ -149,7 +146,7 @@ async fn recovers(bed: &Bed, cost: Cost) {
     assert!(ever.iter().all(|history| history.billed_starts == 1));
     let requests = bed.api.requests();
     let accepted = |r: &&_| {
-        let r: &&cortecs_operator::simulator::RequestRecord = r;
+        let r: &&cortecs_simulator::RequestRecord = r;
         r.endpoint == Endpoint::Start && r.status == Some(202)
     };
     assert_eq!(requests.iter().filter(accepted).count(), RESOURCES);

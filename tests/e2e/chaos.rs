@@ -22,14 +22,14 @@ use std::{
 };
 
 use futures::future::join_all;
-use tokio::time::{Instant, sleep};
-
-use crate::harness::Bed;
 use plan::{People, Stream, rng};
 use processes::Processes;
 use tally::Tally;
+use tokio::time::{Instant, sleep};
 use verdict::Now;
 use weather::Spell;
+
+use crate::harness::Bed;
 
 const LANES: usize = 5;
 const SETTLE: Duration = Duration::from_secs(6);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cortecs_operator::{cortecs::types::InstanceState, simulator::Endpoint};
+use cortecs_api::types::InstanceState;
+use cortecs_simulator::Endpoint;
 use serde_json::json;
 
 use crate::harness::{Bed, MODEL, Read, bound, stopped};
@@ -101,7 +102,7 @@ async fn deleting_while_the_instance_starts_leaves_nothing() {
 
 #[tokio::test]
 async fn deleting_while_the_start_is_being_called_leaves_nothing() {
-    use cortecs_operator::simulator::{Effect, Fault, When};
+    use cortecs_simulator::{Effect, Fault, When};
     let bed = Bed::new("delete-calling").await;
     let duration = Duration::from_millis(600);
     let delay = Effect::Delay {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cortecs_operator::{
-    cortecs::types::InstanceState, resources::conditions::READY, simulator::Endpoint,
-};
+use cortecs_api::types::InstanceState;
+use cortecs_resources::conditions::READY;
+use cortecs_simulator::Endpoint;
 use serde_json::json;
 
 use crate::harness::{Bed, MODEL, Read, bound, running};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_operator::simulator::{Effect, Endpoint, Fault, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use serde_json::json;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cortecs_operator::simulator::Endpoint;
+use cortecs_simulator::Endpoint;
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
 use serde_json::json;

@@ -1,14 +1,12 @@
 //! An API that answers what no API should: nothing is lost, started or deleted because of it, the resource and the
 //! account say what is wrong, and all goes on once the answers are good again.
 
-use cortecs_operator::{
-    cortecs::types::{Instance, InstanceArgs},
-    resources::{
-        annotations::RESOLVE_START,
-        conditions::{READY, RECONCILING, STALLED},
-    },
-    simulator::{Effect, Endpoint, Fault, FaultBody, When},
+use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_resources::{
+    annotations::RESOLVE_START,
+    conditions::{READY, RECONCILING, STALLED},
 };
+use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
 use serde_json::{Value, json};
 
 use crate::harness::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_operator::simulator::{Effect, Endpoint, Fault, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
 use crate::harness::{Asked, Bed, Hangs, MODEL, Swamp, bound, running};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_operator::resources::annotations;
+use cortecs_resources::annotations;
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
 use serde_json::json;

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use cortecs_operator::{
-    cortecs::types::InstanceState,
-    resources::CortecsAccount,
-    simulator::{Effect, Endpoint, Fault, When},
-};
+use cortecs_api::types::InstanceState;
+use cortecs_resources::CortecsAccount;
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
 use crate::{

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use cortecs_operator::{
-    cortecs::types::InstanceState,
-    resources::{
-        INSTANCE_FINALIZER,
-        conditions::{AVAILABLE, READY, RECONCILING, STALLED, WORKERS_READY, is_true},
-        instance_status::{InstanceArgs, Phase, Workers},
-    },
-    simulator::Endpoint,
+use cortecs_api::types::InstanceState;
+use cortecs_resources::{
+    INSTANCE_FINALIZER,
+    conditions::{AVAILABLE, READY, RECONCILING, STALLED, WORKERS_READY, is_true},
+    instance_status::{InstanceArgs, Phase, Workers},
 };
+use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
 use serde_json::json;
 

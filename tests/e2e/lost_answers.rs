@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use cortecs_operator::{
-    cortecs::types::InstanceState,
-    resources::conditions::READY,
-    simulator::{Effect, Endpoint, Fault, FaultBody, When},
-};
+use cortecs_api::types::InstanceState;
+use cortecs_resources::conditions::READY;
+use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
 use futures::{StreamExt, stream};
 use serde_json::json;
 

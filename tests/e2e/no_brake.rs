@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_operator::simulator::Endpoint;
+use cortecs_simulator::Endpoint;
 use serde_json::json;
 
 use crate::{

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use cortecs_operator::{
-    resources::conditions::{READY, RECONCILING},
-    simulator::{Effect, Endpoint, Fault, Target, When},
-};
+use cortecs_resources::conditions::{READY, RECONCILING};
+use cortecs_simulator::{Effect, Endpoint, Fault, Target, When};
 use serde_json::json;
 
 use crate::harness::{Bed, MODEL, Read, bound, running, stopped};

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use cortecs_operator::{
-    resources::conditions::{READY, STALLED},
-    simulator::{Effect, Endpoint, Fault},
-};
+use cortecs_resources::conditions::{READY, STALLED};
+use cortecs_simulator::{Effect, Endpoint, Fault};
 use serde_json::json;
 
 use crate::harness::{Bed, HARDWARE, MODEL, Read, bound, running, stalled_because};
@@ -95,7 +93,7 @@ async fn a_403_with_a_page_of_html_shows_no_html() {
     bed.api.add_fault(
         Fault::new(
             Endpoint::Start,
-            Effect::html(cortecs_operator::simulator::When::Before, 403),
+            Effect::html(cortecs_simulator::When::Before, 403),
         )
         .times(1),
     );

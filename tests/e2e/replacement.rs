@@ -1,6 +1,7 @@
 //! Changed arguments: the API cannot resize, so a new instance takes the old one's place.
 
-use cortecs_operator::{cortecs::types::InstanceState, simulator::Endpoint};
+use cortecs_api::types::InstanceState;
+use cortecs_simulator::Endpoint;
 use serde_json::json;
 
 use crate::harness::{

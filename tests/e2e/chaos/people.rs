@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use cortecs_operator::resources::annotations::RESTARTED_AT;
+use cortecs_resources::annotations::RESTARTED_AT;
 use serde_json::json;
 use tokio::time::sleep;
 

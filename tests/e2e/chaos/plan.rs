@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use cortecs_operator::simulator::Endpoint;
+use cortecs_simulator::Endpoint;
 use fastrand::Rng;
 use serde_json::{Value, json};
 

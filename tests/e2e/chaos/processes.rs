@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use cortecs_operator::simulator::Endpoint;
+use cortecs_simulator::Endpoint;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
-use cortecs_operator::simulator::{Endpoint, RequestRecord};
+use cortecs_simulator::{Endpoint, RequestRecord};
 use kube::ResourceExt;
 
 use crate::harness::{Bed, Read, bound};

@@ -5,11 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use cortecs_operator::{
-    cortecs::types::{Instance, InstanceState},
-    resources::CortecsInstance,
-    simulator::{Endpoint, RequestRecord},
-};
+use cortecs_api::types::{Instance, InstanceState};
+use cortecs_resources::CortecsInstance;
+use cortecs_simulator::{Endpoint, RequestRecord};
 use jiff::Timestamp;
 use kube::ResourceExt;
 

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cortecs_operator::simulator::{
-    Effect, Endpoint, Fault, FaultBody, Handle, RequestRecord, When,
-};
+use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, Handle, RequestRecord, When};
 use fastrand::Rng;
 
 use super::plan::between;

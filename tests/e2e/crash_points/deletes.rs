@@ -1,6 +1,6 @@
 //! A deletion, also right after the start, and one that keeps the instance.
 
-use cortecs_operator::cortecs::types::InstanceState;
+use cortecs_api::types::InstanceState;
 use serde_json::json;
 
 use super::{DELETE, FINALIZER_OFF, FINALIZER_ON, RECORD, START, STATUS, STOP, each_crash_point};

@@ -7,7 +7,8 @@ mod states;
 
 use std::time::Duration;
 
-use cortecs_operator::{cortecs::types::InstanceState, resources::instance::DeletionPolicy};
+use cortecs_api::types::InstanceState;
+use cortecs_resources::instance::DeletionPolicy;
 use futures::{StreamExt, stream};
 use tokio::time::timeout;
 

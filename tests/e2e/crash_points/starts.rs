@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_operator::simulator::{Effect, Endpoint, Fault, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use futures::{StreamExt, stream};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! What is asked of an instance that is there: to stop, to run again, to be another one.
 
-use cortecs_operator::cortecs::types::InstanceState;
+use cortecs_api::types::InstanceState;
 use serde_json::json;
 
 use super::{DELETE, RECORD, RESTART, SEAL, START, STATUS, STOP, each_crash_point, nothing_leaked};

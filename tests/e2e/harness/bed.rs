@@ -6,12 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use cortecs_operator::{
-    cortecs::types::InstanceState,
-    resources::{CortecsAccount, CortecsInstance},
-    runtime::config::RunConfig,
-    simulator::{Endpoint, Handle, InstanceHistory, Simulator, View},
-};
+use cortecs_api::types::InstanceState;
+use cortecs_operator::cli::RunConfig;
+use cortecs_resources::{CortecsAccount, CortecsInstance};
+use cortecs_simulator::{Endpoint, Handle, InstanceHistory, Simulator, View};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,

@@ -6,10 +6,9 @@ use std::{
     time::Duration,
 };
 
-use cortecs_operator::{
-    runtime::config::{NamespacedName, Namespaces, RunConfig},
-    simulator::{SimulatedAccount, Simulator, SimulatorConfig},
-};
+use cortecs_operator::{cli::RunConfig, kubernetes::scope::Namespaces};
+use cortecs_resources::key::ObjectKey;
+use cortecs_simulator::{SimulatedAccount, Simulator, SimulatorConfig};
 use kube::Api;
 use serde_json::{Value, json};
 
@@ -199,7 +198,7 @@ impl BedBuilder {
             allow_lease_in(plane, &namespace).await;
         }
         self.config.allowed_hosts = format!("http://{address}").parse().expect("a host");
-        self.config.default_account = Some(NamespacedName {
+        self.config.default_account = Some(ObjectKey {
             namespace: namespace.clone(),
             name: ACCOUNT.to_owned(),
         });

@@ -10,9 +10,11 @@ use std::{
 };
 
 use cortecs_operator::{
+    cli::RunConfig,
     instance::context::EffectHook,
+    kubernetes::client,
     operator::{Parts, run_with},
-    runtime::{config::RunConfig, health::Health, kube_client, signals::Shutdown},
+    serve::{health::Health, signals::Shutdown},
 };
 use futures::FutureExt;
 use kube::{
@@ -104,7 +106,7 @@ pub(super) async fn client(kubeconfig: &Path) -> Client {
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .expect("a usable kubeconfig");
-    kube_client::bound(&mut config);
+    client::bound(&mut config);
     // The server is on the loopback, whatever proxy the environment names.
     config.proxy_url = None;
     Client::try_from(config).expect("a client")

@@ -1,6 +1,6 @@
 //! What a resource says, in short.
 
-use cortecs_operator::resources::{
+use cortecs_resources::{
     CortecsAccount, CortecsInstance,
     conditions::{READY, RECONCILING, STALLED, find_condition, is_true},
     instance_status::{CortecsInstanceStatus, Phase},

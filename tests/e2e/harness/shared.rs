@@ -41,7 +41,7 @@ pub(crate) async fn alone() -> Shared {
 }
 
 async fn prepare(plane: &'static ControlPlane) -> Shared {
-    cortecs_operator::runtime::install_crypto_provider();
+    cortecs_api::install_crypto_provider();
     let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     let established = [
         "wait",

@@ -1,6 +1,6 @@
 //! What people, backups and accidents do to resources behind the operator's back.
 
-use cortecs_operator::resources::{CortecsInstance, annotations};
+use cortecs_resources::{CortecsInstance, annotations};
 use kube::{
     ResourceExt,
     api::{Patch, PatchParams, PostParams},

@@ -1,8 +1,9 @@
 //! The annotation with the instance's id: what it finds again, and what it is not believed.
 
-use cortecs_operator::{
-    cortecs::types::InstanceArgs, instance::claim::Key, resources::annotations, simulator::Endpoint,
-};
+use cortecs_api::types::InstanceArgs;
+use cortecs_resources::annotations;
+use cortecs_rules::facts::sealed_id::Key;
+use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
 use serde_json::json;
 

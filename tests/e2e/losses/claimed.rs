@@ -1,6 +1,7 @@
 //! Two resources that name one instance: one has it, the other never touches it.
 
-use cortecs_operator::{cortecs::types::InstanceState, simulator::RequestRecord};
+use cortecs_api::types::InstanceState;
+use cortecs_simulator::RequestRecord;
 use serde_json::{Value, json};
 
 use crate::harness::{Bed, MODEL, Read, bound, stalled_because};

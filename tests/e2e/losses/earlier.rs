@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_operator::simulator::{Effect, Endpoint, Fault, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::{Value, json};
 
 use crate::harness::{Bed, MODEL, OTHER_MODEL, Process, bound};
@@ -70,7 +70,7 @@ async fn after_kubernetes_was_restored_nothing_is_started_twice_or_healed_blindl
         .into_iter()
         .filter(|r| r.sequence > since)
         .collect();
-    let at = |which: &dyn Fn(&cortecs_operator::simulator::RequestRecord) -> bool| {
+    let at = |which: &dyn Fn(&cortecs_simulator::RequestRecord) -> bool| {
         requests.iter().find(|r| which(r)).map(|r| r.sequence)
     };
     let get = at(&|r| r.endpoint == Endpoint::GetInstance && r.path.contains(&gone));

@@ -1,6 +1,6 @@
 //! A namespace that is deleted with everything in it, the account's Secret first or last.
 
-use cortecs_operator::resources::CortecsInstance;
+use cortecs_resources::CortecsInstance;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{

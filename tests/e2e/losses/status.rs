@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use cortecs_operator::{
-    resources::INSTANCE_FINALIZER,
-    simulator::{Effect, Endpoint, Fault, RequestRecord, When},
-};
+use cortecs_resources::INSTANCE_FINALIZER;
+use cortecs_simulator::{Effect, Endpoint, Fault, RequestRecord, When};
 use kube::ResourceExt;
 use serde_json::json;
 
 use crate::harness::{Bed, MODEL, bound, running, seal_of};
 
-fn has_start(resource: &cortecs_operator::resources::CortecsInstance) -> bool {
+fn has_start(resource: &cortecs_resources::CortecsInstance) -> bool {
     resource.status.as_ref().is_some_and(|s| s.start.is_some())
 }
 
@@ -35,9 +33,9 @@ async fn an_emptied_status_is_put_back_while_the_operator_runs() {
         let after = bed.wait("phi", "running", running).await;
         assert_eq!(bound(&after), id);
         let (before, after) = (before.status.clone(), after.status.clone());
-        let known = |s: Option<
-            cortecs_operator::resources::instance_status::CortecsInstanceStatus,
-        >| { s.map(|s| (s.requested_args, s.last_start_time, s.account)) };
+        let known = |s: Option<cortecs_resources::instance_status::CortecsInstanceStatus>| {
+            s.map(|s| (s.requested_args, s.last_start_time, s.account))
+        };
         assert_eq!(known(before), known(after));
     }
     bed.wait_lists(2).await;
@@ -164,7 +162,7 @@ fn ended_lists(bed: &Bed) -> usize {
     requests.filter(ended).count()
 }
 
-fn managed(account: &cortecs_operator::resources::CortecsAccount) -> Option<(i32, i32)> {
+fn managed(account: &cortecs_resources::CortecsAccount) -> Option<(i32, i32)> {
     let counts = account.status.as_ref()?.instances.as_ref()?;
     Some((
         i32::try_from(counts.managed).ok()?,

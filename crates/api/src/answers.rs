@@ -1,0 +1,145 @@
+//! What the bodies of the API's answers say. Pure.
+//!
+//! Each function takes a whole body of any bytes, and says why it is not usable in words that quote nothing of it.
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    id, text,
+    types::{AllAnswer, Balance, DeleteAnswer, HardwareType, Instance, Model},
+};
+
+/// The instances of a list; each has an id of its own.
+///
+/// # Errors
+/// When a single entry is not what it should be: a part of the list is not the list.
+pub fn instances(body: &[u8]) -> Result<Vec<Instance>, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        instances: Vec<Instance>,
+    }
+    let list = json::<Answer>(body)?.instances;
+    id::check_list(list.iter().map(|instance| instance.instance_id.as_str()))?;
+    Ok(list)
+}
+
+/// The instance that a get, a start, a restart or a stop is answered with.
+///
+/// # Errors
+/// When there is none, or its id can be no id, or is one that no call is made about: what a start is answered with has to
+/// be stopped some day.
+pub fn instance(body: &[u8]) -> Result<Instance, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        instance: Instance,
+    }
+    let instance = json::<Answer>(body)?.instance;
+    id::check_answer(&instance.instance_id)?;
+    id::flaw_of_instance(&instance.instance_id).map_or(Ok(instance), |why| Err(why.into()))
+}
+
+/// The id that a delete is answered with, if there is one.
+///
+/// # Errors
+/// When the body is not such an answer.
+pub fn deleted(body: &[u8]) -> Result<Option<String>, String> {
+    Ok(json::<DeleteAnswer>(body)?.instance_id)
+}
+
+/// The ids that a call for all instances is answered with.
+///
+/// # Errors
+/// When the body is not such an answer, or one of them can be no id.
+pub fn instance_ids(body: &[u8]) -> Result<Vec<String>, String> {
+    let ids = json::<AllAnswer>(body)?.instance_ids;
+    id::check_list(ids.iter().map(String::as_str))?;
+    Ok(ids)
+}
+
+/// The balance.
+///
+/// # Errors
+/// When the body is not such an answer.
+pub fn balance(body: &[u8]) -> Result<Balance, String> {
+    json(body)
+}
+
+/// The models of the catalog.
+///
+/// # Errors
+/// As [`model`], of any of them, and when two have one id.
+pub fn models(body: &[u8]) -> Result<Vec<Model>, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        models: Vec<Model>,
+    }
+    let list = json::<Answer>(body)?.models;
+    id::check_list(list.iter().map(start_id))?;
+    list.iter().try_for_each(check_hardware)?;
+    Ok(list)
+}
+
+/// One model.
+///
+/// # Errors
+/// When there is none, or it or its hardware has an id that can be none.
+pub fn model(body: &[u8]) -> Result<Model, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        model: Model,
+    }
+    let model = json::<Answer>(body)?.model;
+    id::check_answer(start_id(&model))?;
+    check_hardware(&model)?;
+    Ok(model)
+}
+
+/// The hardware types; each has an id of its own.
+///
+/// # Errors
+/// When a single entry is not what it should be.
+pub fn hardware_types(body: &[u8]) -> Result<Vec<HardwareType>, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        hardware_types: Vec<HardwareType>,
+    }
+    let list = json::<Answer>(body)?.hardware_types;
+    id::check_list(list.iter().map(|kind| kind.hardware_type_id.as_str()))?;
+    Ok(list)
+}
+
+/// The JSON `message` of an error's body, if it has one that may be shown: one line of at most 256 characters, no page,
+/// nothing invisible, and none of `secrets`.
+pub fn message(body: &[u8], secrets: &[&str]) -> Option<String> {
+    text::message(body, secrets)
+}
+
+/// The id that a start takes.
+fn start_id(model: &Model) -> &str {
+    model.model_name.as_deref().unwrap_or(&model.model_id)
+}
+
+/// What a start may be asked for goes into statuses and back to the API.
+fn check_hardware(model: &Model) -> Result<(), &'static str> {
+    let offered = model.hardware_configs.iter().flat_map(|c| c.keys());
+    model
+        .recommended_config
+        .iter()
+        .chain(offered)
+        .try_for_each(|id| id::check_answer(id))
+}
+
+/// Parses an answer. The parser's own words are not used: they may quote the body.
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    if !text::is_object(body) {
+        return Err("it is no JSON object".into());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let what = match error.classify() {
+            serde_json::error::Category::Eof => "it ends early",
+            serde_json::error::Category::Data => "it has an unexpected shape",
+            _ => "it is not JSON",
+        };
+        format!("{what} (line {}, column {})", error.line(), error.column())
+    })
+}

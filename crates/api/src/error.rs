@@ -1,0 +1,201 @@
+//! Why a call failed, and what may be done about it.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::call::Call;
+#[cfg(feature = "client")]
+use crate::call::CallOutcome;
+
+/// What a caller may do after a failed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RetryClass {
+    /// The same call may succeed later: back off and try again.
+    Transient,
+    /// The credentials are wrong or were withdrawn.
+    Auth,
+    /// The same call will be refused again until its arguments or the account change.
+    Terminal,
+    /// Only of a start or a restart: it may or may not have taken effect. Never send it again; look what is there.
+    Ambiguous,
+}
+
+/// A failed call. Holds no secret, no URL and no body; at most the API's own message, cleaned and cut to 256 characters.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{call} failed: {cause}{}", if self.class == RetryClass::Ambiguous { "; whether it took effect is not known" } else { "" })]
+pub struct Error {
+    call: Call,
+    class: RetryClass,
+    refused: bool,
+    cause: Box<Cause>,
+}
+
+impl Error {
+    pub(super) fn new(call: Call, cause: Cause) -> Self {
+        let (class, refused) = classify(call, &cause);
+        Self {
+            call,
+            class,
+            refused,
+            cause: Box::new(cause),
+        }
+    }
+
+    /// The call that was asked for, also when what failed was fetching a token for it.
+    pub fn call(&self) -> Call {
+        self.call
+    }
+
+    /// What may be done next.
+    pub fn class(&self) -> RetryClass {
+        self.class
+    }
+
+    /// Whether the call certainly had no effect at the API: it was not sent, or was answered with a refusal.
+    pub fn refused(&self) -> bool {
+        self.refused
+    }
+
+    /// The HTTP status, if there was an answer. Of the token endpoint when that is what failed.
+    pub fn status(&self) -> Option<u16> {
+        self.cause.root().status()
+    }
+
+    /// The API's own words, if it gave any that may be shown.
+    pub fn api_message(&self) -> Option<&str> {
+        match self.cause.root() {
+            Cause::Status { message, .. } => message.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// How long the API asked to wait; at most an hour.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.cause.root() {
+            Cause::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// What went wrong in one exchange.
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the client meets most of these")
+)]
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Cause {
+    #[error("{0}")]
+    Invalid(&'static str),
+    #[error("no access token: {0}")]
+    Token(Arc<Cause>),
+    #[error("no connection to the API: {0}")]
+    Connect(String),
+    #[error("no complete answer within the time-out")]
+    Timeout,
+    #[error("the connection to the API broke: {0}")]
+    Network(String),
+    #[error("HTTP {status}, and the answer is larger than {limit} bytes")]
+    TooLarge { status: u16, limit: usize },
+    #[error("HTTP {status}, but the answer is not usable: {why}")]
+    Malformed { status: u16, why: String },
+    #[error("HTTP {status}{}", message.as_ref().map(|m| format!(": {m}")).unwrap_or_default())]
+    Status {
+        status: u16,
+        message: Option<String>,
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Cause {
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::TooLarge { status, .. }
+            | Self::Malformed { status, .. }
+            | Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether the API answered 401 to the call itself.
+    #[cfg(feature = "client")]
+    pub(super) fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Status { status: 401, .. })
+    }
+
+    #[cfg(feature = "client")]
+    pub(super) fn outcome(&self) -> CallOutcome {
+        match self {
+            Self::Invalid(_) => CallOutcome::Error("invalid"),
+            Self::Token(cause) => cause.outcome(),
+            Self::Connect(_) => CallOutcome::Error("connect"),
+            Self::Timeout => CallOutcome::Error("timeout"),
+            Self::Network(_) => CallOutcome::Error("network"),
+            Self::TooLarge { .. } => CallOutcome::Error("too_large"),
+            Self::Malformed { .. } => CallOutcome::Error("malformed"),
+            Self::Status { status, .. } => CallOutcome::Status(*status),
+        }
+    }
+
+    fn root(&self) -> &Self {
+        match self {
+            Self::Token(cause) => cause,
+            other => other,
+        }
+    }
+}
+
+/// The class of a failure, and whether the call was certainly refused.
+fn classify(call: Call, cause: &Cause) -> (RetryClass, bool) {
+    let uncertain = if call.starts_billing() {
+        RetryClass::Ambiguous
+    } else {
+        RetryClass::Transient
+    };
+    match cause {
+        Cause::Invalid(_) => (RetryClass::Terminal, true),
+        Cause::Token(cause) => (token_class(cause), true),
+        Cause::Connect(_) => (RetryClass::Transient, true),
+        Cause::Status { status, .. } => match status {
+            400 | 403 if call == Call::Token => (RetryClass::Auth, true),
+            404 | 422 if call == Call::Token => (RetryClass::Transient, true),
+            400 | 403 | 404 | 422 => (RetryClass::Terminal, true),
+            401 => (RetryClass::Auth, true),
+            429 => (RetryClass::Transient, true),
+            _ => (uncertain, false),
+        },
+        Cause::Timeout | Cause::Network(_) | Cause::TooLarge { .. } | Cause::Malformed { .. } => {
+            (uncertain, false)
+        }
+    }
+}
+
+fn token_class(cause: &Cause) -> RetryClass {
+    match cause {
+        Cause::Status {
+            status: 400 | 401 | 403,
+            ..
+        } => RetryClass::Auth,
+        _ => RetryClass::Transient,
+    }
+}
+
+/// Errors as they come from the API, for tests of what is built on this.
+impl Error {
+    /// The error of a call that was answered with this status, without a message.
+    pub fn answered(call: Call, status: u16) -> Self {
+        let (message, retry_after) = (None, None);
+        Self::new(
+            call,
+            Cause::Status {
+                status,
+                message,
+                retry_after,
+            },
+        )
+    }
+
+    /// The error of a call that was not answered in time.
+    pub fn unanswered(call: Call) -> Self {
+        Self::new(call, Cause::Timeout)
+    }
+}

@@ -1,0 +1,20 @@
+//! Time, for whoever must neither be fooled by a suspended machine nor by a changed clock.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`Moment`] | a point in time as a value: it is compared, never read |
+//! | [`Backoff`] | how long to wait after a failure |
+//! | [`moment`], [`wall`] | the clocks themselves, with the feature `now` |
+
+mod backoff;
+mod moment;
+
+#[cfg(feature = "now")]
+mod now;
+
+pub use self::{
+    backoff::{Backoff, LONGEST, LONGEST_RETRY_AFTER, SHORTEST},
+    moment::Moment,
+};
+#[cfg(feature = "now")]
+pub use now::{moment, wall};

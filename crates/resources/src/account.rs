@@ -1,0 +1,350 @@
+//! `CortecsAccount`: an account at the API, its credentials, and who may use it.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::instance_status::InstanceArgs;
+
+/// Most unmanaged instances that an account's status lists.
+pub const MAX_UNMANAGED: usize = 50;
+
+/// The keys of the credentials Secret.
+pub const CLIENT_ID_KEY: &str = "CORTECS_CLIENT_ID";
+pub const CLIENT_SECRET_KEY: &str = "CORTECS_CLIENT_SECRET";
+
+/// An account at the Cortecs API.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "cortecs.ai",
+    version = "v1alpha1",
+    kind = "CortecsAccount",
+    plural = "cortecsaccounts",
+    shortname = "cta",
+    category = "cortecs",
+    namespaced,
+    doc = "An account at the Cortecs API: credentials, who may use them, and what runs there.",
+    status = "CortecsAccountStatus",
+    derive = "PartialEq",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(
+        name = "Managed",
+        type_ = "integer",
+        json_path = ".status.instances.managed"
+    ),
+    printcolumn(
+        name = "Unmanaged",
+        type_ = "integer",
+        json_path = ".status.instances.unmanaged"
+    ),
+    printcolumn(
+        name = "Running",
+        type_ = "integer",
+        json_path = ".status.instances.running"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "API",
+        type_ = "string",
+        json_path = ".spec.apiUrl",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CortecsAccountSpec {
+    /// The API's base URL. Its host must be one that the operator allows (`--allowed-api-hosts`).
+    #[serde(default = "default_api_url")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(validation = Rule::new(r"self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$')")
+        .message("apiUrl must be an http or https URL without user, query or fragment, such as https://cortecs.ai/api/v1"))]
+    pub api_url: String,
+
+    /// A Secret in the same namespace with the keys CORTECS_CLIENT_ID and CORTECS_CLIENT_SECRET.
+    pub credentials_secret_ref: SecretRef,
+
+    /// Which namespaces may use this account.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+
+    /// `Shared`: other people start instances here too, so a start with an unknown outcome is never settled by likeness alone.
+    #[serde(default)]
+    pub sharing: Sharing,
+
+    /// Whether resources may take over instances that they did not start.
+    #[serde(default)]
+    pub adoption: Adoption,
+
+    /// `Hold`: nothing is started, everything keeps running; stops and deletes go on.
+    #[serde(default)]
+    pub mode: AccountMode,
+
+    /// How often the account's instances are listed.
+    #[serde(default)]
+    pub poll: Poll,
+}
+
+fn default_api_url() -> String {
+    "https://cortecs.ai/api/v1".to_owned()
+}
+
+/// Names a Secret in the same namespace.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
+        .message("name must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.'"))]
+    pub name: String,
+}
+
+/// Which namespaces may use an account.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[x_kube(validation = Rule::new("(self.from == 'Selector') == has(self.selector)")
+    .message("allowedNamespaces.selector goes with from: Selector, and only with it"))]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedNamespaces {
+    #[serde(default)]
+    pub from: NamespacesFrom,
+    /// Selects namespaces by their labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// `Same`: only the account's own namespace. `All`: every namespace. `Selector`: those with matching labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum NamespacesFrom {
+    #[default]
+    Same,
+    All,
+    Selector,
+}
+
+/// Whether others start instances in this account.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Sharing {
+    #[default]
+    Exclusive,
+    Shared,
+}
+
+/// Whether resources may take over instances that they did not start.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Adoption {
+    #[default]
+    None,
+    Unclaimed,
+}
+
+/// Whether the account starts instances.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum AccountMode {
+    #[default]
+    Active,
+    Hold,
+}
+
+/// List intervals in seconds.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Poll {
+    /// While something is in progress.
+    #[serde(default = "five")]
+    #[x_kube(validation = Rule::new("self >= 1 && self <= 3600").message("poll.activeSeconds must be between 1 and 3600"))]
+    pub active_seconds: i32,
+    /// Otherwise.
+    #[serde(default = "sixty")]
+    #[x_kube(validation = Rule::new("self >= 1 && self <= 3600").message("poll.idleSeconds must be between 1 and 3600"))]
+    pub idle_seconds: i32,
+}
+
+impl Default for Poll {
+    fn default() -> Self {
+        Self {
+            active_seconds: five(),
+            idle_seconds: sixty(),
+        }
+    }
+}
+
+const fn five() -> i32 {
+    5
+}
+
+const fn sixty() -> i32 {
+    60
+}
+
+/// What is known of the account.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CortecsAccountStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    pub conditions: Vec<Condition>,
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<InstanceCounts>,
+
+    /// Instances that no resource claims: at most 50 of them, first those that are probably some resource's, each in order of
+    /// their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub unmanaged: Vec<UnmanagedInstance>,
+
+    /// When the list that this status shows was taken. It is not written again while nothing else changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_poll_time: Option<Timestamp>,
+
+    /// The account holds itself: nothing is started with these credentials, and nothing counts as gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+
+    /// The last value of `cortecs.ai/resume` that was acted on, or that was there before the account held itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_resume: Option<String>,
+
+    /// When the account's last hold ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_hold_end_time: Option<Timestamp>,
+
+    /// The operator that manages the account and the instances that use it: any other leaves them alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<ManagedBy>,
+}
+
+/// Names an installed operator.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedBy {
+    /// The namespace in which it runs.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Its Lease there, by which others see whether it still runs. Without one they cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub lease: Option<String>,
+}
+
+/// Why the account holds itself. It ends when what should run is back, or by a new value of `cortecs.ai/resume`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    pub reason: HoldReason,
+    pub since: Timestamp,
+    /// How many instances should have run.
+    pub expected: i64,
+    /// How many of those were gone or stopped.
+    pub lost: i64,
+    /// What is held: the instances of this client id.
+    #[schemars(length(max = 2048))]
+    pub api_url: String,
+    #[schemars(length(max = 512))]
+    pub client_id: String,
+}
+
+/// `MassChange`: at least three, and more than half, of the instances that should run were gone or stopped, and nobody here ordered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum HoldReason {
+    MassChange,
+}
+
+/// Counts of the account's instances at the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceCounts {
+    pub managed: i64,
+    pub unmanaged: i64,
+    pub running: i64,
+    pub pending: i64,
+    pub stopped: i64,
+}
+
+/// An instance that no resource claims.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnmanagedInstance {
+    #[schemars(length(max = 256))]
+    pub id: String,
+    pub args: InstanceArgs,
+    /// `pending`, `running` or `stopped`.
+    #[schemars(length(max = 64))]
+    pub state: String,
+    /// The resource whose start, given up as void, this is probably the late outcome of. Nobody touches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probably_of: Option<ResourceName>,
+}
+
+/// Names a `CortecsInstance`.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceName {
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    #[schemars(length(max = 253))]
+    pub name: String,
+}

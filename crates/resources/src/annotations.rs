@@ -1,0 +1,36 @@
+//! Annotations: what users ask for once, and what the operator writes.
+
+use kube::ResourceExt;
+
+/// Any new value: stop, then restart, the same instance.
+pub const RESTARTED_AT: &str = "cortecs.ai/restartedAt";
+
+/// Any new value: look at the API and reconcile now.
+pub const REQUESTED_AT: &str = "cortecs.ai/requestedAt";
+
+/// Settles a start that cannot be resolved safely: an instance id to take over, or `none`.
+pub const RESOLVE_START: &str = "cortecs.ai/resolve-start";
+
+/// Written by the operator only: the bound instance, sealed (see [`cortecs_rules::facts::sealed_id`]).
+pub const INSTANCE_ID: &str = "cortecs.ai/instance-id";
+
+/// On a `CortecsAccount` that holds itself, any new value: start again what should run.
+pub const RESUME: &str = "cortecs.ai/resume";
+
+/// On a `CortecsAccount`, the namespace of the operator that manages it, where several might.
+pub const OPERATOR: &str = "cortecs.ai/operator";
+
+/// Longest value of a user's annotation that is looked at, in bytes.
+pub const MAX_VALUE_LENGTH: usize = 256;
+
+/// The value of an annotation, unless it is too long to be looked at.
+pub fn value<'a>(object: &'a impl ResourceExt, name: &str) -> Option<&'a str> {
+    let value = object.annotations().get(name).map(String::as_str);
+    value.filter(|value| value.len() <= MAX_VALUE_LENGTH)
+}
+
+/// Whether [`RESTARTED_AT`] has a value other than the one that was `handled` last.
+pub fn restart_is_asked_for(object: &impl ResourceExt, handled: Option<&str>) -> bool {
+    let asked = value(object, RESTARTED_AT);
+    asked.is_some() && asked != handled
+}

@@ -1,0 +1,334 @@
+//! The mass-change brake: when most of what should run is suddenly gone or stopped and nobody here ordered it, the account
+//! holds itself. Wrong credentials, a broken list and a person's stop of everything look like that. Pure.
+//!
+//! It is measured against the persisted statuses, before the list that shows the change is known to anybody: so a process
+//! that ends between the measurement and its record finds the same change again.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use cortecs_api::types::InstanceState;
+use cortecs_resources::{
+    CortecsInstance,
+    account::{Hold, HoldReason},
+    annotations,
+    instance::{DesiredState, UpdateStrategyType},
+    instance_status::CortecsInstanceStatus,
+};
+use jiff::Timestamp;
+
+use crate::{
+    facts::{
+        args, drift_policy::accepts_drift, fleet_key::FleetKey, home::lives_in, snapshot::Snapshot,
+    },
+    ledger::book::Entry,
+};
+
+/// Fewer lost instances are healed one by one.
+const LEAST: usize = 3;
+
+/// What a list means for the instances of a fleet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measure {
+    /// Instances that ran or were about to, as far as is recorded, and that nobody here ordered to stop.
+    pub expected: usize,
+    /// Those of them that the list lacks or shows as stopped.
+    pub lost: usize,
+    /// Instances that should run by the spec.
+    pub wanted: usize,
+    /// Those of them that the list, or what is recorded, does not show as running or about to.
+    pub down: usize,
+    /// Instances that need not run by the spec: those that ran as far as is recorded, or that the list lacks.
+    pub others: usize,
+    /// Those of them that the list lacks.
+    pub away: usize,
+    /// Resources with an instance.
+    pub bound: usize,
+    /// Resources that may have an instance, which is not recorded yet.
+    pub open: usize,
+}
+
+impl Measure {
+    /// Whether it is a mass change.
+    pub fn trips(&self) -> bool {
+        is_mass(self.lost, self.expected)
+    }
+
+    /// Whether so much is back that nothing needs to be held any more: most of what should run runs, and most of what is or
+    /// was to be stopped or deleted is listed. However few are left: those that people meanwhile stop or delete, since they see
+    /// the hold, are no return. Nor does one protect anything where nothing is left.
+    pub fn returned(&self) -> bool {
+        let all = self.wanted.saturating_add(self.others);
+        let missing = self.down.saturating_add(self.away);
+        is_most_back(self.down, self.wanted)
+            && is_most_back(missing, all)
+            && (self.bound > 0 || self.open == 0)
+    }
+}
+
+fn is_mass(lost: usize, of: usize) -> bool {
+    lost >= LEAST && lost.saturating_mul(2) > of
+}
+
+fn is_most_back(missing: usize, of: usize) -> bool {
+    of == 0 || missing.saturating_mul(2) < of
+}
+
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Lists<'a> {
+    pub fleet: &'a FleetKey,
+    /// The last list that was made known.
+    pub old: Option<&'a Snapshot>,
+    pub new: &'a Snapshot,
+    pub past: &'a Past,
+}
+
+/// How the fleet was held before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// When the last hold ended.
+    pub released: Option<Timestamp>,
+    /// The instances that were down when a person ordered to resume, and have not been seen to run since.
+    pub excused: Arc<BTreeSet<String>>,
+}
+
+impl Past {
+    /// Whether the instance is marked as missing, as nobody is but under a hold, and no end of that hold is recorded: it was lost.
+    fn lacks_the_end(&self, status: &CortecsInstanceStatus) -> bool {
+        let end = self.released.map(Timestamp::as_second);
+        let marked = status.missing_since.map(Timestamp::as_second);
+        marked.is_some_and(|marked| end.is_none_or(|end| end < marked))
+    }
+}
+
+/// Measures a list against what is recorded. `settle`: how long lists may lag.
+pub fn measure<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    lists: Lists<'_>,
+    settle: Duration,
+    wall: Timestamp,
+) -> Measure {
+    let mut measure = Measure::default();
+    for entry in entries {
+        let resource = &*entry.resource;
+        let here = lives_in(resource, lists.fleet);
+        let Some(status) = resource.status.as_ref().filter(|_| here) else {
+            measure.open += usize::from(entry.may_be_restored_at(&lists.fleet.api_url));
+            continue;
+        };
+        let Some(id) = status.instance_id.as_deref() else {
+            measure.open += 1;
+            continue;
+        };
+        measure.bound += 1;
+        let listed = lists.new.instances.contains_key(id);
+        let up = is_up_in(lists.new, id);
+        let marked = is_recorded_up(status) && lists.past.lacks_the_end(status);
+        if marked {
+            measure.expected += 1;
+            measure.lost += usize::from(!listed);
+        }
+        if !should_run(resource) {
+            let counts = !listed || is_recorded_up(status);
+            measure.others += usize::from(counts);
+            measure.away += usize::from(!listed);
+            continue;
+        }
+        if listed && !up && accepts_drift(resource, status) {
+            // Others stopped it as they may. That it is not listed may mean more than that.
+            continue;
+        }
+        let shown = is_shown_up(status);
+        measure.wanted += 1;
+        measure.down += usize::from(!(up && shown));
+        if shown
+            && !lists.past.excused.contains(id)
+            && nobody_stops(entry, status, id, lists.new)
+            && is_settled(entry, status, id, lists, settle, wall)
+        {
+            measure.expected += 1;
+            measure.lost += usize::from(!up);
+        }
+    }
+    measure
+}
+
+/// The instances of the fleet that resources have and that the list lacks or shows as stopped.
+pub fn down<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    fleet: &FleetKey,
+    list: &Snapshot,
+) -> BTreeSet<String> {
+    entries
+        .filter(|entry| lives_in(&entry.resource, fleet))
+        .filter_map(|entry| entry.resource.status.as_ref()?.instance_id.as_deref())
+        .filter(|id| !is_up_in(list, id))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn should_run(resource: &CortecsInstance) -> bool {
+    let spec = &resource.spec;
+    resource.metadata.deletion_timestamp.is_none()
+        && spec.state == DesiredState::Running
+        && !spec.suspend
+}
+
+fn is_shown_up(status: &CortecsInstanceStatus) -> bool {
+    status.missing_since.is_none() && is_recorded_up(status)
+}
+
+fn is_recorded_up(status: &CortecsInstanceStatus) -> bool {
+    let up = [InstanceState::Pending, InstanceState::Running];
+    let shown = status.instance_status.as_ref();
+    shown.is_some_and(|s| up.iter().any(|up| s.status == up.as_str()))
+}
+
+/// Whether the list shows the instance as running or about to.
+pub fn is_up_in(list: &Snapshot, id: &str) -> bool {
+    let listed = list.instances.get(id);
+    listed.is_some_and(|i| i.instance_status.status != InstanceState::Stopped)
+}
+
+/// Whether no stop, restart or replacement of it is due or under way.
+fn nobody_stops(entry: &Entry, status: &CortecsInstanceStatus, id: &str, list: &Snapshot) -> bool {
+    let resource = &*entry.resource;
+    let spec = &resource.spec;
+    let restart = status.restart.is_some()
+        || annotations::restart_is_asked_for(resource, status.last_handled_restart_at.as_deref());
+    let replaced = spec.update_strategy.kind == UpdateStrategyType::Recreate
+        && args::shows_outdated(spec, status);
+    let called = entry.memory.bound.as_ref().is_some_and(|bound| {
+        bound.id == id
+            && (bound.stops > 0
+                || bound.stop_answered
+                || bound.deleted
+                || bound
+                    .called
+                    .is_some_and(|called| list.requested_at <= called))
+    });
+    !restart && !replaced && !called
+}
+
+/// Whether a list that lacks it, or shows it as stopped, does not merely lag behind its start: it was seen to run since,
+/// or the settle time has passed.
+fn is_settled(
+    entry: &Entry,
+    status: &CortecsInstanceStatus,
+    id: &str,
+    lists: Lists<'_>,
+    settle: Duration,
+    wall: Timestamp,
+) -> bool {
+    let called = entry.memory.bound.as_ref().and_then(|bound| bound.called);
+    let listed = lists.old.is_some_and(|old| {
+        called.is_none_or(|called| old.requested_at > called) && is_up_in(old, id)
+    });
+    let waited = status.last_start_time.is_none_or(|started| {
+        Duration::try_from(wall.duration_since(started)).is_ok_and(|waited| waited >= settle)
+    });
+    status.reached_generation.is_some() || listed || waited
+}
+
+/// Whether a list shows a mass change that no account has recorded. `remembered`: an earlier list did, which nobody could record.
+pub fn is_unrecorded(measure: Measure, held: bool, remembered: bool) -> bool {
+    !held && (measure.trips() || (remembered && !measure.returned()))
+}
+
+/// Whether a list may be made known. One that shows a mass change waits until that is recorded. `releasing`: the hold is being
+/// ended because what it is about is back; a list that says otherwise waits until that is recorded, and is then measured anew.
+/// Statuses that it changed before would hide the change.
+pub fn may_be_known(measure: Measure, held: bool, releasing: bool) -> bool {
+    match held {
+        false => !measure.trips(),
+        true => !releasing || measure.returned(),
+    }
+}
+
+/// What an account's own hold depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    pub hold: Option<&'a Hold>,
+    pub last_handled_resume: Option<&'a str>,
+    /// What `cortecs.ai/resume` says.
+    pub resume: Option<&'a str>,
+    /// A mass change that is not recorded yet.
+    pub trip: Option<(&'a FleetKey, Measure)>,
+    /// What the hold is about is back.
+    pub returned: bool,
+}
+
+/// The account's hold as it should be, and the value of `cortecs.ai/resume` that counts as handled from then on: one that
+/// was there before a hold is an old order, and releases nothing.
+pub fn next_hold(situation: Situation<'_>, wall: Timestamp) -> (Option<Hold>, Option<String>) {
+    let Situation {
+        hold,
+        last_handled_resume,
+        resume,
+        ..
+    } = situation;
+    let asked = resume.is_some() && resume != last_handled_resume;
+    let seen = resume.or(last_handled_resume).map(str::to_owned);
+    let trips = situation
+        .trip
+        .filter(|(fleet, _)| hold.is_none_or(|hold| !holds(hold, fleet)));
+    if let Some((fleet, measure)) = trips {
+        return (Some(begin(fleet, measure, wall)), seen);
+    }
+    match hold {
+        None => (None, seen),
+        Some(_) if asked => (None, seen),
+        Some(_) if situation.returned => (None, seen),
+        Some(hold) => (Some(hold.clone()), last_handled_resume.map(str::to_owned)),
+    }
+}
+
+/// The hold that a mass change begins.
+pub fn begin(fleet: &FleetKey, measure: Measure, wall: Timestamp) -> Hold {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    Hold {
+        reason: HoldReason::MassChange,
+        since: Timestamp::from_second(wall.as_second()).unwrap_or(wall),
+        expected: count(measure.expected),
+        lost: count(measure.lost),
+        api_url: fleet.api_url.clone(),
+        client_id: fleet.client_id.clone(),
+    }
+}
+
+/// Whether the hold is about this fleet.
+pub fn holds(hold: &Hold, fleet: &FleetKey) -> bool {
+    hold.api_url == fleet.api_url && hold.client_id == fleet.client_id
+}
+
+/// What happened, and the ways out, for people. `account`: the one that holds.
+pub fn explain(hold: &Hold, account: &str) -> String {
+    format!(
+        "account {account} holds itself since {}, or until the annotation {} of the account gets a new value: then what is lost \
+         is started again",
+        what_is_held(hold),
+        annotations::RESUME,
+    )
+}
+
+/// The same where the credentials are no account's any more.
+pub fn explain_unrecorded(hold: &Hold) -> String {
+    format!(
+        "what lives under client id {}, which no account has any more, is held since {}, or until an account has it again",
+        hold.client_id,
+        what_is_held(hold),
+    )
+}
+
+fn what_is_held(hold: &Hold) -> String {
+    format!(
+        "{}: {} of {} instances that should run were gone or stopped, and nobody here ordered that (wrong credentials, a \
+         broken list or a stop of everything look like this). Nothing is started and nothing counts as gone until most of \
+         them are back",
+        hold.since, hold.lost, hold.expected,
+    )
+}
+
+#[cfg(test)]
+#[path = "brake_tests.rs"]
+mod tests;

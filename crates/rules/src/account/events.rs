@@ -1,0 +1,60 @@
+//! What a change of an account's status is worth telling. Pure.
+
+use cortecs_resources::{
+    account::{CortecsAccountStatus, UnmanagedInstance},
+    key::ObjectKey,
+};
+
+use super::brake::explain;
+use crate::event::EventText;
+
+/// One event for each hold that begins or ends, and one for each instance that turns out to be probably some resource's.
+pub fn derive_events(
+    account: &ObjectKey,
+    old: &CortecsAccountStatus,
+    new: &CortecsAccountStatus,
+) -> Vec<EventText> {
+    let mut events = Vec::new();
+    match (&old.hold, &new.hold) {
+        (before, Some(hold)) if before.as_ref() != Some(hold) => events.push(EventText {
+            warning: true,
+            reason: "MassChange".to_owned(),
+            note: explain(hold, &account.to_string()),
+        }),
+        (Some(_), None) => events.push(EventText {
+            warning: false,
+            reason: "HoldEnded".to_owned(),
+            note: match old.last_handled_resume == new.last_handled_resume {
+                true => "what should run is back: the account is not held any more".to_owned(),
+                false => {
+                    "as ordered, the account is not held any more: what should run is started again"
+                        .to_owned()
+                }
+            },
+        }),
+        _ => {}
+    }
+    let told = |late: &UnmanagedInstance| {
+        let same = |before: &&UnmanagedInstance| before.id == late.id;
+        let before = old.unmanaged.iter().find(same);
+        before.is_some_and(|before| before.probably_of == late.probably_of)
+    };
+    for late in new.unmanaged.iter().filter(|late| !told(late)) {
+        if let Some(of) = &late.probably_of {
+            events.push(EventText {
+                warning: true,
+                reason: "LateInstance".to_owned(),
+                note: format!(
+                    "instance {} is nobody's and probably the late outcome of a start of {}/{} that was given up: it is \
+                     billed, and nothing here touches it. Unless somebody else uses it, stop and delete it at the API",
+                    late.id, of.namespace, of.name
+                ),
+            });
+        }
+    }
+    events
+}
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -1,0 +1,19 @@
+//! What is decided of an account.
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | [`allowed_hosts`] | which API hosts credentials are sent to |
+//! | [`owner`] | which of several operators manages the account |
+//! | [`brake`] | whether a list shows a mass change, and whether the account holds itself |
+//! | [`hold_record`] | what is known of a hold, whatever becomes of the status |
+//! | [`summary`] | counts of a list, and its unmanaged instances |
+//! | [`status`] | the account's status |
+//! | [`events`] | what a change of the status is worth telling |
+
+pub mod allowed_hosts;
+pub mod brake;
+pub mod events;
+pub mod hold_record;
+pub mod owner;
+pub mod status;
+pub mod summary;

@@ -1,0 +1,178 @@
+//! Which of several installed operators manages an account, decided from the claim in its status. No I/O, no clock.
+//!
+//! Each has a Lease of its own, in its own namespace, so their Leases do not keep them from each other. The claim does: it is
+//! written under the resourceVersion that was read, so one of them gets it, and the others leave the account and what uses it
+//! alone. It is believed as long as the Lease of the one that it names moves.
+
+use std::time::Duration;
+
+use cortecs_clock::Moment;
+use cortecs_resources::account::ManagedBy;
+
+use crate::lease::{LeaseRecord, LeaseStep, Observed, decide_lease};
+
+/// How long an operator must have been gone until another one takes its accounts: longer than a restart.
+pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(60);
+
+/// What is known of another operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It is being looked at.
+    Unknown,
+    /// It runs, or ran a moment ago.
+    Runs,
+    /// It has been gone for a while.
+    Gone,
+    /// Whether it runs cannot be seen.
+    Unseen(String),
+}
+
+/// Who manages an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This operator, and its status says so.
+    Us,
+    /// Nobody, or somebody who is gone or was replaced: this operator, as soon as the status says so.
+    Free,
+    /// Another one.
+    Other(Other),
+}
+
+/// Another operator manages the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Where it runs.
+    pub namespace: String,
+    pub why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A person said so.
+    Assigned,
+    /// It has claimed the account, and has not been looked at yet.
+    Claimed,
+    /// It has claimed the account, and runs.
+    Runs,
+    /// It has claimed the account, and nobody knows whether it runs.
+    Unseen(String),
+}
+
+/// Decides who manages an account for the operator `us`. `assigned` is the namespace that a person named; `life` speaks of the one
+/// that the claim names.
+pub fn decide_owner(
+    us: &ManagedBy,
+    claim: Option<&ManagedBy>,
+    assigned: Option<&str>,
+    life: Life,
+) -> Owner {
+    let claimed_by_us = claim == Some(us);
+    match assigned {
+        Some(namespace) if namespace != us.namespace => {
+            return other(namespace, Why::Assigned);
+        }
+        Some(_) if claimed_by_us => return Owner::Us,
+        Some(_) => return Owner::Free,
+        None => {}
+    }
+    match claim {
+        None => Owner::Free,
+        // It may take part in the election now, or no longer.
+        Some(claim) if claim.namespace == us.namespace => match claimed_by_us {
+            true => Owner::Us,
+            false => Owner::Free,
+        },
+        Some(claim) => match life {
+            Life::Gone => Owner::Free,
+            Life::Unknown => other(&claim.namespace, Why::Claimed),
+            Life::Runs => other(&claim.namespace, Why::Runs),
+            Life::Unseen(why) => other(&claim.namespace, Why::Unseen(why)),
+        },
+    }
+}
+
+fn other(namespace: &str, why: Why) -> Owner {
+    let namespace = namespace.to_owned();
+    Owner::Other(Other { namespace, why })
+}
+
+impl Other {
+    /// Whether two operators look after the account without anybody having said which of them is meant.
+    pub fn is_contest(&self) -> bool {
+        matches!(self.why, Why::Runs | Why::Unseen(_))
+    }
+
+    /// What people are told, and what they can do. `us` is this operator's namespace.
+    pub fn explain(&self, us: &str) -> String {
+        let Self { namespace, why } = self;
+        match why {
+            Why::Assigned => format!(
+                "the annotation cortecs.ai/operator gives this account to the operator in namespace {namespace}: the one in {us} \
+                 leaves it, and the instances that use it, alone"
+            ),
+            Why::Claimed => format!(
+                "the operator in namespace {namespace} has claimed this account: whether it runs is being looked at"
+            ),
+            Why::Runs => format!(
+                "the operator in namespace {namespace} manages this account: the one in {us} leaves it, and the instances that use \
+                 it, alone. Give the two different --watch-namespaces, uninstall one, or name one in the annotation \
+                 cortecs.ai/operator"
+            ),
+            Why::Unseen(problem) => format!(
+                "the operator in namespace {namespace} has claimed this account, and whether it runs cannot be seen ({problem}): \
+                 the one in {us} leaves it, and the instances that use it, alone. If it does not run any more, annotate the account \
+                 with cortecs.ai/operator={us}"
+            ),
+        }
+    }
+}
+
+/// What was seen of another operator's Lease.
+#[derive(Clone, Debug, Default)]
+pub struct Sighting {
+    observed: Observed,
+    /// Since when nobody has held it.
+    free_since: Option<Moment>,
+    problem: Option<String>,
+    looked: bool,
+}
+
+impl Sighting {
+    /// A read showed this; `None`: there is no such Lease.
+    pub fn saw(&mut self, record: Option<LeaseRecord>, now: Moment) {
+        self.observed.saw(record, now);
+        self.problem = None;
+        self.looked = true;
+        self.free_since = match decide_lease(&self.observed, now, "") {
+            LeaseStep::Acquire => self.free_since.or(Some(now)),
+            _ => None,
+        };
+    }
+
+    /// It may not be read.
+    pub fn may_not_look(&mut self, problem: String) {
+        *self = Self {
+            problem: Some(problem),
+            looked: true,
+            ..Self::default()
+        };
+    }
+
+    /// A read failed: what was not seen to go on proves nothing.
+    pub fn could_not_look(&mut self) {
+        self.free_since = None;
+    }
+
+    pub fn life(&self, now: Moment) -> Life {
+        match (&self.problem, self.free_since) {
+            (Some(problem), _) => Life::Unseen(problem.clone()),
+            (None, Some(since)) if now.since(since) >= TAKE_OVER_AFTER => Life::Gone,
+            (None, _) if !self.looked => Life::Unknown,
+            (None, _) => Life::Runs,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "owner_tests.rs"]
+mod tests;

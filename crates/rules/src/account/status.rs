@@ -1,0 +1,182 @@
+//! The status of an account: from what is known to what is written, decisions only.
+
+use cortecs_api::RetryClass;
+use cortecs_resources::{
+    account::{CortecsAccountStatus, Hold, ManagedBy},
+    conditions::{READY, RECONCILING, STALLED, remove_condition, set_condition, whole_seconds},
+    key::ObjectKey,
+};
+use jiff::Timestamp;
+
+use super::summary::Summary;
+use crate::facts::{account_entry::AccountState, fleet_health::FleetHealth};
+
+/// What is known of an account.
+#[derive(Clone, Debug, Default)]
+pub struct View<'a> {
+    pub generation: i64,
+    pub state: AccountState,
+    pub health: FleetHealth,
+    pub summary: Option<&'a Summary>,
+    /// When the list behind `summary` was received.
+    pub listed_at: Option<Timestamp>,
+    /// It is being deleted while this many resources use it.
+    pub held_by: Option<usize>,
+    /// Some of those.
+    pub holders: Vec<ObjectKey>,
+    /// The account's own hold, as it should be.
+    pub hold: Option<Hold>,
+    /// The value of `cortecs.ai/resume` that counts as handled.
+    pub last_handled_resume: Option<String>,
+    /// When the hold ended that ends now.
+    pub hold_ended: Option<Timestamp>,
+    /// This operator.
+    pub managed_by: Option<ManagedBy>,
+    /// Why what the account stands for is held, by this account or by another of the same client id.
+    pub held: Option<String>,
+}
+
+/// After so many failed lists in a row an account stops being ready: a single failure is not worth a write.
+pub const FAILURES_TO_TELL: u32 = 3;
+
+enum Progress {
+    Done,
+    Reconciling,
+    Stalled,
+}
+
+/// The status to write, or `None` while `previous` says the same. The time of the last list is not worth a write of its own.
+pub fn next_status(
+    previous: &CortecsAccountStatus,
+    view: &View<'_>,
+    now: Timestamp,
+) -> Option<CortecsAccountStatus> {
+    let mut next = previous.clone();
+    next.observed_generation = Some(view.generation);
+    let (progress, reason, message) = judge(view);
+    let mut set = |kind: &str, status: bool| {
+        let conditions = &mut next.conditions;
+        set_condition(
+            conditions,
+            kind,
+            status,
+            reason,
+            &message,
+            view.generation,
+            now,
+        );
+    };
+    match progress {
+        Progress::Done => set(READY, true),
+        Progress::Reconciling => {
+            set(READY, false);
+            set(RECONCILING, true);
+        }
+        Progress::Stalled => {
+            set(READY, false);
+            set(STALLED, true);
+        }
+    }
+    if !matches!(progress, Progress::Reconciling) {
+        remove_condition(&mut next.conditions, RECONCILING);
+    }
+    if !matches!(progress, Progress::Stalled) {
+        remove_condition(&mut next.conditions, STALLED);
+    }
+    next.managed_by.clone_from(&view.managed_by);
+    next.hold.clone_from(&view.hold);
+    next.last_handled_resume
+        .clone_from(&view.last_handled_resume);
+    if view.hold_ended.is_some() {
+        next.last_hold_end_time = view.hold_ended;
+    }
+    if let Some(summary) = view.summary {
+        next.instances = Some(summary.counts.clone());
+        next.unmanaged.clone_from(&summary.unmanaged);
+    }
+    if next == *previous {
+        return None;
+    }
+    if let Some(listed_at) = view.listed_at {
+        next.last_poll_time = Some(whole_seconds(listed_at).0);
+    }
+    Some(next)
+}
+
+fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
+    if let Some(users) = view.held_by {
+        return (Progress::Reconciling, "InUse", in_use(users, &view.holders));
+    }
+    match &view.state {
+        AccountState::Unusable { reason, message } => {
+            let progress = if view.state.is_passing() {
+                Progress::Reconciling
+            } else {
+                Progress::Stalled
+            };
+            (progress, reason, message.clone())
+        }
+        AccountState::Pending => (
+            Progress::Reconciling,
+            "Verifying",
+            "the credentials are being verified".to_owned(),
+        ),
+        AccountState::Usable(_) => {
+            if let Some(why) = &view.held {
+                return (Progress::Stalled, "MassChange", why.clone());
+            }
+            let never_listed = view.health.last_good.is_none();
+            match &view.health.last_error {
+                Some(error) if never_listed || view.health.failures >= FAILURES_TO_TELL => {
+                    match error.class {
+                        RetryClass::Terminal => (
+                            Progress::Stalled,
+                            "ListRefused",
+                            format!(
+                                "{}; check apiUrl and the account's permissions",
+                                error.message
+                            ),
+                        ),
+                        _ => (
+                            Progress::Reconciling,
+                            "RetryingAfterError",
+                            format!("{}; trying again", error.message),
+                        ),
+                    }
+                }
+                _ if never_listed => (
+                    Progress::Reconciling,
+                    "Verifying",
+                    "the instances are being listed for the first time".to_owned(),
+                ),
+                _ => (
+                    Progress::Done,
+                    "Verified",
+                    "the API accepts the credentials and lists the instances".to_owned(),
+                ),
+            }
+        }
+    }
+}
+
+fn in_use(users: usize, holders: &[ObjectKey]) -> String {
+    let resources = match users {
+        1 => "1 CortecsInstance uses".to_owned(),
+        n => format!("{n} CortecsInstances use"),
+    };
+    let names = match holders {
+        [] => String::new(),
+        shown => {
+            let names: Vec<_> = shown.iter().map(ToString::to_string).collect();
+            let more = if users > shown.len() { ", …" } else { "" };
+            format!(" ({}{more})", names.join(", "))
+        }
+    };
+    format!(
+        "{resources} this account{names}: it is deleted once they are; until then nothing is started, stops and deletes go on"
+    )
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,171 @@
+use cortecs_clock::Moment;
+use cortecs_resources::{
+    account::InstanceCounts,
+    conditions::{find_condition, is_true},
+};
+
+use super::*;
+use crate::facts::{fleet_health::FleetError, fleet_key::FleetKey};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn usable() -> View<'static> {
+    View {
+        generation: 2,
+        state: AccountState::Usable(FleetKey::new("https://cortecs.ai/api/v1", "id")),
+        health: FleetHealth {
+            last_good: Some(Moment::default()),
+            ..FleetHealth::default()
+        },
+        ..View::default()
+    }
+}
+
+fn failing(class: RetryClass, failures: u32) -> View<'static> {
+    let mut view = usable();
+    view.health.failures = failures;
+    view.health.last_error = Some(FleetError {
+        class,
+        message: "list instances failed: HTTP 500".to_owned(),
+    });
+    view
+}
+
+fn status(view: &View<'_>) -> CortecsAccountStatus {
+    next_status(&CortecsAccountStatus::default(), view, at(10)).unwrap()
+}
+
+#[track_caller]
+fn assert_conditions(view: &View<'_>, reason: &str, expected: &[&str]) {
+    let status = status(view);
+    let conditions = &status.conditions;
+    let ready = find_condition(conditions, READY).unwrap();
+    assert_eq!(ready.reason, reason, "{}", ready.message);
+    let present: Vec<_> = conditions
+        .iter()
+        .filter(|c| c.status == "True")
+        .map(|c| c.type_.as_str())
+        .collect();
+    assert_eq!(present, expected);
+    assert!(conditions.iter().all(|c| c.observed_generation == Some(2)));
+    let kstatus = |kind| find_condition(conditions, kind).is_none_or(|c| c.status == "True");
+    assert!(kstatus(RECONCILING) && kstatus(STALLED));
+}
+
+#[test]
+fn each_situation_has_its_conditions() {
+    assert_conditions(&usable(), "Verified", &[READY]);
+    let pending = View {
+        generation: 2,
+        ..View::default()
+    };
+    assert_conditions(&pending, "Verifying", &[RECONCILING]);
+    let mut first = usable();
+    first.health.last_good = None;
+    assert_conditions(&first, "Verifying", &[RECONCILING]);
+    let unusable = View {
+        state: AccountState::Unusable {
+            reason: "SecretNotFound",
+            message: "Secret a/b does not exist".to_owned(),
+        },
+        ..usable()
+    };
+    assert_conditions(&unusable, "SecretNotFound", &[STALLED]);
+    let mut deleting = unusable;
+    deleting.held_by = Some(1);
+    assert_conditions(&deleting, "InUse", &[RECONCILING]);
+}
+
+#[test]
+fn a_passing_failure_is_not_worth_a_write() {
+    assert_conditions(&failing(RetryClass::Transient, 2), "Verified", &[READY]);
+    assert_conditions(
+        &failing(RetryClass::Transient, 3),
+        "RetryingAfterError",
+        &[RECONCILING],
+    );
+    assert_conditions(&failing(RetryClass::Terminal, 3), "ListRefused", &[STALLED]);
+    let mut never_good = failing(RetryClass::Transient, 1);
+    never_good.health.last_good = None;
+    assert_conditions(&never_good, "RetryingAfterError", &[RECONCILING]);
+}
+
+#[test]
+fn nothing_is_written_while_nothing_but_the_poll_time_changes() {
+    let summary = Summary::default();
+    let mut view = View {
+        summary: Some(&summary),
+        listed_at: Some(at(9)),
+        ..usable()
+    };
+    let written = status(&view);
+    assert_eq!(written.last_poll_time, Some(at(9)));
+    view.listed_at = Some(at(99));
+    assert_eq!(next_status(&written, &view, at(100)), None);
+    let news = Summary {
+        counts: InstanceCounts {
+            unmanaged: 1,
+            ..InstanceCounts::default()
+        },
+        ..Summary::default()
+    };
+    view.summary = Some(&news);
+    let next = next_status(&written, &view, at(100)).unwrap();
+    assert_eq!(next.last_poll_time, Some(at(99)));
+    assert_eq!(next.instances.unwrap().unmanaged, 1);
+    assert_eq!(next.conditions, written.conditions);
+}
+
+#[test]
+fn what_was_listed_stays_when_it_cannot_be_listed_any_more() {
+    let summary = Summary {
+        counts: InstanceCounts {
+            running: 3,
+            ..InstanceCounts::default()
+        },
+        ..Summary::default()
+    };
+    let written = status(&View {
+        summary: Some(&summary),
+        ..usable()
+    });
+    let next = next_status(&written, &failing(RetryClass::Transient, 3), at(20)).unwrap();
+    assert_eq!(next.instances.unwrap().running, 3);
+    assert!(!is_true(&next.conditions, READY));
+}
+
+#[test]
+fn a_held_deletion_names_who_holds_it() {
+    let mut view = usable();
+    view.held_by = Some(5);
+    view.holders = vec![ObjectKey::new("a", "x"), ObjectKey::new("b", "y")];
+    let status = status(&view);
+    let message = &find_condition(&status.conditions, READY).unwrap().message;
+    assert!(
+        message.contains("5 CortecsInstances") && message.contains("(a/x, b/y, …)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_hold_is_shown_until_it_ends() {
+    let held = View {
+        held: Some("it holds itself".to_owned()),
+        last_handled_resume: Some("1".to_owned()),
+        ..usable()
+    };
+    assert_conditions(&held, "MassChange", &[STALLED]);
+    let mut refused = held.clone();
+    refused.state = AccountState::Unusable {
+        reason: "CredentialsInvalid",
+        message: String::new(),
+    };
+    assert_conditions(&refused, "CredentialsInvalid", &[STALLED]);
+    let before = status(&held);
+    assert_eq!(before.last_handled_resume.as_deref(), Some("1"));
+    let after = next_status(&before, &usable(), at(20)).unwrap();
+    assert!(is_true(&after.conditions, READY));
+    assert_eq!(find_condition(&after.conditions, STALLED), None);
+}

@@ -1,0 +1,177 @@
+//! What an account's status shows of a list: counts, and the instances that no resource claims.
+
+use std::collections::BTreeMap;
+
+use cortecs_api::{
+    fit,
+    types::{Instance, InstanceState},
+};
+use cortecs_resources::{
+    account::{InstanceCounts, MAX_UNMANAGED, ResourceName, UnmanagedInstance},
+    key::ObjectKey,
+};
+
+use crate::facts::{args, snapshot::Snapshot};
+
+/// The longest id that a status takes, in characters.
+const MAX_ID: usize = 256;
+/// The longest state, in characters.
+const MAX_WORD: usize = 64;
+
+/// A list, summed up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub counts: InstanceCounts,
+    /// At most [`MAX_UNMANAGED`]: first those that are probably some resource's, each in order of ids.
+    pub unmanaged: Vec<UnmanagedInstance>,
+    /// How many are probably some resource's.
+    pub late: u64,
+}
+
+/// Sums a list up, by what of the list is probably some resource's and what is claimed.
+pub fn sum_up(
+    snapshot: &Snapshot,
+    late: &BTreeMap<String, ObjectKey>,
+    is_claimed: impl Fn(&str) -> bool,
+) -> Summary {
+    let mut summary = Summary {
+        late: u64::try_from(late.len()).unwrap_or(u64::MAX),
+        unmanaged: late
+            .iter()
+            .filter_map(|(id, of)| Some(unmanaged(id, snapshot.instances.get(id)?, Some(of))))
+            .take(MAX_UNMANAGED)
+            .collect(),
+        ..Summary::default()
+    };
+    let counts = &mut summary.counts;
+    for (id, instance) in &snapshot.instances {
+        match instance.instance_status.status {
+            InstanceState::Pending => counts.pending += 1,
+            InstanceState::Running => counts.running += 1,
+            InstanceState::Stopped => counts.stopped += 1,
+            InstanceState::Unknown(_) => {}
+        }
+        if is_claimed(id) {
+            counts.managed += 1;
+        } else {
+            counts.unmanaged += 1;
+            if summary.unmanaged.len() < MAX_UNMANAGED && !late.contains_key(id) {
+                summary.unmanaged.push(unmanaged(id, instance, None));
+            }
+        }
+    }
+    summary
+}
+
+fn unmanaged(id: &str, instance: &Instance, of: Option<&ObjectKey>) -> UnmanagedInstance {
+    UnmanagedInstance {
+        id: fit(id, MAX_ID),
+        args: args::shown(&instance.instance_args),
+        state: fit(instance.instance_status.status.as_str(), MAX_WORD),
+        probably_of: of.map(|key| ResourceName {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cortecs_api::is_shown;
+    use cortecs_resources::{account::CortecsAccountStatus, schema::status_violations};
+    use proptest::{collection::vec, option, prelude::*};
+
+    use super::*;
+
+    fn snapshot(instances: impl IntoIterator<Item = (String, &'static str)>) -> Snapshot {
+        let instances = instances
+            .into_iter()
+            .map(|(id, state)| {
+                let instance = serde_json::from_value(serde_json::json!({
+                    "instance_id": id,
+                    "instance_args": {"model_id": "org--model"},
+                    "instance_status": {"status": state},
+                }));
+                (id, Arc::new(instance.unwrap()))
+            })
+            .collect();
+        Snapshot {
+            instances,
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn counts_states_and_claims() {
+        let list = ["pending", "running", "running", "stopped", "exploded"];
+        let list = list
+            .iter()
+            .enumerate()
+            .map(|(n, state)| (format!("i{n}"), *state));
+        let summary = sum_up(&snapshot(list), &BTreeMap::new(), |id| {
+            id == "i1" || id == "i4"
+        });
+        assert_eq!(
+            summary.counts,
+            InstanceCounts {
+                managed: 2,
+                unmanaged: 3,
+                running: 2,
+                pending: 1,
+                stopped: 1,
+            }
+        );
+        let ids: Vec<_> = summary.unmanaged.iter().map(|u| u.id.as_str()).collect();
+        assert_eq!(ids, ["i0", "i2", "i3"]);
+        assert_eq!(summary.unmanaged[0].state, "pending");
+    }
+
+    #[test]
+    fn the_list_of_unmanaged_instances_is_bounded_and_their_count_is_not() {
+        let list = (0..200).map(|n| (format!("i{n:03}"), "running"));
+        let summary = sum_up(&snapshot(list), &BTreeMap::new(), |_| false);
+        assert_eq!(summary.unmanaged.len(), MAX_UNMANAGED);
+        assert_eq!(summary.unmanaged[49].id, "i049");
+        assert_eq!(summary.counts.unmanaged, 200);
+    }
+
+    fn word() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            Just("ä".repeat(1000)),
+            Just("\u{0}\u{1b}[31m\u{202e}x".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_the_api_says_fits_the_schema(
+            words in vec((word(), word(), word(), option::of(word()), option::of(word())), 1..60),
+            number in option::of(any::<u32>()),
+        ) {
+            let instances = words.into_iter().map(|(id, model, state, hardware, billing)| {
+                let instance = serde_json::from_value(serde_json::json!({
+                    "instance_id": id,
+                    "instance_args": {"model_id": model, "hardware_type_id": hardware, "billing_interval": billing,
+                        "context_length": number, "num_workers": number},
+                    "instance_status": {"status": state},
+                }));
+                (id, Arc::new(instance.unwrap()))
+            });
+            let snapshot = Snapshot { instances: instances.collect(), ..Snapshot::default() };
+            let summary = sum_up(&snapshot, &BTreeMap::new(), |_| false);
+            let status = CortecsAccountStatus {
+                instances: Some(summary.counts),
+                unmanaged: summary.unmanaged,
+                ..CortecsAccountStatus::default()
+            };
+            prop_assert_eq!(status_violations("CortecsAccount", &status), Vec::<String>::new());
+            let shown = |u: &UnmanagedInstance| u.id.chars().chain(u.state.chars()).chain(u.args.model_id.chars()).all(|c| is_shown(&c));
+            prop_assert!(status.unmanaged.iter().all(shown));
+        }
+    }
+}

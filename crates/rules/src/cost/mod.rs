@@ -1,0 +1,5 @@
+//! What instances cost.
+
+mod prices;
+
+pub use prices::{MAX_CURRENCIES, Prices};

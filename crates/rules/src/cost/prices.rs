@@ -1,0 +1,126 @@
+//! What an account's instances cost an hour, by the API's list of prices.
+
+use std::collections::BTreeMap;
+
+use cortecs_api::types::{HardwareType, Instance, InstanceState};
+
+/// Most currencies that are told apart.
+pub const MAX_CURRENCIES: usize = 8;
+
+/// Prices of one worker an hour, by hardware type.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prices {
+    /// By hardware type id: the price and its currency, an ISO 4217 code.
+    by_hardware: BTreeMap<String, (f64, String)>,
+}
+
+impl Prices {
+    /// Takes from the catalog what has a price that makes sense.
+    pub fn of(catalog: Vec<HardwareType>) -> Self {
+        let mut currencies = Vec::new();
+        let priced = |hardware: HardwareType| {
+            let info = hardware.price_info?;
+            let by_minute = info.price_per_minute.map(|minute| minute * 60.0);
+            let price = info.price_per_hour.or(by_minute)?;
+            let currency = info.currency?;
+            let is_code = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
+            if !is_code || !price.is_finite() || price < 0.0 {
+                return None;
+            }
+            if !currencies.contains(&currency) {
+                if currencies.len() == MAX_CURRENCIES {
+                    return None;
+                }
+                currencies.push(currency.clone());
+            }
+            Some((hardware.hardware_type_id, (price, currency)))
+        };
+        Self {
+            by_hardware: catalog.into_iter().filter_map(priced).collect(),
+        }
+    }
+
+    /// What these instances cost an hour while they are as they are, by currency: each worker of what is billed, on hardware
+    /// whose price is known. A currency in which nothing is billed now has a zero.
+    pub fn per_hour<'a>(
+        &self,
+        instances: impl IntoIterator<Item = &'a Instance>,
+    ) -> BTreeMap<String, f64> {
+        let currencies = self.by_hardware.values();
+        let mut sums: BTreeMap<_, _> = currencies.map(|(_, code)| (code.clone(), 0.0)).collect();
+        for instance in instances {
+            let billed = matches!(
+                instance.instance_status.status,
+                InstanceState::Pending | InstanceState::Running
+            );
+            let args = &instance.instance_args;
+            let hardware = args.hardware_type_id.as_ref().filter(|_| billed);
+            let price = hardware.and_then(|id| self.by_hardware.get(id));
+            if let Some((price, currency)) = price
+                && let Some(sum) = sums.get_mut(currency)
+            {
+                *sum += price * f64::from(args.num_workers.unwrap_or(1));
+            }
+        }
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn prices(catalog: Value) -> Prices {
+        Prices::of(serde_json::from_value(catalog).unwrap())
+    }
+
+    fn instance(hardware: Option<&str>, workers: Option<u32>, state: &str) -> Instance {
+        serde_json::from_value(json!({
+            "instance_id": "i",
+            "instance_args": { "model_id": "m", "hardware_type_id": hardware, "num_workers": workers },
+            "instance_status": { "status": state },
+            "worker_statuses": [],
+        }))
+        .unwrap()
+    }
+
+    fn hardware(id: &str, hour: Value, currency: &str) -> Value {
+        json!({ "hardware_type_id": id, "price_info": { "price_per_hour": hour, "currency": currency } })
+    }
+
+    #[test]
+    fn each_worker_of_what_is_billed_counts() {
+        let prices = prices(json!([
+            hardware("L4", json!(1.25), "EUR"),
+            hardware("H100", json!(4), "USD"),
+            { "hardware_type_id": "L40S", "price_info": { "price_per_minute": 0.5, "currency": "EUR" } },
+        ]));
+        let instances = [
+            instance(Some("L4"), Some(3), "running"),
+            instance(Some("L4"), None, "pending"),
+            instance(Some("L40S"), Some(1), "running"),
+            instance(Some("L4"), Some(8), "stopped"),
+            instance(Some("no such"), Some(8), "running"),
+            instance(None, Some(8), "running"),
+        ];
+        let expected = [("EUR".to_owned(), 35.0), ("USD".to_owned(), 0.0)];
+        assert_eq!(prices.per_hour(&instances), BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn what_makes_no_sense_has_no_price() {
+        let mut catalog = vec![
+            hardware("minus", json!(-1), "EUR"),
+            hardware("no code", json!(1), "euros\n"),
+            hardware("no price", json!(null), "EUR"),
+            json!({ "hardware_type_id": "nothing" }),
+        ];
+        assert_eq!(prices(json!(catalog)), Prices::default());
+        let codes = ('A'..='Z').map(|c| format!("XX{c}"));
+        catalog.extend(codes.map(|code| hardware(&code, json!(1), &code)));
+        let sums = prices(json!(catalog)).per_hour(&[]);
+        assert_eq!(sums.len(), MAX_CURRENCIES);
+    }
+}

@@ -1,0 +1,150 @@
+use std::collections::BTreeMap;
+
+use cortecs_api::types::{HardwareConfig, Model};
+use serde_json::json;
+
+use super::{super::defaults::pin, *};
+
+fn spec(value: serde_json::Value) -> CortecsInstanceSpec {
+    serde_json::from_value(value).unwrap()
+}
+
+fn model() -> Model {
+    let config = |maximum: serde_json::Value| HardwareConfig {
+        params: serde_json::from_value(json!({ "--max-model-len": maximum })).unwrap(),
+        ..HardwareConfig::default()
+    };
+    Model {
+        model_id: "org--name".into(),
+        recommended_config: Some("NVIDIA_L4_1".into()),
+        hardware_configs: Some(BTreeMap::from([
+            ("NVIDIA_L4_1".into(), config(json!(16_000))),
+            ("NVIDIA_H100_1".into(), config(json!("128000"))),
+        ])),
+        ..Model::default()
+    }
+}
+
+#[test]
+fn every_default_is_pinned() {
+    let pinned = pin(&spec(json!({ "modelId": "org/name" })), Some(&model())).unwrap();
+    assert_eq!(
+        pinned,
+        InstanceArgs {
+            model_id: "org--name".into(),
+            hardware_type_id: Some("NVIDIA_L4_1".into()),
+            context_length: Some(16_000),
+            billing_interval: Some(BillingInterval::PerMinute),
+            num_workers: Some(1),
+        }
+    );
+    let other = spec(
+        json!({ "modelId": "org/name", "hardwareTypeId": "NVIDIA_H100_1", "billingInterval": "per_hour", "numWorkers": 3 }),
+    );
+    let pinned = pin(&other, Some(&model())).unwrap();
+    assert_eq!(pinned.context_length, Some(32_000));
+    assert_eq!(pinned.billing_interval, Some(BillingInterval::PerHour));
+    assert_eq!(pinned.num_workers, Some(3));
+}
+
+#[test]
+fn hardware_that_the_model_lacks_is_refused_with_the_choices() {
+    let message = pin(
+        &spec(json!({ "modelId": "org/name", "hardwareTypeId": "X" })),
+        Some(&model()),
+    )
+    .unwrap_err();
+    assert!(message.contains("NVIDIA_H100_1, NVIDIA_L4_1"), "{message}");
+    let too_long = spec(json!({ "modelId": "org/name", "contextLength": 16_001 }));
+    let message = pin(&too_long, Some(&model())).unwrap_err();
+    assert!(message.contains("16000"), "{message}");
+}
+
+#[test]
+fn what_an_answer_omits_matches_anything() {
+    let pinned = pin(&spec(json!({ "modelId": "org/name" })), Some(&model())).unwrap();
+    let seen = |value: serde_json::Value| serde_json::from_value::<InstanceArgs>(value).unwrap();
+    assert!(matches(&pinned, &seen(json!({ "model_id": "org--name" }))));
+    assert!(matches(
+        &pinned,
+        &seen(json!({ "model_id": "org/name", "context_length": 16_000 }))
+    ));
+    assert!(!matches(
+        &pinned,
+        &seen(json!({ "model_id": "org--name", "num_workers": 2 }))
+    ));
+    assert!(!matches(
+        &pinned,
+        &seen(json!({ "model_id": "org--other" }))
+    ));
+}
+
+#[test]
+fn a_default_left_open_agrees_with_what_runs() {
+    let actual = pin(&spec(json!({ "modelId": "org/name" })), Some(&model())).unwrap();
+    assert!(satisfies(&spec(json!({ "modelId": "org--name" })), &actual));
+    assert!(!satisfies(
+        &spec(json!({ "modelId": "org--name", "numWorkers": 2 })),
+        &actual
+    ));
+    assert!(!satisfies(
+        &spec(json!({ "modelId": "org--name", "billingInterval": "per_hour" })),
+        &actual
+    ));
+    assert!(!satisfies(
+        &spec(json!({ "modelId": "org--name", "contextLength": 8000 })),
+        &actual
+    ));
+}
+
+#[test]
+fn only_a_change_of_the_spec_outdates_an_instance() {
+    let seen = |value: serde_json::Value| serde_json::from_value::<InstanceArgs>(value).unwrap();
+    let wanted = |value| spec(value);
+    let asked = wanted(json!({ "modelId": "org/name", "contextLength": 33_000 }));
+    let requested = stated(&asked);
+    let rounded =
+        seen(json!({ "model_id": "org--name-fp8", "context_length": 32_768, "num_workers": 1 }));
+    assert!(
+        !is_outdated(&asked, &requested, &rounded),
+        "the API took it otherwise"
+    );
+    let changed = |value| is_outdated(&wanted(value), &requested, &rounded);
+    assert!(changed(
+        json!({ "modelId": "org/name", "contextLength": 16_000 })
+    ));
+    assert!(changed(
+        json!({ "modelId": "org/other", "contextLength": 33_000 })
+    ));
+    assert!(changed(
+        json!({ "modelId": "org/name", "contextLength": 33_000, "numWorkers": 2 })
+    ));
+    assert!(
+        !changed(json!({ "modelId": "org/name", "contextLength": 32_768 })),
+        "that is what runs"
+    );
+    assert!(
+        !changed(json!({ "modelId": "org/name" })),
+        "what is left open agrees with anything"
+    );
+}
+
+#[test]
+fn recorded_arguments_fill_what_the_api_omits() {
+    let recorded = instance_status::InstanceArgs {
+        model_id: "org--name".into(),
+        num_workers: Some(2),
+        context_length: Some(1),
+        ..Default::default()
+    };
+    let stated = InstanceArgs {
+        model_id: "org--name".into(),
+        context_length: Some(5),
+        ..Default::default()
+    };
+    let result = in_force(&stated, Some(&recorded));
+    assert_eq!(
+        (result.num_workers, result.context_length),
+        (Some(2), Some(5))
+    );
+}

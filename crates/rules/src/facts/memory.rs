@@ -1,0 +1,377 @@
+//! What this process remembers of one resource and no status can hold: calls it has made, and since when it has seen what.
+//!
+//! A new process knows none of it, and everything that is decided is safe without it: an intent that nobody remembers
+//! may have been carried out, an id that was never seen before may be missing from a lagging list.
+//! Pure: the shell feeds it with observations and outcomes.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use cortecs_api::types::Instance;
+use cortecs_clock::Moment;
+use cortecs_resources::{CortecsInstance, annotations, instance_status::CortecsInstanceStatus};
+use kube::ResourceExt;
+use uuid::Uuid;
+
+use super::{
+    sealed_id::{Claim, is_well_formed},
+    snapshot::Snapshot,
+};
+
+/// What is remembered of one resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    pub start: Option<Attempt>,
+    pub restart: Option<Attempt>,
+    pub bound: Option<Bound>,
+    pub failure: Option<Failure>,
+    /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
+    pub request: Option<(String, Moment)>,
+    /// What the annotation with the id is worth, as last looked at.
+    pub claim: Claim,
+    /// The annotation's value that was looked at then.
+    pub claim_of: Option<String>,
+    /// The instance that only the annotation names, the status being empty: it is watched as a bound one is.
+    pub named: Option<Named>,
+    /// Someone else emptied the status: the book goes on with the one before, which is to be written back.
+    pub status_lost: bool,
+    /// The finalizer is being taken off: if the resource goes now, that is this process's doing.
+    pub released: bool,
+    /// When to try again to seal the id, after Kubernetes did not do it.
+    pub seal_retry_at: Moment,
+    /// Failed calls to Kubernetes in a row, and when to try again.
+    pub write_failures: u32,
+    pub write_retry_at: Moment,
+}
+
+/// What became of a call that was written ahead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// The intent's id.
+    pub id: Uuid,
+    /// When this process first saw the intent.
+    pub first_seen: Moment,
+    pub outcome: Outcome,
+    /// Good lists that began after the settle time.
+    pub settled_lists: u32,
+    /// Candidates that were looked up by themselves, when that was asked, and whether they were there: a list may show
+    /// what was deleted a while ago.
+    pub lookups: BTreeMap<String, (Moment, bool)>,
+    /// A person's order about this start was given since it is open, and since the last one that is old by now.
+    pub ordered: bool,
+    /// What the intent calls an old order, as last seen.
+    old_order: Option<String>,
+    last_sequence: u64,
+}
+
+/// How far a call that was written ahead has come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// This process wrote the intent and has not made the call.
+    Written,
+    /// The intent is being taken back. Whether that is recorded may not be known, so the call must not be made any more.
+    Dropped,
+    /// The call is being made.
+    InFlight,
+    /// The API answered with this instance; that is not recorded yet.
+    Accepted(Arc<Instance>),
+    /// Nothing happened at the API.
+    Refused(Failure),
+    /// Something may have happened at the API. The moment since when that is clear: only later lists count.
+    Unknown(Moment),
+}
+
+/// What is remembered of the bound instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    pub id: String,
+    /// When this process first saw the id bound.
+    pub first_seen: Moment,
+    /// Consecutive good lists without it.
+    pub absent_lists: u32,
+    /// A get of it failed with 400 or 404, after two lists lacked it.
+    pub lookup_failed: bool,
+    /// The latest answer that was about this instance alone, and when it was asked for.
+    pub direct: Option<(Moment, Arc<Instance>)>,
+    /// The last stop or restart that was made, by when it was answered: lists that began earlier do not show it.
+    pub called: Option<Moment>,
+    /// A stop was answered with 200, or refused with 400: a delete may follow.
+    pub stop_answered: bool,
+    /// It is proven to be stopped: an answer about it alone says so, to the last stop or to a get after it, and no restart
+    /// was made or open since. Lists prove nothing: one that lags shows how it was before a restart.
+    pub stopped: bool,
+    /// Stops in a row that have not been seen to work, and refused deletes: for their backoff.
+    pub stops: u32,
+    pub refused_deletes: u32,
+    /// A stop or a delete was made by this process, whatever became of it.
+    pub removal_tried: bool,
+    /// What the API said to the last stop that it refused.
+    pub refusal: Option<String>,
+    /// The API confirmed the delete.
+    pub deleted: bool,
+    last_sequence: u64,
+}
+
+/// An instance that a sealed annotation names, and nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    pub api_url: String,
+    pub bound: Bound,
+}
+
+/// A call that failed, and when to try again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// The condition's reason.
+    pub reason: &'static str,
+    /// Names the call and the cause, and what the API said.
+    pub message: String,
+    /// The generation of the spec that was tried.
+    pub generation: i64,
+    pub failed_at: Moment,
+    pub retry_at: Moment,
+    /// Failures in a row, for the backoff.
+    pub count: u32,
+}
+
+/// What a failure asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Goes away by itself.
+    Transient,
+    /// The credentials are wrong.
+    Auth,
+    /// The same call would fail again until something changes.
+    Terminal,
+}
+
+impl Memory {
+    /// Takes note of the resource and the fleet's latest good list.
+    pub fn observe(
+        &mut self,
+        resource: &CortecsInstance,
+        snapshot: Option<&Snapshot>,
+        settle: Duration,
+        now: Moment,
+    ) {
+        let status = resource.status.as_ref();
+        observe_attempt(
+            &mut self.start,
+            status.and_then(|s| s.start.as_ref()).map(|s| s.id),
+            snapshot,
+            settle,
+            now,
+        );
+        observe_attempt(
+            &mut self.restart,
+            status.and_then(|s| s.restart.as_ref()).map(|s| s.id),
+            snapshot,
+            settle,
+            now,
+        );
+        // A good list that began later proves the credentials.
+        self.failure.take_if(|failure| {
+            failure.kind == FailureKind::Auth
+                && snapshot.is_some_and(|s| s.requested_at > failure.failed_at)
+        });
+        if let (Some(attempt), Some(intent)) =
+            (&mut self.start, status.and_then(|s| s.start.as_ref()))
+        {
+            let order = resource.annotations().get(annotations::RESOLVE_START);
+            if attempt.old_order != intent.old_order {
+                attempt.old_order.clone_from(&intent.old_order);
+                attempt.ordered = false;
+            }
+            attempt.ordered |= order != intent.old_order.as_ref();
+        }
+        let request = resource.annotations().get(annotations::REQUESTED_AT);
+        if self.request.as_ref().map(|(value, _)| value) != request {
+            self.request = request.map(|value| (value.clone(), now));
+        }
+        let id = status.and_then(|s| s.instance_id.as_deref());
+        self.bound = observe_bound(self.bound.take(), id, snapshot, now);
+    }
+
+    /// Takes note of what the annotation with the id is worth. `api_url`: where the instance is, if it is there.
+    pub fn observe_claim(
+        &mut self,
+        claim: Claim,
+        api_url: Option<&str>,
+        resource: &CortecsInstance,
+        snapshot: Option<&Snapshot>,
+        now: Moment,
+    ) {
+        let status = resource.status.as_ref();
+        let before = self.named.take().map(|named| named.bound);
+        if let (Claim::Proven(id), Some(api_url)) = (&claim, api_url)
+            && status.is_none_or(CortecsInstanceStatus::records_nothing)
+        {
+            let bound = observe_bound(before, Some(id), snapshot, now);
+            self.named = bound.map(|bound| Named {
+                api_url: api_url.to_owned(),
+                bound,
+            });
+        }
+        self.claim = claim;
+        let value = resource.annotations().get(annotations::INSTANCE_ID);
+        self.claim_of = value.filter(|value| is_well_formed(value)).cloned();
+    }
+
+    /// What is remembered of an instance that is bound, or that the annotation names.
+    pub fn of_instance(&mut self, id: &str) -> Option<&mut Bound> {
+        let named = self.named.as_mut().map(|named| &mut named.bound);
+        [self.bound.as_mut(), named]
+            .into_iter()
+            .flatten()
+            .find(|bound| bound.id == id)
+    }
+
+    /// The failure that still holds the resource back.
+    pub fn holding_back(&self, generation: i64, now: Moment) -> Option<&Failure> {
+        self.failure.as_ref().filter(|failure| {
+            now < failure.retry_at
+                && !(failure.kind == FailureKind::Terminal && failure.generation != generation)
+        })
+    }
+
+    /// Whether a start of this process is being made right now.
+    pub fn start_in_flight(&self) -> bool {
+        self.start
+            .as_ref()
+            .is_some_and(|a| a.outcome == Outcome::InFlight)
+    }
+
+    /// The instance that the open start was answered with: the resource's own, though not recorded yet.
+    pub fn accepted_id(&self) -> Option<&str> {
+        match &self.start.as_ref()?.outcome {
+            Outcome::Accepted(instance) => Some(&instance.instance_id),
+            _ => None,
+        }
+    }
+
+    /// Whether nobody knows what became of the open start. True for one that was not looked at yet.
+    pub fn start_unresolved(&self) -> bool {
+        self.start
+            .as_ref()
+            .is_none_or(|a| matches!(a.outcome, Outcome::Unknown(_)))
+    }
+}
+
+impl Attempt {
+    /// An intent that this process has just written.
+    pub fn written(id: Uuid, now: Moment) -> Self {
+        Self {
+            outcome: Outcome::Written,
+            ..Self::found(id, now)
+        }
+    }
+
+    /// An intent that this process finds: whoever wrote it may have made the call.
+    fn found(id: Uuid, now: Moment) -> Self {
+        Self {
+            id,
+            first_seen: now,
+            outcome: Outcome::Unknown(now),
+            settled_lists: 0,
+            lookups: BTreeMap::new(),
+            ordered: false,
+            old_order: None,
+            last_sequence: 0,
+        }
+    }
+}
+
+impl Bound {
+    /// A bound instance that was not seen before.
+    pub fn new(id: String, now: Moment) -> Self {
+        Self {
+            id,
+            first_seen: now,
+            absent_lists: 0,
+            lookup_failed: false,
+            direct: None,
+            called: None,
+            stop_answered: false,
+            stopped: false,
+            stops: 0,
+            refused_deletes: 0,
+            removal_tried: false,
+            refusal: None,
+            deleted: false,
+            last_sequence: 0,
+        }
+    }
+
+    fn observe(&mut self, snapshot: &Snapshot) {
+        if snapshot.sequence == self.last_sequence {
+            return;
+        }
+        self.last_sequence = snapshot.sequence;
+        if snapshot.instances.contains_key(&self.id) {
+            self.absent_lists = 0;
+            self.lookup_failed = false;
+        } else if snapshot.requested_at >= self.first_seen {
+            self.absent_lists = self.absent_lists.saturating_add(1);
+        }
+    }
+
+    /// The instance as last seen, and when that was asked for: by the list, or by a later answer about it alone.
+    pub fn latest<'a>(&'a self, snapshot: Option<&'a Snapshot>) -> Option<(Moment, &'a Instance)> {
+        let listed = snapshot.and_then(|s| Some((s.requested_at, &**s.instances.get(&self.id)?)));
+        let direct = self
+            .direct
+            .as_ref()
+            .map(|(asked, instance)| (*asked, &**instance));
+        match (direct, listed) {
+            (Some(direct), Some(listed)) if direct.0 < listed.0 => Some(listed),
+            (Some(direct), _) if self.absent_lists == 0 => Some(direct),
+            (_, listed) => listed,
+        }
+    }
+}
+
+fn observe_bound(
+    before: Option<Bound>,
+    id: Option<&str>,
+    snapshot: Option<&Snapshot>,
+    now: Moment,
+) -> Option<Bound> {
+    let id = id?;
+    let mut bound = before
+        .filter(|bound| bound.id == id)
+        .unwrap_or_else(|| Bound::new(id.to_owned(), now));
+    if let Some(snapshot) = snapshot {
+        bound.observe(snapshot);
+    }
+    Some(bound)
+}
+
+fn observe_attempt(
+    attempt: &mut Option<Attempt>,
+    open: Option<Uuid>,
+    snapshot: Option<&Snapshot>,
+    settle: Duration,
+    now: Moment,
+) {
+    let Some(id) = open else {
+        *attempt = None;
+        return;
+    };
+    if attempt.as_ref().is_none_or(|attempt| attempt.id != id) {
+        *attempt = Some(Attempt::found(id, now));
+    }
+    if let Some(attempt) = attempt.as_mut()
+        && attempt.outcome == Outcome::InFlight
+    {
+        // Nothing else is done for a resource while its call is made: this one was cut off.
+        attempt.outcome = Outcome::Unknown(now);
+    }
+    if let (Some(attempt), Some(snapshot)) = (attempt.as_mut(), snapshot)
+        && snapshot.sequence != attempt.last_sequence
+    {
+        attempt.last_sequence = snapshot.sequence;
+        if snapshot.requested_at >= attempt.first_seen.after(settle) {
+            attempt.settled_lists = attempt.settled_lists.saturating_add(1);
+        }
+    }
+}

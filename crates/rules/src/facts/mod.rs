@@ -1,0 +1,23 @@
+//! What is known, as values.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | [`snapshot`] | what a good list of instances said |
+//! | [`fleet_key`], [`fleet_health`] | one owner at one API, and how its lists go |
+//! | [`account_entry`] | what is known of an account |
+//! | [`args`], [`defaults`] | the arguments of an instance: converted, compared, completed |
+//! | [`home`] | where a resource lives |
+//! | [`drift_policy`] | whether what others did to an instance is to be left so |
+//! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
+//! | [`memory`] | what this process remembers of one resource |
+
+pub mod account_entry;
+pub mod args;
+pub mod defaults;
+pub mod drift_policy;
+pub mod fleet_health;
+pub mod fleet_key;
+pub mod home;
+pub mod memory;
+pub mod sealed_id;
+pub mod snapshot;

@@ -1,0 +1,18 @@
+//! What a good list of an account's instances said.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cortecs_api::types::Instance;
+use cortecs_clock::Moment;
+
+/// The last good answer to the list call of one fleet: complete, parsed, in order of ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Counts this fleet's good lists, from 1.
+    pub sequence: u64,
+    /// When the request was about to be sent: what happened before is in the list, as far as the API's list does not lag.
+    pub requested_at: Moment,
+    pub received_at: Moment,
+    /// By instance id.
+    pub instances: BTreeMap<String, Arc<Instance>>,
+}

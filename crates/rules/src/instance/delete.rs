@@ -1,0 +1,186 @@
+//! The resource is being deleted: what it leaves behind.
+//!
+//! What is open is resolved first. Then the bound instance is stopped and deleted by calling the API, whatever the list
+//! says; a 200 to the delete is proof, anything else needs the gone rule. What is only to be stopped must be said to be by
+//! an answer about it alone. Only then the finalizer goes.
+
+use cortecs_api::types::InstanceState;
+use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase};
+
+use super::{
+    binding::claimed_by_another,
+    draft::Draft,
+    gate,
+    protocol::Rule,
+    run::{
+        gone::{self, Gone},
+        restart,
+        stop::{waits_for_stop, with_refusal},
+    },
+    start::{resolve, restored},
+    step::{Decision, Step},
+    verdict::Verdict,
+    waiting::Hold,
+};
+use crate::facts::memory::Bound;
+
+pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
+    if !draft.has_finalizer() {
+        return draft.unchanged(None);
+    }
+    let orphan = draft.spec().deletion_policy == DeletionPolicy::Orphan;
+    if orphan && gate::reachable(&draft).is_err() && draft.home().is_some() {
+        // What is open cannot be resolved, and what is there is to be left as it is.
+        return release(draft);
+    }
+    if draft.status.start.is_some() {
+        return resolve::decide(draft);
+    }
+    if !orphan && restored::is_open(&draft) && restored::claimed_by_another(&draft).is_none() {
+        // It is bound first: then it is removed like any other.
+        return restored::decide(draft);
+    }
+    if draft.status.instance_id.is_none() || claimed_by_another(&draft).is_some() {
+        return release(draft);
+    }
+    let Some((bound, _)) = draft.last_seen() else {
+        return draft.not_noted();
+    };
+    if let Err(verdict) = gate::reachable(&draft) {
+        // That it lives elsewhere by now says more than that nothing can be reached there.
+        let verdict = gate::calls(&draft).err().unwrap_or(verdict);
+        return unreachable(draft, bound, verdict);
+    }
+    if let Some(intent) = draft.open_restart() {
+        return restart::decide(draft, intent, bound);
+    }
+    if orphan || bound.deleted {
+        return release(draft);
+    }
+    // Whatever the lists say, it is called first; only after that it can count as gone.
+    match gone::check(&draft, bound) {
+        Gone::Held if bound.removal_tried => return unproven(draft, bound),
+        Gone::Yes if bound.removal_tried => return release(draft),
+        Gone::NeedsGet if bound.removal_tried => {
+            let step = Step::Get {
+                instance_id: bound.id.clone(),
+            };
+            return draft.call(
+                step,
+                deleting("the account's list lacks the instance: making sure that it is gone"),
+            );
+        }
+        _ => {}
+    }
+    draft.is_busy();
+    match draft.spec().deletion_policy {
+        DeletionPolicy::Stop => stop_only(draft, bound),
+        DeletionPolicy::Delete | DeletionPolicy::Orphan => stop_and_delete(draft, bound),
+    }
+}
+
+fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
+    let step = removal(&draft, bound);
+    draft.call(step, deleting("the instance is being stopped and deleted"))
+}
+
+/// The next call that removes the instance.
+fn removal(draft: &Draft<'_>, bound: &Bound) -> Step {
+    let instance_id = bound.id.clone();
+    let seen_stopped = bound.latest(draft.snapshot()).is_some_and(|(seen, i)| {
+        i.instance_status.status == InstanceState::Stopped
+            && bound.called.is_some_and(|called| seen >= called)
+    });
+    if bound.stop_answered || seen_stopped {
+        Step::Delete { instance_id }
+    } else {
+        Step::Stop { instance_id }
+    }
+}
+
+/// Stop or delete have not done it, lists lack the instance, and that proves nothing: they are tried on.
+fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
+    draft.is_busy();
+    let held = draft.missing_while_held(&bound.id);
+    let verdict = Verdict {
+        phase: Phase::Deleting,
+        ..held
+    };
+    match draft.hold(&verdict) {
+        Some(Hold::Back(_, wait)) => return draft.rest(verdict, wait),
+        Some(turn) => return draft.wait_for(turn),
+        None => {}
+    }
+    let now = draft.input.now;
+    let (step, wait) = match draft.spec().deletion_policy {
+        DeletionPolicy::Stop => {
+            let instance_id = bound.id.clone();
+            (Step::Stop { instance_id }, waits_for_stop(bound, now, now))
+        }
+        DeletionPolicy::Delete | DeletionPolicy::Orphan => (removal(&draft, bound), None),
+    };
+    match wait {
+        Some(_) => draft.rest(verdict, wait),
+        None => draft.act(step, verdict),
+    }
+}
+
+/// What is left behind must not run, so its own answer has to say that it is stopped: that of the stop, or that of a get
+/// once a list says that the stop has worked.
+fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
+    let verdict = deleting("the instance is being stopped");
+    let latest = bound.latest(draft.snapshot());
+    let seen = latest.map(|(seen, _)| seen).unwrap_or_default();
+    let is_stopped =
+        latest.is_some_and(|(_, i)| i.instance_status.status == InstanceState::Stopped);
+    // A later list that shows it up says that somebody has restarted it since.
+    if bound.stopped && is_stopped {
+        return release(draft);
+    }
+    let after_stop = bound.stops > 0 && bound.called.is_some_and(|called| seen >= called);
+    if is_stopped && after_stop {
+        if !draft.holds(Rule::StopProven) {
+            return release(draft);
+        }
+        if bound.lookup_failed {
+            return draft.await_list(verdict, None);
+        }
+        let step = Step::Get {
+            instance_id: bound.id.clone(),
+        };
+        return draft.call(step, deleting("making sure that the instance is stopped"));
+    }
+    if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
+        let verdict = with_refusal(verdict, bound);
+        return draft.await_list(verdict, Some(wait));
+    }
+    let instance_id = bound.id.clone();
+    draft.call(Step::Stop { instance_id }, verdict)
+}
+
+/// Nothing is left to be done at the API.
+fn release(draft: Draft<'_>) -> Decision {
+    draft.act(
+        Step::RemoveFinalizer,
+        deleting("nothing is left to be done at the API"),
+    )
+}
+
+fn unreachable(draft: Draft<'_>, bound: &Bound, verdict: Verdict) -> Decision {
+    let message = format!(
+        "instance {} cannot be removed: {}. Bring the account and its credentials back, or set deletionPolicy: Orphan to leave \
+         the instance behind. While its namespace is being deleted nothing can be created there: a CortecsAccount in another \
+         namespace with the same API URL and client id does as well",
+        bound.id, verdict.message
+    );
+    let verdict = Verdict {
+        phase: Phase::Deleting,
+        message,
+        ..verdict
+    };
+    draft.rest(verdict, None)
+}
+
+fn deleting(message: &str) -> Verdict {
+    Verdict::reconciling(Phase::Deleting, "Deleting", message)
+}

@@ -1,0 +1,317 @@
+//! A decision in the making: the status as it will be, and the ways to end it.
+
+use std::time::Duration;
+
+use cortecs_api::types::Instance;
+use cortecs_clock::Moment;
+use cortecs_resources::{
+    INSTANCE_FINALIZER, annotations,
+    instance::CortecsInstanceSpec,
+    instance_status::{AccountIdentity, CortecsInstanceStatus, Phase, RestartIntent},
+};
+use kube::ResourceExt;
+use uuid::Uuid;
+
+use super::{
+    input::Input,
+    protocol::Rule,
+    status,
+    step::{Decision, Purpose, Step},
+};
+use crate::{
+    facts::{
+        args,
+        memory::{Bound, Failure},
+        snapshot::Snapshot,
+    },
+    instance::verdict::{Verdict, VerdictKind},
+    ledger::open_start::OpenStart,
+    pacing::pressure::Rank,
+};
+
+/// How long to wait at most before looking again while something is in progress. Lists and watches wake earlier.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait before looking again at what needs a person, and may be mended without waking the resource.
+const STALLED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The reason of what goes on by itself once a call works.
+pub(crate) const RETRYING: &str = "RetryingAfterError";
+
+pub(crate) struct Draft<'a> {
+    pub input: &'a Input<'a>,
+    pub status: CortecsInstanceStatus,
+    list: bool,
+    busy: bool,
+    queue: Option<Rank>,
+    look_again: Option<Duration>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(input: &'a Input<'a>) -> Self {
+        Self {
+            input,
+            status: input.resource.status.clone().unwrap_or_default(),
+            list: false,
+            busy: false,
+            queue: None,
+            look_again: None,
+        }
+    }
+
+    pub fn spec(&self) -> &'a CortecsInstanceSpec {
+        &self.input.resource.spec
+    }
+
+    pub fn generation(&self) -> i64 {
+        self.input.resource.metadata.generation.unwrap_or_default()
+    }
+
+    /// Whether a rule of the protocol holds: always, but in tests of the model checker.
+    pub fn holds(&self, rule: Rule) -> bool {
+        self.input.settings.rules.hold(rule)
+    }
+
+    /// Whether another open start must be settled before this resource goes on.
+    pub fn is_held_up_by(&self, open: &OpenStart<'_>, client_id: &str) -> bool {
+        open.blocks(client_id) || (open.unresolved && !self.holds(Rule::AskingHoldsUpNobody))
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.status.phase.unwrap_or(Phase::Pending)
+    }
+
+    pub fn has_finalizer(&self) -> bool {
+        self.input
+            .resource
+            .finalizers()
+            .iter()
+            .any(|f| f == INSTANCE_FINALIZER)
+    }
+
+    pub fn annotation(&self, name: &str) -> Option<&'a str> {
+        annotations::value(self.input.resource, name)
+    }
+
+    pub fn snapshot(&self) -> Option<&'a Snapshot> {
+        self.input.account.fleet.as_ref()?.snapshot.as_deref()
+    }
+
+    /// Why the fleet is held, if it is.
+    pub fn held(&self) -> Option<&'a str> {
+        self.input.account.fleet.as_ref()?.held.as_deref()
+    }
+
+    /// Where the bound instance or the open start lives.
+    pub fn home(&self) -> Option<&AccountIdentity> {
+        self.status.account.as_ref()
+    }
+
+    /// What is remembered of the bound instance.
+    pub fn bound(&self) -> Option<&'a Bound> {
+        let id = self.status.instance_id.as_ref()?;
+        self.input
+            .memory
+            .bound
+            .as_ref()
+            .filter(|bound| bound.id == *id)
+    }
+
+    /// What is remembered of the bound instance, and the instance as last seen with the moment of the question: the status
+    /// shows it from here on. `None` where nothing is remembered: see [`Self::not_noted`].
+    pub fn last_seen(&mut self) -> Option<(&'a Bound, Option<(Moment, &'a Instance)>)> {
+        let bound = self.bound()?;
+        let latest = bound.latest(self.snapshot());
+        if let Some((_, instance)) = latest {
+            status::show_instance(&mut self.status, instance);
+        }
+        Some((bound, latest))
+    }
+
+    /// Nothing is remembered of the bound instance. The shell takes note of every binding before it asks for a decision, so
+    /// the next look knows more.
+    pub fn not_noted(mut self) -> Decision {
+        self.wants_list();
+        self.unchanged(None)
+    }
+
+    /// The restart that was written ahead and whose outcome is not recorded.
+    pub fn open_restart(&self) -> Option<&'a RestartIntent> {
+        self.input.resource.status.as_ref()?.restart.as_ref()
+    }
+
+    /// Takes note of `cortecs.ai/requestedAt`: a new value asks for a list, and is handled once a list begun later is there.
+    pub fn note_request(&mut self) {
+        let Some((value, noticed)) = &self.input.memory.request else {
+            return;
+        };
+        if self.status.last_handled_request_at.as_ref() == Some(value)
+            || value.len() > annotations::MAX_VALUE_LENGTH
+        {
+            return;
+        }
+        let answered = self.snapshot().is_some_and(|s| s.requested_at >= *noticed);
+        if answered || self.input.account.fleet.is_none() {
+            self.status.last_handled_request_at = Some(value.clone());
+        } else {
+            self.list = true;
+            self.busy = true;
+        }
+    }
+
+    /// A start or a restart is about to be asked for.
+    pub fn begins_to_run(&mut self) {
+        if self.status.instance_id.is_none() {
+            self.status.requested_args = Some(args::recorded(&args::stated(self.spec())));
+        }
+        self.status.last_start_time = Some(self.input.wall);
+        self.status.reached_generation = None;
+    }
+
+    /// The status forgets the instance. An open start keeps its account. That there was one stays: a status that says nothing
+    /// at all is one that somebody has emptied.
+    pub fn forget_instance(&mut self) {
+        status::forget_instance(&mut self.status);
+        self.status.last_start_time.get_or_insert(self.input.wall);
+    }
+
+    /// What to say while a list is awaited: why the last one failed, if it did.
+    pub fn list_awaited(&self) -> String {
+        let fleet = self.input.account.fleet.as_ref();
+        match fleet.and_then(|f| f.problem.as_ref()) {
+            Some((_, message)) => self.trouble().unwrap_or(message).to_owned(),
+            None => "the account's instances are being listed".to_owned(),
+        }
+    }
+
+    /// Lists lack the instance while the account holds itself: the verdict, and the status takes note of it.
+    pub fn missing_while_held(&mut self, id: &str) -> Verdict {
+        let now = self.input.wall;
+        self.status.missing_since.get_or_insert(now);
+        let why = self.held().unwrap_or_default();
+        let message =
+            format!("the account's list lacks instance {id}, and that proves nothing: {why}");
+        Verdict::stalled(Phase::Failed, "AccountHeld", message)
+    }
+
+    /// A list that begins from now on is needed.
+    pub fn wants_list(&mut self) {
+        self.list = true;
+    }
+
+    /// Poll the account at the active interval.
+    pub fn is_busy(&mut self) {
+        self.busy = true;
+    }
+
+    /// It waits for its turn to make a call.
+    pub fn queues(&mut self, rank: Rank) {
+        self.queue = Some(rank);
+        self.busy = true;
+    }
+
+    /// Nothing to do but to show what is true, and to look again after `wait` if nothing happens before.
+    pub fn rest(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
+        if verdict.kind == VerdictKind::Reconciling {
+            self.busy = true;
+        }
+        self.look_again = wait
+            .or(self.busy.then_some(PATIENCE))
+            .or((verdict.kind == VerdictKind::Stalled).then_some(STALLED_PATIENCE));
+        self.render(&verdict);
+        let step = if self.input.resource.status.as_ref() == Some(&self.status) {
+            Step::None
+        } else {
+            Step::WriteStatus(Purpose::Report)
+        };
+        self.finish(step)
+    }
+
+    /// Nothing to do before a list shows what became of a call. Where lists fail, that is what is told.
+    pub fn await_list(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
+        self.list = true;
+        let fleet = self.input.account.fleet.as_ref();
+        let verdict = match fleet.and_then(|f| f.problem.as_ref()) {
+            Some((_, message)) => Verdict::reconciling(verdict.phase, RETRYING, message),
+            None => verdict,
+        };
+        self.rest(verdict, wait)
+    }
+
+    /// One call, unless it is held back.
+    pub fn call(mut self, step: Step, verdict: Verdict) -> Decision {
+        match self.hold(&verdict) {
+            Some(hold) => {
+                self.list |= self.is_newer_than_list(self.input.memory.failure.as_ref());
+                self.wait_for(hold)
+            }
+            None => self.act(step, verdict),
+        }
+    }
+
+    /// Whether no list was asked for since the failure.
+    fn is_newer_than_list(&self, failure: Option<&Failure>) -> bool {
+        let listed = self.snapshot().map(|s| s.requested_at);
+        failure.is_some_and(|failure| listed < Some(failure.failed_at))
+    }
+
+    /// Nothing is known that is worth showing: the status stays as it is.
+    pub fn unchanged(mut self, wait: Option<Duration>) -> Decision {
+        self.status = self.input.resource.status.clone().unwrap_or_default();
+        self.look_again = wait.or(self.list.then_some(PATIENCE));
+        self.finish(Step::None)
+    }
+
+    /// The status that this process knows is written as it is, where someone else emptied it.
+    pub fn put_back(mut self) -> Decision {
+        self.busy = true;
+        self.finish(Step::WriteStatus(Purpose::Restore))
+    }
+
+    /// One call, or one change of the resource's metadata. The status is shown by a later decision.
+    pub fn act(mut self, step: Step, verdict: Verdict) -> Decision {
+        self.busy = true;
+        self.render(&verdict);
+        self.finish(step)
+    }
+
+    /// One write of the status that records a decision.
+    pub fn write(mut self, purpose: Purpose, verdict: Verdict) -> Decision {
+        self.busy = true;
+        self.render(&verdict);
+        self.finish(Step::WriteStatus(purpose))
+    }
+
+    pub fn uuid(&self) -> Uuid {
+        self.input.uuid
+    }
+
+    fn render(&mut self, verdict: &Verdict) {
+        let (spec, generation) = (self.spec(), self.generation());
+        let mut verdict = verdict.clone();
+        if verdict.reason == RETRYING
+            && let Some(trouble) = self.trouble()
+        {
+            // One message for all that fails meanwhile: each other one would be a write.
+            verdict.message = trouble.to_owned();
+        }
+        status::render(
+            &mut self.status,
+            spec,
+            generation,
+            &verdict,
+            self.input.wall,
+        );
+    }
+
+    fn finish(self, step: Step) -> Decision {
+        Decision {
+            step,
+            status: self.status,
+            list: self.list,
+            busy: self.busy,
+            queue: self.queue,
+            look_again: self.look_again,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What lets a call be made, and what lets something be started.
+//!
+//! Stops, deletes and the resolving of open calls need only the fleet. Starts, restarts and replacements also need the
+//! account's consent: its mode, its namespaces, its being there to stay.
+
+use cortecs_resources::{account::AccountMode, instance_status::Phase};
+
+use super::{
+    draft::Draft,
+    input::{Account, Desired},
+    verdict::Verdict,
+};
+use crate::facts::memory::FailureKind;
+
+/// Why no call can be made about the bound instance or the open start: it lives in another account than the one named, or
+/// nothing can be reached there.
+pub(crate) fn calls(draft: &Draft<'_>) -> Result<(), Verdict> {
+    let view = &draft.input.account;
+    if let Some(home) = draft.home() {
+        let named = view.named.as_ref();
+        let elsewhere = named
+            .is_none_or(|named| (&named.namespace, &named.name) != (&home.namespace, &home.name));
+        let now = match &view.desired {
+            _ if elsewhere => named.map_or_else(
+                || "no account".to_owned(),
+                |named| format!("account {named}"),
+            ),
+            Desired::Usable(account) if account.identity != *home => format!(
+                "client id {} at {}",
+                account.identity.client_id, account.identity.api_url
+            ),
+            _ => return reachable(draft),
+        };
+        let message = format!(
+            "the instance lives in account {}/{} (client id {} at {}), which is now {now}: change it back, or delete the \
+             resource to remove the instance there",
+            home.namespace, home.name, home.client_id, home.api_url,
+        );
+        return Err(Verdict::stalled(Phase::Failed, "AccountChanged", message));
+    }
+    reachable(draft)
+}
+
+/// Whether there are credentials that work for the fleet in which the instance lives.
+pub(crate) fn reachable(draft: &Draft<'_>) -> Result<(), Verdict> {
+    match &draft.input.account.fleet {
+        None => Err(match &draft.input.account.desired {
+            Desired::Unusable { reason, message } => {
+                Verdict::stalled(Phase::Failed, reason, message)
+            }
+            Desired::Pending(awaited) => waiting(draft.phase(), awaited),
+            Desired::Usable(_) => {
+                waiting(draft.phase(), "the account's instances are being listed")
+            }
+        }),
+        Some(fleet) => match &fleet.problem {
+            Some((FailureKind::Auth, message)) => Err(Verdict::stalled(
+                Phase::Failed,
+                "CredentialsInvalid",
+                message,
+            )),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// The account to start in, or why nothing may be started.
+pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
+    let account = match &draft.input.account.desired {
+        Desired::Pending(awaited) => return Err(waiting(draft.phase(), awaited)),
+        Desired::Unusable { reason, message } => {
+            return Err(Verdict::stalled(Phase::Failed, reason, message));
+        }
+        Desired::Usable(account) => account,
+    };
+    let name = format!("{}/{}", account.identity.namespace, account.identity.name);
+    if !account.allowed {
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            "AccountNotAllowed",
+            format!("account {name} does not allow this namespace: see its spec.allowedNamespaces"),
+        ));
+    }
+    if account.deleting {
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            "AccountNotFound",
+            format!("account {name} is being deleted: nothing is started with it any more"),
+        ));
+    }
+    if account.mode == AccountMode::Hold {
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            "AccountHeld",
+            format!("account {name} is held: nothing is started until its spec.mode is Active"),
+        ));
+    }
+    calls(draft)?;
+    if let Some(why) = draft.held() {
+        return Err(Verdict::stalled(Phase::Failed, "AccountHeld", why));
+    }
+    Ok(account)
+}
+
+fn waiting(phase: Phase, awaited: &str) -> Verdict {
+    Verdict::reconciling(phase, "WaitingForAccount", awaited)
+}

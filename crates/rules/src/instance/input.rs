@@ -1,0 +1,127 @@
+//! What a decision is taken from.
+
+use std::{sync::Arc, time::Duration};
+
+use cortecs_api::types::Model;
+use cortecs_clock::Moment;
+use cortecs_resources::{
+    CortecsInstance,
+    account::{AccountMode, Adoption, Sharing},
+    instance_status::AccountIdentity,
+    key::ObjectKey,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::protocol::Rules;
+use crate::{
+    facts::{
+        memory::{FailureKind, Memory},
+        snapshot::Snapshot,
+    },
+    ledger::book::Book,
+    pacing::pressure::Wait,
+};
+
+/// Everything that a decision may look at.
+pub struct Input<'a> {
+    pub key: &'a ObjectKey,
+    /// The newest version that this process knows.
+    pub resource: &'a CortecsInstance,
+    pub account: &'a AccountView,
+    pub book: &'a Book,
+    pub memory: &'a Memory,
+    /// The catalog's answer about `spec.modelId`, if it was asked.
+    pub model: Option<&'a CatalogAnswer>,
+    pub settings: &'a Settings,
+    pub now: Moment,
+    pub wall: Timestamp,
+    /// A fresh id, for an intent.
+    pub uuid: Uuid,
+}
+
+/// Times that the start protocol needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a call may take to have its effect: at least four request time-outs.
+    pub settle: Duration,
+    pub rules: Rules,
+}
+
+impl Settings {
+    /// How long after its intent a call may still be made.
+    pub fn young(&self) -> Duration {
+        self.settle / 4
+    }
+
+    /// How long ago a list may have been asked for to count as taken just now: long enough for a slow answer.
+    pub fn fresh(&self) -> Duration {
+        (self.settle / 6).max(Duration::from_secs(10))
+    }
+}
+
+/// What the catalog says of a model.
+pub type CatalogAnswer = Result<Arc<Model>, CatalogProblem>;
+
+/// Why the catalog says nothing of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogProblem {
+    /// The same question would fail again until something changes.
+    pub terminal: bool,
+    pub message: String,
+}
+
+/// The accounts that concern the resource.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// The name of the account that the spec names, or of the default one.
+    pub named: Option<ObjectKey>,
+    /// That account.
+    pub desired: Desired,
+    /// The fleet in which the bound instance or the open start lives; without one, the desired account's.
+    pub fleet: Option<FleetView>,
+}
+
+/// The account that the spec names.
+#[derive(Clone, Debug)]
+pub enum Desired {
+    /// Whether it can be used will be known soon; the message says what is awaited.
+    Pending(String),
+    /// It cannot be used; the reason is a condition's.
+    Unusable {
+        reason: &'static str,
+        message: String,
+    },
+    Usable(Account),
+}
+
+/// An account that can be used.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub identity: AccountIdentity,
+    /// The strictest of the accounts that share the client id.
+    pub sharing: Sharing,
+    pub adoption: Adoption,
+    /// The strictest of the accounts that share the client id.
+    pub mode: AccountMode,
+    /// The account is being deleted: stops and deletes go on, nothing is started.
+    pub deleting: bool,
+    /// Whether `allowedNamespaces` lets the resource's namespace use it.
+    pub allowed: bool,
+    /// Whether this operator sees every namespace that may use the account.
+    pub sees_all_users: bool,
+}
+
+/// What is known of a fleet.
+#[derive(Clone, Debug, Default)]
+pub struct FleetView {
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Why the last list failed.
+    pub problem: Option<(FailureKind, String)>,
+    /// Why an account holds itself, if one of this fleet does: nothing is started, and absence proves nothing.
+    pub held: Option<String>,
+    /// What the API said when it began to fail or to ask for fewer calls, until a call works again.
+    pub trouble: Option<Arc<str>>,
+    /// Why a call about this resource has to wait.
+    pub wait: Option<Wait>,
+}

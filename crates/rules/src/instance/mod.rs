@@ -1,0 +1,82 @@
+//! What to do next with one resource.
+//!
+//! A decision is one step (at most one side effect) with the status that it implies. Every place where the process may
+//! crash lies between two decisions, and each decision is taken from what was persisted, what the account's last good
+//! list says, and what this process remembers.
+//!
+//! In the order in which a decision passes through them; each file imports only files above it:
+//!
+//! | file | what it has |
+//! |---|---|
+//! | [`protocol`] | the names of the protocol's rules, so that tests can switch one off |
+//! | [`input`] | what a decision is taken from |
+//! | [`verdict`] | what is true of the resource, in the words of its conditions |
+//! | [`step`] | what a decision says |
+//! | [`status`] | the one place where the fields of a status are set |
+//! | `draft` | a decision in the making |
+//! | `waiting` | what a call waits for: a failure, the account's bad times, its turn |
+//! | `gate` | whether calls may be made, and whether something may be started |
+//! | `binding` | how an instance becomes the resource's own |
+//! | `run/` | what a bound instance needs |
+//! | `start/` | how a resource without an instance gets one |
+//! | `delete` | what a resource that is being deleted leaves behind |
+//! | [`record`] | what is remembered after a step |
+//! | [`events`] | what a change of the status is worth telling |
+
+mod binding;
+mod delete;
+mod draft;
+pub mod events;
+mod gate;
+pub mod input;
+pub mod protocol;
+pub mod record;
+mod run;
+mod start;
+pub mod status;
+pub mod step;
+pub mod verdict;
+mod waiting;
+
+#[cfg(test)]
+mod tests;
+
+use draft::Draft;
+use input::Input;
+use protocol::Rule;
+use run::{bound, seal};
+use start::{resolve, restored, unbound};
+use step::{Decision, Step};
+use verdict::Verdict;
+
+/// Decides on one resource.
+pub fn decide(input: &Input<'_>) -> Decision {
+    let draft = Draft::new(input);
+    if input.memory.status_lost && draft.has_finalizer() {
+        return draft.put_back();
+    }
+    if input.resource.metadata.deletion_timestamp.is_some() {
+        delete::decide(draft)
+    } else {
+        live(draft)
+    }
+}
+
+fn live(mut draft: Draft<'_>) -> Decision {
+    if !draft.has_finalizer() && draft.holds(Rule::FinalizerFirst) {
+        let verdict =
+            Verdict::reconciling(draft.phase(), "Pending", "the finalizer is being added");
+        return draft.act(Step::AddFinalizer, verdict);
+    }
+    draft.note_request();
+    if draft.status.start.is_some() {
+        return resolve::decide(draft);
+    }
+    if draft.status.instance_id.is_some() {
+        return seal::first(draft.input, bound::decide(draft));
+    }
+    if restored::is_open(&draft) {
+        return restored::decide(draft);
+    }
+    unbound::decide(draft)
+}

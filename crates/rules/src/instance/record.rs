@@ -1,0 +1,280 @@
+//! What is remembered after a step: pure, so that whoever carries steps out records them alike.
+
+use std::{sync::Arc, time::Duration};
+
+use cortecs_api::{
+    Call, Error, RetryClass,
+    types::{Instance, InstanceState},
+};
+use cortecs_clock::Moment;
+use cortecs_resources::key::ObjectKey;
+use uuid::Uuid;
+
+use super::step::Purpose;
+use crate::{
+    facts::memory::{Attempt, Bound, Failure, Memory, Outcome},
+    instance::step::{Decision, Step},
+    ledger::book::Book,
+};
+
+/// How soon after a failure the id is sealed.
+const SEAL_RETRY: Duration = Duration::from_secs(60);
+
+/// What came of a stop, a delete or a get.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer<T> {
+    Done(T),
+    /// A 400 or 404: the instance is not there, or not in the state that the call needs.
+    Moved(Failure),
+    Failed(Failure),
+    /// There was no token: nothing was sent.
+    Unsent(Failure),
+}
+
+/// When a call was about to be sent, and when its answer was there.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub asked: Moment,
+    pub answered: Moment,
+}
+
+/// Takes note of a step that is about to be carried out. To be called under the lock under which it was decided: from
+/// here on nobody else decides as if it had not begun.
+pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
+    let released = decision.step == Step::RemoveFinalizer;
+    book.remember(key, |memory| memory.released = released);
+    match &decision.step {
+        Step::Start { .. } => {
+            book.remember(key, |memory| call_begins(memory.start.as_mut()));
+        }
+        Step::Restart { .. } => {
+            book.remember(key, |memory| call_begins(memory.restart.as_mut()));
+        }
+        Step::WriteStatus(Purpose::DropStart) => {
+            book.remember(key, |memory| call_dropped(memory.start.as_mut()));
+        }
+        Step::WriteStatus(Purpose::DropRestart) => {
+            book.remember(key, |memory| call_dropped(memory.restart.as_mut()));
+        }
+        Step::WriteStatus(Purpose::Bind { instance_id, .. }) => {
+            if let Some(home) = &decision.status.account {
+                book.reserve(key, &home.api_url, instance_id);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The outcome of a call that must not be repeated unless it certainly had no effect. `failure` says what a refusal means.
+pub fn outcome(
+    result: Result<Instance, Error>,
+    now: Moment,
+    failure: impl FnOnce(&Error) -> Failure,
+) -> Outcome {
+    match result {
+        Ok(instance) => Outcome::Accepted(Arc::new(instance)),
+        // Without a token nothing was sent.
+        Err(error) if error.refused() || error.call() == Call::Token => {
+            Outcome::Refused(failure(&error))
+        }
+        Err(_) => Outcome::Unknown(now),
+    }
+}
+
+/// What came of a call that may be repeated.
+pub fn answer<T>(result: Result<T, Error>, failure: impl FnOnce(&Error) -> Failure) -> Answer<T> {
+    match result {
+        Ok(value) => Answer::Done(value),
+        Err(error) if error.call() == Call::Token => Answer::Unsent(failure(&error)),
+        Err(error) if is_moved(&error) => Answer::Moved(failure(&error)),
+        Err(error) => Answer::Failed(failure(&error)),
+    }
+}
+
+/// Whether the API said that the instance is not there, or not in the state that the call needs.
+pub fn is_moved(error: &Error) -> bool {
+    matches!(error.status(), Some(400 | 404)) && error.class() == RetryClass::Terminal
+}
+
+/// The call of a written-ahead attempt is about to be made.
+pub fn call_begins(attempt: Option<&mut Attempt>) {
+    if let Some(attempt) = attempt {
+        attempt.outcome = Outcome::InFlight;
+    }
+}
+
+/// A written-ahead attempt is about to be taken back: its call is not made any more, whatever becomes of the write.
+pub fn call_dropped(attempt: Option<&mut Attempt>) {
+    if let Some(attempt) = attempt.filter(|attempt| attempt.outcome == Outcome::Written) {
+        attempt.outcome = Outcome::Dropped;
+    }
+}
+
+/// The calls that were announced were not made, and may be made later.
+pub fn call_not_made(memory: &mut Memory) {
+    for attempt in [memory.start.as_mut(), memory.restart.as_mut()]
+        .into_iter()
+        .flatten()
+    {
+        if attempt.outcome == Outcome::InFlight {
+            attempt.outcome = Outcome::Written;
+        }
+    }
+}
+
+/// The one call of a start intent has come to an end.
+pub fn started(memory: &mut Memory, intent: Uuid, outcome: Outcome) {
+    note_failure(memory, &outcome);
+    settle(memory.start.as_mut(), intent, outcome);
+}
+
+/// The one call of a restart intent has come to an end.
+pub fn restarted(
+    memory: &mut Memory,
+    intent: Uuid,
+    instance_id: &str,
+    outcome: Outcome,
+    times: Times,
+) {
+    note_failure(memory, &outcome);
+    if let Some(bound) = memory.of_instance(instance_id) {
+        bound.stop_answered = false;
+        bound.stopped = false;
+        bound.stops = 0;
+        bound.called = Some(times.answered);
+        if let Outcome::Accepted(instance) = &outcome {
+            bound.direct = Some((times.asked, Arc::clone(instance)));
+        }
+    }
+    settle(memory.restart.as_mut(), intent, outcome);
+}
+
+pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
+    let mut refusal = None;
+    let (instance, answered) = match answer {
+        Answer::Done(instance) => (Some(instance), true),
+        // The next list, or the delete, will tell where it is.
+        Answer::Moved(failure) => {
+            refusal = Some(failure.message);
+            (None, true)
+        }
+        Answer::Failed(failure) => {
+            memory.failure = Some(failure);
+            (None, false)
+        }
+        Answer::Unsent(failure) => {
+            memory.failure = Some(failure);
+            return;
+        }
+    };
+    if answered {
+        memory.failure = None;
+    }
+    let restarting = memory.restart.is_some();
+    if let Some(bound) = memory.of_instance(instance_id) {
+        bound.stop_answered |= answered;
+        bound.stops = bound.stops.saturating_add(1);
+        bound.removal_tried = true;
+        bound.refusal = refusal;
+        bound.called = Some(times.answered);
+        bound.stopped = !restarting && instance.as_ref().is_some_and(is_stopped);
+        if let Some(instance) = instance {
+            bound.direct = Some((times.asked, Arc::new(instance)));
+        }
+    }
+}
+
+pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
+    let deleted = matches!(answer, Answer::Done(()));
+    let refused = matches!(answer, Answer::Moved(_));
+    memory.failure = match answer {
+        Answer::Done(()) => None,
+        Answer::Unsent(failure) => {
+            memory.failure = Some(failure);
+            return;
+        }
+        Answer::Moved(failure) | Answer::Failed(failure) => Some(failure),
+    };
+    if let Some(bound) = memory.of_instance(instance_id) {
+        bound.deleted = deleted;
+        bound.removal_tried = true;
+        // Not stopped yet, perhaps: it is stopped once more before the next try.
+        bound.stop_answered = deleted;
+        bound.refused_deletes = bound.refused_deletes.saturating_add(refused.into());
+    }
+}
+
+pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
+    memory.failure = match &answer {
+        Answer::Failed(failure) | Answer::Unsent(failure) => Some(failure.clone()),
+        Answer::Done(_) | Answer::Moved(_) => None,
+    };
+    let restarting = memory.restart.is_some();
+    if let Some(attempt) = &mut memory.start
+        && memory.failure.is_none()
+    {
+        let found = matches!(answer, Answer::Done(_));
+        attempt
+            .lookups
+            .insert(instance_id.to_owned(), (times.asked, found));
+    }
+    if let Some(bound) = memory.of_instance(instance_id) {
+        bound.lookup_failed = matches!(answer, Answer::Moved(_));
+        if let Answer::Done(instance) = answer {
+            // The list lags.
+            bound.absent_lists = 0;
+            let after_stop = bound.stops > 0 && bound.called.is_some_and(|at| times.asked >= at);
+            bound.stopped = after_stop && !restarting && is_stopped(&instance);
+            bound.direct = Some((times.asked, Arc::new(instance)));
+        }
+    }
+}
+
+fn is_stopped(instance: &Instance) -> bool {
+    instance.instance_status.status == InstanceState::Stopped
+}
+
+/// The instance that a start was answered with is recorded: it is seen as the answer showed it until a list shows it.
+pub fn recorded(memory: &mut Memory, instance: &Arc<Instance>, now: Moment) {
+    let mut bound = Bound::new(instance.instance_id.clone(), now);
+    bound.direct = Some((now, Arc::clone(instance)));
+    memory.bound = Some(bound);
+}
+
+/// A status write has landed.
+pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment) {
+    match purpose {
+        Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
+        Purpose::RestartIntent(id) => memory.restart = Some(Attempt::written(*id, now)),
+        Purpose::Dismiss
+        | Purpose::Report
+        | Purpose::DropStart
+        | Purpose::DropRestart
+        | Purpose::Bind { .. }
+        | Purpose::VoidStart
+        | Purpose::Unbind
+        | Purpose::Restore => {}
+    }
+}
+
+/// Kubernetes did not take the sealed id. Nothing depends on it at once.
+pub fn seal_failed(memory: &mut Memory, now: Moment) {
+    memory.seal_retry_at = now.after(SEAL_RETRY);
+}
+
+fn note_failure(memory: &mut Memory, outcome: &Outcome) {
+    memory.failure = match outcome {
+        Outcome::Refused(failure) => Some(failure.clone()),
+        _ => None,
+    };
+}
+
+fn settle(attempt: Option<&mut Attempt>, intent: Uuid, outcome: Outcome) {
+    if let Some(attempt) = attempt.filter(|attempt| attempt.id == intent) {
+        attempt.outcome = outcome;
+    }
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

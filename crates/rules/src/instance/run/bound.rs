@@ -1,0 +1,128 @@
+//! An instance is bound: which of its needs is due.
+
+use cortecs_api::{
+    fit,
+    types::{Instance, InstanceState},
+};
+use cortecs_clock::Moment;
+use cortecs_resources::{instance::DesiredState, instance_status::Phase};
+
+use crate::{
+    facts::memory::Bound,
+    instance::{binding, draft::Draft, gate, step::Decision, verdict::Verdict},
+};
+
+use super::{
+    drift::{drift_accepted, drift_is_accepted, handle_restart, restart_is_asked_for},
+    missing::{missing, unbind},
+    replace::{must_be_replaced, replace},
+    restart,
+    running::run,
+    stop::stop,
+};
+
+pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
+    if let Some(verdict) = binding::claimed_by_another(&draft) {
+        return draft.rest(verdict, None);
+    }
+    let Some((bound, latest)) = draft.last_seen() else {
+        return draft.not_noted();
+    };
+    if bound.deleted {
+        return unbind(draft, "the instance was deleted");
+    }
+    if let Err(verdict) = gate::calls(&draft) {
+        return draft.rest(verdict, None);
+    }
+    if let Some(intent) = draft.open_restart() {
+        return restart::decide(draft, intent, bound);
+    }
+    match latest {
+        None => missing(draft, bound),
+        Some((seen, instance)) => present(draft, bound, seen, instance),
+    }
+}
+
+fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instance) -> Decision {
+    let spec = draft.spec();
+    let state = &instance.instance_status.status;
+    let stop_anyway = spec.state == DesiredState::Stopped && !spec.suspend;
+    if let InstanceState::Unknown(word) = state
+        && !stop_anyway
+    {
+        draft.is_busy();
+        let word = fit(word, 64);
+        let message =
+            format!("the API says that the instance is {word:?}, which this version does not know");
+        let phase = draft.phase();
+        return draft.rest(Verdict::reconciling(phase, "UnknownState", message), None);
+    }
+    let up = *state != InstanceState::Stopped;
+    if spec.suspend {
+        return watch_only(draft, up);
+    }
+    match (spec.state, up) {
+        (DesiredState::Stopped, true) => stop(
+            draft,
+            bound,
+            seen,
+            Verdict::reconciling(Phase::Stopping, "Stopping", "the instance is being stopped"),
+        ),
+        (DesiredState::Stopped, false) => {
+            handle_restart(&mut draft);
+            draft.rest(stopped_as_asked(), None)
+        }
+        (DesiredState::Running, _) if must_be_replaced(&draft, up) => {
+            replace(draft, bound, seen, up)
+        }
+        (DesiredState::Running, true) if restart_is_asked_for(&draft) => match gate::starts(&draft)
+        {
+            Err(verdict) => draft.rest(verdict, None),
+            Ok(_) => stop(
+                draft,
+                bound,
+                seen,
+                Verdict::reconciling(
+                    Phase::Stopping,
+                    "Restarting",
+                    "the instance is being stopped, to be restarted",
+                ),
+            ),
+        },
+        (DesiredState::Running, true) => run(draft),
+        (DesiredState::Running, false) if drift_is_accepted(&draft) => {
+            draft.rest(drift_accepted(), None)
+        }
+        (DesiredState::Running, false) => restart::begin(draft, bound, seen),
+    }
+}
+
+/// Suspended: only show.
+fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
+    match (draft.spec().state, up) {
+        (DesiredState::Running, true) => run(draft),
+        (DesiredState::Stopped, false) => draft.rest(stopped_as_asked(), None),
+        (DesiredState::Stopped, true) => {
+            let verdict = Verdict {
+                phase: Phase::Running,
+                ..Verdict::suspended("the instance is not stopped")
+            };
+            draft.rest(verdict, None)
+        }
+        (DesiredState::Running, false) => {
+            let verdict = Verdict {
+                phase: Phase::Stopped,
+                ..Verdict::suspended("the instance is not restarted")
+            };
+            draft.rest(verdict, None)
+        }
+    }
+}
+
+fn stopped_as_asked() -> Verdict {
+    Verdict::ready(
+        Phase::Stopped,
+        "Stopped",
+        "the instance is stopped, as asked",
+    )
+}

@@ -1,0 +1,34 @@
+//! What others did to the instance, and what a person asked for once: whether to act on it.
+
+use cortecs_resources::{annotations, instance_status::Phase};
+
+use crate::{
+    facts::drift_policy::accepts_drift,
+    instance::{draft::Draft, verdict::Verdict},
+};
+
+/// [`accepts_drift`], as far as is decided.
+pub(crate) fn drift_is_accepted(draft: &Draft<'_>) -> bool {
+    accepts_drift(draft.input.resource, &draft.status)
+}
+
+/// Whether `cortecs.ai/restartedAt` has a value that was not acted on yet.
+pub(crate) fn restart_is_asked_for(draft: &Draft<'_>) -> bool {
+    let handled = draft.status.last_handled_restart_at.as_deref();
+    annotations::restart_is_asked_for(draft.input.resource, handled)
+}
+
+/// What is written or already so satisfies the restart that was asked for.
+pub(crate) fn handle_restart(draft: &mut Draft<'_>) {
+    if let Some(asked) = draft.annotation(annotations::RESTARTED_AT) {
+        draft.status.last_handled_restart_at = Some(asked.to_owned());
+    }
+}
+
+pub(crate) fn drift_accepted() -> Verdict {
+    Verdict::resting(
+        Phase::Stopped,
+        "DriftAccepted",
+        "someone else stopped or deleted the instance, and driftPolicy accepts it: change the spec or set cortecs.ai/restartedAt to run it again",
+    )
+}

@@ -1,0 +1,66 @@
+//! Lists lack the bound instance: whether it is gone, and what follows from that.
+
+use crate::{
+    facts::memory::Bound,
+    instance::{
+        draft::Draft,
+        step::{Decision, Purpose, Step},
+        verdict::Verdict,
+    },
+};
+
+use super::{
+    drift::{drift_accepted, drift_is_accepted},
+    gone::{self, Gone},
+};
+
+/// The last list lacks the instance, or there is no list yet.
+pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
+    let id = &bound.id;
+    let verdict = Verdict::reconciling(
+        draft.phase(),
+        "InstanceMissing",
+        format!("the account's list lacks instance {id}: making sure that it is gone"),
+    );
+    if draft.spec().suspend && bound.absent_lists > 0 {
+        return draft.rest(
+            Verdict::suspended("its instance is not listed any more"),
+            None,
+        );
+    }
+    match gone::check(&draft, bound) {
+        // As long as nothing is known, what was known stays.
+        Gone::No => {
+            draft.wants_list();
+            draft.is_busy();
+            draft.unchanged(None)
+        }
+        Gone::NeedsList => {
+            draft.wants_list();
+            draft.rest(verdict, None)
+        }
+        Gone::Held => {
+            let verdict = draft.missing_while_held(id);
+            draft.rest(verdict, None)
+        }
+        Gone::Settling(wait) => draft.rest(verdict, Some(wait)),
+        Gone::NeedsGet => {
+            let step = Step::Get {
+                instance_id: id.clone(),
+            };
+            draft.call(step, verdict)
+        }
+        Gone::Yes => unbind(draft, "the instance is gone from the account"),
+    }
+}
+
+pub(crate) fn unbind(mut draft: Draft<'_>, message: &str) -> Decision {
+    let accepted = drift_is_accepted(&draft) && !draft.bound().is_some_and(|b| b.deleted);
+    draft.forget_instance();
+    let verdict = if accepted {
+        drift_accepted()
+    } else {
+        Verdict::pending(message)
+    };
+    draft.write(Purpose::Unbind, verdict)
+}

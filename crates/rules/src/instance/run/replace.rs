@@ -1,0 +1,66 @@
+//! Replacing the bound instance by one with other arguments: the API cannot resize.
+
+use cortecs_clock::Moment;
+use cortecs_resources::{instance::UpdateStrategyType, instance_status::Phase};
+
+use crate::{
+    facts::memory::Bound,
+    instance::{
+        draft::Draft,
+        gate,
+        start::pin::{NotPinned, known_to_catalog, pinned},
+        step::{Decision, Step},
+        verdict::Verdict,
+    },
+};
+
+use super::{running::is_outdated, stop::stop};
+
+pub(crate) fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
+    let now = match draft.spec().update_strategy.kind {
+        UpdateStrategyType::Recreate => true,
+        UpdateStrategyType::OnDelete => !up,
+    };
+    now && is_outdated(draft)
+}
+
+/// The API cannot resize: the old instance goes, then a new one is started. Nothing goes before the new arguments are
+/// known to be sound and the account lets something be started.
+pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decision {
+    let verdict = Verdict::reconciling(
+        Phase::Replacing,
+        "Replacing",
+        "the instance is being removed, to be started anew with other arguments",
+    );
+    if let Err(verdict) = gate::starts(&draft) {
+        return draft.rest(verdict, None);
+    }
+    if draft
+        .spec()
+        .adopt
+        .as_ref()
+        .is_some_and(|a| a.instance_id.is_some())
+    {
+        let message = "the instance was taken over by its id and cannot be resized: remove spec.adopt to let another one be started in its place";
+        return draft.rest(
+            Verdict::stalled(Phase::Failed, "InvalidArguments", message),
+            None,
+        );
+    }
+    // The catalog is asked even where the spec leaves nothing open: a misspelt model must not take down what runs.
+    match known_to_catalog(&draft).and_then(|()| pinned(&draft)) {
+        Ok(_) => {}
+        Err(NotPinned::Fetch(model_id)) => {
+            return draft.call(Step::FetchModel { model_id }, verdict);
+        }
+        Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
+    }
+    if up {
+        return stop(draft, bound, seen, verdict);
+    }
+    draft.is_busy();
+    let step = Step::Delete {
+        instance_id: bound.id.clone(),
+    };
+    draft.call(step, verdict)
+}

@@ -1,0 +1,210 @@
+//! A restart is open: make its one call, record its outcome, or find out what became of it.
+
+use cortecs_api::types::InstanceState;
+use cortecs_clock::Moment;
+use cortecs_resources::{
+    instance::{DeletionPolicy, DesiredState},
+    instance_status::{Phase, RestartIntent},
+};
+use uuid::Uuid;
+
+use super::{
+    gone::{self, Gone},
+    stop::stop,
+};
+use crate::{
+    facts::memory::{Attempt, Bound, Outcome},
+    instance::{
+        draft::Draft,
+        gate,
+        protocol::Rule,
+        run::{drift::handle_restart, running::run},
+        step::{Decision, Purpose, Step},
+        verdict::Verdict,
+        waiting::Hold,
+    },
+};
+
+const UNKNOWN: &str = "the outcome of the restart is not known yet";
+
+pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) -> Decision {
+    let input = draft.input;
+    let Some(attempt) = input.memory.restart.as_ref().filter(|a| a.id == intent.id) else {
+        return draft.rest(resolving("the restart is being looked at"), None);
+    };
+    match &attempt.outcome {
+        Outcome::Written => {
+            let young = input.now <= attempt.first_seen.after(input.settings.young());
+            if young && is_still_wanted(&draft) {
+                match draft.hold_start(&Verdict::starting("the instance is being restarted")) {
+                    Some(Hold::Back(verdict, _)) => return settled(draft, verdict),
+                    Some(turn) => return draft.wait_for(turn),
+                    None => {}
+                }
+                let before = attempt.first_seen.after(input.settings.young());
+                return call(draft, bound, intent.id, before);
+            }
+            settled(draft, taken_back())
+        }
+        Outcome::Dropped => settled(draft, taken_back()),
+        Outcome::InFlight => draft.rest(Verdict::starting("the instance is being restarted"), None),
+        Outcome::Accepted(_) => {
+            settled(draft, Verdict::starting("the instance is being restarted"))
+        }
+        Outcome::Refused(failure) => {
+            let verdict = Verdict::of_failure(failure, Phase::Stopped);
+            settled(draft, verdict)
+        }
+        Outcome::Unknown(since) => {
+            let seen = bound
+                .latest(draft.snapshot())
+                .filter(|(asked, _)| asked >= since);
+            match seen.map(|(asked, i)| (asked, &i.instance_status.status)) {
+                Some((asked, InstanceState::Pending | InstanceState::Running)) => {
+                    up(draft, attempt, bound, asked)
+                }
+                Some(_) => stopped(draft, attempt),
+                None => missing(draft, bound),
+            }
+        }
+    }
+}
+
+/// It is up, which may be older than the restart if a list lags or the instance ran before. So the restart may take effect
+/// until the settle time has passed, also after a stop: until then it stays open, and nothing else waits for that.
+fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decision {
+    let (now, spec) = (draft.input.now, draft.spec());
+    let settled_at = attempt.first_seen.after(draft.input.settings.settle);
+    if now >= settled_at || !draft.holds(Rule::RestartStaysOpen) {
+        return settled(draft, Verdict::starting("the instance was restarted"));
+    }
+    let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
+    let to_stop = match deleting {
+        true => spec.deletion_policy != DeletionPolicy::Orphan,
+        false => spec.state == DesiredState::Stopped && !spec.suspend,
+    };
+    let mut decision = if to_stop {
+        let verdict = Verdict::reconciling(
+            Phase::Stopping,
+            "ResolvingRestart",
+            "the instance is being stopped; a restart whose outcome is not known may still take effect",
+        );
+        stop(draft, bound, seen, verdict)
+    } else if deleting {
+        draft.rest(resolving(UNKNOWN), None)
+    } else {
+        run(draft)
+    };
+    let wait = settled_at.since(now);
+    decision.look_again = Some(decision.look_again.map_or(wait, |other| other.min(wait)));
+    decision
+}
+
+fn taken_back() -> Verdict {
+    Verdict::pending("the restart was taken back before the call was made")
+}
+
+/// The one call of a restart intent.
+pub(crate) fn call(draft: Draft<'_>, bound: &Bound, intent: Uuid, before: Moment) -> Decision {
+    let step = Step::Restart {
+        intent,
+        instance_id: bound.id.clone(),
+        before,
+    };
+    draft.act(step, Verdict::starting("the instance is being restarted"))
+}
+
+fn is_still_wanted(draft: &Draft<'_>) -> bool {
+    let spec = draft.spec();
+    let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
+    !deleting && !spec.suspend && spec.state == DesiredState::Running && gate::starts(draft).is_ok()
+}
+
+/// Still stopped: it may yet take effect until the settle time has passed.
+fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
+    let input = draft.input;
+    draft.is_busy();
+    let settled_at = attempt.first_seen.after(input.settings.settle);
+    if input.now < settled_at {
+        let wait = settled_at.since(input.now);
+        return draft.rest(resolving(UNKNOWN), Some(wait));
+    }
+    if attempt.settled_lists < 2 {
+        draft.wants_list();
+        return draft.rest(resolving(UNKNOWN), None);
+    }
+    settled(
+        draft,
+        Verdict::pending("nothing came of the restart: it is given up"),
+    )
+}
+
+fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
+    draft.is_busy();
+    match gone::check(&draft, bound) {
+        Gone::Held => {
+            let verdict = draft.missing_while_held(&bound.id);
+            draft.rest(verdict, None)
+        }
+        Gone::Yes => {
+            draft.forget_instance();
+            draft.write(Purpose::Unbind, Verdict::pending("the instance is gone"))
+        }
+        Gone::NeedsGet => {
+            let step = Step::Get {
+                instance_id: bound.id.clone(),
+            };
+            draft.call(step, resolving("the instance is not listed any more"))
+        }
+        Gone::Settling(wait) => {
+            draft.rest(resolving("the instance is not listed any more"), Some(wait))
+        }
+        Gone::No | Gone::NeedsList => {
+            draft.wants_list();
+            let awaited = draft.list_awaited();
+            draft.rest(resolving(awaited), None)
+        }
+    }
+}
+
+fn settled(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
+    draft.status.restart = None;
+    draft.write(Purpose::DropRestart, verdict)
+}
+
+fn resolving(message: impl Into<String>) -> Verdict {
+    Verdict::reconciling(Phase::Starting, "ResolvingRestart", message)
+}
+
+pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision {
+    if bound.called.is_some_and(|called| seen < called) {
+        // That it is stopped may be older than the restart that was made.
+        return draft.await_list(Verdict::starting("the instance is being restarted"), None);
+    }
+    if let Err(verdict) = gate::starts(&draft) {
+        return draft.rest(verdict, None);
+    }
+    let turn = Verdict::reconciling(
+        Phase::Stopped,
+        "Pending",
+        "other calls of the account are made before the restart",
+    );
+    if let Some(hold) = draft.hold_start(&turn) {
+        return draft.wait_for(hold);
+    }
+    if !draft.holds(Rule::RestartAhead) {
+        let (id, now) = (draft.uuid(), draft.input.now);
+        return call(draft, bound, id, now);
+    }
+    handle_restart(&mut draft);
+    let id = draft.uuid();
+    draft.begins_to_run();
+    draft.status.restart = Some(RestartIntent {
+        id,
+        requested_at: draft.input.wall,
+    });
+    draft.write(
+        Purpose::RestartIntent(id),
+        Verdict::starting("the instance is being restarted"),
+    )
+}

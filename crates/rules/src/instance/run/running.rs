@@ -1,0 +1,69 @@
+//! The bound instance is coming up, or runs.
+
+use std::time::Duration;
+
+use cortecs_resources::instance_status::Phase;
+
+use crate::{
+    facts::args,
+    instance::{draft::Draft, status, step::Decision, verdict::Verdict},
+};
+
+/// The instance is coming up, or runs.
+pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
+    if !status::all_workers_run(&draft.status) {
+        draft.is_busy();
+    }
+    if status::is_usable(&draft.status) {
+        let message = if is_outdated(&draft) {
+            "the instance runs; changed arguments take effect when it is next started (updateStrategy OnDelete)"
+        } else {
+            "the instance runs"
+        };
+        return draft.rest(Verdict::ready(Phase::Running, "Running", message), None);
+    }
+    let deadline = i64::from(draft.spec().progress_deadline_seconds);
+    let waited = draft.status.last_start_time.map_or(0, |since| {
+        draft
+            .input
+            .wall
+            .as_second()
+            .saturating_sub(since.as_second())
+    });
+    if waited >= deadline {
+        draft.is_busy();
+        let message = format!(
+            "the instance did not become usable within {deadline} s (spec.progressDeadlineSeconds); it is still being waited for"
+        );
+        return draft.rest(
+            Verdict::stalled(Phase::Failed, "ProgressDeadlineExceeded", message),
+            None,
+        );
+    }
+    let left = Duration::from_secs(u64::try_from(deadline - waited).unwrap_or_default());
+    let message = doing(&draft);
+    draft.rest(Verdict::starting(&message), Some(left))
+}
+
+fn doing(draft: &Draft<'_>) -> String {
+    draft
+        .status
+        .worker_statuses
+        .iter()
+        .filter_map(|w| w.init_progress.as_ref())
+        .max_by_key(|p| p.current_step)
+        .map_or_else(
+            || "the instance is being provisioned".to_owned(),
+            |p| {
+                format!(
+                    "step {} of {}: {}",
+                    p.current_step, p.num_steps, p.description
+                )
+            },
+        )
+}
+
+/// Whether what the spec asks for differs from what is in force.
+pub(crate) fn is_outdated(draft: &Draft<'_>) -> bool {
+    args::shows_outdated(draft.spec(), &draft.status)
+}

@@ -1,0 +1,40 @@
+//! Whether the annotation that names the bound instance is to be written.
+
+use crate::{
+    facts::sealed_id::Claim,
+    instance::{
+        binding::claimed_by_another,
+        draft::Draft,
+        input::Input,
+        step::{Decision, Purpose, Step},
+    },
+};
+
+/// The decision, or the writing of the annotation where that is due and nothing else but a report is. One write per binding:
+/// what the annotation proves already is not written again. Nothing waits for it.
+pub(crate) fn first(input: &Input<'_>, decision: Decision) -> Decision {
+    let free = matches!(
+        decision.step,
+        Step::None | Step::WriteStatus(Purpose::Report)
+    );
+    let status = input.resource.status.as_ref();
+    let Some(id) = status.and_then(|s| s.instance_id.as_ref()) else {
+        return decision;
+    };
+    let proven = matches!(&input.memory.claim, Claim::Proven(proven) if proven == id);
+    // Without its fleet there is no secret to seal with.
+    let due = free
+        && !proven
+        && input.account.fleet.is_some()
+        && input.now >= input.memory.seal_retry_at
+        && claimed_by_another(&Draft::new(input)).is_none();
+    if !due {
+        return decision;
+    }
+    Decision {
+        step: Step::Seal {
+            instance_id: id.clone(),
+        },
+        ..decision
+    }
+}

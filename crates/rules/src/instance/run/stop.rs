@@ -1,0 +1,46 @@
+//! Stopping the bound instance, and waiting for that to show.
+
+use std::time::Duration;
+
+use cortecs_clock::Moment;
+
+use crate::{
+    facts::memory::Bound,
+    instance::{
+        draft::Draft,
+        step::{Decision, Step},
+        verdict::Verdict,
+    },
+};
+
+/// Stops it, unless a stop is being waited for.
+pub(crate) fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
+    if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
+        let verdict = with_refusal(verdict, bound);
+        return draft.await_list(verdict, Some(wait));
+    }
+    let step = Step::Stop {
+        instance_id: bound.id.clone(),
+    };
+    draft.call(step, verdict)
+}
+
+/// The verdict with what the API says against the stops that were tried.
+pub(crate) fn with_refusal(verdict: Verdict, bound: &Bound) -> Verdict {
+    match &bound.refusal {
+        Some(refusal) if bound.stops > 1 => Verdict {
+            message: format!("{}; {refusal}", verdict.message),
+            ..verdict
+        },
+        _ => verdict,
+    }
+}
+
+/// How long to wait before the next stop: what is seen may be older than the last one, and a list may lag.
+pub(crate) fn waits_for_stop(bound: &Bound, seen: Moment, now: Moment) -> Option<Duration> {
+    let called = bound.called?;
+    let patience = Duration::from_secs(1 << bound.stops.min(8));
+    let next = called.after(patience);
+    (bound.stops > 0 && (seen <= called || now < next))
+        .then(|| next.since(now).max(Duration::from_secs(1)))
+}

@@ -1,0 +1,118 @@
+//! Takes an existing instance over instead of starting one, where spec and account ask for it.
+
+use cortecs_api::{
+    flaw_of_instance,
+    types::{Instance, InstanceArgs},
+};
+use cortecs_resources::{account::Adoption, instance_status::Phase};
+
+use crate::{
+    facts::{args, snapshot::Snapshot},
+    instance::{
+        binding::{await_claim, bind, preference, read_by_quorum_since, unread_claim},
+        draft::Draft,
+        input::Account,
+        run::drift::handle_restart,
+        step::{Decision, Step},
+        verdict::Verdict,
+    },
+};
+
+/// What is to be taken over.
+pub(crate) enum Adopted<'a> {
+    /// Nothing is to be adopted, or nothing is there: start one.
+    None,
+    Refused(Verdict),
+    Instance(&'a Instance),
+}
+
+/// Looks for the instance that `spec.adopt` asks for.
+pub(crate) fn adopted<'a>(
+    draft: &Draft<'_>,
+    account: &Account,
+    snapshot: &'a Snapshot,
+    pinned: &InstanceArgs,
+) -> Adopted<'a> {
+    let Some(adopt) = &draft.spec().adopt else {
+        return Adopted::None;
+    };
+    if account.adoption == Adoption::None {
+        return Adopted::Refused(Verdict::stalled(
+            Phase::Failed,
+            "AdoptionNotAllowed",
+            format!(
+                "account {}/{} does not let resources take over instances: set its spec.adoption to Unclaimed, or remove spec.adopt",
+                account.identity.namespace, account.identity.name
+            ),
+        ));
+    }
+    let book = draft.input.book;
+    let me = draft.input.key;
+    let api_url = account.identity.api_url.as_str();
+    // What an open start may have created belongs to it until it is resolved.
+    let taken = |instance: &Instance| {
+        book.is_claimed_by_other(api_url, &instance.instance_id, me)
+            || book
+                .open_starts(api_url, me)
+                .any(|open| open.may_have_made(instance))
+    };
+    if let Some(id) = &adopt.instance_id {
+        let Some(instance) = snapshot.instances.get(id) else {
+            let message =
+                format!("there is no instance {id} in the account: correct or remove spec.adopt");
+            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InstanceNotFound", message));
+        };
+        if let Some(why) = flaw_of_instance(id) {
+            let message = format!(
+                "instance {id} cannot be taken over, as no call could be made to stop it ({why}): correct or remove spec.adopt"
+            );
+            return Adopted::Refused(Verdict::stalled(
+                Phase::Failed,
+                "AdoptionNotAllowed",
+                message,
+            ));
+        }
+        if taken(instance) {
+            let message =
+                format!("instance {id} belongs to another resource: correct or remove spec.adopt");
+            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InstanceClaimed", message));
+        }
+        if !args::satisfies(draft.spec(), &instance.instance_args) {
+            let message = format!(
+                "instance {id} was started with other arguments than the spec asks for: make them equal"
+            );
+            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InvalidArguments", message));
+        }
+        return Adopted::Instance(instance);
+    }
+    snapshot
+        .instances
+        .values()
+        .filter(|instance| args::matches(pinned, &instance.instance_args) && !taken(instance))
+        .filter(|instance| flaw_of_instance(&instance.instance_id).is_none())
+        .min_by_key(|instance| preference(instance))
+        .map_or(Adopted::None, |instance| Adopted::Instance(instance))
+}
+
+/// Takes the instance over, once all resources were read after the list that shows it.
+pub(crate) fn adopt(
+    mut draft: Draft<'_>,
+    account: &Account,
+    snapshot: &Snapshot,
+    instance: &Instance,
+) -> Decision {
+    let verdict = Verdict::reconciling(
+        Phase::Pending,
+        "Adopting",
+        format!("instance {} is being taken over", instance.instance_id),
+    );
+    if !read_by_quorum_since(&draft, snapshot) {
+        return draft.act(Step::QuorumRead, verdict);
+    }
+    if let Some(other) = unread_claim(&draft, &instance.instance_id) {
+        return await_claim(draft, verdict, other);
+    }
+    handle_restart(&mut draft);
+    draft.begins_to_run();
+    bind(draft, account.identity.clone(), instance, false, verdict)
+}

@@ -1,0 +1,56 @@
+//! The arguments that a start asks for: the spec's, with every default taken from the catalog.
+
+use std::time::Duration;
+
+use cortecs_api::types::InstanceArgs;
+use cortecs_resources::instance_status::Phase;
+
+use crate::{
+    facts::{args, defaults},
+    instance::{draft::Draft, verdict::Verdict},
+};
+
+pub(crate) enum NotPinned {
+    Fetch(String),
+    Because(Verdict, Duration),
+}
+
+/// How long to wait before the catalog is asked again about what it refused.
+const CATALOG_RETRY: Duration = Duration::from_secs(60);
+/// How long to wait before the catalog is asked again after a failure.
+const CATALOG_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The spec's arguments with every default resolved.
+pub(crate) fn pinned(draft: &Draft<'_>) -> Result<InstanceArgs, NotPinned> {
+    let spec = draft.spec();
+    let model = match draft.input.model {
+        Some(Ok(model)) => Some(&**model),
+        _ if defaults::needs_catalog(spec) => {
+            known_to_catalog(draft)?;
+            None
+        }
+        None | Some(Err(_)) => None,
+    };
+    defaults::pin(spec, model).map_err(|message| invalid(&message))
+}
+
+/// Whether the catalog knows the model.
+pub(crate) fn known_to_catalog(draft: &Draft<'_>) -> Result<(), NotPinned> {
+    match draft.input.model {
+        Some(Ok(_)) => Ok(()),
+        None => Err(NotPinned::Fetch(args::normalise_model_id(
+            &draft.spec().model_id,
+        ))),
+        Some(Err(problem)) if problem.terminal => Err(invalid(&problem.message)),
+        Some(Err(problem)) => {
+            let verdict =
+                Verdict::reconciling(Phase::Pending, "RetryingAfterError", &problem.message);
+            Err(NotPinned::Because(verdict, CATALOG_BACKOFF))
+        }
+    }
+}
+
+fn invalid(message: &str) -> NotPinned {
+    let verdict = Verdict::stalled(Phase::Failed, "InvalidArguments", message);
+    NotPinned::Because(verdict, CATALOG_RETRY)
+}

@@ -1,0 +1,186 @@
+//! The status is empty, but the annotation `cortecs.ai/instance-id` says which instance was the resource's own: it was
+//! restored from a backup, or its status was emptied while nobody looked. The instance is bound again if it is there and
+//! nobody else's, whatever the spec asks for; before that is settled nothing is started and nothing is let go.
+
+use cortecs_api::types::Instance;
+use cortecs_resources::instance_status::{CortecsInstanceStatus, Phase};
+
+use crate::{
+    facts::{
+        args,
+        memory::{Bound, Named},
+        sealed_id::Claim,
+        snapshot::Snapshot,
+    },
+    instance::{
+        binding::{bind, read_by_quorum_since},
+        draft::Draft,
+        gate,
+        input::{Account, Desired},
+        run::{
+            drift::handle_restart,
+            gone::{self, Gone},
+        },
+        step::{Decision, Step},
+        verdict::Verdict,
+    },
+};
+
+/// Whether it has to be settled first which instance is the resource's own.
+pub(crate) fn is_open(draft: &Draft<'_>) -> bool {
+    let status = draft.input.resource.status.as_ref();
+    if !status.is_none_or(CortecsInstanceStatus::records_nothing) {
+        return false;
+    }
+    match &draft.input.memory.claim {
+        Claim::None => false,
+        Claim::Unchecked => true,
+        Claim::Proven(_) => named(draft).is_none_or(|n| how_gone(draft, &n.bound) != Gone::Yes),
+    }
+}
+
+pub(crate) fn decide(draft: Draft<'_>) -> Decision {
+    let Some(Named { bound, .. }) = named(&draft) else {
+        return unchecked(draft);
+    };
+    if let Some(verdict) = claimed_by_another(&draft) {
+        return draft.rest(verdict, None);
+    }
+    let account = match &draft.input.account.desired {
+        Desired::Usable(account) => account,
+        Desired::Pending(_) | Desired::Unusable { .. } => return unchecked(draft),
+    };
+    if let Err(verdict) = gate::reachable(&draft) {
+        return draft.rest(verdict, None);
+    }
+    match how_gone(&draft, bound) {
+        // Settled: whoever asks goes on as if the annotation were not there.
+        Gone::Yes => draft.unchanged(None),
+        Gone::NeedsGet => look_up(draft, bound),
+        Gone::Settling(wait) => {
+            let verdict = taking_back(&draft, bound);
+            draft.rest(verdict, Some(wait))
+        }
+        Gone::NeedsList => await_list(draft, bound),
+        Gone::Held => {
+            let why = draft.held().unwrap_or_default();
+            let message = format!(
+                "the account's list lacks instance {}, which is this resource's own as the annotation cortecs.ai/instance-id \
+                 proves, and that proves nothing: {why}",
+                bound.id
+            );
+            draft.rest(
+                Verdict::stalled(Phase::Failed, "AccountHeld", message),
+                None,
+            )
+        }
+        Gone::No => {
+            let snapshot = draft.snapshot();
+            match snapshot.and_then(|s| Some((s, s.instances.get(&bound.id)?))) {
+                Some((snapshot, instance)) => present(draft, account, bound, snapshot, instance),
+                None => await_list(draft, bound),
+            }
+        }
+    }
+}
+
+/// The verdict of a resource whose annotation names an instance that another one has: it never touches the instance.
+pub(crate) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
+    let Named { api_url, bound } = named(draft)?;
+    let mut claimants = draft.input.book.claimants(api_url, &bound.id);
+    let owner = claimants.find(|key| *key != draft.input.key)?;
+    Some(Verdict::stalled(
+        Phase::Failed,
+        "InstanceClaimed",
+        format!(
+            "instance {}, which the annotation cortecs.ai/instance-id names, belongs to {owner} now: this resource does not \
+             touch it and starts nothing; remove the annotation to let it start one of its own, or delete one of the two",
+            bound.id
+        ),
+    ))
+}
+
+/// Listed: bound, once a get has confirmed it and all resources were read after the list.
+fn present(
+    mut draft: Draft<'_>,
+    account: &Account,
+    bound: &Bound,
+    snapshot: &Snapshot,
+    instance: &Instance,
+) -> Decision {
+    if bound.lookup_failed {
+        // Lists may show for a while what was deleted.
+        return await_list(draft, bound);
+    }
+    if bound.direct.is_none() {
+        return look_up(draft, bound);
+    }
+    let verdict = taking_back(&draft, bound);
+    if !read_by_quorum_since(&draft, snapshot) {
+        return draft.act(Step::QuorumRead, verdict);
+    }
+    // An order to restart it is as old as the binding, as far as anybody can tell.
+    handle_restart(&mut draft);
+    draft.begins_to_run();
+    // What the spec asked for then is not known: what is in force stands for it.
+    draft.status.requested_args = Some(args::in_force(&instance.instance_args, None));
+    bind(draft, account.identity.clone(), instance, false, verdict)
+}
+
+fn look_up(draft: Draft<'_>, bound: &Bound) -> Decision {
+    let verdict = taking_back(&draft, bound);
+    let step = Step::Get {
+        instance_id: bound.id.clone(),
+    };
+    draft.call(step, verdict)
+}
+
+fn await_list(draft: Draft<'_>, bound: &Bound) -> Decision {
+    let verdict = taking_back(&draft, bound);
+    draft.await_list(verdict, None)
+}
+
+/// There is no secret to check the annotation with.
+fn unchecked(mut draft: Draft<'_>) -> Decision {
+    let phase = phase(&draft);
+    let mut verdict = match gate::reachable(&draft) {
+        Err(verdict) => verdict,
+        Ok(()) => Verdict::reconciling(phase, "WaitingForAccount", "the account is looked at"),
+    };
+    draft.wants_list();
+    verdict.message = format!(
+        "whether the instance that the annotation cortecs.ai/instance-id names belongs to this resource cannot be told: {}",
+        verdict.message
+    );
+    if phase == Phase::Deleting {
+        verdict.phase = phase;
+        verdict.message.push_str(
+            ". Bring the account and its credentials back, or remove the annotation, or set deletionPolicy: Orphan, to leave \
+             the instance behind",
+        );
+    }
+    draft.rest(verdict, None)
+}
+
+fn taking_back(draft: &Draft<'_>, bound: &Bound) -> Verdict {
+    let message = format!(
+        "instance {} is this resource's own, as the annotation cortecs.ai/instance-id proves: it is being looked for",
+        bound.id
+    );
+    Verdict::reconciling(phase(draft), "Restoring", message)
+}
+
+fn phase(draft: &Draft<'_>) -> Phase {
+    match draft.input.resource.metadata.deletion_timestamp {
+        Some(_) => Phase::Deleting,
+        None => Phase::Pending,
+    }
+}
+
+fn named<'a>(draft: &Draft<'a>) -> Option<&'a Named> {
+    draft.input.memory.named.as_ref()
+}
+
+fn how_gone(draft: &Draft<'_>, bound: &Bound) -> Gone {
+    gone::check(draft, bound)
+}

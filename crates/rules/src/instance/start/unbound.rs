@@ -1,0 +1,185 @@
+//! No instance is bound and no start is open: start one, adopt one, or leave it so.
+
+use cortecs_api::types::InstanceArgs;
+use cortecs_resources::{
+    annotations,
+    instance::DesiredState,
+    instance_status::{MAX_KNOWN_INSTANCE_IDS, Phase, StartIntent},
+};
+
+use super::{
+    adopt::{Adopted, adopt, adopted},
+    pin::{NotPinned, pinned},
+};
+use crate::{
+    facts::{args, snapshot::Snapshot},
+    instance::{
+        draft::Draft,
+        gate,
+        input::Account,
+        protocol::Rule,
+        run::drift::{drift_accepted, drift_is_accepted, handle_restart},
+        step::{Decision, Purpose, Step},
+        verdict::Verdict,
+    },
+};
+
+pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
+    let spec = draft.spec();
+    if spec.state == DesiredState::Stopped {
+        handle_restart(&mut draft);
+        return draft.rest(
+            Verdict::ready(Phase::Stopped, "Stopped", "nothing runs, as asked"),
+            None,
+        );
+    }
+    if spec.suspend {
+        return draft.rest(Verdict::suspended("nothing is started"), None);
+    }
+    if drift_is_accepted(&draft) {
+        return draft.rest(drift_accepted(), None);
+    }
+    let account = match gate::starts(&draft) {
+        Ok(account) => account,
+        Err(verdict) => return draft.rest(verdict, None),
+    };
+    let turn = Verdict::pending("other calls of the account are made first");
+    if let Some(hold) = draft.hold_start(&turn) {
+        return draft.wait_for(hold);
+    }
+    let args = match pinned(&draft) {
+        Ok(args) => args,
+        Err(NotPinned::Fetch(model_id)) => {
+            return draft.act(
+                Step::FetchModel { model_id },
+                Verdict::pending("the catalog is being asked"),
+            );
+        }
+        Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
+    };
+    let Some(snapshot) = fresh_list(&draft) else {
+        draft.wants_list();
+        let verdict = waiting_for_list(&draft);
+        return draft.rest(verdict, None);
+    };
+    match adopted(&draft, account, snapshot, &args) {
+        Adopted::None => start(draft, account, snapshot, args),
+        Adopted::Refused(verdict) => {
+            // A list may change that.
+            draft.is_busy();
+            draft.rest(verdict, None)
+        }
+        Adopted::Instance(instance) => adopt(draft, account, snapshot, instance),
+    }
+}
+
+fn start(
+    mut draft: Draft<'_>,
+    account: &Account,
+    snapshot: &Snapshot,
+    args: InstanceArgs,
+) -> Decision {
+    let input = draft.input;
+    let api_url = &account.identity.api_url;
+    let unresolved = input
+        .book
+        .equal_open_starts(api_url, &args, input.key)
+        .find(|open| draft.is_held_up_by(open, &account.identity.client_id));
+    if let Some(open) = unresolved {
+        let message = format!(
+            "the start of {} asked for the same and its outcome is not known yet",
+            open.key
+        );
+        return draft.rest(
+            Verdict::reconciling(Phase::Pending, "ResolvingStart", message),
+            None,
+        );
+    }
+    let known = known_ids(&draft, snapshot, api_url, &args);
+    if known.len() > MAX_KNOWN_INSTANCE_IDS {
+        let message = format!(
+            "the account has {} instances of this model, and an instance started now could not be told from them: delete some",
+            known.len()
+        );
+        draft.is_busy();
+        return draft.rest(
+            Verdict::stalled(Phase::Failed, "TooManyInstances", message),
+            None,
+        );
+    }
+    handle_restart(&mut draft);
+    let id = draft.uuid();
+    draft.status.account = Some(account.identity.clone());
+    draft.status.instance_args = Some(args::recorded(&args));
+    draft.begins_to_run();
+    draft.status.start = Some(StartIntent {
+        id,
+        requested_at: input.wall,
+        args: args::recorded(&args),
+        known_instance_ids: known,
+        candidate_ids: Vec::new(),
+        old_order: draft
+            .annotation(annotations::RESOLVE_START)
+            .map(str::to_owned),
+    });
+    draft.write(
+        Purpose::StartIntent(id),
+        Verdict::starting("the instance is being started"),
+    )
+}
+
+/// The ids of the model's instances that a start decided now cannot have created.
+///
+/// While equal starts are open, an equal instance might be theirs and so is not known: their known ids are taken over
+/// instead, and those that are recorded as someone's. An id that only this process knows to be someone's does not count:
+/// after a crash that start may be resolved to another instance, and this one would be nobody's.
+fn known_ids(
+    draft: &Draft<'_>,
+    snapshot: &Snapshot,
+    api_url: &str,
+    wanted: &InstanceArgs,
+) -> Vec<String> {
+    let (book, me) = (draft.input.book, draft.input.key);
+    let open: Vec<&StartIntent> = book
+        .equal_open_starts(api_url, wanted, me)
+        .filter(|_| draft.holds(Rule::KnownIdsTakenOver))
+        .map(|open| open.intent)
+        .collect();
+    let known_to_open = |id: &String| {
+        open.iter()
+            .any(|intent| intent.known_instance_ids.contains(id))
+    };
+    snapshot
+        .instances
+        .iter()
+        .filter(|(_, instance)| args::same_model(wanted, &instance.instance_args))
+        .filter(|(id, instance)| {
+            open.is_empty()
+                || !args::matches(wanted, &instance.instance_args)
+                || known_to_open(id)
+                || book.is_recorded_for_other(api_url, id, me)
+        })
+        .map(|(id, _)| id.clone())
+        .collect()
+}
+
+fn fresh_list<'a>(draft: &Draft<'a>) -> Option<&'a Snapshot> {
+    draft
+        .snapshot()
+        .filter(|s| s.requested_at.after(draft.input.settings.fresh()) >= draft.input.now)
+}
+
+fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
+    let failed = draft
+        .input
+        .account
+        .fleet
+        .as_ref()
+        .is_some_and(|f| f.problem.is_some());
+    let reason = if failed {
+        "RetryingAfterError"
+    } else {
+        "Pending"
+    };
+    Verdict::reconciling(Phase::Pending, reason, draft.list_awaited())
+}

@@ -1,0 +1,140 @@
+//! What a decision says: at most one step, and the status that it implies.
+
+use std::{sync::Arc, time::Duration};
+
+use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_clock::Moment;
+use cortecs_resources::instance_status::CortecsInstanceStatus;
+use uuid::Uuid;
+
+use crate::pacing::pressure::Rank;
+
+/// What to do now, and when to look again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub step: Step,
+    /// The status as it should be, or as the step's write makes it.
+    pub status: CortecsInstanceStatus,
+    /// A list that begins after this decision is needed.
+    pub list: bool,
+    /// Something is in progress: the account is listed at the active interval, and each list is looked at.
+    pub busy: bool,
+    /// A call is to be made, and waits for its turn.
+    pub queue: Option<Rank>,
+    /// Look again after this time even if nothing happens.
+    pub look_again: Option<Duration>,
+}
+
+impl Decision {
+    /// Whether nothing is called before something else happens: a turn would be wasted. Who awaits a list is about to call.
+    pub fn declines_turn(&self) -> bool {
+        let rests = matches!(self.step, Step::None | Step::WriteStatus(Purpose::Report));
+        rests && self.queue.is_none() && !self.list
+    }
+}
+
+/// At most one side effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Nothing to do.
+    None,
+    /// Put the finalizer on the resource.
+    AddFinalizer,
+    /// Take the finalizer off: nothing is left to be done at the API.
+    RemoveFinalizer,
+    /// Replace the status by the decision's, under the resource version that was decided on.
+    WriteStatus(Purpose),
+    /// Record the accepted instance by a patch that tests for the intent's id.
+    RecordAccepted {
+        intent: Uuid,
+        instance: Arc<Instance>,
+    },
+    /// Read all resources by quorum.
+    QuorumRead,
+    /// Ask the catalog for a model.
+    FetchModel {
+        model_id: String,
+    },
+    /// The one call of a start intent.
+    Start {
+        intent: Uuid,
+        args: InstanceArgs,
+        /// Later than that it must not be sent.
+        before: Moment,
+    },
+    /// The one call of a restart intent.
+    Restart {
+        intent: Uuid,
+        instance_id: String,
+        /// Later than that it must not be sent.
+        before: Moment,
+    },
+    Stop {
+        instance_id: String,
+    },
+    Delete {
+        instance_id: String,
+    },
+    Get {
+        instance_id: String,
+    },
+    /// Write the annotation that names the bound instance, under the resource version that was decided on.
+    Seal {
+        instance_id: String,
+    },
+}
+
+impl Step {
+    /// Whether the API is called.
+    pub fn is_call(&self) -> bool {
+        match self {
+            Self::None
+            | Self::AddFinalizer
+            | Self::RemoveFinalizer
+            | Self::WriteStatus(_)
+            | Self::RecordAccepted { .. }
+            | Self::QuorumRead
+            | Self::Seal { .. } => false,
+            Self::FetchModel { .. }
+            | Self::Start { .. }
+            | Self::Restart { .. }
+            | Self::Stop { .. }
+            | Self::Delete { .. }
+            | Self::Get { .. } => true,
+        }
+    }
+
+    /// Whether it takes a turn: it is a call, or what is written ahead of one.
+    pub fn takes_turn(&self) -> bool {
+        let ahead = matches!(
+            self,
+            Self::WriteStatus(Purpose::StartIntent(_) | Purpose::RestartIntent(_))
+        );
+        ahead || self.is_call()
+    }
+}
+
+/// What a status write is for, beyond showing what is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Only to show what is true.
+    Report,
+    /// A start is written ahead.
+    StartIntent(Uuid),
+    /// A restart is written ahead.
+    RestartIntent(Uuid),
+    /// A start intent is taken back: nothing happened at the API.
+    DropStart,
+    /// A restart intent is settled or taken back.
+    DropRestart,
+    /// An instance becomes the resource's own: the outcome of an open start, or an adoption.
+    Bind { instance_id: String, resolved: bool },
+    /// A person said that an open start has made none of the instances that were named.
+    Dismiss,
+    /// An open start is given up.
+    VoidStart,
+    /// The bound instance is gone.
+    Unbind,
+    /// What someone else emptied is put back.
+    Restore,
+}

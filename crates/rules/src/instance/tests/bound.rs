@@ -1,0 +1,406 @@
+//! What a bound instance needs.
+
+use super::*;
+use crate::facts::memory::Failure;
+
+fn bound(spec: Value) -> Scene {
+    Scene::new(
+        spec,
+        json!({ "account": home(), "instanceId": "i-1", "instanceArgs": args(), "requestedArgs": asked() }),
+    )
+}
+
+/// The default spec's arguments, as it states them.
+fn asked() -> Value {
+    json!({ "modelId": "org--name", "billingInterval": "per_minute", "numWorkers": 1 })
+}
+
+/// A bound instance in this state, listed at second 1001.
+fn seen(spec: Value, state: &str) -> Scene {
+    let mut scene = bound(spec);
+    scene.observe();
+    scene.lists([1001], &[instance("i-1", state)]);
+    scene
+}
+
+fn stop() -> Step {
+    Step::Stop {
+        instance_id: "i-1".into(),
+    }
+}
+
+#[test]
+fn a_running_instance_is_shown_and_then_left_alone() {
+    let mut scene = seen(json!({}), "running");
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(
+        decision.status.base_url.as_deref(),
+        Some("https://i.example/v1")
+    );
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let again = scene.decide();
+    assert_eq!(
+        (again.step, again.busy, again.list, again.look_again),
+        (Step::None, false, false, None)
+    );
+}
+
+#[test]
+fn progress_is_shown_until_the_deadline() {
+    let mut scene = seen(json!({ "progressDeadlineSeconds": 60 }), "pending");
+    let decision = scene.decide();
+    assert_eq!(decision.status.progress.as_deref(), Some("2/5"));
+    assert_eq!(reconciling(&decision), Some("Starting"));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene.resource["status"]["lastStartTime"] = json!("2026-01-02T23:58:59Z");
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("ProgressDeadlineExceeded"));
+    assert!(decision.busy, "it is still being watched");
+}
+
+#[test]
+fn a_stop_is_ordered_once_and_then_awaited() {
+    let mut scene = seen(json!({ "state": "Stopped" }), "running");
+    assert_eq!(scene.decide().step, stop());
+    let memory = scene.memory.as_mut().unwrap().bound.as_mut().unwrap();
+    memory.called = Some(at(1002));
+    memory.stops = 1;
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert!(decision.list, "what is seen is older than the stop");
+    scene.lists([1003], &[instance("i-1", "running")]);
+    assert_ne!(
+        scene.decide().step,
+        stop(),
+        "the list may lag: it is stopped again later"
+    );
+    scene.now = at(1005);
+    assert_eq!(scene.decide().step, stop());
+    scene.lists([1005], &[instance("i-1", "stopped")]);
+    assert_eq!(
+        scene.decide().status.phase,
+        Some(cortecs_resources::instance_status::Phase::Stopped)
+    );
+}
+
+#[test]
+fn a_restart_is_written_ahead() {
+    let mut scene = seen(json!({}), "stopped");
+    let decision = scene.decide();
+    assert_eq!(
+        decision.step,
+        Step::WriteStatus(Purpose::RestartIntent(scene.fresh_id))
+    );
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+
+    // Found open by another process it is resolved by looking.
+    scene.lists([1005], &[instance("i-1", "stopped")]);
+    assert!(!matches!(scene.decide().step, Step::Restart { .. }));
+    // That it is up may be older than the restart, which may still be on its way.
+    scene.lists([1006], &[instance("i-1", "pending")]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert!(decision.status.restart.is_some());
+    assert!(decision.look_again.is_some());
+    scene.lists([1190], &[instance("i-1", "running")]);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
+
+    scene.lists([1200, 1201], &[instance("i-1", "stopped")]);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
+}
+
+#[test]
+fn this_processs_own_restart_is_made_once() {
+    let mut scene = seen(json!({}), "stopped");
+    let decision = scene.decide();
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let written = Attempt::written(scene.fresh_id, scene.now);
+    scene.memory.as_mut().unwrap().restart = Some(written);
+    assert!(matches!(scene.decide().step, Step::Restart { .. }));
+    scene.account(|a| a.mode = AccountMode::Hold);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
+}
+
+#[test]
+fn a_restart_that_was_asked_for_stops_first_and_is_done_once() {
+    let mut scene = seen(json!({}), "running").annotated("cortecs.ai/restartedAt", "today");
+    assert_eq!(scene.decide().step, stop());
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    let decision = scene.decide();
+    assert_eq!(
+        decision.step,
+        Step::WriteStatus(Purpose::RestartIntent(scene.fresh_id))
+    );
+    assert_eq!(
+        decision.status.last_handled_restart_at.as_deref(),
+        Some("today")
+    );
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene.resource["status"]["restart"] = Value::Null;
+    scene.lists([1004], &[instance("i-1", "running")]);
+    assert_ne!(scene.decide().step, stop());
+}
+
+#[test]
+fn a_list_from_before_a_restart_does_not_ask_for_another() {
+    let mut scene = seen(json!({}), "stopped");
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .called = Some(at(1002));
+    let decision = scene.decide();
+    assert!(decision.list && decision.status.restart.is_none());
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    assert!(scene.decide().status.restart.is_some());
+}
+
+#[test]
+fn a_model_that_the_catalog_does_not_know_takes_nothing_down() {
+    let spec = json!({ "hardwareTypeId": "NVIDIA_L4_1", "contextLength": 16_000, "numWorkers": 2 });
+    let mut scene = seen(spec, "running");
+    scene.model = None;
+    assert!(matches!(scene.decide().step, Step::FetchModel { .. }));
+    scene.model = Some(Err(CatalogProblem {
+        terminal: true,
+        message: "no such model".into(),
+    }));
+    assert_eq!(stalled(&scene.decide()), Some("InvalidArguments"));
+    scene.model = Some(model());
+    assert_eq!(scene.decide().step, stop());
+}
+
+#[test]
+fn changed_arguments_replace_the_instance_if_what_replaces_it_is_sound() {
+    let mut scene = seen(json!({ "numWorkers": 2 }), "running");
+    assert_eq!(scene.decide().step, stop());
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    let delete = Step::Delete {
+        instance_id: "i-1".into(),
+    };
+    assert_eq!(scene.decide().step, delete);
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .deleted = true;
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Unbind));
+    assert!(decision.status.instance_id.is_none() && decision.status.account.is_none());
+
+    let mut unsound = seen(json!({ "numWorkers": 2, "hardwareTypeId": "X" }), "running");
+    let decision = unsound.decide();
+    assert_eq!(stalled(&decision), Some("InvalidArguments"));
+    let mut later = seen(
+        json!({ "numWorkers": 2, "updateStrategy": { "type": "OnDelete" } }),
+        "running",
+    );
+    assert_eq!(later.decide().step, Step::WriteStatus(Purpose::Report));
+}
+
+#[test]
+fn drift_is_reverted_or_accepted() {
+    let ran = |spec| {
+        let mut scene = seen(spec, "running");
+        let status = scene.decide().status;
+        scene.resource["status"] = serde_json::to_value(status).unwrap();
+        scene.lists([1002], &[instance("i-1", "stopped")]);
+        scene
+    };
+    let mut scene = ran(json!({}));
+    assert!(matches!(
+        scene.decide().step,
+        Step::WriteStatus(Purpose::RestartIntent(_))
+    ));
+
+    let mut scene = ran(json!({ "driftPolicy": "Accept" }));
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    assert_eq!(scene.decide().step, Step::None);
+    // A change of the spec, or a restart asked for, ends that.
+    let mut scene = scene.annotated("cortecs.ai/restartedAt", "now");
+    assert!(matches!(
+        scene.decide().step,
+        Step::WriteStatus(Purpose::RestartIntent(_))
+    ));
+}
+
+#[test]
+fn accepted_drift_outlasts_other_trouble_and_the_instances_end() {
+    let mut scene = seen(json!({ "driftPolicy": "Accept" }), "running");
+    let mut status = scene.decide().status;
+    for seconds in [[1002, 1003], [1200, 1201]] {
+        scene.resource["status"] = serde_json::to_value(&status).unwrap();
+        scene.lists(seconds, &[]);
+        let decision = scene.decide();
+        assert_eq!(reconciling(&decision), Some("InstanceMissing"));
+        status = decision.status;
+    }
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .lookup_failed = true;
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Unbind));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    assert!(scene.decide().status.start.is_none());
+}
+
+#[test]
+fn what_the_api_took_otherwise_is_no_reason_to_replace() {
+    let mut scene = bound(json!({ "contextLength": 33_000 }));
+    scene.resource["status"]["requestedArgs"]["contextLength"] = json!(33_000);
+    scene.observe();
+    scene.lists([1001], &[instance("i-1", "running")]);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Report));
+    scene.resource["spec"]["contextLength"] = json!(12_000);
+    assert_eq!(scene.decide().step, stop());
+}
+
+#[test]
+fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
+    let mut scene = bound(json!({}));
+    scene.observe();
+    scene.lists([1001], &[]);
+    let decision = scene.decide();
+    assert!(decision.list && reconciling(&decision) == Some("InstanceMissing"));
+    scene.lists([1002], &[]);
+    assert!(
+        matches!(scene.decide().step, Step::WriteStatus(Purpose::Report)),
+        "the settle time has not passed"
+    );
+    scene.now = at(1000 + SETTLE.as_secs());
+    let get = Step::Get {
+        instance_id: "i-1".into(),
+    };
+    assert_eq!(scene.decide().step, get);
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .lookup_failed = true;
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Unbind));
+    // Shown once more, it starts all over.
+    let now = scene.now.since_boot().as_secs();
+    scene.lists([now + 1], &[instance("i-1", "running")]);
+    scene.lists([now + 2, now + 3], &[]);
+    assert_eq!(scene.decide().step, get);
+}
+
+#[test]
+fn another_account_is_never_looked_at() {
+    for change in [
+        (|s| s.account(|a| a.identity.client_id = "other".into())) as fn(&mut Scene),
+        |s| s.account(|a| a.identity.api_url = "https://other.example".into()),
+        |s| s.view.named = Some(ObjectKey::new("ns", "other")),
+        |s| s.view.named = None,
+    ] {
+        let mut scene = seen(json!({ "state": "Stopped" }), "running");
+        change(&mut scene);
+        let decision = scene.decide();
+        assert_eq!(stalled(&decision), Some("AccountChanged"));
+        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    }
+}
+
+#[test]
+fn hold_and_lost_consent_block_restarts_but_not_stops() {
+    for change in [(|a| a.mode = AccountMode::Hold) as fn(&mut Account), |a| {
+        a.allowed = false
+    }] {
+        let mut scene = seen(json!({ "state": "Stopped" }), "running");
+        scene.account(change);
+        assert_eq!(scene.decide().step, stop());
+        let mut scene = seen(json!({}), "stopped");
+        scene.account(change);
+        assert!(stalled(&scene.decide()).is_some());
+        let mut scene = seen(json!({}), "running");
+        scene.account(change);
+        assert_eq!(stalled(&scene.decide()), None, "what runs goes on");
+    }
+}
+
+#[test]
+fn of_two_resources_with_one_instance_the_younger_never_touches_it() {
+    let mut scene = seen(json!({ "state": "Stopped" }), "running");
+    let older = resource(
+        "older",
+        json!({}),
+        json!({ "account": home(), "instanceId": "i-1" }),
+    );
+    scene.others = vec![older];
+    scene.others[0]["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+    assert_eq!(stalled(&scene.decide()), Some("InstanceClaimed"));
+    scene.others[0]["metadata"]["creationTimestamp"] = json!("2027-01-01T00:00:00Z");
+    assert_eq!(scene.decide().step, stop());
+}
+
+#[test]
+fn suspended_resources_only_watch() {
+    for (spec, state) in [
+        (json!({ "suspend": true, "state": "Stopped" }), "running"),
+        (json!({ "suspend": true }), "stopped"),
+        (json!({ "suspend": true, "numWorkers": 4 }), "running"),
+    ] {
+        assert_eq!(
+            seen(spec, state).decide().step,
+            Step::WriteStatus(Purpose::Report)
+        );
+    }
+}
+
+#[test]
+fn a_failed_call_is_tried_again_after_its_wait() {
+    let mut scene = seen(json!({ "state": "Stopped" }), "running");
+    scene.memory.as_mut().unwrap().failure = Some(Failure {
+        kind: crate::facts::memory::FailureKind::Transient,
+        reason: "RetryingAfterError",
+        message: "stop instance failed: HTTP 503".into(),
+        generation: 1,
+        failed_at: at(1001),
+        retry_at: at(1010),
+        count: 1,
+    });
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("RetryingAfterError"));
+    assert_eq!(decision.look_again, Some(Duration::from_secs(9)));
+    scene.now = at(1010);
+    assert_eq!(scene.decide().step, stop());
+}
+
+#[test]
+fn without_news_nothing_is_changed() {
+    let mut scene = bound(json!({}));
+    scene.view.fleet = Some(FleetView::default());
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::None);
+    assert!(decision.list);
+}
+
+#[test]
+fn a_reconcile_that_was_asked_for_is_handled_by_a_later_list() {
+    let mut scene = seen(json!({}), "running").annotated("cortecs.ai/requestedAt", "1");
+    scene.now = at(1002);
+    let decision = scene.decide();
+    assert!(decision.list && decision.status.last_handled_request_at.is_none());
+    scene.lists([1003], &[instance("i-1", "running")]);
+    assert_eq!(
+        scene.decide().status.last_handled_request_at.as_deref(),
+        Some("1")
+    );
+}

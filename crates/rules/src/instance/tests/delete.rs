@@ -1,0 +1,207 @@
+//! What a deleted resource leaves behind: nothing that is paid for, unless it was told to.
+
+use super::*;
+use crate::facts::memory::{Bound, FailureKind};
+
+fn bound(policy: &str) -> Scene {
+    let status = json!({ "account": home(), "instanceId": "i-1", "instanceArgs": args() });
+    let mut scene = Scene::new(json!({ "deletionPolicy": policy }), status).deleting();
+    scene.observe();
+    scene.lists([1001], &[instance("i-1", "running")]);
+    scene
+}
+
+impl Scene {
+    fn bound(&mut self) -> &mut Bound {
+        self.memory.as_mut().unwrap().bound.as_mut().unwrap()
+    }
+}
+
+fn stop() -> Step {
+    Step::Stop {
+        instance_id: "i-1".into(),
+    }
+}
+
+fn delete() -> Step {
+    Step::Delete {
+        instance_id: "i-1".into(),
+    }
+}
+
+#[test]
+fn nothing_bound_nothing_open_nothing_to_do() {
+    let mut scene = Scene::new(json!({}), json!({})).deleting();
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    scene.resource["metadata"]["finalizers"] = json!(["someone.else/finalizer"]);
+    assert_eq!(scene.decide().step, Step::None);
+}
+
+#[test]
+fn it_is_stopped_and_deleted_by_calling_whatever_the_list_says() {
+    for listed in [
+        &[instance("i-1", "running")][..],
+        &[instance("i-1", "stopped")],
+        &[],
+    ] {
+        let mut scene = bound("Delete");
+        scene.lists([1002], listed);
+        assert_eq!(scene.decide().step, stop());
+        scene.bound().stop_answered = true;
+        assert_eq!(scene.decide().step, delete());
+        scene.bound().deleted = true;
+        assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    }
+}
+
+#[test]
+fn absence_from_a_list_alone_lets_nothing_go() {
+    let mut scene = bound("Delete");
+    scene.bound().stop_answered = true;
+    scene.now = at(1000 + SETTLE.as_secs());
+    scene.lists([1200, 1201, 1202], &[]);
+    assert_eq!(scene.decide().step, delete(), "it is called first");
+    scene.bound().removal_tried = true;
+    assert!(matches!(scene.decide().step, Step::Get { .. }));
+    scene.bound().lookup_failed = true;
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+}
+
+#[test]
+fn whatever_the_api_answers_what_is_gone_lets_the_resource_go() {
+    let mut scene = bound("Delete");
+    // Each stop failed, with something that is no 400.
+    scene.bound().removal_tried = true;
+    scene.now = at(1000 + SETTLE.as_secs());
+    scene.lists([1200, 1201], &[]);
+    assert!(matches!(scene.decide().step, Step::Get { .. }));
+    scene.bound().lookup_failed = true;
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+
+    // Seen stopped by a later list, it can be deleted all the same.
+    let mut scene = bound("Delete");
+    scene.bound().called = Some(at(1002));
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    assert_eq!(scene.decide().step, delete());
+}
+
+#[test]
+fn an_open_start_is_resolved_first() {
+    let status = json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", &[]) });
+    let mut scene = Scene::new(json!({}), status).deleting();
+    scene.observe();
+    scene.lists([1001], &[]);
+    assert_ne!(scene.decide().step, Step::RemoveFinalizer);
+}
+
+#[test]
+fn an_open_restart_is_resolved_first() {
+    let mut scene = bound("Stop");
+    scene.resource["status"]["restart"] =
+        json!({ "id": Uuid::from_u128(3), "requestedAt": "2026-01-02T00:00:00Z" });
+    scene.lists([1002], &[instance("i-1", "stopped")]);
+    assert_eq!(reconciling(&scene.decide()), Some("ResolvingRestart"));
+    // What is up is stopped, and what may still come up again is waited for.
+    scene.lists([1003], &[instance("i-1", "pending")]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, stop());
+    assert!(decision.status.restart.is_some());
+    scene.lists([1190], &[instance("i-1", "pending")]);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
+}
+
+#[test]
+fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
+    let mut scene = bound("Stop");
+    assert_eq!(scene.decide().step, stop());
+    scene.bound().called = Some(at(1002));
+    scene.bound().stops = 1;
+    assert_ne!(
+        scene.decide().step,
+        Step::RemoveFinalizer,
+        "the list is older than the stop"
+    );
+    // A list may show how it was before a restart.
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    let get = Step::Get {
+        instance_id: "i-1".into(),
+    };
+    assert_eq!(scene.decide().step, get);
+    scene.bound().lookup_failed = true;
+    let decision = scene.decide();
+    assert!(
+        matches!(
+            decision.step,
+            Step::None | Step::WriteStatus(Purpose::Report)
+        ) && decision.list
+    );
+    scene.bound().stopped = true;
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(bound("Orphan").decide().step, Step::RemoveFinalizer);
+}
+
+#[test]
+fn who_was_stopped_and_is_seen_up_again_is_stopped_again() {
+    let mut scene = bound("Stop");
+    scene.lists([1003], &[instance("i-1", "stopped")]);
+    scene.bound().called = Some(at(1002));
+    scene.bound().stops = 1;
+    scene.bound().stopped = true;
+    scene.now = at(1000 + SETTLE.as_secs());
+    scene.lists([1200], &[instance("i-1", "running")]);
+    assert_eq!(scene.decide().step, stop());
+}
+
+#[test]
+fn hold_suspend_and_another_account_do_not_keep_a_delete() {
+    let changes: [fn(&mut Scene); 4] = [
+        |s| s.resource["spec"]["suspend"] = json!(true),
+        |s| s.account(|a| a.mode = AccountMode::Hold),
+        |s| s.account(|a| a.allowed = false),
+        |s| s.account(|a| a.identity.client_id = "other".into()),
+    ];
+    for change in changes {
+        let mut scene = bound("Delete");
+        change(&mut scene);
+        assert_eq!(scene.decide().step, stop());
+    }
+}
+
+#[test]
+fn without_credentials_it_waits_and_says_why() {
+    let mut scene = bound("Delete");
+    scene.view = AccountView {
+        named: Some(ObjectKey::new("ns", "main")),
+        desired: Desired::Unusable {
+            reason: "SecretNotFound",
+            message: "Secret ns/cortecs is not there".into(),
+        },
+        fleet: None,
+    };
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("SecretNotFound"));
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+
+    // Found by a new process, after the account's credentials became somebody else's.
+    let mut scene = bound("Delete");
+    scene.account(|a| a.identity.client_id = "other".into());
+    scene.view.fleet = None;
+    assert_eq!(stalled(&scene.decide()), Some("AccountChanged"));
+
+    let mut scene = bound("Delete");
+    scene.view.fleet.as_mut().unwrap().problem = Some((FailureKind::Auth, "refused".into()));
+    assert_eq!(stalled(&scene.decide()), Some("CredentialsInvalid"));
+}
+
+#[test]
+fn who_does_not_own_the_instance_leaves_it() {
+    let mut scene = bound("Delete");
+    let mut older = resource(
+        "older",
+        json!({}),
+        json!({ "account": home(), "instanceId": "i-1" }),
+    );
+    older["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+    scene.others = vec![older];
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+}

@@ -1,0 +1,186 @@
+//! While the account holds itself nothing is started, and absence proves nothing.
+
+use super::*;
+
+const SETTLED: u64 = 1000 + SETTLE.as_secs();
+
+fn bound(spec: Value, state: &str) -> Scene {
+    let status = json!({
+        "account": home(), "instanceId": "i-1", "instanceArgs": args(), "requestedArgs": args(),
+        "instanceStatus": { "status": state }, "reachedGeneration": 1,
+    });
+    let mut scene = Scene::new(spec, status);
+    scene.observe();
+    scene.hold(true);
+    scene
+}
+
+fn is_held(decision: &Decision) -> bool {
+    decision.step == Step::WriteStatus(Purpose::Report) && stalled(decision) == Some("AccountHeld")
+}
+
+#[test]
+fn nothing_is_started_restarted_or_replaced() {
+    let mut fresh = Scene::new(json!({}), json!({}));
+    fresh.hold(true);
+    assert!(is_held(&fresh.decide()));
+
+    let mut stopped = bound(json!({}), "running");
+    stopped.lists([1001], &[instance("i-1", "stopped")]);
+    let decision = stopped.decide();
+    assert!(is_held(&decision), "{:?}", decision.step);
+    let shown = decision.status.instance_status.as_ref().unwrap();
+    assert_eq!(shown.status, "stopped", "what is true is shown");
+
+    let mut changed = bound(json!({ "numWorkers": 2 }), "running");
+    changed.lists([1001], &[instance("i-1", "running")]);
+    assert!(is_held(&changed.decide()));
+}
+
+#[test]
+fn what_was_written_ahead_is_taken_back() {
+    let status = json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", &[]) });
+    let mut scene = Scene::new(json!({}), status);
+    scene.remember_start(Outcome::Written);
+    assert!(matches!(scene.decide().step, Step::Start { .. }));
+    scene.hold(true);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+}
+
+#[test]
+fn what_runs_goes_on_and_ordered_stops_do_too() {
+    let mut running = bound(json!({}), "running");
+    running.lists([1001], &[instance("i-1", "running")]);
+    assert_eq!(stalled(&running.decide()), None);
+
+    let mut unwanted = bound(json!({ "state": "Stopped" }), "running");
+    unwanted.lists([1001], &[instance("i-1", "running")]);
+    assert!(matches!(unwanted.decide().step, Step::Stop { .. }));
+}
+
+#[test]
+fn what_lists_lack_is_not_gone_and_that_is_recorded() {
+    let mut scene = bound(json!({}), "running");
+    scene.lists([SETTLED + 1, SETTLED + 2, SETTLED + 3], &[]);
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .lookup_failed = true;
+    let decision = scene.decide();
+    assert!(is_held(&decision), "{:?}", decision.step);
+    assert!(decision.status.missing_since.is_some());
+    assert_eq!(decision.status.instance_id.as_deref(), Some("i-1"));
+
+    // It is back: nothing is missing any more.
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let mut back = scene;
+    back.lists([SETTLED + 4], &[instance("i-1", "running")]);
+    assert_eq!(back.decide().status.missing_since, None);
+
+    // Or the hold ends without it.
+    back.lists([SETTLED + 5, SETTLED + 6], &[]);
+    back.hold(false);
+    assert!(matches!(back.decide().step, Step::Get { .. }));
+}
+
+#[test]
+fn a_restart_whose_instance_is_missing_waits() {
+    let mut scene = bound(json!({}), "stopped");
+    scene.resource["status"]["restart"] =
+        json!({ "id": Uuid::from_u128(9), "requestedAt": "2026-01-02T00:00:00Z" });
+    scene.observe();
+    scene.lists([SETTLED + 1, SETTLED + 2], &[]);
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .lookup_failed = true;
+    assert!(is_held(&scene.decide()));
+    scene.hold(false);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Unbind));
+}
+
+#[test]
+fn an_open_start_is_not_given_up_but_may_be_found() {
+    let status = json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", &[]) });
+    let mut scene = Scene::new(json!({}), status);
+    scene.observe();
+    scene.hold(true);
+    scene.lists([SETTLED + 1, SETTLED + 2], &[]);
+    scene.quorum_read_at = Some(at(SETTLED + 2));
+    let decision = scene.decide();
+    assert!(is_held(&decision) && decision.status.start.is_some());
+
+    scene.lists([SETTLED + 3], &[instance("i-1", "running")]);
+    scene.quorum_read_at = Some(at(SETTLED + 3));
+    scene.found(&["i-1"]);
+    let step = scene.decide().step;
+    assert!(
+        matches!(step, Step::WriteStatus(Purpose::Bind { .. })),
+        "{step:?}"
+    );
+}
+
+#[test]
+fn a_delete_is_done_only_by_its_own_answer() {
+    let mut scene = bound(json!({}), "running").deleting();
+    scene.lists([SETTLED + 1, SETTLED + 2], &[]);
+    assert!(matches!(scene.decide().step, Step::Stop { .. }));
+    let remembered = scene.memory.as_mut().unwrap().bound.as_mut().unwrap();
+    (remembered.removal_tried, remembered.lookup_failed) = (true, true);
+    remembered.stop_answered = true;
+    assert!(
+        matches!(scene.decide().step, Step::Delete { .. }),
+        "it is tried on"
+    );
+    scene.memory.as_mut().unwrap().failure = Some(crate::facts::memory::Failure {
+        kind: crate::facts::memory::FailureKind::Transient,
+        reason: "RetryingAfterError",
+        message: "not found".into(),
+        generation: 1,
+        failed_at: scene.now,
+        retry_at: scene.now.after(Duration::from_secs(20)),
+        count: 1,
+    });
+    let decision = scene.decide();
+    assert!(is_held(&decision), "{:?}", decision.step);
+    let message = &find_condition(&decision.status.conditions, STALLED)
+        .unwrap()
+        .message;
+    assert!(message.contains("holds itself"), "{message}");
+    assert_eq!(decision.look_again, Some(Duration::from_secs(20)));
+
+    scene.hold(false);
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    scene.hold(true);
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .bound
+        .as_mut()
+        .unwrap()
+        .deleted = true;
+    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+}
+
+#[test]
+fn a_void_start_remembers_what_a_late_outcome_is_told_by() {
+    let status =
+        json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", &["i-known"]) });
+    let mut scene = Scene::new(json!({}), status);
+    scene.observe();
+    let there = [instance("i-known", "running")];
+    scene.lists([SETTLED + 1, SETTLED + 2], &there);
+    scene.quorum_read_at = Some(at(SETTLED + 2));
+    let voided = scene.decide().status.voided_starts;
+    assert_eq!(voided[0].account.as_ref().unwrap().client_id, "client");
+    assert_eq!(voided[0].known_instance_ids, ["i-known"]);
+}

@@ -1,0 +1,296 @@
+//! Decisions, one rule at a time. A [`Scene`] is everything that one decision is taken from.
+
+mod bound;
+mod delete;
+mod held;
+mod hold;
+mod hostile;
+mod model;
+mod resolve;
+mod restored;
+mod start;
+mod walk;
+mod world;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use cortecs_api::types::{HardwareConfig, Instance, InstanceArgs, Model};
+use cortecs_clock::Moment;
+use cortecs_resources::{
+    CortecsInstance,
+    account::{AccountMode, Adoption, Sharing},
+    conditions::{RECONCILING, STALLED, find_condition},
+    instance_status::AccountIdentity,
+    key::ObjectKey,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    decide,
+    input::{
+        Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView, Input, Settings,
+    },
+    protocol::{Rule, Rules},
+    step::{Decision, Purpose, Step},
+};
+use crate::{
+    facts::{
+        memory::{Attempt, Memory, Outcome},
+        sealed_id::Claim,
+        snapshot::Snapshot,
+    },
+    ledger::book::Book,
+};
+
+const API: &str = "https://api.example/v1";
+const SETTLE: Duration = Duration::from_secs(180);
+
+/// What a decision is taken from, in a form that is easy to change.
+struct Scene {
+    resource: Value,
+    others: Vec<Value>,
+    view: AccountView,
+    memory: Option<Memory>,
+    /// What the annotation is worth; unless given, it names the bound instance.
+    claim: Option<Claim>,
+    /// What is remembered of the others.
+    remembered: Vec<(&'static str, Memory)>,
+    model: Option<CatalogAnswer>,
+    now: Moment,
+    quorum_read_at: Option<Moment>,
+    fresh_id: Uuid,
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::from_boot(Duration::from_secs(seconds))
+}
+
+fn account() -> Account {
+    Account {
+        identity: AccountIdentity {
+            namespace: "ns".into(),
+            name: "main".into(),
+            api_url: API.into(),
+            client_id: "client".into(),
+        },
+        sharing: Sharing::Exclusive,
+        adoption: Adoption::None,
+        mode: AccountMode::Active,
+        deleting: false,
+        allowed: true,
+        sees_all_users: true,
+    }
+}
+
+fn home() -> Value {
+    json!({ "namespace": "ns", "name": "main", "apiUrl": API, "clientId": "client" })
+}
+
+fn resource(name: &str, spec: Value, status: Value) -> Value {
+    let mut spec = spec;
+    spec["modelId"] = json!("org/name");
+    json!({
+        "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
+        "metadata": {
+            "namespace": "ns", "name": name, "uid": format!("uid-{name}"), "generation": 1, "resourceVersion": "5",
+            "creationTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["cortecs.ai/instance"],
+        },
+        "spec": spec,
+        "status": status,
+    })
+}
+
+/// The arguments that the default spec is pinned to.
+fn args() -> Value {
+    json!({
+        "modelId": "org--name", "hardwareTypeId": "NVIDIA_L4_1", "contextLength": 16_000,
+        "billingInterval": "per_minute", "numWorkers": 1,
+    })
+}
+
+fn intent(id: u128, requested_at: &str, known: &[&str]) -> Value {
+    json!({ "id": Uuid::from_u128(id), "requestedAt": requested_at, "args": args(), "knownInstanceIds": known })
+}
+
+fn instance(id: &str, state: &str) -> Instance {
+    serde_json::from_value(json!({
+        "instance_id": id,
+        "base_url": if state == "running" { json!("https://i.example/v1") } else { Value::Null },
+        "instance_args": {
+            "model_id": "org--name", "hardware_type_id": "NVIDIA_L4_1", "context_length": 16_000,
+            "billing_interval": "per_minute", "num_workers": 1,
+        },
+        "instance_status": { "status": state },
+        "worker_statuses": [{ "init_progress": match state {
+            "running" => json!({ "current_step": 5, "num_steps": 5, "description": "Running" }),
+            "pending" => json!({ "current_step": 2, "num_steps": 5, "description": "Loading" }),
+            _ => Value::Null,
+        } }],
+    }))
+    .unwrap()
+}
+
+fn model() -> CatalogAnswer {
+    let config = HardwareConfig {
+        params: serde_json::from_value(json!({ "--max-model-len": 16_000 })).unwrap(),
+        ..HardwareConfig::default()
+    };
+    Ok(Arc::new(Model {
+        model_id: "org--name".into(),
+        recommended_config: Some("NVIDIA_L4_1".into()),
+        hardware_configs: Some(BTreeMap::from([("NVIDIA_L4_1".into(), config)])),
+        ..Model::default()
+    }))
+}
+
+impl Scene {
+    /// A resource with this spec and status, at second 1000, with a list taken at second 999.
+    fn new(spec: Value, status: Value) -> Self {
+        let mut scene = Self {
+            resource: resource("me", spec, status),
+            others: Vec::new(),
+            view: AccountView {
+                named: Some(ObjectKey::new("ns", "main")),
+                desired: Desired::Usable(account()),
+                fleet: Some(FleetView::default()),
+            },
+            memory: None,
+            claim: None,
+            remembered: Vec::new(),
+            model: Some(model()),
+            now: at(1000),
+            quorum_read_at: None,
+            fresh_id: Uuid::from_u128(77),
+        };
+        scene.list(999, &[]);
+        scene
+    }
+
+    fn account(&mut self, change: impl FnOnce(&mut Account)) {
+        if let Desired::Usable(account) = &mut self.view.desired {
+            change(account);
+        }
+    }
+
+    /// The account's last good list, requested and received at this second.
+    fn list(&mut self, second: u64, instances: &[Instance]) {
+        let snapshot = Snapshot {
+            sequence: second,
+            requested_at: at(second),
+            received_at: at(second),
+            instances: instances
+                .iter()
+                .map(|i| (i.instance_id.clone(), Arc::new(i.clone())))
+                .collect(),
+        };
+        if let Some(fleet) = &mut self.view.fleet {
+            fleet.snapshot = Some(Arc::new(snapshot));
+        }
+    }
+
+    /// The account holds itself, or does no longer.
+    fn hold(&mut self, held: bool) {
+        if let Some(fleet) = &mut self.view.fleet {
+            fleet.held = held.then(|| "it holds itself".to_owned());
+        }
+    }
+
+    fn deleting(mut self) -> Self {
+        self.resource["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
+        self
+    }
+
+    fn annotated(mut self, name: &str, value: &str) -> Self {
+        self.resource["metadata"]["annotations"] = json!({ name: value });
+        self
+    }
+
+    fn parsed(&self) -> CortecsInstance {
+        serde_json::from_value(self.resource.clone()).unwrap()
+    }
+
+    /// Lets the memory take note of the scene, as the shell does before each decision.
+    fn observe(&mut self) {
+        let resource = self.parsed();
+        let snapshot = self.view.fleet.as_ref().and_then(|f| f.snapshot.clone());
+        let memory = self.memory.get_or_insert_default();
+        memory.observe(&resource, snapshot.as_deref(), SETTLE, self.now);
+        let bound = resource.status.as_ref().and_then(|s| s.instance_id.clone());
+        let claim = self.claim.clone();
+        let claim = claim.unwrap_or_else(|| bound.map_or(Claim::None, Claim::Proven));
+        let api_url = self.view.fleet.as_ref().map(|_| API);
+        memory.observe_claim(claim, api_url, &resource, snapshot.as_deref(), self.now);
+    }
+
+    fn decide(&mut self) -> Decision {
+        self.observe();
+        let resource = self.parsed();
+        let key = ObjectKey::of(&resource);
+        let mut book = Book::default();
+        for other in std::iter::once(&self.resource).chain(&self.others) {
+            let other: CortecsInstance = serde_json::from_value(other.clone()).unwrap();
+            book.apply(Arc::new(other));
+        }
+        if let Some(read) = self.quorum_read_at {
+            book.read_by_quorum(read);
+        }
+        let memory = self.memory.clone().unwrap_or_default();
+        book.remember(&key, |m| *m = memory.clone());
+        for (name, remembered) in &self.remembered {
+            book.remember(&ObjectKey::new("ns", *name), |m| *m = remembered.clone());
+        }
+        decide(&Input {
+            key: &key,
+            resource: &resource,
+            account: &self.view,
+            book: &book,
+            memory: &memory,
+            model: self.model.as_ref(),
+            settings: &Settings {
+                settle: SETTLE,
+                rules: Rules::default(),
+            },
+            now: self.now,
+            wall: "2026-01-03T00:00:00Z".parse::<Timestamp>().unwrap(),
+            uuid: self.fresh_id,
+        })
+    }
+
+    /// Each of these was looked up by itself just now and is there.
+    fn found(&mut self, ids: &[&str]) {
+        let attempt = self.memory.as_mut().unwrap().start.as_mut().unwrap();
+        for id in ids {
+            attempt.lookups.insert((*id).to_owned(), (self.now, true));
+        }
+    }
+
+    /// This process wrote the open start itself and knows what became of it.
+    fn remember_start(&mut self, outcome: Outcome) {
+        let resource = self.parsed();
+        let id = resource.status.unwrap().start.unwrap().id;
+        let mut attempt = Attempt::written(id, self.now);
+        attempt.outcome = outcome;
+        self.memory.get_or_insert_default().start = Some(attempt);
+    }
+
+    /// Lists at these seconds, one after the other, each noted.
+    fn lists(&mut self, seconds: impl IntoIterator<Item = u64>, instances: &[Instance]) {
+        for second in seconds {
+            self.list(second, instances);
+            self.now = self.now.max(at(second));
+            self.observe();
+        }
+    }
+}
+
+/// The reason of `Stalled`, if it is there.
+fn stalled(decision: &Decision) -> Option<&str> {
+    find_condition(&decision.status.conditions, STALLED).map(|c| c.reason.as_str())
+}
+
+/// The reason of `Reconciling`, if it is there.
+fn reconciling(decision: &Decision) -> Option<&str> {
+    find_condition(&decision.status.conditions, RECONCILING).map(|c| c.reason.as_str())
+}

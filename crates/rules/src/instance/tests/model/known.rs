@@ -1,0 +1,127 @@
+//! The canonical form of what a process knows.
+
+use super::{
+    KEYS,
+    canon::{Writer, looks},
+    state::Operator,
+};
+use crate::{facts::memory::Bound, instance::tests::*};
+
+impl Writer<'_> {
+    pub(super) fn operator(&mut self, operator: &Operator) {
+        let process = &operator.process;
+        let read = process.book.quorum_read_at();
+        match &process.snapshot {
+            None => self.byte(0),
+            Some(snapshot) => {
+                self.byte(1);
+                self.flag(self.state.age(snapshot.requested_at) == 0);
+                self.flag(read.is_some_and(|read| read >= snapshot.received_at));
+                for n in 0..self.ids.len() {
+                    let state = looks(snapshot.instances.get(self.ids[n]));
+                    self.byte(state);
+                }
+                self.strangers(Some(snapshot.requested_at));
+            }
+        }
+        for resource in self.order.clone() {
+            let key = &KEYS[resource];
+            let entry = process.book.get(key);
+            self.view(resource, entry.map(|e| &e.resource));
+            if let Some(entry) = entry {
+                self.memory(&entry.memory, process.snapshot.as_deref());
+            }
+        }
+        // Reservations are seen by nothing but this.
+        for n in 0..self.ids.len() {
+            let claims = self.order.clone().into_iter().enumerate();
+            let claims = claims.fold(0_u8, |mask, (place, resource)| {
+                let mut claimants = process.book.claimants(API, self.ids[n]);
+                mask | u8::from(claimants.any(|key| *key == KEYS[resource])) << place
+            });
+            self.byte(claims);
+        }
+    }
+
+    fn memory(&mut self, memory: &Memory, snapshot: Option<&Snapshot>) {
+        let now = self.state.now();
+        let asked = snapshot.map(|s| s.requested_at);
+        match &memory.start {
+            None => self.byte(0),
+            Some(attempt) => self.attempt(attempt, asked),
+        }
+        match &memory.restart {
+            None => self.byte(0),
+            Some(attempt) => self.attempt(attempt, asked),
+        }
+        match &memory.bound {
+            None => self.byte(0),
+            Some(bound) => self.bound(bound, asked),
+        }
+        self.flag(memory.failure.as_ref().is_some_and(|f| now < f.retry_at));
+    }
+
+    fn attempt(&mut self, attempt: &Attempt, asked: Option<Moment>) {
+        self.byte(1);
+        self.age(attempt.first_seen);
+        match &attempt.outcome {
+            Outcome::Written => self.byte(1),
+            Outcome::Dropped => self.byte(6),
+            Outcome::InFlight => self.byte(2),
+            Outcome::Accepted(instance) => {
+                self.byte(3);
+                self.id(Some(&instance.instance_id));
+            }
+            Outcome::Refused(_) => self.byte(4),
+            Outcome::Unknown(since) => {
+                self.byte(5);
+                self.flag(asked.is_some_and(|asked| asked >= *since));
+            }
+        }
+        self.byte(u8::try_from(attempt.settled_lists.min(2)).unwrap());
+        self.flag(attempt.ordered);
+        for n in 0..self.ids.len() {
+            let lookup = attempt.lookups.get(self.ids[n]);
+            self.byte(match lookup {
+                None => 0,
+                Some((_, true)) => 1,
+                Some((at, false)) if asked.is_some_and(|asked| *at >= asked) => 2,
+                Some((_, false)) => 0,
+            });
+        }
+    }
+
+    fn bound(&mut self, bound: &Bound, asked: Option<Moment>) {
+        self.byte(1);
+        self.id(Some(&bound.id));
+        if self.is_kept() {
+            self.age(bound.first_seen);
+        }
+        self.byte(u8::try_from(bound.absent_lists.min(2)).unwrap());
+        self.flag(bound.lookup_failed);
+        self.flag(bound.stop_answered);
+        self.flag(bound.stopped);
+        self.flag(bound.removal_tried);
+        self.flag(bound.deleted);
+        let direct = bound.direct.as_ref();
+        self.byte(looks(direct.map(|(_, instance)| instance)));
+        if let Some((at, _)) = direct {
+            self.flag(asked.is_some_and(|asked| *at < asked));
+        }
+        let Some(called) = bound.called else {
+            return self.byte(0);
+        };
+        self.byte(1);
+        let compare = |at: Option<Moment>| match at.map(|at| at.cmp(&called)) {
+            None => 3,
+            Some(std::cmp::Ordering::Less) => 0,
+            Some(std::cmp::Ordering::Equal) => 1,
+            Some(std::cmp::Ordering::Greater) => 2,
+        };
+        self.byte(compare(asked));
+        self.byte(compare(direct.map(|(at, _)| *at)));
+        self.byte(u8::try_from(bound.stops.min(8)).unwrap());
+        let patience = (1_u64 << bound.stops.min(8)) / 60 + 1;
+        self.byte(u8::try_from(self.state.age(called).min(patience)).unwrap());
+    }
+}

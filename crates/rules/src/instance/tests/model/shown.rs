@@ -1,0 +1,47 @@
+//! What of a status decisions read again: all else only tells people, and is left out of the state.
+
+use cortecs_resources::instance_status::CortecsInstanceStatus;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::instance::tests::*;
+
+/// The status without what is only told.
+pub fn shown(status: &CortecsInstanceStatus) -> CortecsInstanceStatus {
+    CortecsInstanceStatus {
+        start: status.start.clone(),
+        restart: status.restart.clone(),
+        instance_id: status.instance_id.clone(),
+        instance_args: status.instance_args.clone(),
+        requested_args: status.requested_args.clone(),
+        account: status.account.clone(),
+        last_handled_restart_at: status.last_handled_restart_at.clone(),
+        // That there is one tells a status that was emptied from one that records nothing any more.
+        last_start_time: status.last_start_time.map(|_| Timestamp::UNIX_EPOCH),
+        conditions: if is_unresolved(status) {
+            vec![Condition {
+                type_: STALLED.into(),
+                status: "True".into(),
+                reason: "StartUnresolved".into(),
+                message: String::new(),
+                last_transition_time: Time(Timestamp::UNIX_EPOCH),
+                observed_generation: None,
+            }]
+        } else {
+            Vec::new()
+        },
+        ..CortecsInstanceStatus::default()
+    }
+}
+
+/// Whether a person is asked.
+pub fn is_unresolved(status: &CortecsInstanceStatus) -> bool {
+    find_condition(&status.conditions, STALLED).is_some_and(|c| c.reason == "StartUnresolved")
+}
+
+/// Whether a person is asked, and has not answered.
+pub fn asks(object: &CortecsInstance) -> bool {
+    object
+        .status
+        .as_ref()
+        .is_some_and(|s| s.start.is_some() && is_unresolved(s))
+}

@@ -1,0 +1,323 @@
+//! Starting an instance, up to the call.
+
+use super::*;
+use crate::facts::memory::{Failure, FailureKind};
+
+fn fresh() -> Scene {
+    Scene::new(json!({}), json!({ "observedGeneration": -1 }))
+}
+
+#[test]
+fn the_finalizer_comes_first() {
+    let mut scene = fresh();
+    scene.resource["metadata"]["finalizers"] = json!([]);
+    assert_eq!(scene.decide().step, Step::AddFinalizer);
+}
+
+#[test]
+fn the_catalog_is_asked_for_what_the_spec_leaves_open() {
+    let mut scene = fresh();
+    scene.model = None;
+    let wanted = Step::FetchModel {
+        model_id: "org--name".into(),
+    };
+    assert_eq!(scene.decide().step, wanted);
+    scene.resource["spec"]["hardwareTypeId"] = json!("NVIDIA_L4_1");
+    scene.resource["spec"]["contextLength"] = json!(8000);
+    assert!(matches!(
+        scene.decide().step,
+        Step::WriteStatus(Purpose::StartIntent(_))
+    ));
+}
+
+#[test]
+fn a_list_taken_just_now_comes_before_the_intent() {
+    let mut scene = fresh();
+    scene.now = at(1030);
+    let decision = scene.decide();
+    assert!(decision.list && !matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))));
+}
+
+#[test]
+fn the_intent_is_written_before_the_call_with_pinned_arguments() {
+    let mut scene = fresh();
+    scene.list(999, &[instance("i-old", "running")]);
+    let decision = scene.decide();
+    assert_eq!(
+        decision.step,
+        Step::WriteStatus(Purpose::StartIntent(scene.fresh_id))
+    );
+    let start = decision.status.start.unwrap();
+    assert_eq!(serde_json::to_value(&start.args).unwrap(), args());
+    assert_eq!(start.known_instance_ids, ["i-old"]);
+    assert_eq!(
+        serde_json::to_value(&decision.status.account).unwrap(),
+        home()
+    );
+}
+
+#[test]
+fn what_may_belong_to_an_equal_open_start_is_not_known() {
+    let mut scene = fresh();
+    // `other` asked for the same while i-known was there; i-new may be its own, i-bound is someone's.
+    scene.others = vec![
+        resource(
+            "other",
+            json!({}),
+            json!({ "account": home(), "start": intent(1, "2026-01-01T00:00:00Z", &["i-known"]) }),
+        ),
+        resource(
+            "owner",
+            json!({}),
+            json!({ "account": home(), "instanceId": "i-bound" }),
+        ),
+    ];
+    scene.others[0]["status"]["conditions"] = json!([condition("Stalled", "StartUnresolved")]);
+    let listed = ["i-known", "i-new", "i-bound"].map(|id| instance(id, "running"));
+    scene.list(999, &listed);
+    let start = scene.decide().status.start.unwrap();
+    assert_eq!(start.known_instance_ids, ["i-bound", "i-known"]);
+}
+
+#[test]
+fn what_an_equal_start_was_answered_with_is_not_known_before_it_is_recorded() {
+    let mut scene = fresh();
+    scene.others = vec![resource(
+        "other",
+        json!({}),
+        json!({ "account": home(), "start": intent(1, "2026-01-01T00:00:00Z", &[]) }),
+    )];
+    let mut attempt = Attempt::written(Uuid::from_u128(1), at(990));
+    attempt.outcome = Outcome::Accepted(Arc::new(instance("i-accepted", "pending")));
+    let accepted = Memory {
+        start: Some(attempt),
+        ..Memory::default()
+    };
+    scene.remembered = vec![("other", accepted)];
+    scene.list(999, &[instance("i-accepted", "pending")]);
+    let start = scene.decide().status.start.unwrap();
+    assert_eq!(start.known_instance_ids, Vec::<String>::new());
+}
+
+fn condition(kind: &str, reason: &str) -> Value {
+    json!({ "type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" })
+}
+
+#[test]
+fn no_equal_start_begins_while_one_is_unresolved_unless_that_one_waits_for_a_person() {
+    let mut scene = fresh();
+    let open = json!({ "account": home(), "start": intent(1, "2026-01-01T00:00:00Z", &[]) });
+    scene.others = vec![resource("other", json!({}), open)];
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    assert!(decision.status.start.is_none());
+
+    scene.others[0]["status"]["conditions"] = json!([condition("Stalled", "StartUnresolved")]);
+    assert!(scene.decide().status.start.is_some());
+}
+
+#[test]
+fn a_young_intent_of_this_process_is_carried_out_once() {
+    let mut scene = open(Outcome::Written);
+    assert!(matches!(scene.decide().step, Step::Start { .. }));
+    scene.now = at(1000 + SETTLE.as_secs() / 4 + 1);
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+}
+
+fn open(outcome: Outcome) -> Scene {
+    let status = json!({ "account": home(), "start": intent(1, "2026-01-03T00:00:00Z", &[]) });
+    let mut scene = Scene::new(json!({}), status);
+    scene.remember_start(outcome);
+    scene
+}
+
+#[test]
+fn an_intent_that_is_not_wanted_any_more_is_taken_back_before_the_call() {
+    let changes: [fn(&mut Scene); 6] = [
+        |s| s.resource["spec"]["state"] = json!("Stopped"),
+        |s| s.resource["spec"]["suspend"] = json!(true),
+        |s| s.resource["spec"]["numWorkers"] = json!(3),
+        |s| s.account(|a| a.mode = AccountMode::Hold),
+        |s| s.account(|a| a.allowed = false),
+        |s| s.resource["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z"),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut scene = open(Outcome::Written);
+        change(&mut scene);
+        let decision = scene.decide();
+        assert_eq!(
+            decision.step,
+            Step::WriteStatus(Purpose::DropStart),
+            "change {number}"
+        );
+        assert!(decision.status.start.is_none() && decision.status.account.is_none());
+    }
+}
+
+/// The write that takes it back may have landed though its answer was lost: then nothing stands for the call any more.
+#[test]
+fn an_intent_that_may_be_taken_back_already_is_never_carried_out() {
+    let mut scene = open(Outcome::Written);
+    scene.resource["spec"]["state"] = json!("Stopped");
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+    crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
+    // As wanted as before.
+    scene.resource["spec"]["state"] = json!("Running");
+    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+    // What was carried out is not forgotten by it.
+    let mut scene = open(Outcome::InFlight);
+    crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
+    let attempt = scene.memory.unwrap().start.unwrap();
+    assert_eq!(attempt.outcome, Outcome::InFlight);
+}
+
+#[test]
+fn an_accepted_start_is_recorded_by_its_intent() {
+    let accepted = Arc::new(instance("i-1", "pending"));
+    let mut scene = open(Outcome::Accepted(Arc::clone(&accepted)));
+    let wanted = Step::RecordAccepted {
+        intent: Uuid::from_u128(1),
+        instance: accepted,
+    };
+    assert_eq!(scene.decide().step, wanted);
+    // Later than that it is left to be resolved.
+    scene.now = at(1000 + SETTLE.as_secs() + 1);
+    assert!(!matches!(scene.decide().step, Step::RecordAccepted { .. }));
+}
+
+#[test]
+fn a_refused_start_leaves_nothing_open_and_says_why() {
+    let failure = |kind| Failure {
+        kind,
+        reason: "InvalidArguments",
+        message: "start instance failed: HTTP 400: no such context length".into(),
+        generation: 1,
+        failed_at: at(999),
+        retry_at: at(1600),
+        count: 1,
+    };
+    let mut scene = open(Outcome::Refused(failure(FailureKind::Terminal)));
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::WriteStatus(Purpose::DropStart));
+    assert_eq!(stalled(&decision), Some("InvalidArguments"));
+
+    let mut scene = fresh();
+    scene.memory = Some(Memory {
+        failure: Some(failure(FailureKind::Terminal)),
+        ..Memory::default()
+    });
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("InvalidArguments"));
+    assert!(decision.status.start.is_none());
+    // Another spec is tried at once.
+    scene.resource["metadata"]["generation"] = json!(2);
+    assert!(scene.decide().status.start.is_some());
+}
+
+#[test]
+fn what_blocks_a_start_is_said() {
+    type Change = fn(&mut Scene);
+    let cases: [(Change, &str); 5] = [
+        (|s| s.account(|a| a.mode = AccountMode::Hold), "AccountHeld"),
+        (|s| s.account(|a| a.allowed = false), "AccountNotAllowed"),
+        (|s| s.account(|a| a.deleting = true), "AccountNotFound"),
+        (
+            |s| {
+                s.view.desired = Desired::Unusable {
+                    reason: "SecretNotFound",
+                    message: String::new(),
+                }
+            },
+            "SecretNotFound",
+        ),
+        (
+            |s| {
+                s.view.fleet = Some(FleetView {
+                    problem: Some((FailureKind::Auth, String::new())),
+                    ..FleetView::default()
+                })
+            },
+            "CredentialsInvalid",
+        ),
+    ];
+    for (change, reason) in cases {
+        let mut scene = fresh();
+        change(&mut scene);
+        let decision = scene.decide();
+        assert_eq!(stalled(&decision), Some(reason));
+        assert!(decision.status.start.is_none());
+    }
+}
+
+#[test]
+fn suspended_or_stopped_resources_start_nothing() {
+    for spec in [json!({ "suspend": true }), json!({ "state": "Stopped" })] {
+        let mut scene = Scene::new(spec, json!({}));
+        let decision = scene.decide();
+        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+        assert!(decision.status.start.is_none() && reconciling(&decision).is_none());
+    }
+}
+
+#[test]
+fn what_could_never_be_stopped_is_not_adopted() {
+    for id in ["delete-all", "stop-all", "Restart", "a/../b", "start?x"] {
+        let spec = json!({ "adopt": { "instanceId": id } });
+        let mut named = Scene::new(spec, json!({}));
+        let mut matching = Scene::new(json!({ "adopt": { "matching": true } }), json!({}));
+        for scene in [&mut named, &mut matching] {
+            scene.account(|a| a.adoption = Adoption::Unclaimed);
+            scene.list(999, &[instance(id, "running"), instance("i-9", "stopped")]);
+            scene.quorum_read_at = Some(at(999));
+        }
+        let decision = named.decide();
+        assert_eq!(stalled(&decision), Some("AdoptionNotAllowed"), "{id}");
+        let message = &find_condition(&decision.status.conditions, STALLED)
+            .unwrap()
+            .message;
+        assert!(message.contains(id) && message.contains("no call could be made to stop it"));
+        let bound = Purpose::Bind {
+            instance_id: "i-9".into(),
+            resolved: false,
+        };
+        assert_eq!(matching.decide().step, Step::WriteStatus(bound), "{id}");
+    }
+}
+
+#[test]
+fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
+    let mut scene = Scene::new(json!({ "adopt": { "matching": true } }), json!({}));
+    scene.list(
+        999,
+        &[instance("i-b", "stopped"), instance("i-c", "running")],
+    );
+    assert_eq!(stalled(&scene.decide()), Some("AdoptionNotAllowed"));
+
+    scene.account(|a| a.adoption = Adoption::Unclaimed);
+    assert_eq!(scene.decide().step, Step::QuorumRead);
+    scene.quorum_read_at = Some(at(999));
+    let bound = Purpose::Bind {
+        instance_id: "i-c".into(),
+        resolved: false,
+    };
+    assert_eq!(scene.decide().step, Step::WriteStatus(bound));
+
+    // What a resource has, or an open start may have created, is not there to be taken.
+    scene.others = vec![
+        resource(
+            "owner",
+            json!({}),
+            json!({ "account": home(), "instanceId": "i-c" }),
+        ),
+        resource(
+            "open",
+            json!({}),
+            json!({ "account": home(), "start": intent(9, "2026-01-01T00:00:00Z", &[]) }),
+        ),
+    ];
+    scene.others[1]["status"]["conditions"] = json!([condition("Stalled", "StartUnresolved")]);
+    assert!(matches!(
+        scene.decide().step,
+        Step::WriteStatus(Purpose::StartIntent(_))
+    ));
+}

@@ -1,0 +1,502 @@
+//! Random walks: the real decisions against a small model of the API server and of the Cortecs API, where answers get lost,
+//! effects come late, lists lag, watches are stale, the process crashes and people change their minds.
+//!
+//! After each event: no instance is two resources', and there are never more instances without an owner than starts that
+//! are still open. At the end, when the faults stop: each resource has what it asks for, and nothing else is there.
+
+mod api;
+
+use std::collections::VecDeque;
+
+use api::Api;
+use cortecs_api::Error;
+use cortecs_resources::{
+    instance::{DeletionPolicy, DesiredState},
+    instance_status::CortecsInstanceStatus,
+};
+use kube::ResourceExt;
+
+use super::{
+    world::{
+        Effect, Landing, Moves, Process, Server, Surroundings, Written, call_of, claim_of,
+        surroundings,
+    },
+    *,
+};
+use crate::{
+    facts::args::satisfies,
+    instance::record::{self, Times},
+    pacing::pressure::Wait,
+};
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Answered,
+    /// Refused, or never sent.
+    Refused,
+    LostBefore,
+    LostAfter,
+    /// Lost, and its effect comes after so many seconds: less than the settle time, even for lists that lag.
+    Late(u64),
+}
+
+/// An event of the watch: the object, or what is gone.
+type WatchEvent = Result<Arc<CortecsInstance>, Arc<CortecsInstance>>;
+
+struct Walk {
+    rng: fastrand::Rng,
+    now: u64,
+    server: Server,
+    watch: VecDeque<WatchEvent>,
+    api: Api,
+    process: Process,
+    around: Surroundings,
+    faults: bool,
+    created: u64,
+    log: Vec<String>,
+}
+
+#[test]
+fn nothing_is_paid_twice_and_nothing_is_left_behind() {
+    let seeds = std::env::var("WALK_SEEDS")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    for seed in 0..seeds.unwrap_or(100_u64) {
+        Walk::new(seed).run(seed);
+    }
+}
+
+impl Walk {
+    fn new(seed: u64) -> Self {
+        Self {
+            rng: fastrand::Rng::with_seed(seed),
+            now: 1000,
+            server: Server::default(),
+            watch: VecDeque::new(),
+            api: Api::default(),
+            process: Process::default(),
+            around: surroundings(),
+            faults: true,
+            created: 0,
+            log: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, seed: u64) {
+        for _ in 0..150 {
+            self.event();
+            self.check(seed);
+        }
+        self.faults = false;
+        self.around.held = false;
+        self.log.push("faults end".into());
+        for _ in 0..400 {
+            self.deliver_all();
+            self.list(0);
+            for name in NAMES {
+                self.reconcile(&ObjectKey::new("ns", name));
+                self.check(seed);
+            }
+            self.pass(7);
+            self.answer_questions();
+        }
+        self.check_end(seed);
+    }
+
+    /// What resources leave stopped looks like the outcome of an open start that the API altered: a person is asked.
+    fn answer_questions(&mut self) {
+        let asks = |object: &&Arc<CortecsInstance>| {
+            let conditions = &object.status.as_ref().unwrap().conditions;
+            let stalled = find_condition(conditions, STALLED);
+            stalled.is_some_and(|c| c.reason == "StartUnresolved")
+        };
+        let asking: Vec<_> = self.server.objects.values().filter(asks).cloned().collect();
+        for object in asking {
+            let mut object = (*object).clone();
+            let annotations = object.annotations_mut();
+            // An old answer goes first.
+            if annotations.remove("cortecs.ai/resolve-start").is_none() {
+                annotations.insert("cortecs.ai/resolve-start".into(), "none".into());
+            }
+            self.log
+                .push(format!("a person answers {:?}", object.metadata.name));
+            self.store(object);
+        }
+    }
+
+    fn event(&mut self) {
+        match self.rng.u32(0..100) {
+            0..50 => {
+                let name = self.any_name();
+                self.reconcile(&name);
+            }
+            50..65 => {
+                let lag = if self.rng.bool() {
+                    self.rng.u64(0..60)
+                } else {
+                    0
+                };
+                self.list(lag);
+            }
+            65..78 => {
+                let seconds = self.rng.u64(1..40);
+                self.pass(seconds);
+            }
+            78..88 => self.deliver_all(),
+            88..91 => self.crash(),
+            91..94 => self.disturb(),
+            94 => {
+                self.around.held = !self.around.held;
+                self.log.push(format!("held: {}", self.around.held));
+            }
+            _ => self.user(),
+        }
+    }
+
+    fn any_name(&mut self) -> ObjectKey {
+        ObjectKey::new("ns", NAMES[self.rng.usize(0..NAMES.len())])
+    }
+
+    fn user(&mut self) {
+        let key = self.any_name();
+        let Some(object) = self.server.objects.get(&key) else {
+            return self.create(&key);
+        };
+        let mut object = (**object).clone();
+        if object.metadata.deletion_timestamp.is_some() {
+            return;
+        }
+        let what = self.rng.u32(0..6);
+        match what {
+            0 => object.spec.state = DesiredState::Stopped,
+            1 | 2 => object.spec.state = DesiredState::Running,
+            3 => object.spec.num_workers = self.rng.i32(1..3),
+            4 => {
+                let value = self.rng.u32(..).to_string();
+                let annotations = object.metadata.annotations.get_or_insert_default();
+                annotations.insert("cortecs.ai/restartedAt".into(), value);
+            }
+            _ => {
+                let epoch = jiff::Timestamp::UNIX_EPOCH;
+                object.metadata.deletion_timestamp =
+                    Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(epoch));
+            }
+        }
+        object.metadata.generation = object.metadata.generation.map(|g| g + i64::from(what != 4));
+        self.log.push(format!("user {what} on {key}"));
+        self.store(object);
+    }
+
+    fn create(&mut self, key: &ObjectKey) {
+        let policy = if self.rng.u32(0..4) == 0 {
+            "Stop"
+        } else {
+            "Delete"
+        };
+        let mut value = resource(&key.name, json!({ "deletionPolicy": policy }), json!({}));
+        self.created += 1;
+        value["metadata"]["uid"] = json!(format!("uid-{}", self.created));
+        value["metadata"]["finalizers"] = json!([]);
+        self.log.push(format!("create {key} ({policy})"));
+        self.store(serde_json::from_value(value).unwrap());
+    }
+
+    /// Others empty a status, or stop or delete an instance.
+    fn disturb(&mut self) {
+        if self.rng.u32(0..3) == 0 {
+            return self.wipe();
+        }
+        if let Some(id) = self.api.any(&mut self.rng) {
+            let delete = self.rng.bool();
+            self.log.push(format!(
+                "others {} {id}",
+                if delete { "delete" } else { "stop" }
+            ));
+            self.api.stop(&id);
+            if delete {
+                self.api.delete(&id);
+            }
+        }
+    }
+
+    /// Someone empties a status. What the annotation proves may be forgotten; anything else is put back by a process that is
+    /// there.
+    fn wipe(&mut self) {
+        let key = self.any_name();
+        let Some(object) = self.server.objects.get(&key) else {
+            return;
+        };
+        let mut object = (**object).clone();
+        let status = Self::status(&object);
+        let proven = matches!((claim_of(&object), &status.instance_id), (Claim::Proven(a), Some(b)) if a == *b);
+        let kept_by_annotation = proven && status.start.is_none() && status.restart.is_none();
+        self.log.push(format!("the status of {key} is emptied"));
+        self.deliver_all();
+        object.status = Some(CortecsInstanceStatus::default());
+        self.store(object);
+        if !kept_by_annotation {
+            self.deliver_all();
+            let faults = std::mem::replace(&mut self.faults, false);
+            self.reconcile(&key);
+            self.faults = faults;
+        }
+    }
+
+    fn store(&mut self, object: CortecsInstance) {
+        let (object, stays) = self.server.store(object);
+        self.tell(object, stays);
+    }
+
+    /// The watch tells of a new version.
+    fn tell(&mut self, object: Arc<CortecsInstance>, stays: bool) {
+        if stays {
+            return self.watch.push_back(Ok(object));
+        }
+        let status = object.status.as_ref();
+        if object.spec.deletion_policy == DeletionPolicy::Stop
+            && let Some(id) = status.and_then(|s| s.instance_id.as_ref())
+        {
+            self.api.left.insert(id.clone());
+        }
+        self.watch.push_back(Err(object));
+    }
+
+    fn deliver_all(&mut self) {
+        while let Some(event) = self.watch.pop_front() {
+            match event {
+                Ok(object) => drop(self.process.book.apply(object)),
+                Err(gone) => {
+                    self.process.book.deleted(&gone);
+                }
+            }
+        }
+    }
+
+    fn crash(&mut self) {
+        self.log.push("crash".into());
+        self.watch.clear();
+        self.process = Process::begins(self.server.objects.values());
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now += 1;
+            self.api.tick(self.now);
+        }
+    }
+
+    fn list(&mut self, lag: u64) {
+        let instances = self.api.list(self.now.saturating_sub(lag));
+        self.process.list(instances, at(self.now));
+    }
+
+    fn fate(&mut self) -> Fate {
+        if !self.faults {
+            return Fate::Answered;
+        }
+        match self.rng.u32(0..10) {
+            0 => Fate::Refused,
+            1 => Fate::LostBefore,
+            2 => Fate::LostAfter,
+            3 => Fate::Late(self.rng.u64(1..100)),
+            _ => Fate::Answered,
+        }
+    }
+
+    fn reconcile(&mut self, key: &ObjectKey) {
+        let moves = Moves {
+            now: at(self.now),
+            uuid: Uuid::from_u128(self.rng.u128(..)),
+            wait: self.calls_wait(),
+            seals: true,
+        };
+        let Some(decision) = self.process.decide(key, &self.around, moves) else {
+            return;
+        };
+        if decision.step != Step::None {
+            self.log
+                .push(format!("{} {key}: {:?}", self.now, decision.step));
+        }
+        self.process.announce(key, &decision);
+        self.act(key, decision);
+        if !self.faults {
+            self.list(0);
+        }
+    }
+
+    /// Calls may be held back at any moment.
+    fn calls_wait(&mut self) -> Option<Wait> {
+        match self.rng.u32(0..20) {
+            _ if !self.faults => None,
+            0 => Some(Wait::Until(at(self.now + self.rng.u64(1..30)))),
+            1 => Some(Wait::Turn),
+            _ => None,
+        }
+    }
+
+    fn act(&mut self, key: &ObjectKey, decision: Decision) {
+        match decision.step {
+            Step::None | Step::FetchModel { .. } => {}
+            Step::AddFinalizer
+            | Step::RemoveFinalizer
+            | Step::WriteStatus(_)
+            | Step::Seal { .. }
+            | Step::RecordAccepted { .. } => self.write(key, decision),
+            Step::QuorumRead => {
+                self.process.read_by_quorum(&self.server, at(self.now));
+                self.reconcile(key);
+            }
+            step => self.call(key, &step),
+        }
+    }
+
+    /// A write whose answer may be lost.
+    fn write(&mut self, key: &ObjectKey, decision: Decision) {
+        let landing = match self.fate() {
+            Fate::Answered => Landing::Answered,
+            Fate::Refused => Landing::Refused,
+            Fate::LostBefore => Landing::LostBefore,
+            Fate::LostAfter | Fate::Late(_) => Landing::LostAfter,
+        };
+        let now = at(self.now);
+        let written = self
+            .process
+            .write(key, decision, &mut self.server, landing, now);
+        self.log.push(format!("  {landing:?}"));
+        match written {
+            Written::Landed(object, stays) => self.tell(object, stays),
+            Written::Conflict => self.log.push(format!("conflict on {key}")),
+            Written::Nothing => {}
+        }
+    }
+
+    fn call(&mut self, key: &ObjectKey, step: &Step) {
+        if self.faults && self.rng.u32(0..20) == 0 {
+            self.log.push("  not made".into());
+            self.process.book.remember(key, record::call_not_made);
+            return;
+        }
+        let fate = self.fate();
+        self.log.push(format!("  {fate:?}"));
+        let effect = Effect::of(step);
+        let done = match fate {
+            Fate::Answered | Fate::LostAfter => Some(self.api.apply(&effect)),
+            Fate::Late(seconds) => {
+                self.api.late.push((self.now + seconds, effect));
+                None
+            }
+            Fate::Refused | Fate::LostBefore => None,
+        };
+        let call = call_of(step);
+        let result = match (fate, done) {
+            (Fate::Answered, Some(Some(instance))) => Ok(instance),
+            (Fate::Answered, _) => Err(Error::answered(call, 400)),
+            (Fate::Refused, _) => Err(Error::answered(call, 429)),
+            _ => Err(Error::unanswered(call)),
+        };
+        let times = Times {
+            asked: at(self.now),
+            answered: at(self.now),
+        };
+        self.process.answered(key, step, result, times);
+    }
+
+    fn status(object: &CortecsInstance) -> CortecsInstanceStatus {
+        object.status.clone().unwrap_or_default()
+    }
+
+    /// The instance that only the annotation names.
+    fn proven(object: &CortecsInstance) -> Option<String> {
+        let status = object.status.as_ref();
+        let empty = status.is_none_or(CortecsInstanceStatus::records_nothing);
+        match claim_of(object) {
+            Claim::Proven(id) if empty => Some(id),
+            _ => None,
+        }
+    }
+
+    fn check(&self, seed: u64) {
+        let statuses: Vec<_> = self
+            .server
+            .objects
+            .values()
+            .map(|o| Self::status(o))
+            .collect();
+        // While a status is empty, what the annotation proves stands for it.
+        let objects = self.server.objects.values();
+        let proven: Vec<_> = objects.filter_map(|o| Self::proven(o)).collect();
+        let mut bound: Vec<&String> = statuses
+            .iter()
+            .filter_map(|s| s.instance_id.as_ref())
+            .chain(&proven)
+            .collect();
+        let open = statuses.iter().filter(|s| s.start.is_some()).count();
+        let owned = bound.len();
+        bound.sort();
+        bound.dedup();
+        assert_eq!(
+            bound.len(),
+            owned,
+            "seed {seed}: an instance is two resources'\n{}",
+            self.log.join("\n")
+        );
+        let loose = self.api.unowned(&bound) + self.api.late_starts();
+        assert!(
+            loose <= open,
+            "seed {seed}: {loose} instances without an owner, {open} starts open\n{}",
+            self.log.join("\n")
+        );
+        assert!(
+            self.api.left_are_stopped(&bound),
+            "seed {seed}: an instance that was left stopped is billed\n{}",
+            self.log.join("\n")
+        );
+    }
+
+    fn check_end(&self, seed: u64) {
+        let log = || {
+            self.log
+                .iter()
+                .rev()
+                .take(80)
+                .rev()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        for (key, object) in &self.server.objects {
+            assert!(
+                object.metadata.deletion_timestamp.is_none(),
+                "seed {seed}: {key} is stuck\n{}",
+                log()
+            );
+            let status = Self::status(object);
+            assert!(
+                status.start.is_none() && status.restart.is_none(),
+                "seed {seed}: {key} is open\n{}",
+                log()
+            );
+            let instance = status.instance_id.as_ref().map(|id| self.api.get(id));
+            let running = object.spec.state == DesiredState::Running;
+            match instance {
+                None => assert!(!running, "seed {seed}: {key} has no instance\n{}", log()),
+                Some(None) => panic!("seed {seed}: the instance of {key} is not there\n{}", log()),
+                Some(Some(instance)) => {
+                    let stopped = instance.instance_status.status
+                        == cortecs_api::types::InstanceState::Stopped;
+                    assert_eq!(running, !stopped, "seed {seed}: {key}\n{}", log());
+                    if running {
+                        assert!(
+                            satisfies(&object.spec, &instance.instance_args),
+                            "seed {seed}: {key}\n{}",
+                            log()
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

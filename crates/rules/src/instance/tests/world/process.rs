@@ -1,0 +1,330 @@
+//! One process: its book, its last list, and the shell around `decide`, without I/O.
+
+use std::sync::Arc;
+
+use cortecs_api::{Call, Error};
+use cortecs_resources::{INSTANCE_FINALIZER, annotations};
+use kube::ResourceExt;
+
+use super::{Server, cloud::Instances};
+use crate::{
+    facts::{
+        args::in_force,
+        memory::{Failure, FailureKind},
+        sealed_id::Key,
+    },
+    instance::{
+        record::{self, Times},
+        tests::*,
+    },
+    pacing::pressure::Wait,
+};
+
+/// What the process knows; a crash leaves nothing of it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::instance::tests) struct Process {
+    pub book: Book,
+    pub snapshot: Option<Arc<Snapshot>>,
+}
+
+/// What is the same for every decision.
+#[derive(Clone, Debug)]
+pub(in crate::instance::tests) struct Surroundings {
+    pub account: Account,
+    pub named: Option<ObjectKey>,
+    pub model: CatalogAnswer,
+    pub settings: Settings,
+    /// The account holds itself.
+    pub held: bool,
+}
+
+/// What decides when, and with which id.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::instance::tests) struct Moves {
+    pub now: Moment,
+    pub uuid: Uuid,
+    /// What calls have to wait for.
+    pub wait: Option<Wait>,
+    /// Whether the annotation with the id is written and read. Otherwise it proves nothing and is never due.
+    pub seals: bool,
+}
+
+fn key_of_seals() -> Key {
+    Key::derive("secret").unwrap()
+}
+
+/// What the annotation is worth.
+pub(in crate::instance::tests) fn claim_of(resource: &CortecsInstance) -> Claim {
+    let value = resource.annotations().get(annotations::INSTANCE_ID);
+    let id = value.and_then(|v| key_of_seals().verify("ns", &resource.name_any(), v));
+    id.map_or(Claim::None, Claim::Proven)
+}
+
+/// As if what is bound were sealed.
+fn claim_as_bound(resource: &CortecsInstance) -> Claim {
+    let status = resource.status.as_ref();
+    let id = status.and_then(|s| s.instance_id.clone());
+    id.map_or(Claim::None, Claim::Proven)
+}
+
+/// How a write ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::instance::tests) enum Landing {
+    Answered,
+    /// The API server says no.
+    Refused,
+    LostBefore,
+    LostAfter,
+}
+
+/// What came of a write.
+#[derive(Clone, Debug)]
+pub(in crate::instance::tests) enum Written {
+    /// It has landed: the object, and whether it is still there.
+    Landed(Arc<CortecsInstance>, bool),
+    Conflict,
+    Nothing,
+}
+
+impl Process {
+    /// A process that has just begun with a consistent list of these objects.
+    pub fn begins<'a>(objects: impl Iterator<Item = &'a Arc<CortecsInstance>>) -> Self {
+        let mut process = Self::default();
+        for object in objects {
+            process.book.apply(Arc::clone(object));
+        }
+        process
+    }
+
+    pub fn resource(&self, key: &ObjectKey) -> Option<Arc<CortecsInstance>> {
+        self.book.get(key).map(|entry| Arc::clone(&entry.resource))
+    }
+
+    pub fn list(&mut self, instances: Instances, now: Moment) {
+        self.snapshot = Some(Arc::new(Snapshot {
+            sequence: self.snapshot.as_ref().map_or(0, |s| s.sequence) + 1,
+            requested_at: now,
+            received_at: now,
+            instances,
+        }));
+    }
+
+    /// Observes and decides, as the controller does, but does not take note of the step yet.
+    pub fn decide(
+        &mut self,
+        key: &ObjectKey,
+        around: &Surroundings,
+        moves: Moves,
+    ) -> Option<Decision> {
+        let resource = self.resource(key)?;
+        let (now, snapshot) = (moves.now, self.snapshot.clone());
+        let settle = around.settings.settle;
+        let claim = match moves.seals {
+            true => claim_of(&resource),
+            false => claim_as_bound(&resource),
+        };
+        self.book.remember(key, |memory| {
+            let snapshot = snapshot.as_deref();
+            memory.observe(&resource, snapshot, settle, now);
+            memory.observe_claim(claim, Some(API), &resource, snapshot, now);
+        });
+        let view = AccountView {
+            named: around.named.clone(),
+            desired: Desired::Usable(around.account.clone()),
+            fleet: Some(FleetView {
+                snapshot,
+                problem: None,
+                held: around.held.then(|| "held".to_owned()),
+                trouble: None,
+                wait: moves.wait,
+            }),
+        };
+        Some(decide(&Input {
+            key,
+            resource: &resource,
+            account: &view,
+            book: &self.book,
+            memory: &self.book.get(key)?.memory,
+            model: Some(&around.model),
+            settings: &around.settings,
+            now,
+            wall: wall(now),
+            uuid: moves.uuid,
+        }))
+    }
+
+    pub fn announce(&mut self, key: &ObjectKey, decision: &Decision) {
+        crate::instance::record::announce(&mut self.book, key, decision);
+    }
+
+    pub fn read_by_quorum(&mut self, server: &Server, now: Moment) {
+        let objects = server.objects.values().cloned().collect();
+        self.book
+            .quorum_read(&None, objects, &server.version.to_string());
+        self.book.read_by_quorum(now);
+    }
+
+    /// Carries out a step that is a write.
+    pub fn write(
+        &mut self,
+        key: &ObjectKey,
+        decision: Decision,
+        server: &mut Server,
+        landing: Landing,
+        now: Moment,
+    ) -> Written {
+        let Some(resource) = self.resource(key) else {
+            return Written::Nothing;
+        };
+        let mut wanted = (*resource).clone();
+        let mut purpose = None;
+        match decision.step {
+            Step::AddFinalizer => {
+                wanted.metadata.finalizers = Some(vec![INSTANCE_FINALIZER.into()]);
+            }
+            Step::RemoveFinalizer => wanted.metadata.finalizers = Some(vec![]),
+            Step::WriteStatus(why) => {
+                wanted.status = Some(decision.status);
+                purpose = Some(why);
+            }
+            Step::Seal { instance_id } => {
+                let value = key_of_seals().seal(&key.namespace, &key.name, &instance_id);
+                let annotations = wanted.annotations_mut();
+                annotations.insert(annotations::INSTANCE_ID.into(), value);
+            }
+            Step::RecordAccepted { intent, instance } => {
+                return self.record_accepted(key, intent, &instance, server, landing, now);
+            }
+            other => panic!("{other:?} is no write"),
+        }
+        let written = self.replace(key, wanted, server, landing);
+        if landing == Landing::Answered
+            && let (Written::Landed(..), Some(purpose)) = (&written, &purpose)
+        {
+            self.book
+                .remember(key, |memory| record::wrote(memory, purpose, now));
+        }
+        written
+    }
+
+    /// A write under the version that was decided on.
+    fn replace(
+        &mut self,
+        key: &ObjectKey,
+        wanted: CortecsInstance,
+        server: &mut Server,
+        landing: Landing,
+    ) -> Written {
+        if !server.is_current(&wanted) {
+            self.book.release(key);
+            if let Some(current) = server.objects.get(key) {
+                self.book.refresh(Arc::clone(current));
+            }
+            return Written::Conflict;
+        }
+        match landing {
+            Landing::Refused => self.book.release(key),
+            Landing::LostBefore => {}
+            Landing::LostAfter | Landing::Answered => {
+                let (object, stays) = server.store(wanted);
+                if landing == Landing::Answered {
+                    self.book.wrote(Arc::clone(&object));
+                }
+                return Written::Landed(object, stays);
+            }
+        }
+        Written::Nothing
+    }
+
+    /// The patch that tests for the intent. It does not depend on the rest of the resource.
+    fn record_accepted(
+        &mut self,
+        key: &ObjectKey,
+        intent: Uuid,
+        instance: &Arc<Instance>,
+        server: &mut Server,
+        landing: Landing,
+        now: Moment,
+    ) -> Written {
+        let Some(current) = server.objects.get(key).cloned() else {
+            return Written::Nothing;
+        };
+        let mut wanted = (*current).clone();
+        let status = wanted.status.get_or_insert_default();
+        if status.start.as_ref().is_none_or(|start| start.id != intent) {
+            self.book.refresh(current);
+            return Written::Conflict;
+        }
+        status.start = None;
+        status.instance_id = Some(instance.instance_id.clone());
+        let recorded = status.instance_args.take();
+        status.instance_args = Some(in_force(&instance.instance_args, recorded.as_ref()));
+        let written = self.replace(key, wanted, server, landing);
+        if landing == Landing::Answered && matches!(written, Written::Landed(..)) {
+            self.book
+                .remember(key, |memory| record::recorded(memory, instance, now));
+        }
+        written
+    }
+
+    /// Takes note of what a call was answered with, classified as the shell does.
+    pub fn answered(
+        &mut self,
+        key: &ObjectKey,
+        step: &Step,
+        result: Result<Instance, Error>,
+        times: Times,
+    ) {
+        let now = times.answered;
+        let failure = |error: &Error| Failure {
+            kind: FailureKind::Transient,
+            reason: "RetryingAfterError",
+            message: error.to_string(),
+            generation: 0,
+            failed_at: now,
+            retry_at: now.after(Duration::from_secs(1)),
+            count: 1,
+        };
+        self.book.remember(key, |memory| match step {
+            Step::Start { intent, .. } => {
+                record::started(memory, *intent, record::outcome(result, now, failure));
+            }
+            Step::Restart {
+                intent,
+                instance_id,
+                ..
+            } => {
+                let outcome = record::outcome(result, now, failure);
+                record::restarted(memory, *intent, instance_id, outcome, times);
+            }
+            Step::Stop { instance_id } => {
+                record::stopped(memory, instance_id, record::answer(result, failure), times);
+            }
+            Step::Get { instance_id } => {
+                record::got(memory, instance_id, record::answer(result, failure), times);
+            }
+            Step::Delete { instance_id } => {
+                let result = result.map(|_| ());
+                record::deleted(memory, instance_id, record::answer(result, failure));
+            }
+            other => panic!("{other:?} is no call"),
+        });
+    }
+}
+
+/// The call of a step.
+pub(in crate::instance::tests) fn call_of(step: &Step) -> Call {
+    match step {
+        Step::Start { .. } => Call::StartInstance,
+        Step::Restart { .. } => Call::RestartInstance,
+        Step::Stop { .. } => Call::StopInstance,
+        Step::Delete { .. } => Call::DeleteInstance,
+        Step::Get { .. } => Call::GetInstance,
+        other => panic!("{other:?} is no call"),
+    }
+}
+
+fn wall(now: Moment) -> Timestamp {
+    let nanoseconds = i128::try_from(now.since_boot().as_nanos()).unwrap();
+    Timestamp::from_nanosecond(nanoseconds).unwrap()
+}

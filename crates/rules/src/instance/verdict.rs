@@ -1,0 +1,85 @@
+//! What is true of a resource, in the words of its conditions.
+
+use cortecs_resources::instance_status::Phase;
+
+use crate::facts::memory::{Failure, FailureKind};
+
+/// What is true of the resource, in the words of its conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub phase: Phase,
+    pub kind: VerdictKind,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// Which of the conditions `Ready`, `Reconciling` and `Stalled` are True.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerdictKind {
+    /// `Ready`.
+    Ready,
+    /// `Reconciling`; not ready.
+    Reconciling,
+    /// `Stalled`; not ready.
+    Stalled,
+    /// None of them: not what the spec asks for, and left so on purpose.
+    Resting,
+}
+
+impl Verdict {
+    pub fn ready(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VerdictKind::Ready, phase, reason, message)
+    }
+
+    pub fn reconciling(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VerdictKind::Reconciling, phase, reason, message)
+    }
+
+    pub fn stalled(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VerdictKind::Stalled, phase, reason, message)
+    }
+
+    pub fn resting(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VerdictKind::Resting, phase, reason, message)
+    }
+
+    fn new(
+        kind: VerdictKind,
+        phase: Phase,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            phase,
+            kind,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn suspended(what: &str) -> Self {
+        Self::resting(
+            Phase::Pending,
+            "Suspended",
+            format!("the resource is suspended: {what}"),
+        )
+    }
+
+    pub(crate) fn pending(message: impl Into<String>) -> Self {
+        Self::reconciling(Phase::Pending, "Pending", message)
+    }
+
+    pub(crate) fn starting(message: impl Into<String>) -> Self {
+        Self::reconciling(Phase::Starting, "Starting", message)
+    }
+
+    /// What a failed call means for the resource.
+    pub(crate) fn of_failure(failure: &Failure, phase: Phase) -> Self {
+        match failure.kind {
+            FailureKind::Transient => Self::reconciling(phase, failure.reason, &failure.message),
+            FailureKind::Auth | FailureKind::Terminal => {
+                Self::stalled(Phase::Failed, failure.reason, &failure.message)
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a call is not made now: the resource's own last failure, the account's bad times, or other calls.
+
+use std::time::Duration;
+
+use cortecs_resources::instance_status::Phase;
+
+use super::{
+    draft::{Draft, PATIENCE, RETRYING},
+    step::Decision,
+    verdict::Verdict,
+};
+use crate::{
+    facts::memory::FailureKind,
+    pacing::pressure::{Rank, Wait},
+};
+
+/// What a call waits for.
+pub(crate) enum Hold {
+    /// That something is over: what to show, and how long it may take.
+    Back(Verdict, Option<Duration>),
+    /// Its turn; the verdict is for who does not show anything yet.
+    Turn(Verdict, Rank),
+}
+
+impl<'a> Draft<'a> {
+    /// What a call has to wait for, if for anything. `verdict` is what it would go with.
+    pub fn hold(&self, verdict: &Verdict) -> Option<Hold> {
+        let input = self.input;
+        let own = input.memory.holding_back(self.generation(), input.now);
+        let left = own.map(|failure| failure.retry_at.since(input.now));
+        let lasting = own.is_some_and(|failure| failure.kind != FailureKind::Transient);
+        let wait = input.account.fleet.as_ref().and_then(|f| f.wait);
+        match (own, wait) {
+            (_, Some(Wait::Until(until))) if !lasting => {
+                let wait = left.max(Some(until.since(input.now)));
+                Some(Hold::Back(self.retrying(verdict.phase), wait))
+            }
+            (Some(failure), _) => Some(Hold::Back(
+                Verdict::of_failure(failure, verdict.phase),
+                left,
+            )),
+            (None, Some(_)) => Some(Hold::Turn(verdict.clone(), Rank::First)),
+            (None, None) => None,
+        }
+    }
+
+    /// What a call that makes something billed has to wait for. In bad times a list shows first that the API works again: a
+    /// start whose outcome is not known costs more than a list that fails.
+    pub fn hold_start(&self, verdict: &Verdict) -> Option<Hold> {
+        let fleet = self.input.account.fleet.as_ref();
+        let fails = fleet.is_some_and(|f| f.problem.is_some() && f.trouble.is_some());
+        let hold = self.hold(verdict).map(|hold| match hold {
+            Hold::Turn(verdict, _) => Hold::Turn(verdict, Rank::Later),
+            back => back,
+        });
+        hold.or_else(|| fails.then(|| Hold::Back(self.retrying(verdict.phase), None)))
+    }
+
+    /// Waits until the call may be made.
+    pub fn wait_for(mut self, hold: Hold) -> Decision {
+        match hold {
+            Hold::Back(verdict, wait) => self.rest(verdict, wait),
+            Hold::Turn(verdict, rank) => {
+                self.queues(rank);
+                if self.status.observed_generation == Some(self.generation()) {
+                    // It is not for long: what is shown stays.
+                    return self.unchanged(Some(PATIENCE));
+                }
+                self.rest(verdict, None)
+            }
+        }
+    }
+
+    /// What the API said when the bad times began, while they last.
+    pub fn trouble(&self) -> Option<&'a str> {
+        self.input.account.fleet.as_ref()?.trouble.as_deref()
+    }
+
+    fn retrying(&self, phase: Phase) -> Verdict {
+        let message = self.trouble().unwrap_or("the API fails for the moment");
+        Verdict::reconciling(phase, RETRYING, message)
+    }
+}

@@ -1,0 +1,67 @@
+//! Instances that are probably the outcome of a start that was given up: the API took longer than it may. Pure.
+
+use std::collections::BTreeMap;
+
+use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_resources::{
+    instance_status::{VOIDED_START_HOURS, VoidedStart},
+    key::ObjectKey,
+};
+use jiff::Timestamp;
+
+use super::book::Book;
+use crate::facts::{args, fleet_key::FleetKey, home::is_in, snapshot::Snapshot};
+
+/// The instances of the list that no resource claims and that look like the outcome of a start that was given up within the
+/// last day, with the resource of that start: of several, that of the oldest. What a start that is still open may have made
+/// is not among them.
+pub fn late(
+    book: &Book,
+    fleet: &FleetKey,
+    list: &Snapshot,
+    wall: Timestamp,
+) -> BTreeMap<String, ObjectKey> {
+    let mut voided: Vec<(&VoidedStart, InstanceArgs, &ObjectKey)> = book
+        .iter()
+        .flat_map(|(key, entry)| {
+            let status = entry.resource.status.as_ref();
+            let starts = status.map_or(&[][..], |s| &s.voided_starts);
+            starts.iter().map(move |start| (start, key))
+        })
+        .filter(|(start, _)| {
+            start
+                .account
+                .as_ref()
+                .is_some_and(|home| is_in(home, fleet))
+        })
+        .filter(|(start, _)| is_recent(start, wall))
+        .map(|(start, key)| (start, args::of_record(&start.args), key))
+        .collect();
+    if voided.is_empty() {
+        return BTreeMap::new();
+    }
+    voided.sort_by_key(|(start, _, _)| (start.requested_at, start.id));
+    let probable = |id: &String, instance: &Instance| {
+        let (_, _, key) = voided.iter().find(|(start, wanted, _)| {
+            args::matches(wanted, &instance.instance_args) && !start.known_instance_ids.contains(id)
+        })?;
+        Some((*key).clone())
+    };
+    list.instances
+        .iter()
+        .filter_map(|(id, instance)| Some((id, instance, probable(id, instance)?)))
+        .filter(|(id, instance, _)| {
+            !book.is_claimed(&fleet.api_url, id)
+                && !book.may_be_of_an_open_start(&fleet.api_url, instance)
+        })
+        .map(|(id, _, key)| (id.clone(), key))
+        .collect()
+}
+
+fn is_recent(start: &VoidedStart, wall: Timestamp) -> bool {
+    wall.duration_since(start.voided_at).as_hours() < VOIDED_START_HOURS
+}
+
+#[cfg(test)]
+#[path = "late_tests.rs"]
+mod tests;

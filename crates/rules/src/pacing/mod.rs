@@ -1,0 +1,9 @@
+//! When a fleet is listed, and how many calls it may make.
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | [`schedule`] | when the next list is due |
+//! | [`pressure`] | how many calls may be under way, and whose turn it is |
+
+pub mod pressure;
+pub mod schedule;

@@ -1,0 +1,370 @@
+//! Faults on demand: which request they meet and what they do to it.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::endpoint::Endpoint;
+
+/// Faults that wait at the same time.
+const MAX_FAULTS: usize = 1_000;
+
+/// The requests that a fault can meet. In JSON: `"any"` or an endpoint's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Every call of the API, the token call included.
+    #[default]
+    Any,
+    #[serde(untagged)]
+    Only(Endpoint),
+}
+
+impl From<Endpoint> for Target {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::Only(endpoint)
+    }
+}
+
+/// On which side of the call's effect a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// The call has no effect (or, with a delay, has it late).
+    Before,
+    /// The call has its effect, but the answer is not the one that says so.
+    After,
+}
+
+/// The body of a faulty answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultBody {
+    Empty,
+    /// `{"message": …}`
+    Message(String),
+    /// Of content type `text/html`, as a proxy sends it.
+    Html(String),
+    /// Anything, of content type `application/json`.
+    Raw(String),
+}
+
+/// What a fault does. In JSON: an object with `kind` in `snake_case` and the fields; durations are whole milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Effect {
+    /// Answers this instead.
+    Answer {
+        when: When,
+        status: u16,
+        body: FaultBody,
+        /// Seconds.
+        #[serde(default)]
+        retry_after: Option<u64>,
+        #[serde(default)]
+        location: Option<String>,
+    },
+    /// Ends the connection without an answer: with a TCP reset, or else closed in order.
+    Drop {
+        when: When,
+        #[serde(default)]
+        reset: bool,
+    },
+    /// Waits. The call goes on even when the client has gone.
+    Delay {
+        when: When,
+        #[serde(rename = "milliseconds", with = "super::millis")]
+        duration: Duration,
+    },
+    /// The true status with a body that is not JSON.
+    MalformedBody,
+    /// The true status and length, but the connection ends in the middle of the body.
+    TruncatedBody,
+    /// The true status and message without the instance, the ids or the list.
+    WithoutInstance,
+    /// The true status with a body of this many bytes.
+    HugeBody { bytes: u64 },
+    /// The presented token is expired before the call is looked at: 401.
+    ExpireToken,
+}
+
+impl Effect {
+    /// Refuses before the effect, with a JSON message.
+    pub fn fail(status: u16, message: impl Into<String>) -> Self {
+        Self::answer(When::Before, status, FaultBody::Message(message.into()))
+    }
+
+    /// Lets the effect happen and answers as if it had not, with a JSON message.
+    pub fn fail_after(status: u16, message: impl Into<String>) -> Self {
+        Self::answer(When::After, status, FaultBody::Message(message.into()))
+    }
+
+    /// Answers as a proxy would: with a page.
+    pub fn html(when: When, status: u16) -> Self {
+        let page = format!(
+            "<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
+        );
+        Self::answer(when, status, FaultBody::Html(page))
+    }
+
+    /// 429 before the effect, with `Retry-After` in whole seconds.
+    pub fn rate_limit(retry_after: Duration) -> Self {
+        Self::Answer {
+            when: When::Before,
+            status: 429,
+            body: FaultBody::Message("Too many requests".to_owned()),
+            retry_after: Some(retry_after.as_secs()),
+            location: None,
+        }
+    }
+
+    /// Redirects to `location` instead of doing anything.
+    pub fn redirect(status: u16, location: impl Into<String>) -> Self {
+        Self::Answer {
+            when: When::Before,
+            status,
+            body: FaultBody::Empty,
+            retry_after: None,
+            location: Some(location.into()),
+        }
+    }
+
+    fn answer(when: When, status: u16, body: FaultBody) -> Self {
+        Self::Answer {
+            when,
+            status,
+            body,
+            retry_after: None,
+            location: None,
+        }
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Before => "before the effect",
+            Self::After => "after the effect",
+        })
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer { when, status, .. } => write!(formatter, "answer {status} {when}"),
+            Self::Drop { when, reset: true } => write!(formatter, "reset {when}"),
+            Self::Drop { when, reset: false } => write!(formatter, "close {when}"),
+            Self::Delay { when, duration } => write!(formatter, "delay of {duration:?} {when}"),
+            Self::MalformedBody => formatter.write_str("malformed body"),
+            Self::TruncatedBody => formatter.write_str("truncated body"),
+            Self::WithoutInstance => formatter.write_str("without instance"),
+            Self::HugeBody { bytes } => write!(formatter, "body of {bytes} bytes"),
+            Self::ExpireToken => formatter.write_str("expired token"),
+        }
+    }
+}
+
+/// A fault that waits for requests. A request meets at most one: the oldest that fits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    #[serde(default)]
+    pub endpoint: Target,
+    pub effect: Effect,
+    /// How many requests it meets; without limit where absent.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// With which probability it meets a request that fits; 1 where absent. Drawn from the simulator's seed.
+    #[serde(default = "certain")]
+    pub probability: f64,
+    /// Only requests about this model, or about an instance of it, by the id that a start takes.
+    #[serde(default)]
+    pub matches: Option<String>,
+}
+
+fn certain() -> f64 {
+    1.0
+}
+
+impl Fault {
+    /// A fault that meets every request to the endpoint, without limit.
+    pub fn new(endpoint: impl Into<Target>, effect: Effect) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            effect,
+            times: None,
+            probability: certain(),
+            matches: None,
+        }
+    }
+
+    /// Limits how many requests it meets.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Lets it meet only some of the requests, 0–1.
+    #[must_use]
+    pub fn probability(mut self, probability: f64) -> Self {
+        self.probability = probability;
+        self
+    }
+
+    /// Limits it to requests about one model.
+    #[must_use]
+    pub fn matching(mut self, model_id: impl Into<String>) -> Self {
+        self.matches = Some(model_id.into());
+        self
+    }
+
+    fn fits(&self, endpoint: Endpoint, model: Option<&str>) -> bool {
+        let here = match self.endpoint {
+            Target::Any => true,
+            Target::Only(only) => only == endpoint,
+        };
+        here && (self.matches.is_none() || self.matches.as_deref() == model)
+    }
+}
+
+/// Names a fault that was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FaultId(u64);
+
+impl fmt::Display for FaultId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "#{}", self.0)
+    }
+}
+
+/// The faults that wait.
+pub(super) struct FaultBook {
+    rng: fastrand::Rng,
+    added: u64,
+    faults: Vec<(FaultId, Fault)>,
+}
+
+impl FaultBook {
+    pub(super) fn new(rng: fastrand::Rng) -> Self {
+        Self {
+            rng,
+            added: 0,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Adds a fault; the oldest goes when there are too many.
+    pub(super) fn add(&mut self, fault: Fault) -> FaultId {
+        if self.faults.len() >= MAX_FAULTS {
+            self.faults.remove(0);
+        }
+        self.added = self.added.saturating_add(1);
+        let id = FaultId(self.added);
+        self.faults.push((id, fault));
+        id
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.faults.clear();
+    }
+
+    pub(super) fn remove_delays(&mut self) {
+        self.faults
+            .retain(|(_, fault)| !matches!(fault.effect, Effect::Delay { .. }));
+    }
+
+    pub(super) fn waiting(&self) -> Vec<(FaultId, Fault)> {
+        self.faults.clone()
+    }
+
+    /// The fault that meets this request, if any; its count goes down.
+    pub(super) fn draw(
+        &mut self,
+        endpoint: Endpoint,
+        model: Option<&str>,
+    ) -> Option<(FaultId, Effect)> {
+        let rng = &mut self.rng;
+        let index = self.faults.iter().position(|(_, fault)| {
+            fault.times != Some(0)
+                && fault.fits(endpoint, model)
+                && (fault.probability >= 1.0 || rng.f64() < fault.probability)
+        })?;
+        let (id, fault) = self.faults.get_mut(index)?;
+        let drawn = (*id, fault.effect.clone());
+        if let Some(times) = &mut fault.times {
+            *times = times.saturating_sub(1);
+            if *times == 0 {
+                self.faults.remove(index);
+            }
+        }
+        Some(drawn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn book() -> FaultBook {
+        FaultBook::new(fastrand::Rng::with_seed(7))
+    }
+
+    #[test]
+    fn a_fault_meets_its_endpoint_as_often_as_it_should() {
+        let mut book = book();
+        book.add(Fault::new(Endpoint::Start, Effect::MalformedBody).times(2));
+        assert_eq!(book.draw(Endpoint::Stop, None), None);
+        assert!(book.draw(Endpoint::Start, None).is_some());
+        assert!(book.draw(Endpoint::Start, Some("m")).is_some());
+        assert_eq!(book.draw(Endpoint::Start, None), None);
+    }
+
+    #[test]
+    fn a_fault_for_a_model_leaves_others_alone() {
+        let mut book = book();
+        book.add(Fault::new(Target::Any, Effect::MalformedBody).matching("m"));
+        assert_eq!(book.draw(Endpoint::Start, Some("other")), None);
+        assert_eq!(book.draw(Endpoint::ListInstances, None), None);
+        assert!(book.draw(Endpoint::Start, Some("m")).is_some());
+    }
+
+    #[test]
+    fn a_probability_is_met_about_as_often_and_the_same_with_the_same_seed() {
+        let hits = || {
+            let mut book = book();
+            book.add(Fault::new(Target::Any, Effect::MalformedBody).probability(0.3));
+            (0..1_000)
+                .filter(|_| book.draw(Endpoint::Stop, None).is_some())
+                .collect::<Vec<_>>()
+        };
+        assert!((200..400).contains(&hits().len()), "{}", hits().len());
+        assert_eq!(hits(), hits());
+    }
+
+    #[test]
+    fn faults_read_well_as_json() {
+        let fault: Fault = serde_json::from_value(json!({
+            "endpoint": "start",
+            "effect": {"kind": "answer", "when": "after", "status": 502, "body": {"html": "<p>"}},
+            "times": 1,
+        }))
+        .unwrap();
+        let effect = Effect::answer(When::After, 502, FaultBody::Html("<p>".into()));
+        assert_eq!(fault, Fault::new(Endpoint::Start, effect).times(1));
+        let fault: Fault = serde_json::from_value(json!({
+            "endpoint": "any",
+            "effect": {"kind": "delay", "when": "before", "milliseconds": 1500},
+            "probability": 0.5,
+        }))
+        .unwrap();
+        let duration = Duration::from_millis(1500);
+        let delay = Effect::Delay {
+            when: When::Before,
+            duration,
+        };
+        assert_eq!(fault, Fault::new(Target::Any, delay).probability(0.5));
+    }
+}

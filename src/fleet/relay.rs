@@ -1,0 +1,136 @@
+//! From a fleet's loop and client to those who care: the instances, the accounts, the metrics.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use cortecs_clock as clock;
+use cortecs_resources::key::ObjectKey;
+use cortecs_rules::{
+    account::{brake::Lists, status::FAILURES_TO_TELL},
+    facts::{fleet_key::FleetKey, snapshot::Snapshot},
+};
+
+use super::{
+    admission::Found,
+    directory::{Directory, WeakDirectory},
+    hooks::{Claims, Listener},
+    summarize::summarize,
+};
+use crate::serve::metrics::Metrics;
+
+/// What a fleet's loop talks to: it tells the instances first, then those accounts for which something has changed.
+pub struct Relay {
+    pub(crate) directory: WeakDirectory,
+    pub(crate) claims: Arc<dyn Claims>,
+    pub(crate) listener: Arc<dyn Listener>,
+    pub(crate) wakes: Arc<dyn Fn(Vec<ObjectKey>) + Send + Sync>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Listener for Relay {
+    fn admits(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) -> bool {
+        let Some(directory) = self.directory.upgrade() else {
+            return false;
+        };
+        if !self.claims.synced() || !directory.knows_holds() {
+            // Nobody can say yet what should run, or what is held.
+            return false;
+        }
+        let past = directory.past(fleet);
+        let measure = self.claims.measure(Lists {
+            fleet,
+            old,
+            new,
+            past: &past,
+        });
+        let matters = measure.trips() || directory.held(fleet).is_some();
+        let down = match matters {
+            true => self.claims.down(fleet, new),
+            false => BTreeSet::new(),
+        };
+        let admission = directory.admit(fleet, new, Found { measure, down }, clock::wall());
+        if !admission.admitted {
+            tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is put aside until the loss that it shows, or the end of the hold, is recorded");
+        }
+        (self.wakes)(admission.wake);
+        admission.admitted
+    }
+
+    fn on_list(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) {
+        self.listener.on_list(fleet, old, new);
+        let Some(directory) = self.directory.upgrade() else {
+            return;
+        };
+        directory.end_unrecorded(fleet);
+        for account in directory.accounts_of(fleet) {
+            self.metrics
+                .list_received(&account.to_string(), new.requested_at);
+        }
+        self.sum_up(&directory, fleet, new);
+    }
+
+    fn on_summary_stale(&self, fleet: &FleetKey) {
+        let directory = self.directory.upgrade();
+        let known = directory.and_then(|d| Some((d.fleet(fleet)?.snapshot()?, d)));
+        if let Some((snapshot, directory)) = known {
+            self.sum_up(&directory, fleet, &snapshot);
+        }
+    }
+
+    fn on_list_failed(&self, key: &FleetKey) {
+        self.listener.on_list_failed(key);
+        let Some(directory) = self.directory.upgrade() else {
+            return;
+        };
+        let worth_telling = directory.fleet(key).is_some_and(|fleet| {
+            let health = fleet.health();
+            health.authentication_failed
+                || health.failures >= FAILURES_TO_TELL
+                || fleet.snapshot().is_none()
+        });
+        if worth_telling {
+            (self.wakes)(directory.troubled(key));
+        }
+    }
+
+    fn on_account_changed(&self, namespace: &str, name: &str) {
+        self.listener.on_account_changed(namespace, name);
+    }
+
+    fn on_turn(&self, resources: Vec<ObjectKey>) {
+        self.listener.on_turn(resources);
+    }
+}
+
+impl Relay {
+    /// Tells the metrics and, where that is news, the accounts what a list amounts to.
+    fn sum_up(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
+        let summary = self
+            .claims
+            .synced()
+            .then(|| summarize(fleet, list, &*self.claims));
+        let hold = directory.hold(fleet);
+        let is_held = hold.is_some();
+        let prices = directory.fleet(fleet).and_then(|fleet| fleet.prices());
+        let per_hour = prices.map(|prices| prices.per_hour(list.instances.values().map(|i| &**i)));
+        for account in directory.accounts_of(fleet) {
+            let account = account.to_string();
+            self.metrics.set_held(&account, is_held);
+            if let Some(per_hour) = &per_hour {
+                self.metrics.set_price_per_hour(&account, per_hour);
+            }
+            if let Some(summary) = &summary {
+                let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();
+                self.metrics.set_unmanaged_instances(&account, count);
+                self.metrics.set_late_instances(&account, summary.late);
+            }
+        }
+        let mut wake = directory.summarized(fleet, summary);
+        if directory.hold_is_news(fleet, hold) {
+            wake = directory.accounts_of(fleet);
+            for account in &wake {
+                self.on_account_changed(&account.namespace, &account.name);
+            }
+        }
+        (self.wakes)(wake);
+    }
+}

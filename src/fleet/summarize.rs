@@ -1,0 +1,13 @@
+//! A list of a fleet, summed up by what the resources claim.
+
+use cortecs_rules::{
+    account::summary::{Summary, sum_up},
+    facts::{fleet_key::FleetKey, snapshot::Snapshot},
+};
+
+use crate::fleet::hooks::Claims;
+/// Sums up a list of the fleet by what the resources claim.
+pub fn summarize(fleet: &FleetKey, snapshot: &Snapshot, claims: &dyn Claims) -> Summary {
+    let late = claims.late(fleet, snapshot);
+    sum_up(snapshot, &late, |id| claims.is_claimed(&fleet.api_url, id))
+}

@@ -1,0 +1,105 @@
+//! Reads past every cache.
+
+use std::sync::Arc;
+
+use cortecs_clock as clock;
+use cortecs_resources::{CortecsInstance, key::ObjectKey};
+use kube::{Api, ResourceExt, api::ListParams};
+
+use super::{context::Context, write::api};
+use crate::{
+    instance::removed,
+    kubernetes::client::{KubeError, bounded},
+};
+/// How many resources one page of a quorum read has.
+const PAGE: u32 = 500;
+
+/// The resource as it is now, by quorum.
+///
+/// # Errors
+/// `NotFound` when it is gone.
+pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance, KubeError> {
+    let known = context
+        .book
+        .lock()
+        .get(key)
+        .map(|e| Arc::clone(&e.resource));
+    let resource = bounded("read the resource", async {
+        api(context, key).get(&key.name).await
+    })
+    .await?;
+    compare_one(context, known.as_deref(), &resource);
+    Ok(resource)
+}
+
+/// Reads all resources by quorum into the book. Who asks while another read is awaited that began after the question gets its result.
+///
+/// # Errors
+/// The first that is met.
+pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
+    let asked = clock::moment();
+    let _one_at_a_time = context.quorum.lock().await;
+    if context
+        .book
+        .lock()
+        .quorum_read_at()
+        .is_some_and(|read| read >= asked)
+    {
+        return Ok(());
+    }
+    let began = clock::moment();
+    context.book.lock().begin_quorum_read();
+    let result = read_scopes(context).await;
+    let mut book = context.book.lock();
+    match &result {
+        Ok(()) => book.read_by_quorum(began),
+        Err(_) => book.abandon_quorum_read(),
+    }
+    result
+}
+
+async fn read_scopes(context: &Context) -> Result<(), KubeError> {
+    for (scope, _) in context.wakes.scopes() {
+        let api: Api<CortecsInstance> = match scope {
+            None => Api::all(context.client.clone()),
+            Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        };
+        let (newest, known) = {
+            let book = context.book.lock();
+            (book.newest().to_owned(), book.resources())
+        };
+        let mut resources = Vec::new();
+        let mut params = ListParams::default().limit(PAGE);
+        let version = loop {
+            let page = bounded("read all resources", async { api.list(&params).await }).await?;
+            resources.extend(page.items.into_iter().map(Arc::new));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break page.metadata.resource_version.unwrap_or_default(),
+            }
+        };
+        let history = &context.history;
+        history.compare("the list of instances", &newest, &version);
+        for read in &resources {
+            let before = known.get(&ObjectKey::of(&**read));
+            compare_one(context, before.map(|known| &**known), read);
+        }
+        let mut book = context.book.lock();
+        let went = book.quorum_read(scope, resources, &version);
+        drop(book);
+        removed::follow(context, &went);
+    }
+    Ok(())
+}
+
+/// Compares a resource that was read by name with the version of it that was known before.
+pub fn compare_one(context: &Context, known: Option<&CortecsInstance>, read: &CortecsInstance) {
+    let Some(known) = known.filter(|known| known.uid() == read.uid()) else {
+        return;
+    };
+    let versions = (known.resource_version(), read.resource_version());
+    if let (Some(known), Some(now)) = versions {
+        let what = ObjectKey::of(read).to_string();
+        context.history.compare(&what, &known, &now);
+    }
+}

@@ -1,0 +1,52 @@
+//! What is watched: some namespaces, or all of them.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use cortecs_resources::key::is_label;
+
+/// The namespaces to look after; empty means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces(BTreeSet<String>);
+
+impl Namespaces {
+    /// Whether all namespaces are looked after.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `namespace` is looked after.
+    pub fn contains(&self, namespace: &str) -> bool {
+        self.is_all() || self.0.contains(namespace)
+    }
+
+    /// The namespaces in order; none when all are looked after.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl FromStr for Namespaces {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, Self::Err> {
+        let names = list
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        names
+            .map(|name| match is_label(name) {
+                true => Ok(name.to_owned()),
+                false => Err(format!(
+                    "`{name}` is no namespace: write names of lower-case letters, digits and `-`, separated by commas"
+                )),
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Display for Namespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().collect::<Vec<_>>().join(","))
+    }
+}

@@ -1,0 +1,220 @@
+//! The metrics that carry an account's name, kept together so that they go together.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use cortecs_clock::Moment;
+
+/// The phases of a CortecsInstance: the values of `cortecs_instances`' label.
+pub const PHASES: [&str; 8] = [
+    "Pending",
+    "Starting",
+    "Running",
+    "Stopping",
+    "Stopped",
+    "Replacing",
+    "Deleting",
+    "Failed",
+];
+
+/// Accounts beyond so many share the series of one that is called `other`.
+pub const MAX_ACCOUNTS: usize = 1000;
+const OVERFLOW: &str = "other";
+
+/// What a request to the API came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ApiCode {
+    /// An answer with this HTTP status.
+    Status(u16),
+    /// No answer in time.
+    Timeout,
+    /// No connection, or one that broke.
+    Network,
+}
+
+/// How a start went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StartOutcome {
+    /// The API named the instance.
+    Accepted,
+    /// Nothing was created.
+    Refused,
+    /// The answer is missing or says nothing.
+    Unknown,
+    /// Unknown at first; then its instance was found.
+    Resolved,
+    /// Unknown at first; then none was found in time.
+    Void,
+}
+
+/// Starts and restarts that were written ahead and have no recorded outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenStarts {
+    pub count: u64,
+    /// Since the oldest of them was requested; zero without any.
+    pub age: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Accounts(Mutex<BTreeMap<String, Series>>);
+
+/// What is known of one account.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    pub(super) requests: BTreeMap<(&'static str, ApiCode), u64>,
+    pub(super) instances: Option<[u64; PHASES.len()]>,
+    pub(super) unmanaged: Option<u64>,
+    pub(super) late: Option<u64>,
+    pub(super) price_per_hour: BTreeMap<String, f64>,
+    pub(super) held: Option<bool>,
+    pub(super) contested: Option<bool>,
+    pub(super) ready: Option<bool>,
+    pub(super) open_starts: Option<OpenStarts>,
+    pub(super) starts: [u64; StartOutcome::ALL.len()],
+    /// When the last good list was requested, or the account first seen.
+    pub(super) listed: Option<Moment>,
+}
+
+impl Accounts {
+    pub(super) fn request(&self, account: &str, endpoint: &'static str, code: ApiCode) {
+        self.update(account, |series| {
+            let count = series
+                .requests
+                .entry((endpoint, code.bounded()))
+                .or_default();
+            *count = count.saturating_add(1);
+        });
+    }
+
+    pub(super) fn set_instances<'a>(
+        &self,
+        account: &str,
+        counts: impl IntoIterator<Item = (&'a str, u64)>,
+    ) {
+        let mut by_phase = [0_u64; PHASES.len()];
+        for (phase, count) in counts {
+            let known = PHASES
+                .iter()
+                .zip(&mut by_phase)
+                .find(|(known, _)| **known == phase);
+            if let Some((_, total)) = known {
+                *total = total.saturating_add(count);
+            }
+        }
+        self.update(account, |series| series.instances = Some(by_phase));
+    }
+
+    pub(super) fn set_unmanaged(&self, account: &str, count: u64) {
+        self.update(account, |series| series.unmanaged = Some(count));
+    }
+
+    pub(super) fn set_late(&self, account: &str, count: u64) {
+        self.update(account, |series| series.late = Some(count));
+    }
+
+    pub(super) fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
+        self.update(account, |series| series.price_per_hour.clone_from(per_hour));
+    }
+
+    pub(super) fn set_held(&self, account: &str, held: bool) {
+        self.update(account, |series| series.held = Some(held));
+    }
+
+    pub(super) fn set_contested(&self, account: &str, contested: bool) {
+        self.update(account, |series| series.contested = Some(contested));
+    }
+
+    pub(super) fn start(&self, account: &str, outcome: StartOutcome) {
+        self.update(account, |series| {
+            let counted = StartOutcome::ALL.iter().zip(&mut series.starts);
+            for (_, count) in counted.filter(|(known, _)| **known == outcome) {
+                *count = count.saturating_add(1);
+            }
+        });
+    }
+
+    pub(super) fn set_ready(&self, account: &str, is_ready: bool) {
+        self.update(account, |series| series.ready = Some(is_ready));
+    }
+
+    pub(super) fn set_open_starts(&self, account: &str, open: OpenStarts) {
+        self.update(account, |series| series.open_starts = Some(open));
+    }
+
+    pub(super) fn seen(&self, account: &str, moment: Moment) {
+        self.update(account, |series| {
+            series.listed.get_or_insert(moment);
+        });
+    }
+
+    pub(super) fn list_received(&self, account: &str, requested_at: Moment) {
+        self.update(account, |series| series.listed = Some(requested_at));
+    }
+
+    pub(super) fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.lock().retain(|account, _| keep(account));
+    }
+
+    fn update(&self, account: &str, change: impl FnOnce(&mut Series)) {
+        let mut accounts = self.lock();
+        if let Some(series) = accounts.get_mut(account) {
+            return change(series);
+        }
+        let name = if accounts.len() < MAX_ACCOUNTS {
+            account
+        } else {
+            OVERFLOW
+        };
+        change(accounts.entry(name.to_owned()).or_default());
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
+        // Counters are whole after every statement.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ApiCode {
+    /// Statuses that HTTP does not have share one.
+    fn bounded(self) -> Self {
+        match self {
+            Self::Status(status) if !(100..600).contains(&status) => Self::Status(0),
+            code => code,
+        }
+    }
+}
+
+impl fmt::Display for ApiCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(0) => f.write_str("other"),
+            Self::Status(status) => status.fmt(f),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Network => f.write_str("network"),
+        }
+    }
+}
+
+impl StartOutcome {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Accepted,
+        Self::Refused,
+        Self::Unknown,
+        Self::Resolved,
+        Self::Void,
+    ];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Resolved => "resolved",
+            Self::Void => "void",
+        }
+    }
+}

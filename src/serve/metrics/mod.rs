@@ -1,0 +1,283 @@
+//! What `/metrics` shows: controller-runtime's names where one exists, `cortecs_…` for the rest.
+//!
+//! Labels are bounded: controllers, endpoints, phases and outcomes are fixed words, codes are HTTP's, and accounts are those that
+//! exist ([`Metrics::retain_accounts`] forgets the others).
+
+mod account_families;
+mod accounts;
+mod reconcile;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::serve::metrics::accounts::Accounts;
+pub use crate::serve::metrics::{
+    accounts::{ApiCode, MAX_ACCOUNTS, OpenStarts, PHASES, StartOutcome},
+    reconcile::{ReconcileGuard, ReconcileResult},
+};
+use cortecs_clock::Moment;
+
+/// The content type of what [`Metrics::encode`] returns.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics of the process. Clones share them.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    reconciles: Family<ReconcileLabels, Counter>,
+    reconcile_errors: Family<ControllerLabels, Counter>,
+    reconcile_seconds: Family<ControllerLabels, Histogram>,
+    active_workers: Family<ControllerLabels, Gauge>,
+    leader: Family<LeaseLabels, Gauge>,
+    request_seconds: Family<EndpointLabels, Histogram>,
+    start_seconds: Histogram,
+    accounts: Arc<Accounts>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ControllerLabels {
+    controller: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReconcileLabels {
+    controller: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LeaseLabels {
+    name: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    endpoint: &'static str,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let reconciles = Family::default();
+        registry.register(
+            "controller_runtime_reconcile",
+            "Reconciles by result",
+            reconciles.clone(),
+        );
+        let reconcile_errors = Family::default();
+        registry.register(
+            "controller_runtime_reconcile_errors",
+            "Reconciles that failed",
+            reconcile_errors.clone(),
+        );
+        let reconcile_seconds =
+            Family::new_with_constructor(reconcile_histogram as fn() -> Histogram);
+        registry.register_with_unit(
+            "controller_runtime_reconcile_time",
+            "Duration of reconciles",
+            Unit::Seconds,
+            reconcile_seconds.clone(),
+        );
+        let active_workers = Family::default();
+        registry.register(
+            "controller_runtime_active_workers",
+            "Reconciles under way",
+            active_workers.clone(),
+        );
+        let leader = Family::default();
+        registry.register(
+            "leader_election_master_status",
+            "1 while this process holds the lease",
+            leader.clone(),
+        );
+        let request_seconds = Family::new_with_constructor(request_histogram as fn() -> Histogram);
+        registry.register_with_unit(
+            "cortecs_api_request_duration",
+            "Duration of requests to the Cortecs API",
+            Unit::Seconds,
+            request_seconds.clone(),
+        );
+        let start_seconds = start_histogram();
+        registry.register_with_unit(
+            "cortecs_start_duration",
+            "From the request of a start to a usable instance",
+            Unit::Seconds,
+            start_seconds.clone(),
+        );
+        let accounts = Arc::new(Accounts::default());
+        registry.register_collector(Box::new(Arc::clone(&accounts)));
+        Self(Arc::new(Inner {
+            registry,
+            reconciles,
+            reconcile_errors,
+            reconcile_seconds,
+            active_workers,
+            leader,
+            request_seconds,
+            start_seconds,
+            accounts,
+        }))
+    }
+
+    /// All metrics in the OpenMetrics text format, to be served as [`CONTENT_TYPE`].
+    ///
+    /// # Errors
+    /// When a metric cannot be written as text: a defect.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0.registry)?;
+        Ok(text)
+    }
+
+    /// Notes that a reconcile begins. The guard notes its end.
+    pub fn reconcile(&self, controller: &'static str) -> ReconcileGuard {
+        ReconcileGuard::begin(self.clone(), controller)
+    }
+
+    /// Notes whether this process holds the lease `name`.
+    pub fn set_leader(&self, name: &'static str, leads: bool) {
+        self.0
+            .leader
+            .get_or_create(&LeaseLabels { name })
+            .set(leads.into());
+    }
+
+    /// Notes a request to the Cortecs API on behalf of `account` (namespace/name). `endpoint` is the call's pattern, without ids.
+    pub fn api_request(
+        &self,
+        account: &str,
+        endpoint: &'static str,
+        code: ApiCode,
+        duration: Duration,
+    ) {
+        self.0.accounts.request(account, endpoint, code);
+        let labels = EndpointLabels { endpoint };
+        self.0
+            .request_seconds
+            .get_or_create(&labels)
+            .observe(duration.as_secs_f64());
+    }
+
+    /// Sets how many of the account's resources are in each of [`PHASES`]: those that `counts` leaves out have none.
+    pub fn set_instances<'a>(
+        &self,
+        account: &str,
+        counts: impl IntoIterator<Item = (&'a str, u64)>,
+    ) {
+        self.0.accounts.set_instances(account, counts);
+    }
+
+    /// Sets how many instances of the account no resource stands for.
+    pub fn set_unmanaged_instances(&self, account: &str, count: u64) {
+        self.0.accounts.set_unmanaged(account, count);
+    }
+
+    /// Sets how many of those are probably the late outcome of a start that was given up.
+    pub fn set_late_instances(&self, account: &str, count: u64) {
+        self.0.accounts.set_late(account, count);
+    }
+
+    /// Sets what the instances of the account's owner cost an hour, by currency.
+    pub fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
+        self.0.accounts.set_price_per_hour(account, per_hour);
+    }
+
+    /// Notes whether `account` is held after a mass change.
+    pub fn set_held(&self, account: &str, held: bool) {
+        self.0.accounts.set_held(account, held);
+    }
+
+    /// Notes whether another operator manages, or may manage, `account` as well.
+    pub fn set_contested(&self, account: &str, contested: bool) {
+        self.0.accounts.set_contested(account, contested);
+    }
+
+    /// Notes how a start of `account` went.
+    pub fn start(&self, account: &str, outcome: StartOutcome) {
+        self.0.accounts.start(account, outcome);
+    }
+
+    /// Notes how long it took from the request of a start to a usable instance.
+    pub fn start_duration(&self, duration: Duration) {
+        self.0.start_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// Notes that the account is looked after since `moment`, if that is not known yet.
+    pub fn account_seen(&self, account: &str, moment: Moment) {
+        self.0.accounts.seen(account, moment);
+    }
+
+    /// Notes whether the account's condition `Ready` is true.
+    pub fn set_ready(&self, account: &str, is_ready: bool) {
+        self.0.accounts.set_ready(account, is_ready);
+    }
+
+    /// Sets the starts and restarts of the account that were written ahead and have no recorded outcome.
+    pub fn set_open_starts(&self, account: &str, open: OpenStarts) {
+        self.0.accounts.set_open_starts(account, open);
+    }
+
+    /// Notes that a good list of the account was requested at `requested_at`: its age is reckoned whenever metrics are read.
+    pub fn list_received(&self, account: &str, requested_at: Moment) {
+        self.0.accounts.list_received(account, requested_at);
+    }
+
+    /// Forgets all series of an account (namespace/name).
+    pub fn remove_account(&self, account: &str) {
+        self.0.accounts.retain(|name| name != account);
+    }
+
+    /// Forgets all series of the accounts for which `exists` is false, also where a late answer brought them back.
+    pub fn retain_accounts(&self, exists: impl Fn(&str) -> bool) {
+        self.0.accounts.retain(exists);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// From what is decided in memory to what waits for several calls.
+const RECONCILE_SECONDS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Up to the time-out of a request, as it is and as it may be set for a slow API.
+const REQUEST_SECONDS: [f64; 12] = [
+    0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0,
+];
+
+/// Some models load in a minute, others in an hour.
+const START_SECONDS: [f64; 11] = [
+    15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 2700.0, 3600.0,
+];
+
+fn reconcile_histogram() -> Histogram {
+    Histogram::new(RECONCILE_SECONDS)
+}
+
+fn request_histogram() -> Histogram {
+    Histogram::new(REQUEST_SECONDS)
+}
+
+fn start_histogram() -> Histogram {
+    Histogram::new(START_SECONDS)
+}
+
+#[cfg(test)]
+mod tests;

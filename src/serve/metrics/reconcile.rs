@@ -1,0 +1,90 @@
+//! One reconcile's metrics.
+
+use cortecs_clock as clock;
+use cortecs_clock::Moment;
+
+use super::{ControllerLabels, Metrics, ReconcileLabels};
+
+/// How a reconcile ended: controller-runtime's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconcileResult {
+    /// Nothing to do until something changes.
+    Success,
+    /// To be looked at again after some time.
+    RequeueAfter,
+    /// It failed, or was given up before its end.
+    Error,
+}
+
+impl ReconcileResult {
+    const ALL: [Self; 3] = [Self::Success, Self::RequeueAfter, Self::Error];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::RequeueAfter => "requeue_after",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Counts a reconcile as under way while it lives, and records its result and duration when it is dropped.
+///
+/// Without a result (an early return by `?`, a panic, a cancelled future) it counts as an error.
+#[derive(Debug)]
+#[must_use = "dropped at once, it records a failed reconcile of no duration"]
+pub struct ReconcileGuard {
+    metrics: Metrics,
+    controller: &'static str,
+    started: Moment,
+    result: ReconcileResult,
+}
+
+impl ReconcileGuard {
+    pub(super) fn begin(metrics: Metrics, controller: &'static str) -> Self {
+        let labels = ControllerLabels { controller };
+        metrics.0.active_workers.get_or_create(&labels).inc();
+        // A rate needs a zero before the first error.
+        metrics.0.reconcile_errors.get_or_create(&labels).inc_by(0);
+        for result in ReconcileResult::ALL {
+            let labels = ReconcileLabels {
+                controller,
+                result: result.label(),
+            };
+            metrics.0.reconciles.get_or_create(&labels).inc_by(0);
+        }
+        Self {
+            metrics,
+            controller,
+            started: clock::moment(),
+            result: ReconcileResult::Error,
+        }
+    }
+
+    /// Ends it with this result.
+    pub fn finish(mut self, result: ReconcileResult) {
+        self.result = result;
+    }
+}
+
+impl Drop for ReconcileGuard {
+    fn drop(&mut self) {
+        let controller = self.controller;
+        let labels = ControllerLabels { controller };
+        let inner = &self.metrics.0;
+        let result = self.result.label();
+        inner
+            .reconciles
+            .get_or_create(&ReconcileLabels { controller, result })
+            .inc();
+        if self.result == ReconcileResult::Error {
+            inner.reconcile_errors.get_or_create(&labels).inc();
+        }
+        let seconds = clock::moment().since(self.started).as_secs_f64();
+        inner
+            .reconcile_seconds
+            .get_or_create(&labels)
+            .observe(seconds);
+        inner.active_workers.get_or_create(&labels).dec();
+    }
+}
