@@ -51,7 +51,7 @@ impl Caller<'_> {
         };
         self.context.metrics.start(self.account, word);
         self.remember(|memory| record::started(memory, intent, outcome));
-        self.fleet.request_list();
+        self.fleet.request_list_after(clock::moment());
     }
 
     /// The one call of a restart intent.
@@ -62,7 +62,7 @@ impl Caller<'_> {
         };
         let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
         self.remember(|memory| record::restarted(memory, intent, id, outcome, times));
-        self.fleet.request_list();
+        self.fleet.request_list_after(clock::moment());
     }
 
     pub async fn stop(&self, id: &str) {
@@ -70,7 +70,7 @@ impl Caller<'_> {
         if let Some((result, times)) = self.made("stop", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::stopped(memory, id, answer, times));
-            self.fleet.request_list();
+            self.fleet.request_list_after(clock::moment());
         }
     }
 
@@ -79,7 +79,7 @@ impl Caller<'_> {
         if let Some((result, _)) = self.made("delete", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::deleted(memory, id, answer));
-            self.fleet.request_list();
+            self.fleet.request_list_after(clock::moment());
         }
     }
 

@@ -285,7 +285,7 @@ async fn an_account_in_use_is_deleted_when_its_last_user_goes() {
         .users
         .lock()
         .unwrap()
-        .insert(user.clone(), 2);
+        .insert(user.clone(), 4);
     *scenario.others.bound.lock().unwrap() = true;
     scenario
         .secrets()
@@ -299,7 +299,7 @@ async fn an_account_in_use_is_deleted_when_its_last_user_goes() {
         .unwrap();
     let message = scenario.reason("main", "InUse").await;
     assert!(
-        message.contains("2 CortecsInstances") && message.contains("team/llama, …"),
+        message.contains("4 CortecsInstances") && message.contains("team/llama, …"),
         "{message}"
     );
     let entry = scenario
@@ -402,7 +402,7 @@ async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
         ..Measure::default()
     };
     *scenario.others.measure.lock().unwrap() = lost;
-    scenario.fleet().request_list();
+    scenario.fleet().request_list_after(cortecs_clock::moment());
     let message = scenario.reason("main", "MassChange").await;
     assert!(message.contains("4 of 5"), "{message}");
     let mut ended = scenario.fleet().ended();
@@ -416,7 +416,7 @@ async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
         down: 1,
         ..lost
     };
-    scenario.fleet().request_list();
+    scenario.fleet().request_list_after(cortecs_clock::moment());
     scenario.reason("main", "Verified").await;
     let fleet = scenario.fleet();
     let mut ended = fleet.ended();
