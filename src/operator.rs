@@ -10,7 +10,7 @@ use cortecs_rules::{
 use kube::Client;
 
 use crate::{
-    account::{self, controller::AccountController},
+    account::{self, context::AccountController},
     catalog::Catalog,
     cli::RunConfig,
     fleet::directory::Directory,
@@ -152,7 +152,7 @@ async fn control(
         watches: Arc::new(Watches::new(&config.watch_namespaces)),
         request_timeout: config.request_timeout,
         limits: PollLimits::default(),
-        state: account::controller::State::default(),
+        state: account::context::State::default(),
     });
     let instances = Arc::new(Context {
         client: parts.client.clone(),

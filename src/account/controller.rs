@@ -1,69 +1,25 @@
 //! The controller of accounts: what it works with, and one reconcile from the look to the write.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use cortecs_clock as clock;
-use cortecs_clock::Backoff;
 use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey};
-use cortecs_rules::{
-    account::{allowed_hosts::AllowedHosts, owner::Owner},
-    ledger::book::Scope,
-    pacing::schedule::PollLimits,
-};
+use cortecs_rules::{account::owner::Owner, ledger::book::Scope};
 use kube::{ResourceExt, runtime::watcher::Event};
 
-use super::look::look;
-use crate::{
-    fleet::{
-        directory::Directory,
-        hooks::{Claims, InstanceHooks},
-        relay::Relay,
-    },
-    kubernetes::{
-        client::KubeError,
-        controller::{Reconciler, Requeue, Shell, run as run_controller},
-        events::Events,
-        queue::Watches,
-    },
-    leadership::{Leadership, peers::Installs},
-    serve::metrics::Metrics,
+use super::{
+    context::{AccountController, CONFLICT_PAUSE, LOOK_INTERVAL},
+    look::look,
 };
-
-/// How often each account is looked at without an event. Most looks call nobody.
-pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// How soon after somebody else's write came first.
-pub(super) const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
-
-/// What the controller works with.
-pub struct AccountController {
-    pub client: kube::Client,
-    pub directory: Directory,
-    pub claims: Arc<dyn Claims>,
-    pub instances: Arc<dyn InstanceHooks>,
-    pub allowed_hosts: AllowedHosts,
-    pub leadership: Leadership,
-    pub metrics: Metrics,
-    pub events: Events,
-    pub installs: Arc<Installs>,
-    pub watches: Arc<Watches>,
-    /// Bounds each request to the API.
-    pub request_timeout: Duration,
-    pub limits: PollLimits,
-    pub state: State,
-}
-
-/// What the controller remembers from one event to the next.
-#[derive(Default)]
-pub struct State {
-    backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
-    /// The accounts that a watch has shown since it began to list anew.
-    listings: Mutex<BTreeMap<Scope, BTreeSet<ObjectKey>>>,
-}
+use crate::kubernetes::{
+    client::KubeError,
+    controller::{Reconciler, Requeue, Shell, run as run_controller},
+};
 
 /// Watches and reconciles accounts until the shutdown is asked for. The fleets live as long as the directory does.
 pub async fn run(controller: Arc<AccountController>, shell: &Shell) {
@@ -152,23 +108,6 @@ impl Reconciler for AccountController {
 }
 
 impl AccountController {
-    /// What a new fleet reports to.
-    pub(super) fn relay(&self) -> Arc<Relay> {
-        let watches = Arc::clone(&self.watches);
-        Arc::new(Relay {
-            directory: self.directory.downgrade(),
-            claims: Arc::clone(&self.claims),
-            instances: Arc::clone(&self.instances),
-            accounts: watches,
-            metrics: self.metrics.clone(),
-        })
-    }
-
-    /// Tells that an account's entry has changed.
-    pub(super) fn tell(&self, account: &ObjectKey) {
-        self.instances.on_account_changed(account);
-    }
-
     fn upsert(&self, account: &CortecsAccount) {
         let key = ObjectKey::of(account);
         if account.namespace().is_some() && self.directory.upsert(account) {
@@ -213,15 +152,5 @@ impl AccountController {
             self.watches.add(doubted);
         }
         soon
-    }
-
-    fn backoffs(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Backoff>> {
-        let backoffs = self.state.backoffs.lock();
-        backoffs.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn listings(&self) -> MutexGuard<'_, BTreeMap<Scope, BTreeSet<ObjectKey>>> {
-        let listings = self.state.listings.lock();
-        listings.unwrap_or_else(PoisonError::into_inner)
     }
 }

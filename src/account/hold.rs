@@ -9,7 +9,7 @@ use cortecs_rules::{
 };
 use jiff::Timestamp;
 
-use super::controller::AccountController;
+use super::context::AccountController;
 use crate::fleet::{directory::Directory, poll::Fleet};
 /// The account's hold as it should be, and the order to resume that counts as handled. Where the hold is to be ended because
 /// what it is about is back, no list that says otherwise is made known from here on, until that is recorded or

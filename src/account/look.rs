@@ -10,7 +10,7 @@ use cortecs_rules::facts::{
     fleet_key::FleetKey,
 };
 
-use super::{controller::AccountController, credentials};
+use super::{context::AccountController, credentials};
 use crate::fleet::{api_calls::ApiObserver, directory::Remembered, poll::Fleet};
 
 /// How old what was read from a Secret may become while it matters; a little less than the time between two looks.

@@ -7,7 +7,7 @@ use cortecs_rules::{
     facts::account_entry::{AccountState, MANAGED_ELSEWHERE},
 };
 
-use super::controller::AccountController;
+use super::context::AccountController;
 
 impl AccountController {
     /// Which operator manages the account.

@@ -23,7 +23,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    controller::{AccountController, CONFLICT_PAUSE, LOOK_INTERVAL},
+    context::{AccountController, CONFLICT_PAUSE, LOOK_INTERVAL},
     hold::{next_hold, why_held},
 };
 use crate::kubernetes::{

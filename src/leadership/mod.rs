@@ -2,6 +2,8 @@
 //!
 //! Every write carries the resourceVersion that was read, so two processes never both get it. Losing it is final: the process
 //! ends, and its successor starts from fresh reads.
+//!
+//! `lease_object` is the `Lease` as an object; [`peers`] looks at the Leases of other installed operators.
 
 mod lease_object;
 pub mod peers;

@@ -8,7 +8,10 @@ use std::{
 
 use cortecs_api::{install_crypto_provider, types::InstanceArgs};
 use cortecs_operator::{
-    account::controller::{AccountController, State, run},
+    account::{
+        context::{AccountController, State},
+        controller::run,
+    },
     fleet::{
         directory::Directory,
         hooks::{Claims, InstanceHooks, Listed},

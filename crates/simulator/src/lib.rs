@@ -7,6 +7,23 @@
 //! ```
 //! Workers are initialised by the passing of time, not by tasks: an instance's state is computed from when it was started.
 //!
+//! | file | what it has |
+//! |---|---|
+//! | `endpoint` | which call of the API a request is |
+//! | `account`, `access` | accounts, and the tokens they were given |
+//! | `catalog` | the models and hardware types on offer |
+//! | `start` | the arguments of a start, checked and completed |
+//! | `held`, `progress` | one instance and its past; how far its workers have come |
+//! | `world` | all instances, and what the calls do to them |
+//! | `lag` | how far lists are behind |
+//! | `api` | a request in, the world changed, an answer out |
+//! | `fault`, `millis` | faults on demand, and their durations in JSON |
+//! | `journal` | what was asked and answered |
+//! | `shared` | the state that the shell and the handles share |
+//! | `connection`, `shell` | the HTTP side |
+//! | `handle`, [`control`] | the simulator in the hands of a test: in process, over HTTP |
+//! | `server` | starting and stopping it |
+//!
 //! The API lies under `/api/v1`. What a [`Handle`] does in process, `/_control/` does over HTTP; see [`control`].
 
 mod access;

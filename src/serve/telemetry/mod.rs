@@ -1,4 +1,4 @@
-//! Logging.
+//! Log lines and traces: `json` formats the lines for programs, `traces` sends the spans to a collector.
 
 mod json;
 #[cfg(feature = "otlp")]
