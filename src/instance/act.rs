@@ -8,6 +8,7 @@ use cortecs_resources::{
     conditions::{READY, find_condition, is_true},
     instance_status::CortecsInstanceStatus,
     key::ObjectKey,
+    reason::Reason,
 };
 use cortecs_rules::{
     facts::sealed_id,
@@ -268,7 +269,7 @@ async fn tell(context: &Context, old: &CortecsInstance, new: &CortecsInstance) {
     let Some(status) = &new.status else { return };
     let before = old.status.as_ref();
     if is_true(&status.conditions, READY)
-        && find_condition(&status.conditions, READY).is_some_and(|r| r.reason == "Running")
+        && find_condition(&status.conditions, READY).and_then(Reason::of) == Some(Reason::Running)
         && !before.is_some_and(|b| is_true(&b.conditions, READY))
         && let Some(started) = status.last_start_time
         && let Ok(waited) = Duration::try_from(clock::wall().duration_since(started))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cortecs_api::{Call, Client, Error, RetryClass, types::InstanceArgs};
 use cortecs_clock as clock;
 use cortecs_clock::{Backoff, Moment};
-use cortecs_resources::key::ObjectKey;
+use cortecs_resources::{key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     facts::memory::{Failure, FailureKind, Memory, Outcome},
     instance::record::{self, Times},
@@ -165,17 +165,17 @@ impl Caller<'_> {
 fn as_moved(failure: &mut Failure) {
     let jittered = Backoff::after(failure.count.saturating_sub(1)).next(fastrand::f64(), None);
     failure.kind = FailureKind::Transient;
-    failure.reason = "RetryingAfterError";
+    failure.reason = Reason::RetryingAfterError;
     failure.retry_at = failure.failed_at.after(jittered);
 }
 
 /// The condition's reason for a failed call.
-fn reason(kind: FailureKind, error: &Error) -> &'static str {
+fn reason(kind: FailureKind, error: &Error) -> Reason {
     match (kind, error.call(), error.status()) {
-        (FailureKind::Transient, ..) => "RetryingAfterError",
-        (FailureKind::Auth, ..) => "CredentialsInvalid",
-        (FailureKind::Terminal, _, Some(403)) => "Forbidden",
-        (FailureKind::Terminal, Call::StartInstance, _) => "InvalidArguments",
-        (FailureKind::Terminal, ..) => "CallRefused",
+        (FailureKind::Transient, ..) => Reason::RetryingAfterError,
+        (FailureKind::Auth, ..) => Reason::CredentialsInvalid,
+        (FailureKind::Terminal, _, Some(403)) => Reason::Forbidden,
+        (FailureKind::Terminal, Call::StartInstance, _) => Reason::InvalidArguments,
+        (FailureKind::Terminal, ..) => Reason::CallRefused,
     }
 }

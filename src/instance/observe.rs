@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cortecs_api::RetryClass;
 use cortecs_resources::{
     CortecsInstance, account::NamespacesFrom, annotations, instance_status::AccountIdentity,
-    key::ObjectKey,
+    key::ObjectKey, reason::Reason,
 };
 use cortecs_rules::{
     facts::{
@@ -112,7 +112,7 @@ fn claim(
 async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     let Some(key) = named_account(resource, context.default_account.as_ref()) else {
         return Desired::Unusable {
-            reason: "AccountNotFound",
+            reason: Reason::AccountNotFound,
             message:
                 "no account is named: set spec.accountRef, or give the operator a --default-account"
                     .to_owned(),
@@ -123,7 +123,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     }
     let Some(entry) = context.directory.account(&key.namespace, &key.name) else {
         return Desired::Unusable {
-            reason: "AccountNotFound",
+            reason: Reason::AccountNotFound,
             message: format!(
                 "there is no CortecsAccount {key}: create it, or correct spec.accountRef"
             ),
@@ -138,7 +138,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         }
         AccountState::Unusable { reason, message } => {
             return Desired::Unusable {
-                reason,
+                reason: *reason,
                 message: format!("account {key}: {message}"),
             };
         }

@@ -5,6 +5,7 @@ use cortecs_resources::{
     account::{CortecsAccountStatus, Hold, ManagedBy},
     conditions::{READY, RECONCILING, STALLED, remove_condition, set_condition, whole_seconds},
     key::ObjectKey,
+    reason::Reason,
 };
 use jiff::Timestamp;
 
@@ -103,9 +104,13 @@ pub fn next_status(
     Some(next)
 }
 
-fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
+fn judge(view: &View<'_>) -> (Progress, Reason, String) {
     if let Some(users) = view.held_by {
-        return (Progress::Reconciling, "InUse", in_use(users, &view.holders));
+        return (
+            Progress::Reconciling,
+            Reason::InUse,
+            in_use(users, &view.holders),
+        );
     }
     match &view.state {
         AccountState::Unusable { reason, message } => {
@@ -114,16 +119,16 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
             } else {
                 Progress::Stalled
             };
-            (progress, reason, message.clone())
+            (progress, *reason, message.clone())
         }
         AccountState::Pending => (
             Progress::Reconciling,
-            "Verifying",
+            Reason::Verifying,
             "the credentials are being verified".to_owned(),
         ),
         AccountState::Usable(_) => {
             if let Some(why) = &view.held {
-                return (Progress::Stalled, "MassChange", why.clone());
+                return (Progress::Stalled, Reason::MassChange, why.clone());
             }
             let never_listed = view.health.last_good.is_none();
             match &view.health.last_error {
@@ -131,7 +136,7 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
                     match error.class {
                         RetryClass::Terminal => (
                             Progress::Stalled,
-                            "ListRefused",
+                            Reason::ListRefused,
                             format!(
                                 "{}; check apiUrl and the account's permissions",
                                 error.message
@@ -139,19 +144,19 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
                         ),
                         _ => (
                             Progress::Reconciling,
-                            "RetryingAfterError",
+                            Reason::RetryingAfterError,
                             format!("{}; trying again", error.message),
                         ),
                     }
                 }
                 _ if never_listed => (
                     Progress::Reconciling,
-                    "Verifying",
+                    Reason::Verifying,
                     "the instances are being listed for the first time".to_owned(),
                 ),
                 _ => (
                     Progress::Done,
-                    "Verified",
+                    Reason::Verified,
                     "the API accepts the credentials and lists the instances".to_owned(),
                 ),
             }

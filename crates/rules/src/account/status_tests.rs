@@ -2,6 +2,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     account::InstanceCounts,
     conditions::{find_condition, is_true},
+    reason::Reason,
 };
 
 use super::*;
@@ -67,7 +68,7 @@ fn each_situation_has_its_conditions() {
     assert_conditions(&first, "Verifying", &[RECONCILING]);
     let unusable = View {
         state: AccountState::Unusable {
-            reason: "SecretNotFound",
+            reason: Reason::SecretNotFound,
             message: "Secret a/b does not exist".to_owned(),
         },
         ..usable()
@@ -159,7 +160,7 @@ fn a_hold_is_shown_until_it_ends() {
     assert_conditions(&held, "MassChange", &[STALLED]);
     let mut refused = held.clone();
     refused.state = AccountState::Unusable {
-        reason: "CredentialsInvalid",
+        reason: Reason::CredentialsInvalid,
         message: String::new(),
     };
     assert_conditions(&refused, "CredentialsInvalid", &[STALLED]);

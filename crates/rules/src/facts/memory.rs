@@ -8,7 +8,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
-use cortecs_resources::{CortecsInstance, annotations, instance_status::CortecsInstanceStatus};
+use cortecs_resources::{
+    CortecsInstance, annotations, instance_status::CortecsInstanceStatus, reason::Reason,
+};
 use kube::ResourceExt;
 use uuid::Uuid;
 
@@ -123,7 +125,7 @@ pub struct Named {
 pub struct Failure {
     pub kind: FailureKind,
     /// The condition's reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// Names the call and the cause, and what the API said.
     pub message: String,
     /// The generation of the spec that was tried.

@@ -7,6 +7,7 @@ use cortecs_resources::{
     CortecsInstance, annotations,
     instance_status::{AccountIdentity, CortecsInstanceStatus, Phase},
     key::ObjectKey,
+    reason::Reason,
 };
 use kube::ResourceExt;
 
@@ -105,7 +106,7 @@ pub(crate) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
     let metadata = &owner.resource.metadata;
     Some(Verdict::stalled(
         Phase::Failed,
-        "InstanceClaimed",
+        Reason::InstanceClaimed,
         format!(
             "instance {id} belongs to {}/{}: this resource does not touch it; delete one of the two",
             metadata.namespace.as_deref().unwrap_or_default(),

@@ -5,7 +5,7 @@
 //! an answer about it alone. Only then the finalizer goes.
 
 use cortecs_api::types::InstanceState;
-use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase};
+use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase, reason::Reason};
 
 use super::{
     binding::claimed_by_another,
@@ -182,5 +182,5 @@ fn unreachable(draft: Draft<'_>, bound: &Bound, verdict: Verdict) -> Decision {
 }
 
 fn deleting(message: &str) -> Verdict {
-    Verdict::reconciling(Phase::Deleting, "Deleting", message)
+    Verdict::reconciling(Phase::Deleting, Reason::Deleting, message)
 }

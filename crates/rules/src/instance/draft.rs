@@ -8,6 +8,7 @@ use cortecs_resources::{
     INSTANCE_FINALIZER, annotations,
     instance::CortecsInstanceSpec,
     instance_status::{AccountIdentity, CortecsInstanceStatus, Phase, RestartIntent},
+    reason::Reason,
 };
 use kube::ResourceExt;
 use uuid::Uuid;
@@ -34,9 +35,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to wait before looking again at what needs a person, and may be mended without waking the resource.
 const STALLED_PATIENCE: Duration = Duration::from_secs(60);
-
-/// The reason of what goes on by itself once a call works.
-pub(crate) const RETRYING: &str = "RetryingAfterError";
 
 pub(crate) struct Draft<'a> {
     pub input: &'a Input<'a>,
@@ -191,7 +189,7 @@ impl<'a> Draft<'a> {
         let why = self.held().unwrap_or_default();
         let message =
             format!("the account's list lacks instance {id}, and that proves nothing: {why}");
-        Verdict::stalled(Phase::Failed, "AccountHeld", message)
+        Verdict::stalled(Phase::Failed, Reason::AccountHeld, message)
     }
 
     /// A list that begins from now on is needed.
@@ -232,7 +230,9 @@ impl<'a> Draft<'a> {
         self.list = true;
         let fleet = self.input.account.fleet.as_ref();
         let verdict = match fleet.and_then(|f| f.problem.as_ref()) {
-            Some((_, message)) => Verdict::reconciling(verdict.phase, RETRYING, message),
+            Some((_, message)) => {
+                Verdict::reconciling(verdict.phase, Reason::RetryingAfterError, message)
+            }
             None => verdict,
         };
         self.rest(verdict, wait)
@@ -289,7 +289,7 @@ impl<'a> Draft<'a> {
     fn render(&mut self, verdict: &Verdict) {
         let (spec, generation) = (self.spec(), self.generation());
         let mut verdict = verdict.clone();
-        if verdict.reason == RETRYING
+        if verdict.reason == Reason::RetryingAfterError
             && let Some(trouble) = self.trouble()
         {
             // One message for all that fails meanwhile: each other one would be a write.

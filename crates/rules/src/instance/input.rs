@@ -9,6 +9,7 @@ use cortecs_resources::{
     account::{AccountMode, Adoption, Sharing},
     instance_status::AccountIdentity,
     key::ObjectKey,
+    reason::Reason,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -89,7 +90,7 @@ pub enum Desired {
     Pending(String),
     /// It cannot be used; the reason is a condition's.
     Unusable {
-        reason: &'static str,
+        reason: Reason,
         message: String,
     },
     Usable(Account),

@@ -41,6 +41,8 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
+use cortecs_resources::reason::Reason;
+
 use draft::Draft;
 use input::Input;
 use protocol::Rule;
@@ -64,8 +66,11 @@ pub fn decide(input: &Input<'_>) -> Decision {
 
 fn live(mut draft: Draft<'_>) -> Decision {
     if !draft.has_finalizer() && draft.holds(Rule::FinalizerFirst) {
-        let verdict =
-            Verdict::reconciling(draft.phase(), "Pending", "the finalizer is being added");
+        let verdict = Verdict::reconciling(
+            draft.phase(),
+            Reason::Pending,
+            "the finalizer is being added",
+        );
         return draft.act(Step::AddFinalizer, verdict);
     }
     draft.note_request();

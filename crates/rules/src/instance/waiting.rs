@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use cortecs_resources::instance_status::Phase;
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use super::{
-    draft::{Draft, PATIENCE, RETRYING},
+    draft::{Draft, PATIENCE},
     step::Decision,
     verdict::Verdict,
 };
@@ -78,6 +78,6 @@ impl<'a> Draft<'a> {
 
     fn retrying(&self, phase: Phase) -> Verdict {
         let message = self.trouble().unwrap_or("the API fails for the moment");
-        Verdict::reconciling(phase, RETRYING, message)
+        Verdict::reconciling(phase, Reason::RetryingAfterError, message)
     }
 }

@@ -17,7 +17,7 @@ use cortecs_resources::{
 };
 use kube::ResourceExt;
 
-use super::open_start::OpenStart;
+use super::open_start::{OpenStart, Stalled};
 use crate::facts::{args, memory::Memory};
 
 /// All resources, their claims and what this process remembers of them.
@@ -331,7 +331,7 @@ impl Book {
             in_flight: entry.memory.start_in_flight(),
             unresolved: entry.memory.start_unresolved(),
             client_id: &status.account.as_ref()?.client_id,
-            stalled: stalled.map(|c| c.reason.as_str()),
+            stalled: stalled.map(Stalled::of),
         })
     }
 

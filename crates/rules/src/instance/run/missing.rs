@@ -1,5 +1,7 @@
 //! Lists lack the bound instance: whether it is gone, and what follows from that.
 
+use cortecs_resources::reason::Reason;
+
 use crate::{
     facts::memory::Bound,
     instance::{
@@ -19,7 +21,7 @@ pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
     let id = &bound.id;
     let verdict = Verdict::reconciling(
         draft.phase(),
-        "InstanceMissing",
+        Reason::InstanceMissing,
         format!("the account's list lacks instance {id}: making sure that it is gone"),
     );
     if draft.spec().suspend && bound.absent_lists > 0 {

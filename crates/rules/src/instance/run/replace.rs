@@ -1,7 +1,7 @@
 //! Replacing the bound instance by one with other arguments: the API cannot resize.
 
 use cortecs_clock::Moment;
-use cortecs_resources::{instance::UpdateStrategyType, instance_status::Phase};
+use cortecs_resources::{instance::UpdateStrategyType, instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::memory::Bound,
@@ -29,7 +29,7 @@ pub(crate) fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
 pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decision {
     let verdict = Verdict::reconciling(
         Phase::Replacing,
-        "Replacing",
+        Reason::Replacing,
         "the instance is being removed, to be started anew with other arguments",
     );
     if let Err(verdict) = gate::starts(&draft) {
@@ -43,7 +43,7 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
     {
         let message = "the instance was taken over by its id and cannot be resized: remove spec.adopt to let another one be started in its place";
         return draft.rest(
-            Verdict::stalled(Phase::Failed, "InvalidArguments", message),
+            Verdict::stalled(Phase::Failed, Reason::InvalidArguments, message),
             None,
         );
     }

@@ -5,6 +5,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     instance::{DeletionPolicy, DesiredState},
     instance_status::{Phase, RestartIntent},
+    reason::Reason,
 };
 use uuid::Uuid;
 
@@ -86,7 +87,7 @@ fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decis
     let mut decision = if to_stop {
         let verdict = Verdict::reconciling(
             Phase::Stopping,
-            "ResolvingRestart",
+            Reason::ResolvingRestart,
             "the instance is being stopped; a restart whose outcome is not known may still take effect",
         );
         stop(draft, bound, seen, verdict)
@@ -173,7 +174,7 @@ fn settled(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
 }
 
 fn resolving(message: impl Into<String>) -> Verdict {
-    Verdict::reconciling(Phase::Starting, "ResolvingRestart", message)
+    Verdict::reconciling(Phase::Starting, Reason::ResolvingRestart, message)
 }
 
 pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision {
@@ -186,7 +187,7 @@ pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decisi
     }
     let turn = Verdict::reconciling(
         Phase::Stopped,
-        "Pending",
+        Reason::Pending,
         "other calls of the account are made before the restart",
     );
     if let Some(hold) = draft.hold_start(&turn) {

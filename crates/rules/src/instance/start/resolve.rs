@@ -10,6 +10,7 @@ use cortecs_resources::{
         MAX_CANDIDATE_IDS, MAX_KNOWN_INSTANCE_IDS, MAX_VOIDED_STARTS, Phase, StartIntent,
         VOIDED_START_HOURS, VoidedStart,
     },
+    reason::Reason,
 };
 
 use super::{
@@ -170,7 +171,7 @@ fn unknown(
         return draft.rest(
             Verdict::stalled(
                 Phase::Failed,
-                "StartUnresolved",
+                Reason::StartUnresolved,
                 "the account of the start is not recorded",
             ),
             None,
@@ -262,7 +263,7 @@ fn shared_because(draft: &Draft<'_>) -> Result<Option<&'static str>, Verdict> {
         Desired::Usable(_) => Ok(None),
         Desired::Pending(awaited) => Err(resolving(awaited)),
         Desired::Unusable { reason, message } => {
-            Err(Verdict::stalled(Phase::Failed, reason, message))
+            Err(Verdict::stalled(Phase::Failed, *reason, message))
         }
     }
 }
@@ -273,7 +274,7 @@ fn person_decides<'a>(draft: &Draft<'a>, attempt: &Attempt) -> Option<&'a str> {
         &draft.input.resource.status.as_ref()?.conditions,
         conditions::STALLED,
     )
-    .is_some_and(|c| c.reason == "StartUnresolved");
+    .is_some_and(|c| Reason::of(c) == Some(Reason::StartUnresolved));
     if asked && attempt.ordered {
         draft.annotation(annotations::RESOLVE_START)
     } else {
@@ -338,7 +339,7 @@ fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Deci
     if let Some(why) = draft.held() {
         let message = format!("nothing has come of the start yet, and that proves nothing: {why}");
         return draft.rest(
-            Verdict::stalled(Phase::Failed, "AccountHeld", message),
+            Verdict::stalled(Phase::Failed, Reason::AccountHeld, message),
             None,
         );
     }
@@ -398,7 +399,7 @@ fn lost(intent: &StartIntent) -> Verdict {
 }
 
 fn resolving(message: impl Into<String>) -> Verdict {
-    Verdict::reconciling(Phase::Starting, "ResolvingStart", message)
+    Verdict::reconciling(Phase::Starting, Reason::ResolvingStart, message)
 }
 
 /// What could never be stopped is not bound.
@@ -429,7 +430,7 @@ fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> Decision {
             start.old_order = Some(NONE.to_owned());
         }
     }
-    let verdict = Verdict::stalled(Phase::Failed, "StartUnresolved", message);
+    let verdict = Verdict::stalled(Phase::Failed, Reason::StartUnresolved, message);
     draft.rest(verdict, None)
 }
 

@@ -5,6 +5,7 @@ use cortecs_resources::{
     annotations,
     instance::DesiredState,
     instance_status::{MAX_KNOWN_INSTANCE_IDS, Phase, StartIntent},
+    reason::Reason,
 };
 
 use super::{
@@ -29,7 +30,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if spec.state == DesiredState::Stopped {
         handle_restart(&mut draft);
         return draft.rest(
-            Verdict::ready(Phase::Stopped, "Stopped", "nothing runs, as asked"),
+            Verdict::ready(Phase::Stopped, Reason::Stopped, "nothing runs, as asked"),
             None,
         );
     }
@@ -91,7 +92,7 @@ fn start(
             open.key
         );
         return draft.rest(
-            Verdict::reconciling(Phase::Pending, "ResolvingStart", message),
+            Verdict::reconciling(Phase::Pending, Reason::ResolvingStart, message),
             None,
         );
     }
@@ -103,7 +104,7 @@ fn start(
         );
         draft.is_busy();
         return draft.rest(
-            Verdict::stalled(Phase::Failed, "TooManyInstances", message),
+            Verdict::stalled(Phase::Failed, Reason::TooManyInstances, message),
             None,
         );
     }
@@ -177,9 +178,9 @@ fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
         .as_ref()
         .is_some_and(|f| f.problem.is_some());
     let reason = if failed {
-        "RetryingAfterError"
+        Reason::RetryingAfterError
     } else {
-        "Pending"
+        Reason::Pending
     };
     Verdict::reconciling(Phase::Pending, reason, draft.list_awaited())
 }

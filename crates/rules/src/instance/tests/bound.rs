@@ -1,5 +1,7 @@
 //! What a bound instance needs.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 use crate::facts::memory::Failure;
 
@@ -369,7 +371,7 @@ fn a_failed_call_is_tried_again_after_its_wait() {
     let mut scene = seen(json!({ "state": "Stopped" }), "running");
     scene.memory.as_mut().unwrap().failure = Some(Failure {
         kind: crate::facts::memory::FailureKind::Transient,
-        reason: "RetryingAfterError",
+        reason: Reason::RetryingAfterError,
         message: "stop instance failed: HTTP 503".into(),
         generation: 1,
         failed_at: at(1001),

@@ -1,5 +1,7 @@
 //! What a deleted resource leaves behind: nothing that is paid for, unless it was told to.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 use crate::facts::memory::{Bound, FailureKind};
 
@@ -173,7 +175,7 @@ fn without_credentials_it_waits_and_says_why() {
     scene.view = AccountView {
         named: Some(ObjectKey::new("ns", "main")),
         desired: Desired::Unusable {
-            reason: "SecretNotFound",
+            reason: Reason::SecretNotFound,
             message: "Secret ns/cortecs is not there".into(),
         },
         fleet: None,

@@ -1,5 +1,7 @@
 //! While the account holds itself nothing is started, and absence proves nothing.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 
 const SETTLED: u64 = 1000 + SETTLE.as_secs();
@@ -142,7 +144,7 @@ fn a_delete_is_done_only_by_its_own_answer() {
     );
     scene.memory.as_mut().unwrap().failure = Some(crate::facts::memory::Failure {
         kind: crate::facts::memory::FailureKind::Transient,
-        reason: "RetryingAfterError",
+        reason: Reason::RetryingAfterError,
         message: "not found".into(),
         generation: 1,
         failed_at: scene.now,

@@ -1,6 +1,6 @@
 //! What calls wait for, and what is shown meanwhile.
 
-use cortecs_resources::instance_status::Phase;
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use super::*;
 use crate::{
@@ -72,7 +72,7 @@ fn message(decision: &Decision) -> &str {
 fn own_failure(retry_at: u64, kind: FailureKind) -> Failure {
     Failure {
         kind,
-        reason: "RetryingAfterError",
+        reason: Reason::RetryingAfterError,
         message: "own".into(),
         generation: 1,
         failed_at: at(999),

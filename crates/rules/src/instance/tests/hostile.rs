@@ -2,7 +2,7 @@
 //! done to an instance on the strength of it. A status that is refused would never be written again: a wedge.
 
 use cortecs_api::{answers, is_shown};
-use cortecs_resources::schema::status_violations;
+use cortecs_resources::{reason::Reason, schema::status_violations};
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
@@ -221,7 +221,7 @@ proptest! {
         if let Some(memory) = &mut scene.memory {
             memory.failure = Some(Failure {
                 kind: FailureKind::Terminal,
-                reason: "InvalidArguments",
+                reason: Reason::InvalidArguments,
                 message,
                 generation: 1,
                 failed_at: at(999),

@@ -1,5 +1,7 @@
 //! What an emptied status, or the annotation that outlived it, says; and when the annotation is written.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 
 /// A resource without a status whose annotation is worth this.
@@ -133,7 +135,7 @@ fn without_a_secret_to_check_it_with_nothing_is_decided() {
             scene = scene.deleting();
         }
         scene.view.desired = Desired::Unusable {
-            reason: "SecretNotFound",
+            reason: Reason::SecretNotFound,
             message: "no Secret".into(),
         };
         scene.view.fleet = None;

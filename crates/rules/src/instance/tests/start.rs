@@ -1,5 +1,7 @@
 //! Starting an instance, up to the call.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 use crate::facts::memory::{Failure, FailureKind};
 
@@ -189,7 +191,7 @@ fn an_accepted_start_is_recorded_by_its_intent() {
 fn a_refused_start_leaves_nothing_open_and_says_why() {
     let failure = |kind| Failure {
         kind,
-        reason: "InvalidArguments",
+        reason: Reason::InvalidArguments,
         message: "start instance failed: HTTP 400: no such context length".into(),
         generation: 1,
         failed_at: at(999),
@@ -224,7 +226,7 @@ fn what_blocks_a_start_is_said() {
         (
             |s| {
                 s.view.desired = Desired::Unusable {
-                    reason: "SecretNotFound",
+                    reason: Reason::SecretNotFound,
                     message: String::new(),
                 }
             },

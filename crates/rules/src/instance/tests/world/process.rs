@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cortecs_api::{Call, Error};
-use cortecs_resources::{INSTANCE_FINALIZER, annotations};
+use cortecs_resources::{INSTANCE_FINALIZER, annotations, reason::Reason};
 use kube::ResourceExt;
 
 use super::{Server, cloud::Instances};
@@ -278,7 +278,7 @@ impl Process {
         let now = times.answered;
         let failure = |error: &Error| Failure {
             kind: FailureKind::Transient,
-            reason: "RetryingAfterError",
+            reason: Reason::RetryingAfterError,
             message: error.to_string(),
             generation: 0,
             failed_at: now,
