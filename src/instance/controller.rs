@@ -282,7 +282,7 @@ async fn step(
     let wait = decision
         .look_again
         .unwrap_or_else(|| NET.mul_f64(0.9 + 0.2 * fastrand::f64()));
-    if decision.step != Step::None {
+    if decision.step != Step::Rest {
         tracing::debug!(step = ?decision.step, "next step");
     }
     let calls = decision.step.is_call();

@@ -17,7 +17,7 @@ use super::{
     input::Input,
     protocol::Rule,
     status,
-    step::{Decision, Purpose, Step},
+    step::{ApiCall, Decision, Purpose, Step, Write},
 };
 use crate::{
     facts::{
@@ -218,9 +218,9 @@ impl<'a> Draft<'a> {
             .or((verdict.kind == VerdictKind::Stalled).then_some(STALLED_PATIENCE));
         self.render(&verdict);
         let step = if self.input.resource.status.as_ref() == Some(&self.status) {
-            Step::None
+            Step::Rest
         } else {
-            Step::WriteStatus(Purpose::Report)
+            Step::Write(Write::Status(Purpose::Report))
         };
         self.finish(step)
     }
@@ -239,13 +239,13 @@ impl<'a> Draft<'a> {
     }
 
     /// One call, unless it is held back.
-    pub fn call(mut self, step: Step, verdict: Verdict) -> Decision {
+    pub fn call(mut self, call: ApiCall, verdict: Verdict) -> Decision {
         match self.hold(&verdict) {
             Some(hold) => {
                 self.list |= self.is_newer_than_list(self.input.memory.failure.as_ref());
                 self.wait_for(hold)
             }
-            None => self.act(step, verdict),
+            None => self.act(Step::Call(call), verdict),
         }
     }
 
@@ -259,13 +259,13 @@ impl<'a> Draft<'a> {
     pub fn unchanged(mut self, wait: Option<Duration>) -> Decision {
         self.status = self.input.resource.status.clone().unwrap_or_default();
         self.look_again = wait.or(self.list.then_some(PATIENCE));
-        self.finish(Step::None)
+        self.finish(Step::Rest)
     }
 
     /// The status that this process knows is written as it is, where someone else emptied it.
     pub fn put_back(mut self) -> Decision {
         self.busy = true;
-        self.finish(Step::WriteStatus(Purpose::Restore))
+        self.finish(Step::Write(Write::Status(Purpose::Restore)))
     }
 
     /// One call, or one change of the resource's metadata. The status is shown by a later decision.
@@ -279,7 +279,7 @@ impl<'a> Draft<'a> {
     pub fn write(mut self, purpose: Purpose, verdict: Verdict) -> Decision {
         self.busy = true;
         self.render(&verdict);
-        self.finish(Step::WriteStatus(purpose))
+        self.finish(Step::Write(Write::Status(purpose)))
     }
 
     pub fn uuid(&self) -> Uuid {

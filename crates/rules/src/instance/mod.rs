@@ -48,7 +48,7 @@ use input::Input;
 use protocol::Rule;
 use run::{bound, seal};
 use start::{resolve, restored, unbound};
-use step::{Decision, Step};
+use step::{Decision, Step, Write};
 use verdict::Verdict;
 
 /// Decides on one resource.
@@ -71,7 +71,7 @@ fn live(mut draft: Draft<'_>) -> Decision {
             Reason::Pending,
             "the finalizer is being added",
         );
-        return draft.act(Step::AddFinalizer, verdict);
+        return draft.act(Step::Write(Write::AddFinalizer), verdict);
     }
     draft.note_request();
     if draft.status.start.is_some() {

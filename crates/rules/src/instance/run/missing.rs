@@ -6,7 +6,7 @@ use crate::{
     facts::memory::Bound,
     instance::{
         draft::Draft,
-        step::{Decision, Purpose, Step},
+        step::{ApiCall, Decision, Purpose},
         verdict::Verdict,
     },
 };
@@ -47,10 +47,10 @@ pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         }
         Gone::Settling(wait) => draft.rest(verdict, Some(wait)),
         Gone::NeedsGet => {
-            let step = Step::Get {
+            let call = ApiCall::Get {
                 instance_id: id.clone(),
             };
-            draft.call(step, verdict)
+            draft.call(call, verdict)
         }
         Gone::Yes => unbind(draft, "the instance is gone from the account"),
     }

@@ -9,7 +9,7 @@ use crate::{
         draft::Draft,
         gate,
         start::pin::{NotPinned, known_to_catalog, pinned},
-        step::{Decision, Step},
+        step::{ApiCall, Decision},
         verdict::Verdict,
     },
 };
@@ -51,7 +51,7 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
     match known_to_catalog(&draft).and_then(|()| pinned(&draft)) {
         Ok(_) => {}
         Err(NotPinned::Fetch(model_id)) => {
-            return draft.call(Step::FetchModel { model_id }, verdict);
+            return draft.call(ApiCall::FetchModel { model_id }, verdict);
         }
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     }
@@ -59,8 +59,8 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
         return stop(draft, bound, seen, verdict);
     }
     draft.is_busy();
-    let step = Step::Delete {
+    let call = ApiCall::Delete {
         instance_id: bound.id.clone(),
     };
-    draft.call(step, verdict)
+    draft.call(call, verdict)
 }

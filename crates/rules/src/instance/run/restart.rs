@@ -20,7 +20,7 @@ use crate::{
         gate,
         protocol::Rule,
         run::{drift::handle_restart, running::run},
-        step::{Decision, Purpose, Step},
+        step::{ApiCall, Decision, Purpose, Step},
         verdict::Verdict,
         waiting::Hold,
     },
@@ -107,11 +107,11 @@ fn taken_back() -> Verdict {
 
 /// The one call of a restart intent.
 pub(crate) fn call(draft: Draft<'_>, bound: &Bound, intent: Uuid, before: Moment) -> Decision {
-    let step = Step::Restart {
+    let step = Step::Call(ApiCall::Restart {
         intent,
         instance_id: bound.id.clone(),
         before,
-    };
+    });
     draft.act(step, Verdict::starting("the instance is being restarted"))
 }
 
@@ -152,10 +152,10 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
             draft.write(Purpose::Unbind, Verdict::pending("the instance is gone"))
         }
         Gone::NeedsGet => {
-            let step = Step::Get {
+            let call = ApiCall::Get {
                 instance_id: bound.id.clone(),
             };
-            draft.call(step, resolving("the instance is not listed any more"))
+            draft.call(call, resolving("the instance is not listed any more"))
         }
         Gone::Settling(wait) => {
             draft.rest(resolving("the instance is not listed any more"), Some(wait))

@@ -6,7 +6,7 @@ use crate::{
         binding::claimed_by_another,
         draft::Draft,
         input::Input,
-        step::{Decision, Purpose, Step},
+        step::{Decision, Purpose, Step, Write},
     },
 };
 
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) fn first(input: &Input<'_>, decision: Decision) -> Decision {
     let free = matches!(
         decision.step,
-        Step::None | Step::WriteStatus(Purpose::Report)
+        Step::Rest | Step::Write(Write::Status(Purpose::Report))
     );
     let status = input.resource.status.as_ref();
     let Some(id) = status.and_then(|s| s.instance_id.as_ref()) else {
@@ -32,9 +32,9 @@ pub(crate) fn first(input: &Input<'_>, decision: Decision) -> Decision {
         return decision;
     }
     Decision {
-        step: Step::Seal {
+        step: Step::Write(Write::Seal {
             instance_id: id.clone(),
-        },
+        }),
         ..decision
     }
 }

@@ -29,7 +29,7 @@ use crate::{
         gate,
         input::Desired,
         protocol::Rule,
-        step::{Decision, Purpose, Step},
+        step::{ApiCall, Decision, Purpose, Step, Write},
         verdict::Verdict,
         waiting::Hold,
     },
@@ -59,10 +59,10 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
             unknown(draft, intent, attempt, attempt.first_seen)
         }
         Outcome::Accepted(instance) => {
-            let step = Step::RecordAccepted {
+            let step = Step::Write(Write::RecordAccepted {
                 intent: intent.id,
                 instance: instance.clone(),
-            };
+            });
             draft.act(step, Verdict::starting("the instance is being started"))
         }
         Outcome::Refused(failure) => {
@@ -88,11 +88,11 @@ fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decisio
             Some(turn) => return draft.wait_for(turn),
             None => {}
         }
-        let step = Step::Start {
+        let step = Step::Call(ApiCall::Start {
             intent: intent.id,
             args: args::of_record(&intent.args),
             before: attempt.first_seen.after(input.settings.young()),
-        };
+        });
         return draft.act(step, verdict);
     }
     drop_start(draft, taken_back())
@@ -300,11 +300,11 @@ fn confirm(
     match best {
         Some(best) if lookup(best).is_some_and(|(_, found)| found) => take(draft, snapshot, best),
         Some(best) => {
-            let step = Step::Get {
+            let call = ApiCall::Get {
                 instance_id: best.instance_id.clone(),
             };
             draft.call(
-                step,
+                call,
                 resolving("an instance that may be the start's own is being looked up"),
             )
         }

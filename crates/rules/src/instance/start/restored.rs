@@ -24,7 +24,7 @@ use crate::{
             drift::handle_restart,
             gone::{self, Gone},
         },
-        step::{Decision, Step},
+        step::{ApiCall, Decision, Step},
         verdict::Verdict,
     },
 };
@@ -132,10 +132,10 @@ fn present(
 
 fn look_up(draft: Draft<'_>, bound: &Bound) -> Decision {
     let verdict = taking_back(&draft, bound);
-    let step = Step::Get {
+    let call = ApiCall::Get {
         instance_id: bound.id.clone(),
     };
-    draft.call(step, verdict)
+    draft.call(call, verdict)
 }
 
 fn await_list(draft: Draft<'_>, bound: &Bound) -> Decision {

@@ -20,7 +20,7 @@ use crate::{
         input::Account,
         protocol::Rule,
         run::drift::{drift_accepted, drift_is_accepted, handle_restart},
-        step::{Decision, Purpose, Step},
+        step::{ApiCall, Decision, Purpose, Step},
         verdict::Verdict,
     },
 };
@@ -52,7 +52,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Ok(args) => args,
         Err(NotPinned::Fetch(model_id)) => {
             return draft.act(
-                Step::FetchModel { model_id },
+                Step::Call(ApiCall::FetchModel { model_id }),
                 Verdict::pending("the catalog is being asked"),
             );
         }

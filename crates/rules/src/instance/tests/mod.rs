@@ -33,7 +33,7 @@ use super::{
         Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView, Input, Settings,
     },
     protocol::{Rule, Rules},
-    step::{Decision, Purpose, Step},
+    step::{ApiCall, Decision, Purpose, Step, Write},
 };
 use crate::{
     facts::{

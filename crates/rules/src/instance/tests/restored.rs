@@ -16,9 +16,9 @@ fn proven() -> Scene {
 }
 
 fn get() -> Step {
-    Step::Get {
+    Step::Call(ApiCall::Get {
         instance_id: "i-1".into(),
-    }
+    })
 }
 
 /// The instance was looked up just now.
@@ -41,7 +41,7 @@ fn what_the_annotation_proves_is_bound_once_it_is_listed_confirmed_and_free() {
     scene.quorum_read_at = Some(scene.now);
     let decision = scene.decide();
     assert!(
-        matches!(&decision.step, Step::WriteStatus(Purpose::Bind { instance_id, .. }) if instance_id == "i-1"),
+        matches!(&decision.step, Step::Write(Write::Status(Purpose::Bind { instance_id, .. })) if instance_id == "i-1"),
         "{:?}",
         decision.step
     );
@@ -92,7 +92,10 @@ fn nothing_is_started_before_it_is_known_to_be_gone() {
     scene.list(1199, &[]);
     let decision = scene.decide();
     assert!(
-        matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))),
+        matches!(
+            decision.step,
+            Step::Write(Write::Status(Purpose::StartIntent(_)))
+        ),
         "{:?}",
         decision.step
     );
@@ -124,7 +127,7 @@ fn what_another_has_is_never_touched() {
     let message = &find_condition(conditions, STALLED).unwrap().message;
     assert!(message.contains("ns/winner") && message.contains("remove the annotation"));
     let mut scene = scene.deleting();
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn without_a_secret_to_check_it_with_nothing_is_decided() {
         scene.view.fleet = None;
         let decision = scene.decide();
         assert_eq!(stalled(&decision), Some("SecretNotFound"));
-        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
         let conditions = &decision.status.conditions;
         let message = &find_condition(conditions, STALLED).unwrap().message;
         assert!(message.contains(way_out) && message.contains("no Secret"));
@@ -156,10 +159,10 @@ fn deleting_binds_first_and_leaves_what_is_gone() {
     scene.now = at(1300);
     scene.lists([1301, 1302], &[]);
     looked_up(&mut scene, None);
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
     let mut orphan = proven().deleting();
     orphan.resource["spec"]["deletionPolicy"] = json!("Orphan");
-    assert_eq!(orphan.decide().step, Step::RemoveFinalizer);
+    assert_eq!(orphan.decide().step, Step::Write(Write::RemoveFinalizer));
 }
 
 #[test]
@@ -174,7 +177,10 @@ fn a_status_that_records_anything_outweighs_the_annotation() {
         scene.list(999, &[instance("i-1", "running")]);
         let decision = scene.decide();
         assert!(
-            matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))),
+            matches!(
+                decision.step,
+                Step::Write(Write::Status(Purpose::StartIntent(_)))
+            ),
             "{:?}",
             decision.step
         );
@@ -200,7 +206,10 @@ fn others_leave_what_the_annotation_proves_alone() {
     scene.list(1000, &[instance("i-1", "running")]);
     let decision = scene.decide();
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-    assert!(matches!(decision.step, Step::WriteStatus(Purpose::Report)));
+    assert!(matches!(
+        decision.step,
+        Step::Write(Write::Status(Purpose::Report))
+    ));
 }
 
 /// Another resource without a status whose annotation names i-1, not looked at yet.
@@ -222,7 +231,9 @@ fn looked_at(claim: Claim) -> Memory {
 fn is_bind(decision: &Decision) -> bool {
     matches!(
         decision.step,
-        Step::WriteStatus(Purpose::Bind { .. } | Purpose::StartIntent(_))
+        Step::Write(Write::Status(
+            Purpose::Bind { .. } | Purpose::StartIntent(_)
+        ))
     )
 }
 
@@ -300,29 +311,32 @@ fn sealed(change: impl FnOnce(&mut Scene)) -> Step {
 
 #[test]
 fn the_bound_id_is_sealed_once_and_holds_nothing_up() {
-    let seal = Step::Seal {
+    let seal = Step::Write(Write::Seal {
         instance_id: "i-1".into(),
-    };
+    });
     assert_eq!(sealed(|_| {}), seal);
     assert_eq!(
         sealed(|s| s.claim = Some(Claim::Proven("i-0".into()))),
         seal
     );
     let proven = sealed(|s| s.claim = Some(Claim::Proven("i-1".into())));
-    assert_eq!(proven, Step::WriteStatus(Purpose::Report));
+    assert_eq!(proven, Step::Write(Write::Status(Purpose::Report)));
     let failed = sealed(|s| {
         s.observe();
         s.memory.as_mut().unwrap().seal_retry_at = at(1001);
     });
-    assert_eq!(failed, Step::WriteStatus(Purpose::Report));
+    assert_eq!(failed, Step::Write(Write::Status(Purpose::Report)));
     let stop = sealed(|s| s.resource["spec"]["state"] = json!("Stopped"));
-    assert!(matches!(stop, Step::Stop { .. }), "{stop:?}");
+    assert!(matches!(stop, Step::Call(ApiCall::Stop { .. })), "{stop:?}");
     let no_secret = sealed(|s| s.view.fleet = None);
-    assert!(!matches!(no_secret, Step::Seal { .. }), "{no_secret:?}");
+    assert!(
+        !matches!(no_secret, Step::Write(Write::Seal { .. })),
+        "{no_secret:?}"
+    );
     let claimed = sealed(|s| {
         let mut older = resource("older", json!({}), s.resource["status"].clone());
         older["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
         s.others.push(older);
     });
-    assert_eq!(claimed, Step::WriteStatus(Purpose::Report));
+    assert_eq!(claimed, Step::Write(Write::Status(Purpose::Report)));
 }

@@ -179,20 +179,20 @@ impl Process {
         let mut wanted = (*resource).clone();
         let mut purpose = None;
         match decision.step {
-            Step::AddFinalizer => {
+            Step::Write(Write::AddFinalizer) => {
                 wanted.metadata.finalizers = Some(vec![INSTANCE_FINALIZER.into()]);
             }
-            Step::RemoveFinalizer => wanted.metadata.finalizers = Some(vec![]),
-            Step::WriteStatus(why) => {
+            Step::Write(Write::RemoveFinalizer) => wanted.metadata.finalizers = Some(vec![]),
+            Step::Write(Write::Status(why)) => {
                 wanted.status = Some(decision.status);
                 purpose = Some(why);
             }
-            Step::Seal { instance_id } => {
+            Step::Write(Write::Seal { instance_id }) => {
                 let value = key_of_seals().seal(&key.namespace, &key.name, &instance_id);
                 let annotations = wanted.annotations_mut();
                 annotations.insert(annotations::INSTANCE_ID.into(), value);
             }
-            Step::RecordAccepted { intent, instance } => {
+            Step::Write(Write::RecordAccepted { intent, instance }) => {
                 return self.record_accepted(key, intent, &instance, server, landing, now);
             }
             other => panic!("{other:?} is no write"),
@@ -271,7 +271,7 @@ impl Process {
     pub fn answered(
         &mut self,
         key: &ObjectKey,
-        step: &Step,
+        call: &ApiCall,
         result: Result<Instance, Error>,
         times: Times,
     ) {
@@ -285,11 +285,11 @@ impl Process {
             retry_at: now.after(Duration::from_secs(1)),
             count: 1,
         };
-        self.book.remember(key, |memory| match step {
-            Step::Start { intent, .. } => {
+        self.book.remember(key, |memory| match call {
+            ApiCall::Start { intent, .. } => {
                 record::started(memory, *intent, record::outcome(result, now, failure));
             }
-            Step::Restart {
+            ApiCall::Restart {
                 intent,
                 instance_id,
                 ..
@@ -297,30 +297,30 @@ impl Process {
                 let outcome = record::outcome(result, now, failure);
                 record::restarted(memory, *intent, instance_id, outcome, times);
             }
-            Step::Stop { instance_id } => {
+            ApiCall::Stop { instance_id } => {
                 record::stopped(memory, instance_id, record::answer(result, failure), times);
             }
-            Step::Get { instance_id } => {
+            ApiCall::Get { instance_id } => {
                 record::got(memory, instance_id, record::answer(result, failure), times);
             }
-            Step::Delete { instance_id } => {
+            ApiCall::Delete { instance_id } => {
                 let result = result.map(|_| ());
                 record::deleted(memory, instance_id, record::answer(result, failure));
             }
-            other => panic!("{other:?} is no call"),
+            ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
         });
     }
 }
 
-/// The call of a step.
-pub(in crate::instance::tests) fn call_of(step: &Step) -> Call {
-    match step {
-        Step::Start { .. } => Call::StartInstance,
-        Step::Restart { .. } => Call::RestartInstance,
-        Step::Stop { .. } => Call::StopInstance,
-        Step::Delete { .. } => Call::DeleteInstance,
-        Step::Get { .. } => Call::GetInstance,
-        other => panic!("{other:?} is no call"),
+/// The name of a call.
+pub(in crate::instance::tests) fn call_of(call: &ApiCall) -> Call {
+    match call {
+        ApiCall::Start { .. } => Call::StartInstance,
+        ApiCall::Restart { .. } => Call::RestartInstance,
+        ApiCall::Stop { .. } => Call::StopInstance,
+        ApiCall::Delete { .. } => Call::DeleteInstance,
+        ApiCall::Get { .. } => Call::GetInstance,
+        ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
     }
 }
 
