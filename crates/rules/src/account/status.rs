@@ -22,9 +22,9 @@ pub struct View<'a> {
     /// When the list behind `summary` was received.
     pub listed_at: Option<Timestamp>,
     /// It is being deleted while this many resources use it.
-    pub held_by: Option<usize>,
+    pub used_by: Option<usize>,
     /// Some of those.
-    pub holders: Vec<ObjectKey>,
+    pub users: Vec<ObjectKey>,
     /// The account's own hold, as it should be.
     pub hold: Option<Hold>,
     /// The value of `cortecs.ai/resume` that counts as handled.
@@ -33,7 +33,7 @@ pub struct View<'a> {
     pub hold_ended: Option<Timestamp>,
     /// This operator.
     pub managed_by: Option<ManagedBy>,
-    /// Why what the account stands for is held, by this account or by another of the same client id.
+    /// Why the fleet of the account is on hold: this account is, or another one of the same client id.
     pub held: Option<String>,
 }
 
@@ -105,11 +105,11 @@ pub fn next_status(
 }
 
 fn judge(view: &View<'_>) -> (Progress, Reason, String) {
-    if let Some(users) = view.held_by {
+    if let Some(count) = view.used_by {
         return (
             Progress::Reconciling,
             Reason::InUse,
-            in_use(users, &view.holders),
+            in_use(count, &view.users),
         );
     }
     match &view.state {
@@ -164,16 +164,16 @@ fn judge(view: &View<'_>) -> (Progress, Reason, String) {
     }
 }
 
-fn in_use(users: usize, holders: &[ObjectKey]) -> String {
-    let resources = match users {
+fn in_use(count: usize, users: &[ObjectKey]) -> String {
+    let resources = match count {
         1 => "1 CortecsInstance uses".to_owned(),
         n => format!("{n} CortecsInstances use"),
     };
-    let names = match holders {
+    let names = match users {
         [] => String::new(),
         shown => {
             let names: Vec<_> = shown.iter().map(ToString::to_string).collect();
-            let more = if users > shown.len() { ", …" } else { "" };
+            let more = if count > shown.len() { ", …" } else { "" };
             format!(" ({}{more})", names.join(", "))
         }
     };

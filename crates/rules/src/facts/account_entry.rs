@@ -15,7 +15,7 @@ pub struct AccountEntry {
     pub spec: CortecsAccountSpec,
     /// It is being deleted: stops and deletes go on, nothing is started.
     pub deleting: bool,
-    /// It holds itself.
+    /// Its hold, if it is on hold.
     pub hold: Option<Hold>,
     /// The operator that its status names.
     pub managed_by: Option<ManagedBy>,

@@ -20,7 +20,7 @@ use super::{
     start::{resolve, restored},
     step::{ApiCall, Decision, Step, Write},
     verdict::Verdict,
-    waiting::Hold,
+    waiting::Delay,
 };
 use crate::facts::memory::Bound;
 
@@ -106,8 +106,8 @@ fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         phase: Phase::Deleting,
         ..held
     };
-    match draft.hold(&verdict) {
-        Some(Hold::Back(_, wait)) => return draft.rest(verdict, wait),
+    match draft.delay(&verdict) {
+        Some(Delay::Pause(_, wait)) => return draft.rest(verdict, wait),
         Some(turn) => return draft.wait_for(turn),
         None => {}
     }
@@ -142,7 +142,7 @@ fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
     }
     let after_stop = bound.stops > 0 && bound.called.is_some_and(|called| seen >= called);
     if is_stopped && after_stop {
-        if !draft.holds(Rule::StopProven) {
+        if !draft.enforces(Rule::StopProven) {
             return release(draft);
         }
         if bound.lookup_failed {

@@ -65,14 +65,14 @@ impl<'a> Draft<'a> {
         self.input.resource.metadata.generation.unwrap_or_default()
     }
 
-    /// Whether a rule of the protocol holds: always, but in tests of the model checker.
-    pub fn holds(&self, rule: Rule) -> bool {
-        self.input.settings.rules.hold(rule)
+    /// Whether a rule of the protocol is enforced: always, except in tests of the model checker.
+    pub fn enforces(&self, rule: Rule) -> bool {
+        self.input.settings.rules.enforce(rule)
     }
 
     /// Whether another open start must be settled before this resource goes on.
-    pub fn is_held_up_by(&self, open: &OpenStart<'_>, client_id: &str) -> bool {
-        open.blocks(client_id) || (open.unresolved && !self.holds(Rule::AskingHoldsUpNobody))
+    pub fn is_blocked_by(&self, open: &OpenStart<'_>, client_id: &str) -> bool {
+        open.blocks(client_id) || (open.unresolved && !self.enforces(Rule::AskingBlocksNobody))
     }
 
     pub fn phase(&self) -> Phase {
@@ -95,7 +95,7 @@ impl<'a> Draft<'a> {
         self.input.account.fleet.as_ref()?.snapshot.as_deref()
     }
 
-    /// Why the fleet is held, if it is.
+    /// Why the fleet is on hold, if it is.
     pub fn held(&self) -> Option<&'a str> {
         self.input.account.fleet.as_ref()?.held.as_deref()
     }
@@ -182,7 +182,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Lists lack the instance while the account holds itself: the verdict, and the status takes note of it.
+    /// Lists lack the instance while the account is on hold: the verdict, and the status takes note of it.
     pub fn missing_while_held(&mut self, id: &str) -> Verdict {
         let now = self.input.wall;
         self.status.missing_since.get_or_insert(now);
@@ -238,12 +238,12 @@ impl<'a> Draft<'a> {
         self.rest(verdict, wait)
     }
 
-    /// One call, unless it is held back.
+    /// One call, unless it is delayed.
     pub fn call(mut self, call: ApiCall, verdict: Verdict) -> Decision {
-        match self.hold(&verdict) {
-            Some(hold) => {
+        match self.delay(&verdict) {
+            Some(delay) => {
                 self.list |= self.is_newer_than_list(self.input.memory.failure.as_ref());
-                self.wait_for(hold)
+                self.wait_for(delay)
             }
             None => self.act(Step::Call(call), verdict),
         }

@@ -119,7 +119,7 @@ pub struct FleetView {
     pub snapshot: Option<Arc<Snapshot>>,
     /// Why the last list failed.
     pub problem: Option<(FailureKind, String)>,
-    /// Why an account holds itself, if one of this fleet does: nothing is started, and absence proves nothing.
+    /// Why an account of this fleet is on hold, if one is: nothing is started, and absence proves nothing.
     pub held: Option<String>,
     /// What the API said when it began to fail or to ask for fewer calls, until a call works again.
     pub trouble: Option<Arc<str>>,

@@ -65,7 +65,7 @@ pub fn decide(input: &Input<'_>) -> Decision {
 }
 
 fn live(mut draft: Draft<'_>) -> Decision {
-    if !draft.has_finalizer() && draft.holds(Rule::FinalizerFirst) {
+    if !draft.has_finalizer() && draft.enforces(Rule::FinalizerFirst) {
         let verdict = Verdict::reconciling(
             draft.phase(),
             Reason::Pending,

@@ -50,8 +50,8 @@ impl OpenStart<'_> {
                 .contains(&instance.instance_id)
     }
 
-    /// Whether others have to wait until it is resolved. One that waits for a person holds up nobody; one whose account
-    /// needs a person holds up only those who use the same.
+    /// Whether others have to wait until it is resolved. One that waits for a person blocks no other start; one whose account
+    /// needs a person blocks only the starts in the same account.
     pub fn blocks(&self, client_id: &str) -> bool {
         let waits = match self.stalled {
             Some(Stalled::StartUnresolved) => true,

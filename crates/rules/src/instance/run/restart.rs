@@ -22,7 +22,7 @@ use crate::{
         run::{drift::handle_restart, running::run},
         step::{ApiCall, Decision, Purpose, Step},
         verdict::Verdict,
-        waiting::Hold,
+        waiting::Delay,
     },
 };
 
@@ -37,8 +37,8 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
         Outcome::Written => {
             let young = input.now <= attempt.first_seen.after(input.settings.young());
             if young && is_still_wanted(&draft) {
-                match draft.hold_start(&Verdict::starting("the instance is being restarted")) {
-                    Some(Hold::Back(verdict, _)) => return settled(draft, verdict),
+                match draft.delay_start(&Verdict::starting("the instance is being restarted")) {
+                    Some(Delay::Pause(verdict, _)) => return settled(draft, verdict),
                     Some(turn) => return draft.wait_for(turn),
                     None => {}
                 }
@@ -76,7 +76,7 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
 fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decision {
     let (now, spec) = (draft.input.now, draft.spec());
     let settled_at = attempt.first_seen.after(draft.input.settings.settle);
-    if now >= settled_at || !draft.holds(Rule::RestartStaysOpen) {
+    if now >= settled_at || !draft.enforces(Rule::RestartStaysOpen) {
         return settled(draft, Verdict::starting("the instance was restarted"));
     }
     let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
@@ -190,10 +190,10 @@ pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decisi
         Reason::Pending,
         "other calls of the account are made before the restart",
     );
-    if let Some(hold) = draft.hold_start(&turn) {
-        return draft.wait_for(hold);
+    if let Some(delay) = draft.delay_start(&turn) {
+        return draft.wait_for(delay);
     }
-    if !draft.holds(Rule::RestartAhead) {
+    if !draft.enforces(Rule::RestartAhead) {
         let (id, now) = (draft.uuid(), draft.input.now);
         return call(draft, bound, id, now);
     }

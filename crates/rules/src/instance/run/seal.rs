@@ -1,7 +1,7 @@
 //! Whether the annotation that names the bound instance is to be written.
 
 use crate::{
-    facts::sealed_id::Claim,
+    facts::sealed_id::SealedId,
     instance::{
         binding::claimed_by_another,
         draft::Draft,
@@ -21,7 +21,7 @@ pub(crate) fn first(input: &Input<'_>, decision: Decision) -> Decision {
     let Some(id) = status.and_then(|s| s.instance_id.as_ref()) else {
         return decision;
     };
-    let proven = matches!(&input.memory.claim, Claim::Proven(proven) if proven == id);
+    let proven = matches!(&input.memory.sealed_id, SealedId::Proven(proven) if proven == id);
     // Without its fleet there is no secret to seal with.
     let due = free
         && !proven

@@ -9,7 +9,7 @@ use cortecs_resources::{account::Adoption, instance_status::Phase, reason::Reaso
 use crate::{
     facts::{args, snapshot::Snapshot},
     instance::{
-        binding::{await_claim, bind, preference, read_by_quorum_since, unread_claim},
+        binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,
         input::Account,
         run::drift::handle_restart,
@@ -121,8 +121,8 @@ pub(crate) fn adopt(
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
-    if let Some(other) = unread_claim(&draft, &instance.instance_id) {
-        return await_claim(draft, verdict, other);
+    if let Some(other) = unchecked_annotation(&draft, &instance.instance_id) {
+        return await_check(draft, verdict, other);
     }
     handle_restart(&mut draft);
     draft.begins_to_run();

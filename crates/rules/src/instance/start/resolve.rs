@@ -24,14 +24,14 @@ use crate::{
         snapshot::Snapshot,
     },
     instance::{
-        binding::{await_claim, bind, preference, read_by_quorum_since, unread_claim},
+        binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,
         gate,
         input::Desired,
         protocol::Rule,
         step::{ApiCall, Decision, Purpose, Step, Write},
         verdict::Verdict,
-        waiting::Hold,
+        waiting::Delay,
     },
     ledger::open_start::OpenStart,
 };
@@ -71,7 +71,7 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
         }
         Outcome::Dropped => drop_start(draft, taken_back()),
         Outcome::InFlight => draft.rest(Verdict::starting("the instance is being started"), None),
-        Outcome::Unknown(_) if !draft.holds(Rule::OneCall) => written(draft, intent, attempt),
+        Outcome::Unknown(_) if !draft.enforces(Rule::OneCall) => written(draft, intent, attempt),
         Outcome::Unknown(since) => unknown(draft, intent, attempt, *since),
     }
 }
@@ -82,9 +82,9 @@ fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decisio
     let young = input.now <= attempt.first_seen.after(input.settings.young());
     if young && is_still_wanted(&draft, intent) {
         let verdict = Verdict::starting("the instance is being started");
-        match draft.hold_start(&verdict) {
+        match draft.delay_start(&verdict) {
             // Taken back at once: it would be too old, or stand in the way of others.
-            Some(Hold::Back(verdict, _)) => return drop_start(draft, verdict),
+            Some(Delay::Pause(verdict, _)) => return drop_start(draft, verdict),
             Some(turn) => return draft.wait_for(turn),
             None => {}
         }
@@ -130,7 +130,7 @@ fn others_block(draft: &Draft<'_>, intent: &StartIntent) -> bool {
         input
             .book
             .equal_open_starts(&home.api_url, &wanted, input.key)
-            .any(|open| draft.is_held_up_by(&open, &home.client_id))
+            .any(|open| draft.is_blocked_by(&open, &home.client_id))
     })
 }
 
@@ -183,8 +183,8 @@ fn unknown(
         .unwrap_or_default();
     let wanted = args::of_record(&intent.args);
     let first =
-        |o: &OpenStart<'_>, held_up: bool| o.in_flight || (held_up && is_older(o.intent, intent));
-    let comes_first = |o: &OpenStart<'_>| first(o, draft.is_held_up_by(o, &client_id));
+        |o: &OpenStart<'_>, blocks: bool| o.in_flight || (blocks && is_older(o.intent, intent));
+    let comes_first = |o: &OpenStart<'_>| first(o, draft.is_blocked_by(o, &client_id));
     let mut others = input.book.equal_open_starts(&api_url, &wanted, input.key);
     if let Some(other) = others.find(comes_first) {
         let message = format!("the equal start of {} is settled first", other.key);
@@ -202,8 +202,9 @@ fn unknown(
         // What the start was answered with, and nothing else.
         candidates.retain(|instance| instance.instance_id == accepted.instance_id);
     }
-    let claim = |o: &OpenStart<'_>| candidates.iter().any(|i| o.may_have_made(i)) && comes_first(o);
-    if let Some(other) = input.book.open_starts(&api_url, input.key).find(claim) {
+    let may_own =
+        |o: &OpenStart<'_>| candidates.iter().any(|i| o.may_have_made(i)) && comes_first(o);
+    if let Some(other) = input.book.open_starts(&api_url, input.key).find(may_own) {
         // Answers leave arguments out: what looks like this start's may be that one's.
         let message = format!("the start of {} is settled first", other.key);
         return draft.rest(resolving(message), None);
@@ -325,8 +326,8 @@ fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision 
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
-    if let Some(other) = unread_claim(&draft, &instance.instance_id) {
-        return await_claim(draft, verdict, other);
+    if let Some(other) = unchecked_annotation(&draft, &instance.instance_id) {
+        return await_check(draft, verdict, other);
     }
     let Some(home) = draft.home().cloned() else {
         return draft.rest(verdict, None);
@@ -334,7 +335,7 @@ fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision 
     bind(draft, home, instance, true, verdict)
 }
 
-/// Gives the start up, unless the account is held: then what lists lack proves nothing.
+/// Gives the start up, unless the account is on hold: then what lists lack proves nothing.
 fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Decision {
     if let Some(why) = draft.held() {
         let message = format!("nothing has come of the start yet, and that proves nothing: {why}");

@@ -12,7 +12,7 @@ use crate::{
     facts::{
         args,
         memory::{Bound, Named},
-        sealed_id::Claim,
+        sealed_id::SealedId,
         snapshot::Snapshot,
     },
     instance::{
@@ -35,10 +35,10 @@ pub(crate) fn is_open(draft: &Draft<'_>) -> bool {
     if !status.is_none_or(CortecsInstanceStatus::records_nothing) {
         return false;
     }
-    match &draft.input.memory.claim {
-        Claim::None => false,
-        Claim::Unchecked => true,
-        Claim::Proven(_) => named(draft).is_none_or(|n| how_gone(draft, &n.bound) != Gone::Yes),
+    match &draft.input.memory.sealed_id {
+        SealedId::None => false,
+        SealedId::Unchecked => true,
+        SealedId::Proven(_) => named(draft).is_none_or(|n| how_gone(draft, &n.bound) != Gone::Yes),
     }
 }
 

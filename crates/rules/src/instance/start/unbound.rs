@@ -45,8 +45,8 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Err(verdict) => return draft.rest(verdict, None),
     };
     let turn = Verdict::pending("other calls of the account are made first");
-    if let Some(hold) = draft.hold_start(&turn) {
-        return draft.wait_for(hold);
+    if let Some(delay) = draft.delay_start(&turn) {
+        return draft.wait_for(delay);
     }
     let args = match pinned(&draft) {
         Ok(args) => args,
@@ -85,7 +85,7 @@ fn start(
     let unresolved = input
         .book
         .equal_open_starts(api_url, &args, input.key)
-        .find(|open| draft.is_held_up_by(open, &account.identity.client_id));
+        .find(|open| draft.is_blocked_by(open, &account.identity.client_id));
     if let Some(open) = unresolved {
         let message = format!(
             "the start of {} asked for the same and its outcome is not known yet",
@@ -143,7 +143,7 @@ fn known_ids(
     let (book, me) = (draft.input.book, draft.input.key);
     let open: Vec<&StartIntent> = book
         .equal_open_starts(api_url, wanted, me)
-        .filter(|_| draft.holds(Rule::KnownIdsTakenOver))
+        .filter(|_| draft.enforces(Rule::KnownIdsTakenOver))
         .map(|open| open.intent)
         .collect();
     let known_to_open = |id: &String| {

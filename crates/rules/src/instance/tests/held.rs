@@ -1,4 +1,4 @@
-//! While the account holds itself nothing is started, and absence proves nothing.
+//! While the account is on hold nothing is started, and absence proves nothing.
 
 use cortecs_resources::reason::Reason;
 
@@ -175,7 +175,7 @@ fn a_delete_is_done_only_by_its_own_answer() {
     let message = &find_condition(&decision.status.conditions, STALLED)
         .unwrap()
         .message;
-    assert!(message.contains("holds itself"), "{message}");
+    assert!(message.contains("is on hold"), "{message}");
     assert_eq!(decision.look_again, Some(Duration::from_secs(20)));
 
     scene.hold(false);

@@ -5,14 +5,14 @@ use cortecs_resources::reason::Reason;
 use super::*;
 
 /// A resource without a status whose annotation is worth this.
-fn restored(claim: Claim) -> Scene {
+fn restored(sealed_id: SealedId) -> Scene {
     let mut scene = Scene::new(json!({}), json!({}));
-    scene.claim = Some(claim);
+    scene.sealed_id = Some(sealed_id);
     scene
 }
 
 fn proven() -> Scene {
-    restored(Claim::Proven("i-1".into()))
+    restored(SealedId::Proven("i-1".into()))
 }
 
 fn get() -> Step {
@@ -133,7 +133,7 @@ fn what_another_has_is_never_touched() {
 #[test]
 fn without_a_secret_to_check_it_with_nothing_is_decided() {
     for (deleting, way_out) in [(false, "cannot be told"), (true, "Orphan")] {
-        let mut scene = restored(Claim::Unchecked);
+        let mut scene = restored(SealedId::Unchecked);
         if deleting {
             scene = scene.deleting();
         }
@@ -173,7 +173,7 @@ fn a_status_that_records_anything_outweighs_the_annotation() {
             "voidedAt": "2026-01-01T00:00:00Z", "args": args()}]}),
     ] {
         let mut scene = Scene::new(json!({}), status);
-        scene.claim = Some(Claim::Proven("i-1".into()));
+        scene.sealed_id = Some(SealedId::Proven("i-1".into()));
         scene.list(999, &[instance("i-1", "running")]);
         let decision = scene.decide();
         assert!(
@@ -198,8 +198,8 @@ fn others_leave_what_the_annotation_proves_alone() {
         .push(resource("restored", json!({}), json!({})));
     let mut memory = Memory::default();
     let restored: CortecsInstance = serde_json::from_value(scene.others[0].clone()).unwrap();
-    let claim = Claim::Proven("i-1".into());
-    memory.observe_claim(claim, Some(API), &restored, None, at(900));
+    let sealed_id = SealedId::Proven("i-1".into());
+    memory.observe_sealed_id(sealed_id, Some(API), &restored, None, at(900));
     scene.remembered.push(("restored", memory));
     scene.list(999, &[instance("i-1", "running")]);
     scene.observe();
@@ -221,10 +221,10 @@ fn unread() -> serde_json::Value {
 }
 
 /// What is remembered of it once it was looked at.
-fn looked_at(claim: Claim) -> Memory {
+fn looked_at(sealed_id: SealedId) -> Memory {
     let mut memory = Memory::default();
     let restored: CortecsInstance = serde_json::from_value(unread()).unwrap();
-    memory.observe_claim(claim, Some(API), &restored, None, at(900));
+    memory.observe_sealed_id(sealed_id, Some(API), &restored, None, at(900));
     memory
 }
 
@@ -264,7 +264,7 @@ fn what_an_annotation_may_prove_is_not_bound_before_it_was_looked_at() {
         assert!(!is_bind(&decision), "{decision:?}");
         assert!(reconciling(&decision).is_some() && decision.look_again.is_some());
         // Once it is proven it is the other's.
-        let proven = looked_at(Claim::Proven("i-1".into()));
+        let proven = looked_at(SealedId::Proven("i-1".into()));
         scene.remembered = vec![("restored", proven)];
         assert!(!is_bind(&scene.decide()));
     }
@@ -273,9 +273,9 @@ fn what_an_annotation_may_prove_is_not_bound_before_it_was_looked_at() {
 #[test]
 fn an_annotation_that_proves_nothing_keeps_nobody_waiting() {
     for mut scene in about_to_bind() {
-        for claim in [Claim::None, Claim::Unchecked] {
+        for sealed_id in [SealedId::None, SealedId::Unchecked] {
             scene.others = vec![unread()];
-            scene.remembered = vec![("restored", looked_at(claim))];
+            scene.remembered = vec![("restored", looked_at(sealed_id))];
             assert!(is_bind(&scene.decide()));
         }
         scene.remembered.clear();
@@ -303,7 +303,7 @@ fn sealed(change: impl FnOnce(&mut Scene)) -> Step {
         json!({}),
         json!({"instanceId": "i-1", "account": home(), "lastStartTime": "2026-01-01T00:00:00Z"}),
     );
-    scene.claim = Some(Claim::None);
+    scene.sealed_id = Some(SealedId::None);
     scene.list(999, &[instance("i-1", "running")]);
     change(&mut scene);
     scene.decide().step
@@ -316,10 +316,10 @@ fn the_bound_id_is_sealed_once_and_holds_nothing_up() {
     });
     assert_eq!(sealed(|_| {}), seal);
     assert_eq!(
-        sealed(|s| s.claim = Some(Claim::Proven("i-0".into()))),
+        sealed(|s| s.sealed_id = Some(SealedId::Proven("i-0".into()))),
         seal
     );
-    let proven = sealed(|s| s.claim = Some(Claim::Proven("i-1".into())));
+    let proven = sealed(|s| s.sealed_id = Some(SealedId::Proven("i-1".into())));
     assert_eq!(proven, Step::Write(Write::Status(Purpose::Report)));
     let failed = sealed(|s| {
         s.observe();

@@ -18,7 +18,7 @@ use kube::ResourceExt;
 
 use super::{
     world::{
-        Effect, Landing, Moves, Process, Server, Surroundings, Written, call_of, claim_of,
+        Effect, Landing, Moves, Process, Server, Surroundings, Written, call_of, sealed_id_of,
         surroundings,
     },
     *,
@@ -231,7 +231,7 @@ impl Walk {
         };
         let mut object = (**object).clone();
         let status = Self::status(&object);
-        let proven = matches!((claim_of(&object), &status.instance_id), (Claim::Proven(a), Some(b)) if a == *b);
+        let proven = matches!((sealed_id_of(&object), &status.instance_id), (SealedId::Proven(a), Some(b)) if a == *b);
         let kept_by_annotation = proven && status.start.is_none() && status.restart.is_none();
         self.log.push(format!("the status of {key} is emptied"));
         self.deliver_all();
@@ -327,7 +327,7 @@ impl Walk {
         }
     }
 
-    /// Calls may be held back at any moment.
+    /// Calls may be delayed at any moment.
     fn calls_wait(&mut self) -> Option<Wait> {
         match self.rng.u32(0..20) {
             _ if !self.faults => None,
@@ -408,8 +408,8 @@ impl Walk {
     fn proven(object: &CortecsInstance) -> Option<String> {
         let status = object.status.as_ref();
         let empty = status.is_none_or(CortecsInstanceStatus::records_nothing);
-        match claim_of(object) {
-            Claim::Proven(id) if empty => Some(id),
+        match sealed_id_of(object) {
+            SealedId::Proven(id) if empty => Some(id),
             _ => None,
         }
     }

@@ -41,8 +41,8 @@ pub enum Event {
     Crash(usize),
     Takeover,
     /// The watch falls behind, and catches up.
-    Hold,
-    Release,
+    Freeze,
+    Thaw,
     Order(usize, Order),
     /// A person says what became of a start.
     Resolve(usize),
@@ -103,11 +103,11 @@ impl State {
                     self.operators = vec![new];
                 }
             }
-            Event::Hold => {
-                self.left.holds -= 1;
+            Event::Freeze => {
+                self.left.freezes -= 1;
                 self.cache = Some(self.server.objects.values().cloned().collect());
             }
-            Event::Release => self.cache = None,
+            Event::Thaw => self.cache = None,
             Event::Order(resource, order) => {
                 self.left.orders -= 1;
                 self.order(lab, *resource, *order);

@@ -34,9 +34,9 @@ impl State {
             events.push(Event::Takeover);
         }
         if self.cache.is_some() {
-            events.push(Event::Release);
-        } else if self.left.holds > 0 {
-            events.push(Event::Hold);
+            events.push(Event::Thaw);
+        } else if self.left.freezes > 0 {
+            events.push(Event::Freeze);
         }
         if self.left.strangers > 0 {
             events.push(Event::Stranger);

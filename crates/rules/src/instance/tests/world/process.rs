@@ -34,7 +34,7 @@ pub(in crate::instance::tests) struct Surroundings {
     pub named: Option<ObjectKey>,
     pub model: CatalogAnswer,
     pub settings: Settings,
-    /// The account holds itself.
+    /// The account is on hold.
     pub held: bool,
 }
 
@@ -54,17 +54,17 @@ fn key_of_seals() -> Key {
 }
 
 /// What the annotation is worth.
-pub(in crate::instance::tests) fn claim_of(resource: &CortecsInstance) -> Claim {
+pub(in crate::instance::tests) fn sealed_id_of(resource: &CortecsInstance) -> SealedId {
     let value = resource.annotations().get(annotations::INSTANCE_ID);
     let id = value.and_then(|v| key_of_seals().verify("ns", &resource.name_any(), v));
-    id.map_or(Claim::None, Claim::Proven)
+    id.map_or(SealedId::None, SealedId::Proven)
 }
 
 /// As if what is bound were sealed.
-fn claim_as_bound(resource: &CortecsInstance) -> Claim {
+fn sealed_id_as_bound(resource: &CortecsInstance) -> SealedId {
     let status = resource.status.as_ref();
     let id = status.and_then(|s| s.instance_id.clone());
-    id.map_or(Claim::None, Claim::Proven)
+    id.map_or(SealedId::None, SealedId::Proven)
 }
 
 /// How a write ends.
@@ -119,14 +119,14 @@ impl Process {
         let resource = self.resource(key)?;
         let (now, snapshot) = (moves.now, self.snapshot.clone());
         let settle = around.settings.settle;
-        let claim = match moves.seals {
-            true => claim_of(&resource),
-            false => claim_as_bound(&resource),
+        let sealed_id = match moves.seals {
+            true => sealed_id_of(&resource),
+            false => sealed_id_as_bound(&resource),
         };
         self.book.remember(key, |memory| {
             let snapshot = snapshot.as_deref();
             memory.observe(&resource, snapshot, settle, now);
-            memory.observe_claim(claim, Some(API), &resource, snapshot, now);
+            memory.observe_sealed_id(sealed_id, Some(API), &resource, snapshot, now);
         });
         let view = AccountView {
             named: around.named.clone(),
