@@ -4,11 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_api::{Client, ClientConfig, ConfigError, Credentials, RetryClass};
 use cortecs_clock as clock;
-use cortecs_resources::{CortecsAccount, key::ObjectKey};
-use cortecs_rules::facts::{
-    account_entry::{AccountState, CREDENTIALS_UNVERIFIED},
-    fleet_key::FleetKey,
-};
+use cortecs_resources::{CortecsAccount, key::ObjectKey, reason::Reason};
+use cortecs_rules::facts::{account_entry::AccountState, fleet_key::FleetKey};
 
 use super::{context::AccountController, credentials};
 use crate::fleet::{api_calls::ApiObserver, directory::Remembered, poll::Fleet};
@@ -38,7 +35,7 @@ pub(crate) async fn look(
     in_use: bool,
 ) -> Finding {
     if let Err(message) = controller.allowed_hosts.check(&account.spec.api_url) {
-        return unusable("ApiUrlNotAllowed", message).into();
+        return unusable(Reason::ApiUrlNotAllowed, message).into();
     }
     let remembered = controller.directory.remembered(account);
     if !secret_is_due(controller, &remembered, in_use) {
@@ -148,7 +145,7 @@ async fn prove(
             match &remembered.state {
                 AccountState::Usable(before) if before == key => remembered.state.clone().into(),
                 _ => unusable(
-                    CREDENTIALS_UNVERIFIED,
+                    Reason::CredentialsUnverified,
                     format!("the credentials cannot be verified now ({error})"),
                 )
                 .into(),
@@ -185,16 +182,16 @@ fn of_fleet(fleet: &Fleet) -> AccountState {
 
 fn refused(error: &str) -> AccountState {
     unusable(
-        "CredentialsInvalid",
+        Reason::CredentialsInvalid,
         format!("the API refuses the credentials ({error}): correct the Secret"),
     )
 }
 
 fn invalid_url(error: &ConfigError) -> AccountState {
-    unusable("ApiUrlInvalid", error.to_string())
+    unusable(Reason::ApiUrlInvalid, error.to_string())
 }
 
-fn unusable(reason: &'static str, message: impl Into<String>) -> AccountState {
+fn unusable(reason: Reason, message: impl Into<String>) -> AccountState {
     AccountState::Unusable {
         reason,
         message: message.into(),

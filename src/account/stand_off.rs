@@ -1,10 +1,10 @@
 //! Accounts that another operator manages: they and what uses them are left alone, and people are told.
 
-use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey};
+use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     account::owner::{Life, Other, Owner, decide_owner},
     event::EventText,
-    facts::account_entry::{AccountState, MANAGED_ELSEWHERE},
+    facts::account_entry::AccountState,
 };
 
 use super::context::AccountController;
@@ -33,7 +33,7 @@ impl AccountController {
         metrics.remove_account(&key.to_string());
         metrics.set_contested(&key.to_string(), other.is_contest());
         let state = AccountState::Unusable {
-            reason: MANAGED_ELSEWHERE,
+            reason: Reason::ManagedElsewhere,
             message: message.clone(),
         };
         if !directory.settle(account, state) {
@@ -44,7 +44,7 @@ impl AccountController {
             tracing::warn!(other = other.namespace, "{message}");
             let telling = EventText {
                 warning: true,
-                reason: MANAGED_ELSEWHERE.to_owned(),
+                reason: Reason::ManagedElsewhere.to_string(),
                 note: message,
             };
             events.publish(account, vec![telling]).await;

@@ -143,8 +143,8 @@ impl AccountController {
             health: fleet.map(|fleet| fleet.health()).unwrap_or_default(),
             summary: summary.as_ref(),
             listed_at: age.and_then(|age| now.checked_sub(age).ok()),
-            held_by: users.map(<[_]>::len),
-            holders: users
+            used_by: users.map(<[_]>::len),
+            users: users
                 .unwrap_or_default()
                 .iter()
                 .take(MAX_NAMES)

@@ -186,7 +186,7 @@ async fn step(
     let wait = decision
         .look_again
         .unwrap_or_else(|| NET.mul_f64(0.9 + 0.2 * fastrand::f64()));
-    if decision.step != Step::None {
+    if decision.step != Step::Rest {
         tracing::debug!(step = ?decision.step, "next step");
     }
     let calls = decision.step.is_call();
@@ -250,7 +250,7 @@ fn decide_on(
         memory.observe(resource, snapshot.as_deref(), context.settings.settle, now);
         let api_url = observed.fleet.as_ref().map(|f| f.key().api_url.as_str());
         let claim = observed.claim.clone();
-        memory.observe_claim(claim, api_url, resource, snapshot.as_deref(), now);
+        memory.observe_sealed_id(claim, api_url, resource, snapshot.as_deref(), now);
     });
     let turns = observed.fleet.as_deref().map(Fleet::turns);
     if let (Some(turns), Some(view)) = (turns, &mut observed.view.fleet) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cortecs_api::RetryClass;
 use cortecs_resources::{
     CortecsInstance, account::NamespacesFrom, annotations, instance_status::AccountIdentity,
-    key::ObjectKey,
+    key::ObjectKey, reason::Reason,
 };
 use cortecs_rules::{
     facts::{
@@ -14,7 +14,7 @@ use cortecs_rules::{
         fleet_key::FleetKey,
         home::named_account,
         memory::FailureKind,
-        sealed_id::{self, Claim},
+        sealed_id::{self, SealedId},
     },
     instance::input::{Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView},
 };
@@ -31,7 +31,7 @@ pub struct Observed {
     pub fleet: Option<Arc<Fleet>>,
     pub model: Option<CatalogAnswer>,
     /// What the annotation with the id is worth.
-    pub claim: Claim,
+    pub claim: SealedId,
 }
 
 /// Looks at the accounts that concern the resource. Reads from memory but for the labels of its namespace, where an account asks for them.
@@ -90,13 +90,13 @@ fn claim(
     resource: &CortecsInstance,
     account: Option<&ObjectKey>,
     fleet: Option<&Fleet>,
-) -> Claim {
+) -> SealedId {
     let annotation = resource.annotations().get(annotations::INSTANCE_ID);
     let Some(value) = annotation.filter(|value| sealed_id::is_well_formed(value)) else {
-        return Claim::None;
+        return SealedId::None;
     };
     let Some(fleet) = fleet else {
-        return Claim::Unchecked;
+        return SealedId::Unchecked;
     };
     let read = account.and_then(|account| context.directory.credentials(account));
     let read = read.filter(|read| read.client_id == fleet.key().client_id);
@@ -106,13 +106,13 @@ fn claim(
         .flatten()
         .filter_map(|credentials| sealed_id::Key::derive(credentials.client_secret.expose_secret()))
         .find_map(|secret| secret.verify(&key.namespace, &key.name, value));
-    proven.map_or(Claim::None, Claim::Proven)
+    proven.map_or(SealedId::None, SealedId::Proven)
 }
 
 async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     let Some(key) = named_account(resource, context.default_account.as_ref()) else {
         return Desired::Unusable {
-            reason: "AccountNotFound",
+            reason: Reason::AccountNotFound,
             message:
                 "no account is named: set spec.accountRef, or give the operator a --default-account"
                     .to_owned(),
@@ -123,7 +123,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     }
     let Some(entry) = context.directory.account(&key.namespace, &key.name) else {
         return Desired::Unusable {
-            reason: "AccountNotFound",
+            reason: Reason::AccountNotFound,
             message: format!(
                 "there is no CortecsAccount {key}: create it, or correct spec.accountRef"
             ),
@@ -138,7 +138,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         }
         AccountState::Unusable { reason, message } => {
             return Desired::Unusable {
-                reason,
+                reason: *reason,
                 message: format!("account {key}: {message}"),
             };
         }

@@ -48,7 +48,7 @@ impl Left {
     fn tell(self, context: &Context) {
         let heirs: Vec<ObjectKey> = {
             let book = context.book.lock();
-            let heirs = book.interested(&self.fleet.api_url, &self.id);
+            let heirs = book.present_and_future_claimants(&self.fleet.api_url, &self.id);
             heirs.cloned().collect()
         };
         heirs.into_iter().for_each(|key| context.watches.add(key));

@@ -12,7 +12,7 @@ mod scenario;
 
 use std::sync::Arc;
 
-use cortecs_resources::{CortecsAccount, account::AccountMode};
+use cortecs_resources::{CortecsAccount, account::AccountMode, reason::Reason};
 use cortecs_rules::{account::brake::Measure, facts::account_entry::AccountState};
 use cortecs_simulator::Endpoint;
 use futures::{StreamExt, TryStreamExt};
@@ -177,7 +177,7 @@ async fn a_rotated_secret_is_read_when_the_old_one_is_refused() {
     assert!(matches!(
         scenario.state("main"),
         Some(AccountState::Unusable {
-            reason: "CredentialsInvalid",
+            reason: Reason::CredentialsInvalid,
             ..
         })
     ));
