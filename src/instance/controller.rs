@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::{
     act::{self, Next},
     context::Context,
-    observe::{Observed, is_elsewhere, observe},
+    observe::{Observation, is_elsewhere, observe},
     quorum, removed,
 };
 use crate::{
@@ -167,8 +167,8 @@ async fn step(
     if now < retry_at {
         return Ok(Some(Requeue::After(retry_at.since(now))));
     }
-    let mut observed = observe(context, &resource).await;
-    let mut decision = decide_on(context, key, &resource, &mut observed, turn);
+    let observed = observe(context, &resource).await;
+    let mut decision = decide_on(context, key, &resource, &observed, turn);
     if decision
         .as_ref()
         .is_some_and(|d| d.step == Step::QuorumRead)
@@ -176,7 +176,7 @@ async fn step(
         // It confirms the list that was decided on, so it is that list that is decided on again: a newer one would need
         // another read, and lists may come faster than reads.
         quorum::read_by_quorum(context).await?;
-        decision = decide_on(context, key, &resource, &mut observed, turn);
+        decision = decide_on(context, key, &resource, &observed, turn);
     }
     let Some(decision) = decision else {
         // It changed while its account was looked at.
@@ -193,7 +193,7 @@ async fn step(
     if calls {
         *worker = None;
     }
-    let acted = act::act(context, key, &resource, observed.fleet.as_deref(), decision).await;
+    let acted = act::act(context, key, &resource, observed.fleet(), decision).await;
     if calls {
         *turn = None;
     }
@@ -230,7 +230,7 @@ fn decide_on(
     context: &Context,
     key: &ObjectKey,
     resource: &Arc<CortecsInstance>,
-    observed: &mut Observed,
+    observed: &Observation,
     turn: &mut Option<Turn>,
 ) -> Option<Decision> {
     let now = clock::moment();
@@ -241,26 +241,18 @@ fn decide_on(
     {
         return None;
     }
-    let snapshot = observed
-        .view
-        .fleet
-        .as_ref()
-        .and_then(|f| f.snapshot.clone());
+    let snapshot = observed.snapshot();
     book.remember(key, |memory| {
-        memory.observe(resource, snapshot.as_deref(), context.settings.settle, now);
-        let api_url = observed.fleet.as_ref().map(|f| f.key().api_url.as_str());
-        let claim = observed.claim.clone();
-        memory.observe_sealed_id(claim, api_url, resource, snapshot.as_deref(), now);
+        memory.observe(resource, snapshot, context.settings.settle, now);
+        let api_url = observed.fleet().map(|fleet| fleet.key().api_url.as_str());
+        let sealed_id = observed.sealed_id.clone();
+        memory.observe_sealed_id(sealed_id, api_url, resource, snapshot, now);
     });
-    let turns = observed.fleet.as_deref().map(Fleet::turns);
-    if let (Some(turns), Some(view)) = (turns, &mut observed.view.fleet) {
-        (view.trouble, view.wait) = turns.look(key);
-    }
     let memory = book.get(key)?.memory.clone();
     let decision = decide(&Input {
         key,
         resource,
-        account: &observed.view,
+        account: &observed.view(key),
         book: &book,
         memory: &memory,
         model: observed.model.as_ref(),
@@ -273,7 +265,7 @@ fn decide_on(
         return None;
     }
     record::announce(&mut book, key, &decision);
-    if let Some(turns) = turns {
+    if let Some(turns) = observed.fleet().map(Fleet::turns) {
         if let Some(rank) = decision.queue {
             turns.queue(key, rank);
         }
@@ -285,8 +277,8 @@ fn decide_on(
 }
 
 /// Tells the fleet what the resource waits for.
-fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decision: &Decision) {
-    let fleet = observed.fleet.as_ref();
+fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observation, decision: &Decision) {
+    let fleet = observed.fleet();
     let busy_in = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
     context.directory.set_busy(key, busy_in);
     if let Some(fleet) = fleet {
