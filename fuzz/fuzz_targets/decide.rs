@@ -7,8 +7,27 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_api::answers;
 use cortecs_clock::Moment;
-use cortecs_resources::{CortecsInstance, account::{AccountMode, Adoption, Sharing}, instance_status::AccountIdentity, key::ObjectKey};
-use cortecs_rules::{facts::{memory::{Attempt, Memory, Outcome}, sealed_id::SealedId, snapshot::Snapshot}, instance::{decide, input::{Account, AccountView, Desired, FleetView, Input, Settings}, protocol::Rules, step::{ApiCall, Purpose, Step, Write}}, ledger::book::Book};
+use cortecs_resources::{
+    CortecsInstance,
+    account::{AccountMode, Adoption, Sharing},
+    instance_status::AccountIdentity,
+    key::ObjectKey,
+};
+use cortecs_rules::{
+    facts::{
+        args,
+        memory::{Attempt, Memory, Outcome},
+        sealed_id::SealedId,
+        snapshot::Snapshot,
+    },
+    instance::{
+        decide,
+        input::{Account, AccountView, Desired, FleetView, Input, Settings},
+        protocol::Rules,
+        step::{ApiCall, Purpose, Step, Write},
+    },
+    ledger::book::Book,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -136,6 +155,6 @@ fuzz_target!(|data: &[u8]| {
     // A start is recorded before it is made, and within the schema.
     if let Step::Write(Write::Status(Purpose::StartIntent(_))) = decision.step {
         let start = decision.status.start.as_ref().expect("an intent");
-        assert!(start.args.fits() && start.known_instance_ids.len() <= 512);
+        assert!(args::fits(&start.args) && start.known_instance_ids.len() <= 512);
     }
 });
