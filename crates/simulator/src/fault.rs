@@ -107,6 +107,26 @@ impl Effect {
         Self::answer(when, status, FaultBody::Html(page))
     }
 
+    /// Answers with this body before the effect, of content type `application/json`.
+    pub fn raw(status: u16, body: impl Into<String>) -> Self {
+        Self::answer(When::Before, status, FaultBody::Raw(body.into()))
+    }
+
+    /// Closes the connection in order, without an answer.
+    pub fn close(when: When) -> Self {
+        Self::Drop { when, reset: false }
+    }
+
+    /// Resets the connection, without an answer.
+    pub fn reset(when: When) -> Self {
+        Self::Drop { when, reset: true }
+    }
+
+    /// Waits.
+    pub fn delay(when: When, duration: Duration) -> Self {
+        Self::Delay { when, duration }
+    }
+
     /// 429 before the effect, with `Retry-After` in whole seconds.
     pub fn rate_limit(retry_after: Duration) -> Self {
         Self::Answer {
@@ -196,6 +216,11 @@ impl Fault {
             probability: certain(),
             matches: None,
         }
+    }
+
+    /// A fault that meets one request to the endpoint.
+    pub fn once(endpoint: impl Into<Target>, effect: Effect) -> Self {
+        Self::new(endpoint, effect).times(1)
     }
 
     /// Limits how many requests it meets.
@@ -353,7 +378,7 @@ mod tests {
         }))
         .unwrap();
         let effect = Effect::answer(When::After, 502, FaultBody::Html("<p>".into()));
-        assert_eq!(fault, Fault::new(Endpoint::Start, effect).times(1));
+        assert_eq!(fault, Fault::once(Endpoint::Start, effect));
         let fault: Fault = serde_json::from_value(json!({
             "endpoint": "any",
             "effect": {"kind": "delay", "when": "before", "milliseconds": 1500},
@@ -361,10 +386,7 @@ mod tests {
         }))
         .unwrap();
         let duration = Duration::from_millis(1500);
-        let delay = Effect::Delay {
-            when: When::Before,
-            duration,
-        };
+        let delay = Effect::delay(When::Before, duration);
         assert_eq!(fault, Fault::new(Target::Any, delay).probability(0.5));
     }
 }

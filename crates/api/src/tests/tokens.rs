@@ -157,6 +157,13 @@ fn a_fetch_whose_runtime_ended_is_started_anew() {
     second.block_on(client.balance()).unwrap();
 }
 
+/// A client whose clock shows these seconds since the boot.
+fn client_at(server: &Server, seconds: &Arc<AtomicU64>) -> Client {
+    let seconds = Arc::clone(seconds);
+    let clock = move || Moment::from_boot(Duration::from_secs(seconds.load(Ordering::SeqCst)));
+    Client::with_clock(server.config(), Arc::new(clock)).unwrap()
+}
+
 #[tokio::test]
 async fn a_token_is_renewed_ahead_of_its_expiry_without_anyone_waiting() {
     let gate = Arc::new(Semaphore::new(1));
@@ -167,11 +174,7 @@ async fn a_token_is_renewed_ahead_of_its_expiry_without_anyone_waiting() {
     })
     .await;
     let seconds = Arc::new(AtomicU64::new(1000));
-    let clock = {
-        let seconds = Arc::clone(&seconds);
-        move || Moment::from_boot(Duration::from_secs(seconds.load(Ordering::SeqCst)))
-    };
-    let client = Client::with_clock(server.config(), Arc::new(clock)).unwrap();
+    let client = client_at(&server, &seconds);
     client.balance().await.unwrap();
     seconds.store(1000 + 3239, Ordering::SeqCst);
     client.balance().await.unwrap();
@@ -201,11 +204,7 @@ async fn a_renewal_that_fails_costs_nothing_while_the_token_lives() {
     })
     .await;
     let seconds = Arc::new(AtomicU64::new(0));
-    let clock = {
-        let seconds = Arc::clone(&seconds);
-        move || Moment::from_boot(Duration::from_secs(seconds.load(Ordering::SeqCst)))
-    };
-    let client = Client::with_clock(server.config(), Arc::new(clock)).unwrap();
+    let client = client_at(&server, &seconds);
     client.balance().await.unwrap();
     seconds.store(3300, Ordering::SeqCst);
     for _ in 0..5 {

@@ -14,7 +14,7 @@ fn add(scenario: &Scenario, endpoint: impl Into<Target>, effect: Effect) {
     scenario
         .simulator
         .handle()
-        .add_fault(Fault::new(endpoint, effect).times(1));
+        .add_fault(Fault::once(endpoint, effect));
 }
 
 fn last_fault(scenario: &Scenario) -> String {
@@ -52,7 +52,7 @@ async fn delays_end_when_they_are_released() {
     let handle = scenario.simulator.handle();
     for when in [When::Before, When::After] {
         let duration = Duration::from_secs(3600);
-        let delay = Effect::Delay { when, duration };
+        let delay = Effect::delay(when, duration);
         add(&scenario, Endpoint::ListInstances, delay.clone());
         add(&scenario, Endpoint::Balance, delay);
         let request = scenario.request(Method::GET, "/instances/");
@@ -176,14 +176,7 @@ async fn dropped_connections_end_without_a_byte_before_or_after_the_effect() {
         let record = scenario.simulator.handle().requests().pop().unwrap();
         assert_eq!((record.endpoint, record.status), (Endpoint::Start, None));
     }
-    add(
-        &scenario,
-        Endpoint::Start,
-        Effect::Drop {
-            when: When::After,
-            reset: false,
-        },
-    );
+    add(&scenario, Endpoint::Start, Effect::close(When::After));
     let error = scenario.starting(MODEL).send().await.unwrap_err();
     assert!(error.is_request() && error.status().is_none(), "{error:?}");
     assert_eq!(scenario.created(), 3);
@@ -204,10 +197,7 @@ async fn a_delayed_start_lands_though_its_client_has_gone() {
     add(
         &scenario,
         Endpoint::Start,
-        Effect::Delay {
-            when: When::After,
-            duration,
-        },
+        Effect::delay(When::After, duration),
     );
     assert!(hasty().await.unwrap_err().is_timeout());
     handle
@@ -218,10 +208,7 @@ async fn a_delayed_start_lands_though_its_client_has_gone() {
     add(
         &scenario,
         Endpoint::Start,
-        Effect::Delay {
-            when: When::Before,
-            duration,
-        },
+        Effect::delay(When::Before, duration),
     );
     assert!(hasty().await.unwrap_err().is_timeout());
     assert_eq!(scenario.created(), 1);
@@ -238,10 +225,7 @@ async fn delays_end_when_the_simulator_stops() {
     add(
         &scenario,
         Endpoint::Start,
-        Effect::Delay {
-            when: When::Before,
-            duration,
-        },
+        Effect::delay(When::Before, duration),
     );
     let starting = tokio::spawn(scenario.starting(MODEL).send());
     let handle = scenario.simulator.handle();
@@ -297,16 +281,7 @@ async fn bad_answers_to_a_start_that_worked() {
 async fn an_expired_token_is_refused_until_there_is_a_new_one() {
     let mut scenario = Scenario::slow().await;
     add(&scenario, Endpoint::Start, Effect::ExpireToken);
-    assert_eq!(
-        scenario
-            .starting(MODEL)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16(),
-        401
-    );
+    assert_eq!(scenario.start_status(MODEL).await, 401);
     assert_eq!(scenario.get("/instances/").await.0, 401);
     assert_eq!(scenario.created(), 0);
     scenario.token = scenario.log_in("demo", "demo-secret").await;

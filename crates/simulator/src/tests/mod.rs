@@ -100,6 +100,12 @@ impl Scenario {
         read(self.request(Method::DELETE, path).send().await.unwrap()).await
     }
 
+    /// The status that a start is answered with.
+    async fn start_status(&self, model: &str) -> u16 {
+        let response = self.starting(model).send().await.unwrap();
+        response.status().as_u16()
+    }
+
     /// The id of a new instance.
     async fn start(&self, model: &str) -> String {
         let (status, body) = read(self.starting(model).send().await.unwrap()).await;
