@@ -33,7 +33,7 @@ use cortecs_rules::{
     pacing::schedule::PollLimits,
 };
 use cortecs_simulator::{Simulator, SimulatorConfig};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -42,7 +42,10 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::{sync::OnceCell, time::timeout};
 
-use crate::control_plane;
+use crate::{
+    control_plane::{self, ControlPlane},
+    objects,
+};
 
 pub const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -112,41 +115,23 @@ pub struct Scenario {
     _trigger: ShutdownTrigger,
 }
 
-pub async fn client() -> Client {
-    static CRDS: OnceCell<()> = OnceCell::const_new();
+/// The control plane with the CustomResourceDefinitions.
+async fn plane() -> &'static ControlPlane {
+    static PREPARED: OnceCell<()> = OnceCell::const_new();
     install_crypto_provider();
     let plane = control_plane::shared().await;
-    CRDS.get_or_init(|| async {
-        let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-        for args in [
-            &["apply", "-f", crds][..],
-            &[
-                "wait",
-                "--for=condition=Established",
-                "--timeout=60s",
-                "-f",
-                crds,
-            ],
-        ] {
-            control_plane::assert_succeeded("kubectl", &plane.kubectl(args).await);
-        }
-    })
-    .await;
-    plane.client().await
+    PREPARED
+        .get_or_init(async || objects::install_definitions(plane).await)
+        .await;
+    plane
 }
 
 impl Scenario {
     pub async fn new(name: &str) -> Self {
-        let client = client().await;
+        let plane = plane().await;
+        let client = plane.client().await;
         let namespace = format!("accounts-{name}");
-        let object = serde_json::from_value(json!({
-            "metadata": {"name": namespace, "labels": {"team": name}},
-        }));
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        namespaces
-            .create(&PostParams::default(), &object.unwrap())
-            .await
-            .unwrap();
+        plane.create_namespace(&namespace, &[("team", name)]).await;
         let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
         let others = Arc::new(Others::default());
         let directory = Directory::new(client.clone());
@@ -191,17 +176,7 @@ impl Scenario {
     }
 
     pub async fn secret(&self, name: &str, secret: &str) {
-        let secret = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name},
-            "stringData": {"CORTECS_CLIENT_ID": "demo", "CORTECS_CLIENT_SECRET": secret},
-        });
-        let params = PatchParams::apply("test").force();
-        self.secrets()
-            .patch(name, &params, &Patch::Apply(secret))
-            .await
-            .unwrap();
+        objects::write_secret(&self.secrets(), name, "demo", secret).await;
     }
 
     pub async fn account(&self, name: &str, spec: Value) {
@@ -210,18 +185,10 @@ impl Scenario {
             "credentialsSecretRef": {"name": "good"},
             "poll": {"idleSeconds": 3600},
         });
-        for (key, value) in spec.as_object().unwrap() {
-            whole[key] = value.clone();
-        }
-        let account = json!({"metadata": {"name": name}, "spec": whole});
-        let account = serde_json::from_value(json!({
-            "apiVersion": "cortecs.ai/v1alpha1",
-            "kind": "CortecsAccount",
-            "metadata": account["metadata"],
-            "spec": account["spec"],
-        }));
+        objects::merge(&mut whole, spec);
+        let account = objects::object("CortecsAccount", name, whole);
         self.accounts()
-            .create(&PostParams::default(), &account.unwrap())
+            .create(&PostParams::default(), &account)
             .await
             .unwrap();
     }

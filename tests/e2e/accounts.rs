@@ -5,7 +5,10 @@ use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::harness::{Bed, CLIENT_ID, MODEL, Read, bound, is_ready, running, stalled_because};
+use crate::harness::{
+    Bed, CLIENT_ID, MODEL, OTHER_MODEL_ID, Read, bound, is_ready, polls_every_second, running,
+    stalled_because,
+};
 
 #[tokio::test]
 async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() {
@@ -16,11 +19,7 @@ async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() 
     let account = bed
         .wait_account("stalled", stalled_because("CredentialsInvalid"))
         .await;
-    assert!(
-        account.message(STALLED).contains("Secret"),
-        "{}",
-        account.message(STALLED)
-    );
+    account.assert_says(STALLED, "Secret");
     let resource = bed
         .wait("phi", "stalled", stalled_because("CredentialsInvalid"))
         .await;
@@ -43,8 +42,7 @@ async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() 
 async fn credentials_that_are_changed_at_the_api_stall_and_come_back() {
     let bed = Bed::new("rotated").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.api.set_secret(CLIENT_ID, "rotated-away");
     bed.api.expire_tokens();
     bed.wait_account("stalled", stalled_because("CredentialsInvalid"))
@@ -69,11 +67,7 @@ async fn a_missing_secret_is_named_and_its_arrival_noticed() {
             a.is_current() && a.condition(STALLED).is_some()
         })
         .await;
-    assert!(
-        account.message(STALLED).contains("credentials"),
-        "{}",
-        account.message(STALLED)
-    );
+    account.assert_says(STALLED, "credentials");
     bed.wait("phi", "stalled", |r| {
         r.is_current() && r.condition(STALLED).is_some()
     })
@@ -96,25 +90,13 @@ async fn a_missing_account_is_named_and_its_arrival_noticed() {
     let resource = bed
         .wait("phi", "stalled", stalled_because("AccountNotFound"))
         .await;
-    assert!(
-        resource.message(STALLED).contains("main"),
-        "{}",
-        resource.message(STALLED)
-    );
+    resource.assert_says(STALLED, "main");
     let other = bed
         .wait("other", "stalled", stalled_because("AccountNotFound"))
         .await;
-    assert!(
-        other.message(STALLED).contains("elsewhere"),
-        "{}",
-        other.message(STALLED)
-    );
+    other.assert_says(STALLED, "elsewhere");
 
-    bed.create_account(
-        "main",
-        json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}}),
-    )
-    .await;
+    bed.create_account("main", polls_every_second()).await;
     bed.runs("phi").await;
     bed.wait("other", "stalled", stalled_because("AccountNotFound"))
         .await;
@@ -141,11 +123,7 @@ async fn an_account_serves_its_own_namespace_unless_it_allows_others() {
                 stalled_because("AccountNotAllowed"),
             )
             .await;
-        assert!(
-            resource.message(STALLED).contains("allowedNamespaces"),
-            "{}",
-            resource.message(STALLED)
-        );
+        resource.assert_says(STALLED, "allowedNamespaces");
     }
     assert_eq!(bed.starts(), 0);
 
@@ -190,11 +168,7 @@ async fn credentials_go_only_to_hosts_that_are_allowed() {
     let account = bed
         .wait_account("stalled", stalled_because("ApiUrlNotAllowed"))
         .await;
-    assert!(
-        account.message(STALLED).contains("--allowed-api-hosts"),
-        "{}",
-        account.message(STALLED)
-    );
+    account.assert_says(STALLED, "--allowed-api-hosts");
     bed.wait("phi", "stalled", stalled_because("ApiUrlNotAllowed"))
         .await;
     bed.patch_account(json!({"apiUrl": bed.api_url})).await;
@@ -205,19 +179,14 @@ async fn credentials_go_only_to_hosts_that_are_allowed() {
 async fn an_account_in_use_stays_until_its_last_user_is_gone() {
     let bed = Bed::new("in-use").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     let account = bed.wait_account("ready", is_ready).await;
     assert_eq!(account.finalizers(), [ACCOUNT_FINALIZER]);
     bed.delete_account().await;
     let account = bed
         .wait_account("held", |a| a.reason("Ready") == "InUse")
         .await;
-    assert!(
-        account.message("Ready").contains("phi"),
-        "{}",
-        account.message("Ready")
-    );
+    account.assert_says("Ready", "phi");
     // Nothing is started with it any more, but what runs goes on and can be removed.
     bed.create("late", json!({"modelId": MODEL})).await;
     bed.wait("late", "refused", stalled_because("AccountNotFound"))
@@ -244,8 +213,7 @@ async fn an_account_nobody_uses_goes_at_once() {
 async fn an_instance_can_be_removed_after_its_secret_is_gone() {
     let bed = Bed::new("secret-gone").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     bed.kubectl_text(&["delete", "secret/credentials"]).await;
     bed.api.expire_tokens();
     bed.delete("phi").await;
@@ -256,14 +224,9 @@ async fn an_instance_can_be_removed_after_its_secret_is_gone() {
 #[tokio::test]
 async fn another_account_for_a_running_instance_is_refused_and_nothing_is_lost() {
     let bed = Bed::new("account-changed").await;
-    bed.create_account(
-        "second",
-        json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}}),
-    )
-    .await;
+    bed.create_account("second", polls_every_second()).await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"accountRef": {"name": "second"}}))
         .await;
     let resource = bed
@@ -279,8 +242,7 @@ async fn another_account_for_a_running_instance_is_refused_and_nothing_is_lost()
 async fn a_held_account_starts_nothing_and_still_stops_and_deletes() {
     let bed = Bed::new("held").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     bed.patch_account(json!({"mode": "Hold"})).await;
     bed.create("late", json!({"modelId": MODEL})).await;
     bed.wait("late", "held", stalled_because("AccountHeld"))
@@ -295,11 +257,9 @@ async fn a_held_account_starts_nothing_and_still_stops_and_deletes() {
 #[tokio::test]
 async fn the_account_counts_what_is_there_and_lists_what_is_nobodys() {
     let bed = Bed::new("counts").await;
-    let args = serde_json::from_value(json!({"model_id": crate::harness::OTHER_MODEL_ID})).unwrap();
-    let stray = bed.api.outsider_start(CLIENT_ID, args).unwrap();
+    let stray = bed.start_unmanaged(OTHER_MODEL_ID);
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     let account = bed
         .wait_account("counted", |a| {
             let counts = a.status.as_ref().and_then(|s| s.instances.as_ref());

@@ -3,12 +3,10 @@
 use cortecs_resources::conditions::STALLED;
 use serde_json::json;
 
-use crate::{
-    brake::{
-        NAMES, all_run, all_say, calls, crowd, hold, is_free, is_held, is_missing, shows_stopped,
-    },
-    control_plane::assert_succeeded,
-    harness::{Bed, CLIENT_ID, Read, stalled_because},
+use crate::harness::{
+    Bed, CLIENT_ID, Read,
+    crowd::{NAMES, all_say, crowd, hold, is_free, is_held, is_missing, shows_stopped},
+    sorted, stalled_because, stopped,
 };
 
 #[tokio::test]
@@ -34,12 +32,11 @@ async fn people_who_stop_and_delete_what_is_held_release_nothing() {
     }
     is_free(&bed).await;
     assert_eq!(bed.runs("a").await, ids[0]);
-    bed.wait("b", "stopped", crate::harness::stopped).await;
-    let mut existing = bed.existing();
-    let mut expected = ids[..2].to_vec();
-    existing.sort();
-    expected.sort();
-    assert_eq!((bed.starts(), existing), (5, expected));
+    bed.wait("b", "stopped", stopped).await;
+    assert_eq!(
+        (bed.starts(), sorted(bed.existing())),
+        (5, sorted(ids[..2].to_vec()))
+    );
 }
 
 /// Takes away all that the account's status says.
@@ -69,9 +66,9 @@ async fn a_hold_outlives_the_status_that_says_so() {
     empty_status(&bed).await;
     is_held(&bed).await;
     bed.wait_lists(5).await;
-    assert_eq!(calls(&bed), [5, 0, 0, 0]);
+    assert_eq!(bed.changes(), [5, 0, 0, 0]);
     bed.annotate_account("cortecs.ai/resume", "now").await;
-    assert_eq!(all_run(&bed).await, ids);
+    assert_eq!(bed.all_run(&NAMES).await, ids);
     is_free(&bed).await;
 }
 
@@ -88,7 +85,7 @@ async fn a_hold_whose_record_went_while_nobody_looked_is_found_again() {
     let _operator = bed.operator();
     is_held(&bed).await;
     bed.wait_lists(8).await;
-    assert_eq!(calls(&bed)[..1], [5]);
+    assert_eq!(bed.changes()[..1], [5]);
 }
 
 #[tokio::test]
@@ -96,16 +93,7 @@ async fn where_no_account_is_left_to_record_it_absence_proves_nothing_all_the_sa
     let bed = Bed::new("brake-nobody").await;
     let _operator = bed.operator();
     crowd(&bed).await;
-    bed.delete_account().await;
-    let patch = [
-        "patch",
-        "cortecsaccount/main",
-        "--type=merge",
-        "-p",
-        r#"{"metadata":{"finalizers":null}}"#,
-    ];
-    assert_succeeded("the patch", &bed.kubectl(&patch).await);
-    bed.wait_account_gone().await;
+    bed.lose_account().await;
     bed.api.set_owner(CLIENT_ID, "somebody else");
     bed.delete("e").await;
     bed.wait("e", "waiting", |r| {

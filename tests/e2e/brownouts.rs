@@ -2,18 +2,18 @@
 //! not depend on how many they are, and it is all made up for.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use cortecs_rules::pacing::pressure::MOST;
 use cortecs_simulator::{
-    Effect, Endpoint, Fault, FaultBody, Handle, SimulatedAccount, Simulator, SimulatorConfig, When,
+    Effect, Endpoint, Fault, Handle, SimulatedAccount, Simulator, SimulatorConfig, When,
 };
 use futures::{StreamExt, stream};
 use serde_json::json;
 
-use crate::harness::{Bed, CLIENT_ID, MODEL, Operator, SOON, bound, running, stopped};
+use crate::harness::{Bed, CLIENT_ID, MODEL, Operator, SOON, bound, running, sorted, stopped};
 
 const RESOURCES: usize = 300;
 /// They are of so many kinds: equal ones could be taken for each other.
@@ -44,10 +44,7 @@ async fn brownout(bed: &Bed, trouble: impl Fn(&Handle), relief: impl Fn(&Handle)
     // Starts take a moment, so that some are under way at any time.
     bed.api.add_fault(Fault::new(
         Endpoint::Start,
-        Effect::Delay {
-            when: When::Before,
-            duration: Duration::from_millis(300),
-        },
+        Effect::delay(When::Before, Duration::from_millis(300)),
     ));
     let operator = bed.operator();
     stream::iter(0..RESOURCES)
@@ -150,25 +147,10 @@ async fn recovers(bed: &Bed, cost: Cost) {
         r.endpoint == Endpoint::Start && r.status == Some(202)
     };
     assert_eq!(requests.iter().filter(accepted).count(), RESOURCES);
-    let bound: BTreeSet<String> = bed
-        .instances
-        .all()
-        .iter()
-        .map(|r| bound(r).to_owned())
-        .collect();
-    assert_eq!(bound, bed.existing().into_iter().collect());
+    let bound = bed.bound_ids();
     assert_eq!(bound.len(), RESOURCES - CHANGED);
+    assert_eq!(bound, sorted(bed.existing()));
     drop(cost.operator);
-}
-
-fn too_many(retry_after: Option<u64>) -> Effect {
-    Effect::Answer {
-        when: When::Before,
-        status: 429,
-        body: FaultBody::Message("Too many requests".to_owned()),
-        retry_after,
-        location: None,
-    }
 }
 
 async fn bed(name: &'static str) -> Bed {
@@ -203,7 +185,10 @@ async fn a_minute_of_429_costs_what_the_api_asks_for() {
             Endpoint::GetInstance,
             Endpoint::GetModel,
         ] {
-            api.add_fault(Fault::new(endpoint, too_many(Some(ASKED))));
+            api.add_fault(Fault::new(
+                endpoint,
+                Effect::rate_limit(Duration::from_secs(ASKED)),
+            ));
         }
     };
     let cost = brownout(&bed, limit, Handle::clear_faults).await;
@@ -223,10 +208,7 @@ async fn slow_account(bed: &Bed, name: &str) -> Simulator {
         ..SimulatorConfig::default()
     };
     let simulator = Simulator::start(config).await.expect("a simulator");
-    let late = |duration| Effect::Delay {
-        when: When::Before,
-        duration,
-    };
+    let late = |duration| Effect::delay(When::Before, duration);
     let api = simulator.handle();
     api.add_fault(Fault::new(Endpoint::Start, late(SLOW)));
     for endpoint in [
@@ -276,8 +258,7 @@ async fn accounts_with_slow_apis_delay_nobody_else() {
         let busy = api.wait_for(|view| view.count(Endpoint::Start) >= most, SOON);
         busy.await.expect("as many starts as may be");
     }
-    bed.create("quick", json!({"modelId": MODEL})).await;
-    bed.runs("quick").await;
+    bed.run("quick", json!({"modelId": MODEL})).await;
     for api in &apis {
         let requests = api.requests();
         let starts = requests.iter().filter(|r| r.endpoint == Endpoint::Start);

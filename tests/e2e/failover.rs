@@ -3,42 +3,27 @@
 use std::time::Duration;
 
 use cortecs_simulator::{Effect, Endpoint, Fault, When};
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::harness::{Bed, MODEL, Process, SOON, running, stopped};
+use crate::{
+    eventually::eventually,
+    harness::{Bed, MODEL, Process, SOON, leads, running, sorted, stands_by, stopped},
+};
 
 /// What the README promises of a leader that is killed, and of one that is asked to end.
 const KILLED: Duration = Duration::from_secs(20);
 const ASKED: Duration = Duration::from_secs(3);
 
-async fn holder(bed: &Bed) -> Option<String> {
-    let leases: Api<Lease> = Api::namespaced(bed.client.clone(), &bed.namespace);
-    let lease = leases.get_opt("cortecs-operator").await.expect("an answer");
-    let holder = lease?.spec?.holder_identity?;
-    Some(holder).filter(|holder| !holder.is_empty())
-}
-
 /// Waits until somebody else than `before` holds the Lease; who it is.
 async fn taken_from(bed: &Bed, before: &str) -> String {
-    let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(now) = holder(bed).await.filter(|now| now != before) {
-            return now;
-        }
-        assert!(Instant::now() < deadline, "{before} holds the Lease still");
-        sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn leads(_: u16, metrics: &str) -> bool {
-    metrics.contains("leader_election_master_status{name=\"cortecs-operator\"} 1")
-}
-
-fn stands_by(status: u16, body: &str) -> bool {
-    (status, body) == (200, "standby\n")
+    eventually("another process holds the Lease", SOON, async || {
+        let holder = bed.lease_holder().await;
+        holder
+            .filter(|now| now != before)
+            .ok_or_else(|| format!("{before} held it before"))
+    })
+    .await
 }
 
 /// How long it took until another process held the Lease, and until it made the call that was ordered when the signal was sent.
@@ -51,14 +36,13 @@ struct Taken {
 async fn take_away(bed: &Bed, signal: &str, rounds: u32) -> Vec<Taken> {
     let mut leader = Process::start(bed, "the first");
     leader.answers("/metrics", leads).await;
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     let mut taken = Vec::new();
     for round in 0..rounds {
         let mut standby = Process::start(bed, format!("standby {round}"));
         standby.answers("/readyz", stands_by).await;
         assert_eq!(standby.get("/healthz").await.0, 200);
-        let before = holder(bed).await.expect("a leader");
+        let before = bed.lease_holder().await.expect("a leader");
         let (state, call) = match round % 2 {
             0 => ("Stopped", Endpoint::Stop),
             _ => ("Running", Endpoint::Restart),
@@ -82,7 +66,7 @@ async fn take_away(bed: &Bed, signal: &str, rounds: u32) -> Vec<Taken> {
             assert!(!leader.is_running());
         };
         let ((), (now, lease), act, ()) = tokio::join!(order, lease, act, ended);
-        assert_eq!(holder(bed).await.as_ref(), Some(&now));
+        assert_eq!(bed.lease_holder().await.as_ref(), Some(&now));
         taken.push(Taken { lease, act });
         let reached = if state == "Stopped" { stopped } else { running };
         bed.wait("phi", state, reached).await;
@@ -128,10 +112,7 @@ async fn a_leader_that_is_asked_to_end_gives_the_lease_back() {
 #[tokio::test]
 async fn a_rolling_update_in_the_middle_of_starts_starts_nothing_twice() {
     let bed = Bed::builder("rolling").elected().build().await;
-    let slow = Effect::Delay {
-        when: When::After,
-        duration: Duration::from_millis(400),
-    };
+    let slow = Effect::delay(When::After, Duration::from_millis(400));
     bed.api
         .add_fault(Fault::new(Endpoint::Start, slow).times(9));
     let mut replicas = [Process::start(&bed, "old a"), Process::start(&bed, "old b")];
@@ -158,14 +139,8 @@ async fn a_rolling_update_in_the_middle_of_starts_starts_nothing_twice() {
             *replica = new;
         }
     }
-    let mut ids = Vec::new();
-    for name in &names {
-        ids.push(bed.runs(name).await);
-    }
+    let ids = bed.all_run(&names).await;
     bed.wait_lists(3).await;
-    let mut existing = bed.existing();
-    ids.sort();
-    existing.sort();
-    assert_eq!(ids, existing);
+    assert_eq!(sorted(ids), sorted(bed.existing()));
     assert_eq!((bed.ever().len(), bed.starts()), (names.len(), 9));
 }

@@ -1,9 +1,6 @@
 //! What many resources cost when nothing happens.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use cortecs_simulator::Endpoint;
 use futures::{StreamExt, stream};
@@ -12,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     control_plane::assert_succeeded,
-    harness::{Bed, MODEL, apply, bound, is_ready, running},
+    harness::{Bed, MODEL, apply, is_ready, running, sorted},
 };
 
 const RESOURCES: usize = 200;
@@ -52,14 +49,8 @@ async fn two_hundred_idle_resources_cost_one_list_an_interval_and_no_write() {
     for (namespace, name) in &all {
         bed.wait_in(namespace, name, "running", running).await;
     }
-    let bound: BTreeSet<String> = bed
-        .instances
-        .all()
-        .iter()
-        .map(|r| bound(r).to_owned())
-        .collect();
     assert_eq!((bed.starts(), bed.ever().len()), (200, 200));
-    assert_eq!(bound, bed.existing().into_iter().collect());
+    assert_eq!(bed.bound_ids(), sorted(bed.existing()));
     bed.wait_account("counted", |a| {
         let counts = a.status.as_ref().and_then(|s| s.instances.as_ref());
         is_ready(a) && counts.is_some_and(|c| (c.managed, c.running) == (200, 200))

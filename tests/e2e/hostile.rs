@@ -1,12 +1,12 @@
 //! An API that answers what no API should: nothing is lost, started or deleted because of it, the resource and the
 //! account say what is wrong, and all goes on once the answers are good again.
 
-use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_api::types::Instance;
 use cortecs_resources::{
     annotations::RESOLVE_START,
     conditions::{READY, RECONCILING, STALLED},
 };
-use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -18,17 +18,7 @@ const ODD: &str = "\u{0}\u{1b}[31m\u{202e}<b>/../delete-all?force_deletion=true#
 
 /// Answers a 200 with this body instead of the true answer.
 fn answer(endpoint: Endpoint, body: impl Into<String>) -> Fault {
-    let effect = Effect::Answer {
-        when: When::Before,
-        status: 200,
-        body: FaultBody::Raw(body.into()),
-        retry_after: None,
-        location: None,
-    };
-    Fault::new(endpoint, effect)
-}
-
-fn effect(endpoint: Endpoint, effect: Effect) -> Fault {
+    let effect = Effect::raw(200, body.into());
     Fault::new(endpoint, effect)
 }
 
@@ -61,10 +51,8 @@ fn changes(bed: &Bed) -> u64 {
 async fn a_list_that_is_bad_in_one_place_is_no_list() {
     let bed = Bed::new("bad-list").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.create("off", json!({"modelId": OTHER_MODEL})).await;
-    bed.runs("off").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
+    bed.run("off", json!({"modelId": OTHER_MODEL})).await;
     bed.change("off", json!({"state": "Stopped"})).await;
     bed.wait("off", "stopped", stopped).await;
     let before = changes(&bed);
@@ -92,12 +80,12 @@ async fn a_list_that_is_bad_in_one_place_is_no_list() {
             Endpoint::ListInstances,
             format!(r#"{{"instances":{deep}}}"#),
         ),
-        effect(
+        Fault::new(
             Endpoint::ListInstances,
             Effect::HugeBody { bytes: 100 << 20 },
         ),
-        effect(Endpoint::ListInstances, Effect::TruncatedBody),
-        effect(Endpoint::ListInstances, Effect::html(When::Before, 200)),
+        Fault::new(Endpoint::ListInstances, Effect::TruncatedBody),
+        Fault::new(Endpoint::ListInstances, Effect::html(When::Before, 200)),
     ] {
         bed.api.add_fault(fault);
         bed.wait_lists(1).await;
@@ -130,8 +118,7 @@ async fn a_list_that_is_bad_in_one_place_is_no_list() {
 async fn an_instance_in_a_state_that_nobody_knows_is_left_alone() {
     let bed = Bed::new("odd-state").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     let before = changes(&bed);
     bed.api.add_fault(list_with(&bed, |i| {
         i["instance_status"]["status"] = json!(format!("hibernating{ODD}"));
@@ -154,11 +141,8 @@ async fn an_instance_in_a_state_that_nobody_knows_is_left_alone() {
 async fn what_the_api_server_would_refuse_is_cut_and_does_not_wedge_the_resource() {
     let bed = Bed::new("odd-words").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.api
-        .outsider_start(CLIENT_ID, args(MODEL_ID))
-        .expect("an outsider's instance");
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
+    bed.start_unmanaged(MODEL_ID);
     let long = format!("{ODD}{}", "ä".repeat(1000));
     bed.api.add_fault(list_with(&bed, |i| {
         let step = json!({"init_progress": {"current_step": u32::MAX, "num_steps": 5, "description": long}});
@@ -234,7 +218,7 @@ async fn ids_never_leave_their_place_in_a_url() {
         .account(json!({"adoption": "Unclaimed"}))
         .build()
         .await;
-    let others = bed.api.outsider_start(CLIENT_ID, args(MODEL_ID)).unwrap();
+    let others = bed.start_unmanaged(MODEL_ID);
     let ids = [
         "..",
         "../user/balance",
@@ -311,7 +295,7 @@ async fn what_a_refusal_says_is_shown_only_as_words() {
         "ä".repeat(9000)
     );
     bed.api
-        .add_fault(effect(Endpoint::Start, Effect::fail(400, said)));
+        .add_fault(Fault::new(Endpoint::Start, Effect::fail(400, said)));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let resource = bed
@@ -322,8 +306,4 @@ async fn what_a_refusal_says_is_shown_only_as_words() {
     assert!(!message.contains(&secret) && message.chars().count() < 400);
     assert!(!message.chars().any(|c| c.is_control() || c == '\u{202e}'));
     assert_eq!((bed.starts(), bed.existing().len()), (1, 0));
-}
-
-fn args(model: &str) -> InstanceArgs {
-    serde_json::from_value(json!({"model_id": model})).unwrap()
 }

@@ -12,8 +12,7 @@ async fn starts_once(name: &'static str, hangs: Hangs, takes: fn(&Asked) -> bool
     let bed = Bed::new(name).await;
     let swamp = Swamp::new(&bed.kubeconfig).await;
     let _operator = bed.operator_in(&swamp);
-    bed.create("before", json!({"modelId": MODEL})).await;
-    bed.runs("before").await;
+    bed.run("before", json!({"modelId": MODEL})).await;
     swamp.swallow(hangs, takes);
     bed.create("phi", json!({"modelId": MODEL})).await;
     swamp.stuck(1).await;
@@ -82,14 +81,9 @@ async fn a_read_of_all_resources_that_hangs_is_made_anew() {
     let bed = Bed::new("hung-read").await;
     let swamp = Swamp::new(&bed.kubeconfig).await;
     let _operator = bed.operator_in(&swamp);
-    bed.create("before", json!({"modelId": MODEL})).await;
-    bed.runs("before").await;
-    let lost = Effect::Drop {
-        when: When::After,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+    bed.run("before", json!({"modelId": MODEL})).await;
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
     swamp.swallow(Hangs::Request, lists_resources);
     bed.create("phi", json!({"modelId": MODEL})).await;
     swamp.stuck(1).await;

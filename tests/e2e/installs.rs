@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use cortecs_resources::annotations;
-use k8s_openapi::api::events::v1::Event;
-use kube::{Api, api::ListParams};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::harness::{Bed, CLIENT_ID, MODEL, Process, allow_lease_in, stopped};
+use crate::{
+    eventually::eventually,
+    harness::{Bed, CLIENT_ID, MODEL, Process, SOON, allow_lease_in, bound, running, stopped},
+};
 
 /// A takeover waits for the Lease to expire (15 s) and for the time of a restart (60 s); twice that, for a busy machine.
 const TAKEN_OVER: Duration = Duration::from_secs(150);
@@ -32,14 +33,6 @@ fn manager(bed: &Bed) -> Option<String> {
             .namespace
             .clone(),
     )
-}
-
-async fn events(bed: &Bed, reason: &str) -> Vec<Event> {
-    let api: Api<Event> = Api::namespaced(bed.client.clone(), &bed.namespace);
-    let all = api.list(&ListParams::default()).await.expect("events");
-    let all = all.items.into_iter();
-    all.filter(|event| event.reason.as_deref() == Some(reason))
-        .collect()
 }
 
 /// A bed with two namespaces, in each of which an operator may be installed.
@@ -75,10 +68,8 @@ async fn two_that_look_after_different_namespaces_do_not_meet() {
     bed.create("phi", spec(&bed.namespace)).await;
     bed.create_in(&other, "phi", spec(&other)).await;
     let mine = bed.runs("phi").await;
-    let running = bed
-        .wait_in(&other, "phi", "running", crate::harness::running)
-        .await;
-    let theirs = crate::harness::bound(&running).to_owned();
+    let theirs = bed.wait_in(&other, "phi", "running", running).await;
+    let theirs = bound(&theirs).to_owned();
     assert_ne!(mine, theirs);
     assert_eq!(bed.starts(), 2);
     here.answers("/metrics", contested(&bed, 0)).await;
@@ -104,12 +95,8 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
         Process::start_in(&bed, &other, &watched, "b"),
     ];
     let names = ["one", "two", "three", "four"];
-    for name in names {
-        bed.create(name, json!({"modelId": MODEL})).await;
-    }
-    for name in names {
-        bed.runs(name).await;
-    }
+    bed.create_each(&names).await;
+    bed.all_run(&names).await;
     let owner = manager(&bed).expect("the account is claimed");
     let (owns, stands_off) = match owner == bed.namespace {
         true => (0, 1),
@@ -129,12 +116,12 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
             log.contains("manages this account")
         })
         .await;
-    let deadline = Instant::now() + crate::harness::SOON;
-    while events(&bed, "ManagedElsewhere").await.is_empty() {
-        assert!(Instant::now() < deadline, "no event says it");
-        sleep(Duration::from_millis(100)).await;
-    }
-    let said = &events(&bed, "ManagedElsewhere").await[0];
+    let said = eventually("an event says it", SOON, async || {
+        let mut events = bed.events().await.into_iter();
+        let said = events.find(|event| event.reason.as_deref() == Some("ManagedElsewhere"));
+        said.ok_or_else(|| "no such event".to_owned())
+    })
+    .await;
     let note = said.note.as_deref().unwrap_or_default();
     assert!(note.contains(&owner) && note.contains(&loser), "{note}");
 
@@ -151,10 +138,12 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
     operators[owns].ended().await;
     let gone = Instant::now();
     bed.change("one", json!({"state": "Stopped"})).await;
-    while manager(&bed).as_ref() != Some(&loser) {
-        assert!(gone.elapsed() < TAKEN_OVER, "nobody took the account over");
-        sleep(Duration::from_millis(100)).await;
-    }
+    let what = "the other operator takes the account over";
+    eventually(what, TAKEN_OVER, async || match manager(&bed) {
+        Some(manager) if manager == loser => Ok(()),
+        manager => Err(format!("{manager:?}")),
+    })
+    .await;
     println!("taken over after {:.0?}", gone.elapsed());
     bed.wait("one", "stopped", stopped).await;
     operators[stands_off]
@@ -169,8 +158,7 @@ async fn a_person_can_say_which_of_two_is_meant() {
     let watched = bed.config.watch_namespaces.to_string();
     let watched = ["--watch-namespaces", &watched];
     let mut here = Process::start_in(&bed, &bed.namespace, &watched, "here");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     let mut there = Process::start_in(&bed, &other, &watched, "there");
     there.answers("/metrics", contested(&bed, 1)).await;
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     control_plane::assert_succeeded,
-    harness::{Bed, CLIENT_ID, MODEL, MODEL_ID, Read, bound, running, stalled_because},
+    harness::{Bed, MODEL, MODEL_ID, Read, bound, running, stalled_because},
 };
 
 /// Far longer than the settle time of the beds.
@@ -26,12 +26,8 @@ fn late(account: &CortecsAccount) -> Vec<(String, String)> {
 #[tokio::test]
 async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_left_alone() {
     let bed = Bed::new("late").await;
-    let delay = Effect::Delay {
-        when: When::Before,
-        duration: TOO_LATE,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, delay).times(1));
+    let delay = Effect::delay(When::Before, TOO_LATE);
+    bed.api.add_fault(Fault::once(Endpoint::Start, delay));
     let operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let resource = bed.wait("phi", "running anew", running).await;
@@ -76,21 +72,12 @@ async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_l
 #[tokio::test]
 async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
     let bed = Bed::new("not-late").await;
-    let args = serde_json::from_value(json!({"model_id": MODEL_ID})).unwrap();
-    let stray = bed.api.outsider_start(CLIENT_ID, args).unwrap();
-    let lost = Effect::Drop {
-        when: When::Before,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+    let stray = bed.start_unmanaged(MODEL_ID);
+    let lost = Effect::reset(When::Before);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
     // The second one is found only after lists have shown its instance for a while.
-    let lost = Effect::Drop {
-        when: When::After,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
     let fails = Effect::fail(500, "not now");
     bed.api
         .add_fault(Fault::new(Endpoint::GetInstance, fails).times(3));
@@ -111,14 +98,9 @@ async fn only_a_new_order_that_names_a_candidate_settles_a_start() {
         .account(json!({"sharing": "Shared"}))
         .build()
         .await;
-    let lost = Effect::Drop {
-        when: When::After,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
-    let args = serde_json::from_value(json!({"model_id": MODEL_ID})).unwrap();
-    let older = bed.api.outsider_start(CLIENT_ID, args).unwrap();
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+    let older = bed.start_unmanaged(MODEL_ID);
     let _operator = bed.operator();
     // It said so before there was anything to settle.
     let manifest = json!({

@@ -11,7 +11,11 @@
 
 #[path = "../support/control_plane.rs"]
 mod control_plane;
+#[path = "../support/eventually.rs"]
+mod eventually;
 mod harness;
+#[path = "../support/objects.rs"]
+mod objects;
 
 mod account_changes;
 mod accounts;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use cortecs_simulator::Endpoint;
 use serde_json::json;
 
-use crate::{
-    brake::{NAMES, all_run, crowd, hold},
-    harness::{Bed, bound, running, stopped},
+use crate::harness::{
+    Bed, bound,
+    crowd::{NAMES, crowd, hold},
+    running, stopped,
 };
 
 fn was_ever_held(bed: &Bed) -> bool {
@@ -24,7 +25,7 @@ async fn what_is_ordered_here_is_no_mass_change() {
     }
     bed.wait_api("restart all", |v| v.count(Endpoint::Restart) == 5)
         .await;
-    assert_eq!(all_run(&bed).await, ids);
+    assert_eq!(bed.all_run(&NAMES).await, ids);
 
     // Replaced, with a crash in the middle.
     for name in NAMES {
@@ -51,7 +52,7 @@ async fn what_is_ordered_here_is_no_mass_change() {
     for name in NAMES {
         bed.change(name, json!({"state": "Running"})).await;
     }
-    all_run(&bed).await;
+    bed.all_run(&NAMES).await;
 
     // Deleted, with a crash in the middle.
     for name in NAMES {
@@ -85,7 +86,7 @@ async fn fewer_than_three_are_healed_and_lists_that_lag_behind_starts_lose_nothi
         .await;
     bed.wait_api("restart one", |v| v.count(Endpoint::Restart) == 1)
         .await;
-    all_run(&bed).await;
+    bed.all_run(&NAMES).await;
     assert_eq!((bed.starts(), bed.existing().len()), (6, 5));
     assert!(!was_ever_held(&bed));
 }

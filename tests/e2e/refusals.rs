@@ -53,11 +53,7 @@ async fn an_unknown_model_stalls_with_its_name_and_starts_nothing() {
     let resource = bed
         .wait("phi", "stalled", stalled_because("InvalidArguments"))
         .await;
-    assert!(
-        resource.message(STALLED).contains("nobody--nothing"),
-        "{}",
-        resource.message(STALLED)
-    );
+    resource.assert_says(STALLED, "nobody--nothing");
     bed.wait_lists(2).await;
     assert_eq!(bed.starts(), 0);
     bed.change("phi", json!({"modelId": MODEL})).await;
@@ -90,13 +86,10 @@ async fn hardware_that_the_model_lacks_stalls_with_what_there_is() {
 #[tokio::test]
 async fn a_403_with_a_page_of_html_shows_no_html() {
     let bed = Bed::new("html").await;
-    bed.api.add_fault(
-        Fault::new(
-            Endpoint::Start,
-            Effect::html(cortecs_simulator::When::Before, 403),
-        )
-        .times(1),
-    );
+    bed.api.add_fault(Fault::once(
+        Endpoint::Start,
+        Effect::html(cortecs_simulator::When::Before, 403),
+    ));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let resource = bed
@@ -129,11 +122,7 @@ async fn a_429_is_tried_again_after_the_time_that_it_names() {
             r.reason(READY) == "RetryingAfterError"
         })
         .await;
-    assert!(
-        held.message(READY).contains("429"),
-        "{}",
-        held.message(READY)
-    );
+    held.assert_says(READY, "429");
     let resource = bed.wait("phi", "running", running).await;
     assert_eq!(bed.existing(), [bound(&resource)]);
     let starts: Vec<_> = bed

@@ -1,11 +1,12 @@
 //! Changed arguments: the API cannot resize, so a new instance takes the old one's place.
 
 use cortecs_api::types::InstanceState;
+use cortecs_resources::{CortecsInstance, instance_status::InstanceArgs};
 use cortecs_simulator::Endpoint;
 use serde_json::json;
 
 use crate::harness::{
-    Bed, MODEL, OTHER_MODEL, OTHER_MODEL_ID, bound, running, stalled_because, stopped,
+    Bed, MODEL, MODEL_ID, OTHER_MODEL, OTHER_MODEL_ID, bound, running, stalled_because, stopped,
 };
 
 /// The calls that change something, in order.
@@ -24,24 +25,23 @@ fn calls(bed: &Bed) -> Vec<Endpoint> {
         .collect()
 }
 
+/// The arguments of the instance.
+fn args(resource: &CortecsInstance) -> &InstanceArgs {
+    let status = resource.status.as_ref().unwrap();
+    status.instance_args.as_ref().unwrap()
+}
+
 #[tokio::test]
 async fn another_model_or_number_of_workers_replaces_the_instance_and_never_bills_two() {
     let bed = Bed::new("recreate").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let first = bed.runs("phi").await;
+    let first = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"numWorkers": 2})).await;
     let second = bound(&*bed.wait("phi", "running with two", running).await).to_owned();
     bed.change("phi", json!({"modelId": OTHER_MODEL})).await;
     let third = bed.wait("phi", "running the other model", running).await;
 
-    let args = third
-        .status
-        .as_ref()
-        .unwrap()
-        .instance_args
-        .as_ref()
-        .unwrap();
+    let args = args(&third);
     assert_eq!(
         (args.model_id.as_str(), args.num_workers),
         (OTHER_MODEL_ID, Some(2))
@@ -65,10 +65,8 @@ async fn another_model_or_number_of_workers_replaces_the_instance_and_never_bill
 async fn the_other_spelling_of_the_model_changes_nothing() {
     let bed = Bed::new("spelling").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
-    bed.change("phi", json!({"modelId": crate::harness::MODEL_ID}))
-        .await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
+    bed.change("phi", json!({"modelId": MODEL_ID})).await;
     bed.runs("phi").await;
     bed.wait_lists(2).await;
     assert_eq!(calls(&bed), [Endpoint::Start]);
@@ -98,13 +96,7 @@ async fn with_on_delete_a_change_waits_until_the_instance_is_next_started() {
     bed.change("phi", json!({"state": "Running"})).await;
     let resource = bed.wait("phi", "running with two", running).await;
     assert_ne!(bound(&resource), id);
-    let args = resource
-        .status
-        .as_ref()
-        .unwrap()
-        .instance_args
-        .as_ref()
-        .unwrap();
+    let args = args(&resource);
     assert_eq!(args.num_workers, Some(2));
     assert_eq!(bed.existing(), [bound(&resource)]);
 }
@@ -113,8 +105,7 @@ async fn with_on_delete_a_change_waits_until_the_instance_is_next_started() {
 async fn a_change_to_what_cannot_run_leaves_the_running_instance_alone() {
     let bed = Bed::new("bad-change").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"modelId": "no/such-model"})).await;
     bed.wait("phi", "stalled", stalled_because("InvalidArguments"))
         .await;

@@ -1,25 +1,21 @@
 //! What is told beside the status: events and log lines.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use k8s_openapi::api::events::v1::Event;
-use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpListener,
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::harness::{Bed, CONTEXT, Hangs, MODEL, Process, SOON, Swamp, bound, running, stopped};
+use crate::{
+    eventually::eventually,
+    harness::{Bed, CONTEXT, Hangs, MODEL, Process, SOON, Swamp, bound, running, stopped},
+};
 
 /// The events of a resource, by reason.
 async fn events(bed: &Bed, name: &str) -> BTreeMap<String, Vec<Event>> {
-    let api: Api<Event> = Api::namespaced(bed.client.clone(), &bed.namespace);
-    let all = api.list(&ListParams::default()).await.expect("events");
     let mut by_reason: BTreeMap<String, Vec<Event>> = BTreeMap::new();
-    for event in all.items {
+    for event in bed.events().await {
         let about = event.regarding.as_ref().and_then(|r| r.name.as_deref());
         if about == Some(name) {
             let reason = event.reason.clone().unwrap_or_default();
@@ -36,18 +32,14 @@ async fn until(
     what: &str,
     holds: impl Fn(&BTreeMap<String, Vec<Event>>) -> bool,
 ) -> BTreeMap<String, Vec<Event>> {
-    let deadline = Instant::now() + SOON;
-    loop {
+    eventually(what, SOON, async || {
         let events = events(bed, name).await;
-        if holds(&events) {
-            return events;
+        match holds(&events) {
+            true => Ok(events),
+            false => Err(format!("{events:#?}")),
         }
-        assert!(
-            Instant::now() < deadline,
-            "{what} did not come: {events:#?}"
-        );
-        sleep(Duration::from_millis(100)).await;
-    }
+    })
+    .await
 }
 
 fn times(events: &BTreeMap<String, Vec<Event>>, reason: &str) -> Vec<i32> {
@@ -60,8 +52,7 @@ fn times(events: &BTreeMap<String, Vec<Event>>, reason: &str) -> Vec<i32> {
 async fn what_happens_again_is_a_series_and_what_is_new_is_told_anew() {
     let bed = Bed::new("events").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let first = bed.runs("phi").await;
+    let first = bed.run("phi", json!({"modelId": MODEL})).await;
     for _ in 0..2 {
         bed.change("phi", json!({"state": "Stopped"})).await;
         bed.wait("phi", "stopped", stopped).await;
@@ -135,8 +126,7 @@ async fn an_event_that_gets_stuck_holds_nothing_up() {
 async fn each_line_of_a_reconcile_can_be_found_by_its_resource() {
     let bed = Bed::builder("json").elected().build().await;
     let mut operator = Process::start_with(&bed, &["--log-format", "json"], "the operator");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"state": "Stopped"})).await;
     let resource = bed.wait("phi", "stopped", stopped).await;
     operator.signal("TERM");
@@ -223,8 +213,7 @@ async fn a_collector_gets_the_traces_of_reconciles_and_their_calls() {
     let (endpoint, mut received) = collector().await;
     let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
     let mut operator = Process::start_where(&bed, &environment, "the operator");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     // The last spans are sent when it ends, if not before.
     operator.signal("TERM");
     assert_eq!(operator.ended().await.code(), Some(0));
@@ -258,8 +247,7 @@ async fn a_collector_that_does_not_answer_holds_nothing_up() {
     let endpoint = format!("http://{}", deaf.local_addr().expect("an address"));
     let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
     let mut operator = Process::start_where(&bed, &environment, "the operator");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     operator.signal("TERM");
     assert_eq!(operator.ended().await.code(), Some(0));
     assert_eq!(bed.starts(), 1);

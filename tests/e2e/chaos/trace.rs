@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write, path::Path};
 use cortecs_simulator::{Endpoint, RequestRecord};
 use kube::ResourceExt;
 
-use crate::harness::{Bed, Read, bound};
+use crate::harness::{Bed, Read, bound, mentions};
 
 /// Findings that are traced, lines about each resource or instance, and lines of the last logs.
 const TRACED: usize = 10;
@@ -66,17 +66,11 @@ pub(super) fn trace(
             let _ = writeln!(text, "{history:?}");
         }
         let about = |request: &&RequestRecord| {
-            let body = request
-                .body
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default();
             found.iter().any(|history| {
                 let instance = &history.instance;
-                let id = instance.instance_id.as_str();
-                let start = request.endpoint == Endpoint::Start
-                    && body.contains(&instance.instance_args.model_id);
-                request.path.contains(id) || body.contains(id) || start
+                mentions(request, &instance.instance_id)
+                    || request.endpoint == Endpoint::Start
+                        && mentions(request, &instance.instance_args.model_id)
             })
         };
         let lines = requests.iter().filter(about).map(|request| {

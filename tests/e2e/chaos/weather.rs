@@ -101,16 +101,14 @@ fn fault(rng: &mut Rng) -> Fault {
 /// know better.
 fn effects(endpoint: Endpoint) -> Vec<Effect> {
     use When::{After, Before};
-    let delay = |when, duration| Effect::Delay { when, duration };
-    let cut = |when, reset| Effect::Drop { when, reset };
     let mut effects = vec![
         Effect::fail(500, "Internal error"),
         Effect::fail(503, "Service temporarily unavailable"),
         Effect::html(Before, 502),
-        cut(Before, false),
-        cut(Before, true),
-        cut(After, true),
-        delay(Before, HANG),
+        Effect::close(Before),
+        Effect::reset(Before),
+        Effect::reset(After),
+        Effect::delay(Before, HANG),
         Effect::MalformedBody,
         Effect::TruncatedBody,
         Effect::WithoutInstance,
@@ -151,13 +149,13 @@ fn effects(endpoint: Endpoint) -> Vec<Effect> {
                 retry_after: None,
                 location: Some("/elsewhere".to_owned()),
             },
-            cut(After, false),
-            delay(After, LATE),
+            Effect::close(After),
+            Effect::delay(After, LATE),
             Effect::HugeBody { bytes: 3 << 20 },
         ]);
         // What no client can tell from a call that came to nothing, until it is too late: more often than the rest.
-        effects.extend(std::iter::repeat_n(delay(Before, LATE), 6));
-        effects.extend(std::iter::repeat_n(delay(Before, HANG), 3));
+        effects.extend(std::iter::repeat_n(Effect::delay(Before, LATE), 6));
+        effects.extend(std::iter::repeat_n(Effect::delay(Before, HANG), 3));
     }
     effects
 }

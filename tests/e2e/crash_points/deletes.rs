@@ -12,8 +12,7 @@ async fn a_delete_survives_a_crash_after_each_side_effect() {
         "crash-delete",
         &[STOP, DELETE, FINALIZER_OFF],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.delete("phi").await;
@@ -57,8 +56,7 @@ async fn a_deletion_that_only_stops_survives_a_crash_after_each_side_effect() {
         &[STOP, FINALIZER_OFF],
         async |bed| {
             let spec = json!({"modelId": MODEL, "deletionPolicy": "Stop"});
-            bed.create("phi", spec).await;
-            bed.runs("phi").await;
+            bed.run("phi", spec).await;
         },
         async |bed| {
             bed.delete("phi").await;

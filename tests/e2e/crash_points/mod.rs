@@ -12,7 +12,7 @@ use cortecs_resources::instance::DeletionPolicy;
 use futures::{StreamExt, stream};
 use tokio::time::timeout;
 
-use crate::harness::{Bed, Fuse, bound};
+use crate::harness::{Bed, Fuse, bound, sorted};
 
 /// Beds at the same time.
 const SIDE_BY_SIDE: usize = 4;
@@ -112,16 +112,8 @@ fn nothing_leaked(bed: &Bed) {
         versions.any(|r| bound(r) == id && r.spec.deletion_policy == DeletionPolicy::Stop)
             && bed.state_of(id) == Some(InstanceState::Stopped)
     };
-    let mut ids: Vec<String> = bed
-        .instances
-        .all()
-        .iter()
-        .map(|r| bound(r).to_owned())
-        .filter(|id| !id.is_empty())
-        .collect();
+    let ids = bed.bound_ids();
     let mut existing = bed.existing();
     existing.retain(|id| ids.contains(id) || !is_left(id));
-    ids.sort();
-    existing.sort();
-    assert_eq!(ids, existing);
+    assert_eq!(ids, sorted(existing));
 }

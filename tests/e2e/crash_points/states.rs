@@ -12,8 +12,7 @@ async fn a_stop_survives_a_crash_after_each_side_effect() {
         "crash-stop",
         &[STOP, STATUS],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.change("phi", json!({"state": "Stopped"})).await;
@@ -33,8 +32,7 @@ async fn a_restart_survives_a_crash_after_each_side_effect() {
         "crash-restart",
         &[STATUS, RESTART],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
             bed.change("phi", json!({"state": "Stopped"})).await;
             bed.wait("phi", "stopped", stopped).await;
         },
@@ -55,8 +53,7 @@ async fn a_restart_of_what_runs_survives_a_crash_after_each_side_effect() {
         "crash-again",
         &[STOP, STATUS, RESTART],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.annotate("phi", "cortecs.ai/restartedAt", "now").await;
@@ -82,8 +79,7 @@ async fn a_replacement_survives_a_crash_after_each_side_effect() {
         "crash-replace",
         &[STATUS, STOP, DELETE, START, RECORD, SEAL],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.change("phi", json!({"numWorkers": 2})).await;

@@ -9,17 +9,17 @@ use std::{
 use cortecs_operator::{cli::RunConfig, kubernetes::scope::Namespaces};
 use cortecs_resources::key::ObjectKey;
 use cortecs_simulator::{SimulatedAccount, Simulator, SimulatorConfig};
-use kube::Api;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Gate,
-    bed::{ACCOUNT, Bed, CLIENT_ID, merge},
+    bed::{ACCOUNT, Bed, CLIENT_ID},
     logs::Logs,
+    polls_every_second,
     record::Record,
-    shared::{Shared, allow_lease_in, alone, create_namespace, shared},
+    shared::{Shared, allow_lease_in, alone, shared},
 };
-use crate::control_plane::ControlPlane;
+use crate::{control_plane::ControlPlane, objects::merge};
 
 /// How a [`Bed`] is made.
 pub(crate) struct BedBuilder {
@@ -48,7 +48,7 @@ impl Bed {
                 step_duration: Duration::from_millis(50),
                 ..SimulatorConfig::default()
             },
-            account: Some(json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}})),
+            account: Some(polls_every_second()),
             secret: true,
             other_client: None,
             gated: false,
@@ -185,10 +185,10 @@ impl BedBuilder {
         };
         let address = gate.as_ref().map_or(simulator.address(), Gate::address);
         let mut names = vec![namespace.clone()];
-        create_namespace(&client, &namespace, &[]).await;
+        plane.create_namespace(&namespace, &[]).await;
         for (suffix, labels) in &self.neighbours {
             let name = format!("{namespace}-{suffix}");
-            create_namespace(&client, &name, labels).await;
+            plane.create_namespace(&name, labels).await;
             names.push(name);
         }
         if !self.alone {
@@ -203,18 +203,8 @@ impl BedBuilder {
             name: ACCOUNT.to_owned(),
         });
         let bed = Bed {
-            instances: Record::start(
-                names
-                    .iter()
-                    .map(|n| Api::namespaced(client.clone(), n))
-                    .collect(),
-            ),
-            accounts: Record::start(
-                names
-                    .iter()
-                    .map(|n| Api::namespaced(client.clone(), n))
-                    .collect(),
-            ),
+            instances: Record::start(&client, &names),
+            accounts: Record::start(&client, &names),
             namespace,
             plane,
             client,

@@ -17,10 +17,7 @@ use cortecs_operator::{
     serve::{health::Health, signals::Shutdown},
 };
 use futures::FutureExt;
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::{oneshot, watch},
@@ -28,6 +25,7 @@ use tokio::{
 use tracing::Dispatch;
 
 use super::logs::Logs;
+use crate::control_plane::config_of;
 
 /// An operator under way. Dropping it kills it.
 pub(crate) struct Operator {
@@ -102,13 +100,8 @@ fn runtime(dispatch: Dispatch) -> Runtime {
 
 /// As the operator makes its own.
 pub(super) async fn client(kubeconfig: &Path) -> Client {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a readable kubeconfig");
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .expect("a usable kubeconfig");
+    let mut config = config_of(kubeconfig).await;
     client::bound(&mut config);
-    // The server is on the loopback, whatever proxy the environment names.
-    config.proxy_url = None;
     Client::try_from(config).expect("a client")
 }
 

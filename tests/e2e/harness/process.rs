@@ -3,19 +3,13 @@
 use std::{
     fs::File,
     process::{ExitStatus, Stdio},
-    time::Duration,
 };
 
 use tempfile::NamedTempFile;
-use tokio::{
-    process::{Child, Command},
-    time::{Instant, sleep},
-};
+use tokio::process::{Child, Command};
 
 use super::{SOON, bed::Bed};
-
-/// How often something is looked at that tells nobody when it changes.
-const LOOK: Duration = Duration::from_millis(50);
+use crate::eventually::eventually;
 
 /// A process under way. Dropping it kills it.
 pub(crate) struct Process {
@@ -153,33 +147,28 @@ impl Process {
         path: &str,
         holds: impl Fn(u16, &str) -> bool,
     ) -> String {
-        let deadline = Instant::now() + SOON;
-        loop {
+        let what = format!("{} answers {path} as it should", self.name);
+        eventually(&what, SOON, async || {
             let (status, body) = self.get(path).await;
-            if holds(status, &body) {
-                return body;
+            match holds(status, &body) {
+                true => Ok(body),
+                false => Err(format!("{status}: {body}")),
             }
-            assert!(
-                Instant::now() < deadline,
-                "{} answers {path} with {status}: {body}",
-                self.name
-            );
-            sleep(LOOK).await;
-        }
+        })
+        .await
     }
 
     /// Waits until its log is as it should be.
     pub(crate) async fn until(&mut self, what: &str, mut holds: impl FnMut(&str) -> bool) {
-        let deadline = Instant::now() + SOON;
-        while !holds(&self.log()) {
+        let waited = format!("{}: {what}", self.name);
+        eventually(&waited, SOON, async || {
+            if holds(&self.log()) {
+                return Ok(());
+            }
             assert!(self.is_running(), "{} ended before {what}", self.name);
-            assert!(
-                Instant::now() < deadline,
-                "{}: {what} did not come",
-                self.name
-            );
-            sleep(LOOK).await;
-        }
+            Err("the log does not say so".to_owned())
+        })
+        .await;
     }
 }
 
@@ -189,6 +178,16 @@ impl Drop for Process {
             eprintln!("=== log of {}\n{}", self.name, self.log());
         }
     }
+}
+
+/// Whether these metrics are those of the leader.
+pub(crate) fn leads(_: u16, metrics: &str) -> bool {
+    metrics.contains("leader_election_master_status{name=\"cortecs-operator\"} 1")
+}
+
+/// Whether this answer of `/readyz` is that of a process that is not the leader.
+pub(crate) fn stands_by(status: u16, body: &str) -> bool {
+    (status, body) == (200, "standby\n")
 }
 
 /// Where the health server listens, as the log says it.

@@ -30,6 +30,12 @@ pub(crate) trait Read: ResourceExt {
         self.condition(kind).map_or("", |c| &c.message)
     }
 
+    /// Panics unless the condition's message contains the text.
+    fn assert_says(&self, kind: &str, text: &str) {
+        let message = self.message(kind);
+        assert!(message.contains(text), "no {text} in: {message}");
+    }
+
     /// What kstatus and every user may rely on, in each version; what is wrong otherwise.
     fn violations(&self) -> Vec<String> {
         let mut wrong = Vec::new();

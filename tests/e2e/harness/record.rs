@@ -8,8 +8,9 @@ use std::{
 };
 
 use futures::{StreamExt, pin_mut};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -45,10 +46,17 @@ struct Seen<R> {
 
 impl<R> Record<R>
 where
-    R: Resource<DynamicType = ()> + Read + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Read
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
 {
     /// Follows all given namespaces, as long as the test runs.
-    pub(crate) fn start(apis: Vec<Api<R>>) -> Self {
+    pub(crate) fn start(client: &Client, namespaces: &[String]) -> Self {
         let seen = Arc::new(Mutex::new(Seen {
             versions: BTreeMap::new(),
             present: BTreeMap::new(),
@@ -57,7 +65,8 @@ where
         }));
         let (changed, changes) = watch::channel(0);
         let changed = Arc::new(changed);
-        for api in apis {
+        for namespace in namespaces {
+            let api: Api<R> = Api::namespaced(client.clone(), namespace);
             let (seen, changed) = (Arc::clone(&seen), Arc::clone(&changed));
             tokio::spawn(async move {
                 let events = watcher(api, watcher::Config::default()).default_backoff();

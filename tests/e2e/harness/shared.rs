@@ -2,16 +2,14 @@
 
 use std::{path::PathBuf, process::Output};
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
-};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::control_plane::{self, ControlPlane, assert_succeeded};
+use crate::{
+    control_plane::{self, ControlPlane, assert_succeeded},
+    objects::install_definitions,
+};
 
 /// Where the manifest puts the operator, and its name there.
 const SYSTEM: &str = "cortecs-system";
@@ -42,22 +40,9 @@ pub(crate) async fn alone() -> Shared {
 
 async fn prepare(plane: &'static ControlPlane) -> Shared {
     cortecs_api::install_crypto_provider();
-    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-    let established = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "-f",
-        crds,
-    ];
-    for args in [
-        &["apply", "--server-side", "-f", crds][..],
-        &established,
-        &["apply", "-f", RBAC],
-    ] {
-        let output = plane.kubectl(args).await;
-        assert_succeeded(&format!("kubectl {args:?}"), &output);
-    }
+    install_definitions(plane).await;
+    let applied = plane.kubectl(&["apply", "-f", RBAC]).await;
+    assert_succeeded("kubectl apply", &applied);
     Shared {
         plane,
         kubeconfig: plane.operator_kubeconfig(SYSTEM, OPERATOR).await,
@@ -85,25 +70,4 @@ pub(crate) async fn apply(plane: &ControlPlane, object: &Value) -> Output {
     std::fs::write(file.path(), object.to_string()).expect("a written file");
     let path = file.path().to_string_lossy().into_owned();
     plane.kubectl(&["apply", "-f", &path]).await
-}
-
-/// A namespace with labels.
-pub(crate) async fn create_namespace(client: &Client, name: &str, labels: &[(&str, &str)]) {
-    let namespace = Namespace {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            labels: Some(
-                labels
-                    .iter()
-                    .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                    .collect(),
-            ),
-            ..ObjectMeta::default()
-        },
-        ..Namespace::default()
-    };
-    Api::<Namespace>::all(client.clone())
-        .create(&PostParams::default(), &namespace)
-        .await
-        .expect("a namespace");
 }

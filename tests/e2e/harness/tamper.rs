@@ -7,7 +7,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{bed::Bed, record::Record};
+use super::{MODEL, bed::Bed, record::Record};
 
 /// What a backup holds of a resource: no status.
 pub(crate) type Backup = CortecsInstance;
@@ -54,13 +54,22 @@ impl Bed {
     /// Deletes a resource and takes its finalizer off: the instance stays, and nobody has it.
     pub(crate) async fn lose(&self, name: &str) {
         self.delete(name).await;
-        // The finalizer may be off by itself.
+        // The patch fails where the operator was faster and has removed its finalizer.
         let change = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         let _ = self
             .api_of::<CortecsInstance>(&self.namespace)
             .patch(name, &PatchParams::default(), &change)
             .await;
         self.wait_gone(name).await;
+    }
+
+    /// Deletes the account and takes its finalizer off, whatever uses it.
+    pub(crate) async fn lose_account(&self) {
+        self.delete_account().await;
+        let bare = r#"{"metadata":{"finalizers":null}}"#;
+        self.kubectl_text(&["patch", "cortecsaccount/main", "--type=merge", "-p", bare])
+            .await;
+        self.wait_account_gone().await;
     }
 
     /// The resource as a backup tool keeps it.
@@ -80,6 +89,16 @@ impl Bed {
         backup
     }
 
+    /// Runs the resource `phi`, backs it up and loses it while no operator runs: the id of its instance, and the backup.
+    pub(crate) async fn lose_backed_up(&self) -> (String, Backup) {
+        let operator = self.operator();
+        let id = self.run_sealed("phi", json!({"modelId": MODEL})).await;
+        let backup = self.back_up("phi").await;
+        operator.kill();
+        self.lose("phi").await;
+        (id, backup)
+    }
+
     /// Creates what was backed up. Its status is sent too; the API server drops it.
     pub(crate) async fn restore(&self, backup: &Backup) {
         let created = self
@@ -93,8 +112,9 @@ impl Bed {
     /// Forgets what was seen, and watches the bed's own namespace from now on: after Kubernetes was restored to an earlier
     /// state the watches from before see nothing.
     pub(crate) fn watch_anew(&mut self) {
-        self.instances = Record::start(vec![self.api_of(&self.namespace)]);
-        self.accounts = Record::start(vec![self.api_of(&self.namespace)]);
+        let namespaces = [self.namespace.clone()];
+        self.instances = Record::start(&self.client, &namespaces);
+        self.accounts = Record::start(&self.client, &namespaces);
     }
 
     /// Waits until the annotation names the instance.

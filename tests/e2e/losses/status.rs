@@ -17,9 +17,7 @@ fn has_start(resource: &cortecs_resources::CortecsInstance) -> bool {
 async fn an_emptied_status_is_put_back_while_the_operator_runs() {
     let bed = Bed::new("wiped").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
+    let id = bed.run_sealed("phi", json!({"modelId": MODEL})).await;
     // Without the annotation, so that memory is all there is.
     bed.tamper(
         "phi",
@@ -60,12 +58,8 @@ async fn a_start_under_way_outlives_its_status() {
     // The answer comes later than the request time-out in the second case.
     for (name, duration) in [("wiped-calling", 600), ("wiped-lost", 2500)] {
         let bed = Bed::new(name).await;
-        let delay = Effect::Delay {
-            when: When::After,
-            duration: Duration::from_millis(duration),
-        };
-        bed.api
-            .add_fault(Fault::new(Endpoint::Start, delay).times(1));
+        let delay = Effect::delay(When::After, Duration::from_millis(duration));
+        bed.api.add_fault(Fault::once(Endpoint::Start, delay));
         let _operator = bed.operator();
         bed.create("phi", json!({"modelId": MODEL})).await;
         bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
@@ -85,9 +79,7 @@ async fn a_start_under_way_outlives_its_status() {
 async fn a_status_that_is_emptied_while_the_operator_is_down_is_found_by_the_annotation() {
     let bed = Bed::new("wiped-down").await;
     let first = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
+    let id = bed.run_sealed("phi", json!({"modelId": MODEL})).await;
     first.kill();
     bed.empty_status("phi").await;
     let _second = bed.operator();
@@ -100,9 +92,7 @@ async fn a_status_that_is_emptied_while_the_operator_is_down_is_found_by_the_ann
 async fn a_finalizer_that_is_taken_off_comes_back() {
     let bed = Bed::new("bare").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
+    bed.run_sealed("phi", json!({"modelId": MODEL})).await;
     bed.strip_finalizers("phi").await;
     bed.wait("phi", "protected again", |r| {
         r.finalizers().contains(&INSTANCE_FINALIZER.to_owned()) && seal_of(r).is_some()
@@ -121,16 +111,11 @@ async fn what_a_lost_resource_leaves_is_reported_at_once() {
         .build()
         .await;
     let first = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
+    let id = bed.run_sealed("phi", json!({"modelId": MODEL})).await;
     bed.wait_account("one managed", |a| managed(a) == Some((1, 0)))
         .await;
     // From here on no list is answered, and the deletion cannot end by itself.
-    let late = Effect::Delay {
-        when: When::Before,
-        duration: Duration::from_secs(3600),
-    };
+    let late = Effect::delay(When::Before, Duration::from_secs(3600));
     for call in [Endpoint::ListInstances, Endpoint::Stop] {
         bed.api.add_fault(Fault::new(call, late.clone()));
     }
