@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::*;
 use test_server::{Fault, Server};
 
-/// A machine's clock: the test's virtual time, and what the machine is ahead of it.
+/// A machine's clock: the test's virtual time, plus the time that the machine is ahead.
 #[derive(Clone)]
 struct Machine {
     start: Instant,
@@ -35,7 +35,7 @@ impl Machine {
         })
     }
 
-    /// As if the machine had been suspended: no timer of the process ran, but its clock went on.
+    /// Suspends the machine: its clock goes on, and no timer of the process runs.
     fn sleep_through(&self, seconds: u64) {
         self.ahead.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -56,7 +56,7 @@ async fn seconds(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_leads_and_the_second_waits_while_it_renews() {
+async fn the_first_process_leads_and_the_second_waits_while_the_first_renews() {
     let server = Server::default();
     let first = start(&server, "first");
     assert!(!first.may_act());
@@ -78,9 +78,9 @@ async fn the_first_leads_and_the_second_waits_while_it_renews() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_crash_another_leads_only_when_the_first_may_no_longer_act() {
+async fn after_a_crash_another_process_leads_only_when_the_first_may_no_longer_act() {
     let server = Server::default();
-    // Clocks that are hours apart change nothing.
+    // The machines' clocks are hours apart.
     let clock = Machine::new(7 * 3600).clock();
     let first = Leadership::start_with_clock(server.client(), "system", "first".to_owned(), clock);
     first.acquired().await.unwrap();
@@ -116,7 +116,7 @@ async fn a_release_hands_over_within_three_seconds() {
     assert!(released.elapsed() <= Duration::from_secs(3));
     assert_eq!(server.holder().as_deref(), Some("second"));
     assert_eq!(server.spec().lease_transitions, Some(1));
-    // Nothing comes back from the first, and releasing twice does no harm.
+    // The first process does not lead again, and a second release does no harm.
     first.release().await;
     seconds(30).await;
     assert!(second.may_act());
@@ -136,7 +136,7 @@ async fn a_standby_that_releases_leaves_the_lease_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_that_start_together_one_leads() {
+async fn of_many_processes_that_start_together_one_leads() {
     let server = Server::default();
     let all: Vec<_> = (0..8)
         .map(|number| start(&server, &format!("process-{number}")))
@@ -266,7 +266,7 @@ async fn a_lease_that_was_taken_cleared_or_deleted_is_lost() {
 }
 
 #[tokio::test]
-async fn without_election_one_always_leads_until_released() {
+async fn without_an_election_the_process_leads_until_it_releases() {
     let leadership = Leadership::always();
     leadership.acquired().await.unwrap();
     assert!(leadership.may_act());

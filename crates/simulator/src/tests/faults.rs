@@ -59,7 +59,7 @@ async fn delays_end_when_they_are_released() {
         let answer = tokio::spawn(async move { read(request.send().await.unwrap()).await });
         let begun = |view: &View| view.requests.last().is_some_and(|r| r.fault.is_some());
         handle.wait_for(begun, DEADLINE).await.unwrap();
-        // Also the one that has met nobody yet.
+        // The release also removes the delay that no request has met yet.
         handle.release_delays();
         assert_eq!(handle.faults(), []);
         let answer = tokio::time::timeout(DEADLINE, answer).await.unwrap();
@@ -68,7 +68,7 @@ async fn delays_end_when_they_are_released() {
 }
 
 #[tokio::test]
-async fn bodies_can_be_pages_rubbish_or_nothing() {
+async fn bodies_can_be_html_invalid_json_or_empty() {
     let scenario = Scenario::slow().await;
     add(
         &scenario,
@@ -137,7 +137,7 @@ async fn rate_limits_say_when_to_come_back_and_redirects_say_where() {
     assert_eq!(scenario.created(), 0);
 }
 
-/// What a raw connection gets for a start, until it ends.
+/// Sends a start over a raw connection, and reads until the connection ends.
 async fn raw_start(scenario: &Scenario) -> std::io::Result<Vec<u8>> {
     let body = json!({ "model_id": MODEL }).to_string();
     let request = format!(
@@ -234,12 +234,12 @@ async fn delays_end_when_the_simulator_stops() {
         .await
         .unwrap();
     scenario.simulator.stop().await;
-    // Not cut off: the call goes on as if its delay were over.
+    // The call is not cut off: it goes on as if its delay were over.
     assert_eq!(starting.await.unwrap().unwrap().status().as_u16(), 202);
 }
 
 #[tokio::test]
-async fn bad_answers_to_a_start_that_worked() {
+async fn faults_that_change_the_answer_keep_the_effect() {
     let scenario = Scenario::slow().await;
     add(&scenario, Endpoint::Start, Effect::MalformedBody);
     let malformed = scenario.starting(MODEL).send().await.unwrap();
