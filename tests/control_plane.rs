@@ -1,4 +1,4 @@
-//! The control plane that the end-to-end suites stand on is itself a real one.
+//! The control plane that the end-to-end suites use behaves as a real one.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -134,7 +134,7 @@ async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
 }
 
 #[tokio::test]
-async fn two_at_once_know_nothing_of_each_other_and_leave_nothing_behind() {
+async fn two_control_planes_at_once_are_separate_and_leave_nothing_behind() {
     let (first, second) = tokio::join!(ControlPlane::start(), ControlPlane::start());
     first.create_namespace("only-here", &[]).await;
     let elsewhere: Api<Namespace> = Api::all(second.client().await);
@@ -155,7 +155,7 @@ async fn two_at_once_know_nothing_of_each_other_and_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn it_goes_when_its_owner_is_killed() {
+async fn a_control_plane_ends_when_its_owner_is_killed() {
     let mut owner = tokio::process::Command::new("sleep")
         .arg("600")
         .kill_on_drop(true)
@@ -173,7 +173,7 @@ async fn it_goes_when_its_owner_is_killed() {
 }
 
 #[tokio::test]
-async fn it_goes_when_its_supervisor_is_killed() {
+async fn a_control_plane_ends_when_its_supervisor_is_killed() {
     let plane = ControlPlane::start().await;
     let record = std::fs::read_to_string(plane.dir().join("pid/supervisor")).expect("a record");
     let supervisor = record.split_whitespace().next().expect("an id");
@@ -199,7 +199,7 @@ fn config_map(name: &str) -> ConfigMap {
     }
 }
 
-/// The HTTP status of a refusal; a panic if it was none.
+/// The HTTP status of a refusal. Panics if the API server did not refuse.
 fn forbidden<T: std::fmt::Debug>(result: kube::Result<T>) -> u16 {
     match result {
         Err(kube::Error::Api(status)) => status.code,

@@ -19,7 +19,7 @@ async fn a_missing_secret_is_named_and_found_when_it_comes() {
         |is: u8| format!("cortecs_account_ready{{account=\"accounts-secret/main\"}} {is}\n");
     let metrics = scenario.metrics.encode().unwrap();
     assert!(metrics.contains(&ready(0)), "{metrics}");
-    // It grows, though there never was a list.
+    // The age of the list has a value, although there was no list yet.
     assert!(
         metrics.contains("cortecs_list_age_seconds{account=\"accounts-secret/main\"}"),
         "{metrics}"
@@ -96,7 +96,7 @@ async fn a_rotated_secret_is_read_when_the_old_one_is_refused() {
         "the same fleet, with another secret"
     );
 
-    // And without a word from anyone: the refusal itself makes it read the Secret again.
+    // Without a change of the account, the refusal of the token makes the operator read the Secret again.
     scenario
         .simulator
         .handle()

@@ -1,4 +1,4 @@
-//! A namespace, an API, and the controller of accounts between them.
+//! The environment of one test: a namespace, a simulated API, and the controller of accounts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,7 +49,7 @@ use crate::{
 
 pub const DEADLINE: Duration = Duration::from_secs(40);
 
-/// What the controller of instances would answer, and what it would hear.
+/// Stands in for the controller of instances: what it answers, and what it is told.
 #[derive(Default)]
 pub struct Others {
     pub claimed: Mutex<BTreeSet<String>>,
@@ -104,7 +104,7 @@ impl Listener for Others {
     fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
 
-/// A namespace, an API, and a controller that watches the one and talks to the other.
+/// A namespace, a simulated API, and a controller that watches the namespace and calls the API.
 pub struct Scenario {
     pub namespace: String,
     pub client: Client,
@@ -201,7 +201,7 @@ impl Scenario {
             .unwrap();
     }
 
-    /// Waits until the account is as it should be.
+    /// Waits until the condition holds for the account.
     pub async fn until(
         &self,
         name: &str,
@@ -219,7 +219,7 @@ impl Scenario {
         }
     }
 
-    /// Waits until the Ready condition has the reason.
+    /// Waits until the Ready condition has the reason; the condition's message.
     pub async fn reason(&self, name: &str, reason: &str) -> String {
         let account = self.until(name, |account| {
             ready(account).is_some_and(|(r, _)| r == reason)
@@ -246,7 +246,7 @@ impl Scenario {
             .unwrap();
     }
 
-    /// The account `main` has the fleet for itself, and nobody's stricter mode counts.
+    /// Checks that the fleet has only the account `main`, and its mode.
     pub fn has_none_but_main(&self) {
         let key = self.key();
         let main = ObjectKey::new(&self.namespace, "main");
@@ -260,13 +260,13 @@ impl Scenario {
             .map(|entry| entry.state.clone())
     }
 
-    /// Asks the API for what it tells everybody.
+    /// Gets what the API shows without a token.
     pub async fn public(&self, path: &str) -> Value {
         let url = format!("{}/{path}/", self.simulator.api_url());
         reqwest::get(url).await.unwrap().json().await.unwrap()
     }
 
-    /// What one worker costs an hour on hardware of this kind.
+    /// The price of one worker for an hour on this hardware.
     pub async fn price_per_hour(&self, hardware: &str) -> f64 {
         let list = self.public("hardware-types").await;
         let mut types = list["hardware_types"].as_array().unwrap().iter();

@@ -29,7 +29,7 @@ async fn an_account_with_only_the_client_id_gets_nothing_and_breaks_nothing() {
         Some(AccountState::Usable(scenario.key()))
     );
 
-    // With the right secret it shares the fleet, and the stricter settings count.
+    // With the right secret the account shares the fleet, and the stricter of both modes counts.
     scenario
         .change(
             "stranger",

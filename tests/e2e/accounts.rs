@@ -1,4 +1,4 @@
-//! Credentials, and who may use them.
+//! The credentials of accounts, and the namespaces that may use an account.
 
 use cortecs_resources::{ACCOUNT_FINALIZER, conditions::STALLED};
 use cortecs_simulator::Endpoint;
@@ -11,7 +11,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() {
+async fn wrong_credentials_stall_the_account_until_the_secret_is_right() {
     let bed = Bed::builder("wrong-secret").without_secret().build().await;
     bed.write_secret(CLIENT_ID, "mistyped-4711").await;
     let _operator = bed.operator();
@@ -137,11 +137,11 @@ async fn an_account_serves_its_own_namespace_unless_it_allows_others() {
 
     bed.patch_account(json!({"allowedNamespaces": {"from": "All", "selector": null}}))
         .await;
-    // Not all namespaces are watched here: nothing is lost by that as long as no outcome is.
+    // The account allows more namespaces than the operator watches. That matters only to a start with unknown outcome.
     bed.wait_in(&far, "phi", "running", running).await;
     assert_eq!(bed.starts(), 2);
 
-    // What runs goes on when the permission goes, and can still be removed.
+    // When the permission is withdrawn, the instance keeps running and can still be removed.
     bed.patch_account(json!({"allowedNamespaces": {"from": "Same"}}))
         .await;
     bed.wait_lists(2).await;
@@ -187,7 +187,7 @@ async fn an_account_in_use_stays_until_its_last_user_is_gone() {
         .wait_account("held", |a| a.reason("Ready") == "InUse")
         .await;
     account.assert_says("Ready", "phi");
-    // Nothing is started with it any more, but what runs goes on and can be removed.
+    // An account that is being deleted starts nothing. Its instances keep running and can be removed.
     bed.create("late", json!({"modelId": MODEL})).await;
     bed.wait("late", "refused", stalled_because("AccountNotFound"))
         .await;
@@ -201,7 +201,7 @@ async fn an_account_in_use_stays_until_its_last_user_is_gone() {
 }
 
 #[tokio::test]
-async fn an_account_nobody_uses_goes_at_once() {
+async fn an_account_that_no_resource_uses_goes_at_once() {
     let bed = Bed::new("unused").await;
     let _operator = bed.operator();
     bed.wait_account("ready", is_ready).await;
@@ -239,7 +239,7 @@ async fn another_account_for_a_running_instance_is_refused_and_nothing_is_lost()
 }
 
 #[tokio::test]
-async fn a_held_account_starts_nothing_and_still_stops_and_deletes() {
+async fn an_account_in_mode_hold_starts_nothing_and_still_stops_and_deletes() {
     let bed = Bed::new("held").await;
     let _operator = bed.operator();
     bed.run("phi", json!({"modelId": MODEL})).await;
@@ -255,7 +255,7 @@ async fn a_held_account_starts_nothing_and_still_stops_and_deletes() {
 }
 
 #[tokio::test]
-async fn the_account_counts_what_is_there_and_lists_what_is_nobodys() {
+async fn the_account_counts_instances_and_lists_the_unmanaged_ones() {
     let bed = Bed::new("counts").await;
     let stray = bed.start_unmanaged(OTHER_MODEL_ID);
     let _operator = bed.operator();

@@ -1,4 +1,4 @@
-//! Instances that are there already, and resources that all want the same.
+//! Resources that adopt an existing instance, and resources with equal specs.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ async fn an_instance_that_is_named_is_taken_over() {
     .await;
     let resource = bed.wait("phi", "running", running).await;
     assert_eq!((bound(&resource), bed.starts()), (wanted.as_str(), 0));
-    // It is the resource's own now: it goes with it, and only it.
+    // The instance belongs to the resource now: the deletion of the resource deletes this instance and no other.
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.existing(), [others]);
@@ -50,7 +50,7 @@ async fn a_matching_instance_is_taken_over_running_ones_first() {
         assert_eq!((bound(&resource), bed.starts()), (expected.as_str(), 0));
     }
     assert_eq!(bed.api.count(Endpoint::Restart), 1);
-    // None is left: one is started.
+    // No instance is left to adopt, so the operator starts one.
     bed.create(
         "third",
         json!({"modelId": MODEL, "adopt": {"matching": true}}),
@@ -78,7 +78,7 @@ async fn without_the_accounts_consent_nothing_is_taken_over() {
         bed.delete(name).await;
         bed.wait_gone(name).await;
     }
-    // It may still be coming up.
+    // The instance may still be pending.
     let untouched = matches!(
         bed.state_of(&theirs),
         Some(InstanceState::Pending | InstanceState::Running)
@@ -113,7 +113,7 @@ async fn an_instance_is_never_taken_over_by_two() {
         .filter(|r| bound(r) == wanted)
         .collect();
     assert_eq!((owners.len(), bed.starts()), (1, 0));
-    // Deleting those that got nothing does no harm.
+    // The deletion of the resources without an instance does not touch the instance.
     for loser in bed
         .instances
         .all()

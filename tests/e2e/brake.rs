@@ -1,4 +1,5 @@
-//! Most of what should run is suddenly gone or stopped and nobody here ordered it: the account holds itself.
+//! Most of the instances that should run are suddenly gone or stopped, and no change in Kubernetes explains it: the account
+//! is put on hold.
 
 use cortecs_resources::{
     CortecsAccount, CortecsInstance,
@@ -17,10 +18,10 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn after_a_stop_of_everything_nothing_is_restarted_until_a_person_says_so() {
+async fn after_a_stop_of_all_instances_nothing_is_restarted_until_a_person_resumes_the_account() {
     let bed = Bed::new("brake-stop-all").await;
     let _operator = bed.operator();
-    // An old order, from before.
+    // This annotation is older than the hold, so it does not end the hold.
     bed.annotate_account(RESUME, "long ago").await;
     let ids = crowd(&bed).await;
     bed.api.stop_everything(CLIENT_ID);
@@ -33,7 +34,7 @@ async fn after_a_stop_of_everything_nothing_is_restarted_until_a_person_says_so(
     all_say(&bed, shows_stopped).await;
     let resource = bed.wait("a", "held", stalled_because("AccountHeld")).await;
     resource.assert_says(STALLED, RESUME);
-    // Nor is anything new started.
+    // The operator does not start the instance of a new resource either.
     bed.create("late", json!({"modelId": MODEL})).await;
     bed.wait("late", "held", stalled_because("AccountHeld"))
         .await;
@@ -77,7 +78,7 @@ async fn an_empty_or_a_truncated_list_is_waited_out() {
                 bed.wait(name, "missing", lacks).await;
             }
         }
-        // Longer than the settle time, and many lists more than the gone rule asks for.
+        // These lists take longer than the settle time, and are many more than an instance must be missing from to count as gone.
         bed.wait_lists(8).await;
         assert_eq!(bed.changes(), [5, 0, 0, 0], "{name}");
 
@@ -95,14 +96,14 @@ async fn an_empty_or_a_truncated_list_is_waited_out() {
 }
 
 #[tokio::test]
-async fn credentials_that_belong_to_another_account_by_now_start_nothing_again() {
+async fn credentials_that_came_to_belong_to_another_account_start_nothing_again() {
     let bed = Bed::new("brake-swapped").await;
     let _operator = bed.operator();
     let ids = crowd(&bed).await;
     bed.api.set_owner(CLIENT_ID, "somebody else");
     is_held(&bed).await;
     all_say(&bed, is_missing).await;
-    // A delete is done only by its own answer: until then it waits, and says why.
+    // An empty list does not prove that the instance is deleted: the resource waits, and its condition says why.
     bed.delete("e").await;
     bed.wait("e", "waiting", |r| {
         r.metadata.deletion_timestamp.is_some()
@@ -126,8 +127,7 @@ async fn credentials_that_belong_to_another_account_by_now_start_nothing_again()
 }
 
 #[tokio::test]
-async fn nobody_acts_on_a_mass_change_before_it_is_recorded_and_a_crash_in_between_finds_it_again()
-{
+async fn a_mass_change_changes_nothing_before_it_is_recorded_and_is_found_again_after_a_crash() {
     let bed = Bed::new("brake-crash").await;
     let operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -140,7 +140,7 @@ async fn nobody_acts_on_a_mass_change_before_it_is_recorded_and_a_crash_in_betwe
             let newest = bed.versions(name).pop().unwrap();
             assert!(
                 !shows_stopped(&newest),
-                "a status shows a list that nobody may act on"
+                "a status shows a list with a mass change that is not recorded"
             );
         }
     };
@@ -155,7 +155,7 @@ async fn nobody_acts_on_a_mass_change_before_it_is_recorded_and_a_crash_in_betwe
     all_say(&bed, shows_stopped).await;
     operator.kill();
 
-    // By now the statuses say what the lists say: the hold is what remains.
+    // The statuses agree with the lists now: only the hold in the account's status tells of the mass change.
     let _operator = bed.operator();
     bed.wait_lists(4).await;
     is_held(&bed).await;
@@ -166,7 +166,8 @@ async fn nobody_acts_on_a_mass_change_before_it_is_recorded_and_a_crash_in_betwe
 }
 
 #[tokio::test]
-async fn what_is_lost_for_good_is_started_anew_after_a_person_says_so_even_across_a_crash() {
+async fn deleted_instances_are_started_anew_after_a_person_resumes_the_account_even_across_a_crash()
+{
     let bed = Bed::new("brake-lost").await;
     let operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -194,11 +195,11 @@ async fn what_is_lost_for_good_is_started_anew_after_a_person_says_so_even_acros
     let holds = bed.account_versions();
     let mut holds: Vec<_> = holds.iter().filter_map(|a| hold(a)).collect();
     holds.dedup();
-    assert_eq!(holds.len(), 1, "it held itself once: {holds:?}");
+    assert_eq!(holds.len(), 1, "the account was on hold once: {holds:?}");
 }
 
 #[tokio::test]
-async fn accounts_of_one_client_id_are_held_together() {
+async fn accounts_of_one_client_id_are_on_hold_together() {
     let bed = Bed::new("brake-twins").await;
     bed.create_account("second", polls_every_second()).await;
     let _operator = bed.operator();
@@ -224,7 +225,7 @@ async fn accounts_of_one_client_id_are_held_together() {
     bed.wait("other", "held", stalled_because("AccountHeld"))
         .await;
 
-    // One of them is enough to hold both.
+    // The hold on one account is enough to hold both.
     bed.annotate_account(RESUME, "now").await;
     let account = bed
         .wait_account("held by the other", |a| {
@@ -243,13 +244,13 @@ async fn accounts_of_one_client_id_are_held_together() {
 }
 
 #[tokio::test]
-async fn a_start_whose_outcome_is_unknown_is_not_given_up_while_the_account_is_held() {
+async fn a_start_whose_outcome_is_unknown_is_not_given_up_while_the_account_is_on_hold() {
     let bed = Bed::new("brake-start").await;
     let _operator = bed.operator();
     crowd(&bed).await;
     let lost = Effect::reset(When::After);
     bed.api.add_fault(Fault::once(Endpoint::Start, lost));
-    // Lists stay as they are, and then lose most of what they had: the new instance is never in them.
+    // Lists stay as they are, and later lose most of their instances: they never show the new instance.
     list_only(&bed, 5);
     bed.create("late", json!({"modelId": MODEL})).await;
     bed.wait_api("get the start", |v| v.count(Endpoint::Start) == 6)

@@ -1,4 +1,4 @@
-//! What does not end a hold: people who react to it, a status that is emptied, an account that is gone.
+//! What does not end a hold: people who stop and delete resources, a status that is emptied, an account that is gone.
 
 use cortecs_resources::conditions::STALLED;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn people_who_stop_and_delete_what_is_held_release_nothing() {
+async fn resources_that_are_stopped_and_deleted_during_a_hold_do_not_end_it() {
     let bed = Bed::new("brake-people").await;
     let _operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -39,7 +39,7 @@ async fn people_who_stop_and_delete_what_is_held_release_nothing() {
     );
 }
 
-/// Takes away all that the account's status says.
+/// Empties the account's status.
 async fn empty_status(bed: &Bed) {
     let patch = [
         "patch",
@@ -54,9 +54,9 @@ async fn empty_status(bed: &Bed) {
 }
 
 #[tokio::test]
-async fn a_hold_outlives_the_status_that_says_so() {
+async fn a_hold_is_recorded_again_when_the_status_is_emptied() {
     let bed = Bed::new("brake-emptied").await;
-    // An old order stays old.
+    // This annotation is older than the hold, so it does not end the hold.
     bed.annotate_account("cortecs.ai/resume", "long ago").await;
     let _operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -73,7 +73,7 @@ async fn a_hold_outlives_the_status_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_hold_whose_record_went_while_nobody_looked_is_found_again() {
+async fn a_hold_is_found_again_when_the_status_is_emptied_while_no_operator_runs() {
     let bed = Bed::new("brake-emptied-meanwhile").await;
     let operator = bed.operator();
     crowd(&bed).await;
@@ -89,7 +89,7 @@ async fn a_hold_whose_record_went_while_nobody_looked_is_found_again() {
 }
 
 #[tokio::test]
-async fn where_no_account_is_left_to_record_it_absence_proves_nothing_all_the_same() {
+async fn without_an_account_to_record_the_hold_a_missing_instance_still_proves_nothing() {
     let bed = Bed::new("brake-nobody").await;
     let _operator = bed.operator();
     crowd(&bed).await;

@@ -1,4 +1,4 @@
-//! What a deleted resource leaves behind, and what a suspended one does.
+//! What is left of a resource that is deleted, and what happens to a resource that is suspended.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn deleting_leaves_nothing_at_the_api() {
     let bed = Bed::new("delete").await;
     let _operator = bed.operator();
     bed.run("phi", json!({"modelId": MODEL})).await;
-    // As users do, and kubectl waits until it is gone.
+    // kubectl waits until the resource is gone.
     bed.kubectl_text(&["delete", "cortecsinstance/phi", "--timeout=90s"])
         .await;
     assert_eq!(bed.existing(), [""; 0]);
@@ -22,7 +22,7 @@ async fn deleting_leaves_nothing_at_the_api() {
 }
 
 #[tokio::test]
-async fn deleting_what_is_stopped_already_leaves_nothing() {
+async fn deleting_a_stopped_resource_leaves_nothing() {
     let bed = Bed::new("delete-stopped").await;
     let _operator = bed.operator();
     bed.run("phi", json!({"modelId": MODEL})).await;
@@ -60,7 +60,7 @@ async fn the_policy_orphan_leaves_the_instance_as_it_is() {
         [Endpoint::Stop, Endpoint::Delete].map(|call| bed.api.count(call)),
         [0, 0]
     );
-    // It is nobody's now, and the account says so.
+    // The instance is unmanaged now, and the account's status shows it.
     bed.wait_account("one unmanaged", |account| {
         account
             .status
@@ -115,7 +115,7 @@ async fn deleting_while_the_start_is_being_called_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_suspended_resource_does_nothing_but_show_until_it_is_deleted() {
+async fn a_suspended_resource_shows_its_instance_and_changes_nothing_until_it_is_deleted() {
     let bed = Bed::new("suspend").await;
     let _operator = bed.operator();
     bed.create("idle", json!({"modelId": MODEL, "suspend": true}))
@@ -138,7 +138,7 @@ async fn a_suspended_resource_does_nothing_but_show_until_it_is_deleted() {
     .await;
     bed.wait_lists(2).await;
     assert_eq!(bed.state_of(&id), Some(InstanceState::Running));
-    // What others do to it is shown, and not reverted.
+    // The status shows changes by other clients of the API, and the operator does not revert them.
     bed.change("busy", json!({"state": "Running", "numWorkers": 1}))
         .await;
     bed.api.outsider_stop(&id).unwrap();

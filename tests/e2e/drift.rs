@@ -1,4 +1,4 @@
-//! What others do to an instance behind the operator's back, and lists that are late.
+//! Other clients of the API stop or delete an instance, and lists show changes late.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn with_accept_an_instance_that_others_stop_rests_until_it_is_asked_for() 
 }
 
 #[tokio::test]
-async fn an_instance_that_others_delete_is_started_anew_once_it_is_surely_gone() {
+async fn an_instance_that_others_delete_is_started_anew_after_a_get_says_that_it_is_gone() {
     let bed = Bed::new("revert-delete").await;
     let _operator = bed.operator();
     let id = bed.run("phi", json!({"modelId": MODEL})).await;
@@ -89,7 +89,7 @@ async fn an_instance_that_lists_do_not_show_yet_is_neither_gone_nor_started_agai
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     bed.wait("phi", "bound", |r| !bound(r).is_empty()).await;
-    // The resource is looked at while no list shows its instance.
+    // The resource is reconciled while no list shows its instance.
     for round in ["1", "2", "3"] {
         bed.wait_lists(1).await;
         bed.annotate("phi", "cortecs.ai/requestedAt", round).await;
@@ -109,14 +109,14 @@ async fn an_instance_that_lists_do_not_show_yet_is_neither_gone_nor_started_agai
         ids.iter().all(|id| id.is_empty() || id == bound(&resource)),
         "{ids:?}"
     );
-    // And one that lists still show is not taken for there.
+    // After the deletion, lists still show the instance. The operator does not take them as proof that it exists.
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.existing(), [""; 0]);
 }
 
 #[tokio::test]
-async fn a_stop_by_everyone_else_at_once_is_reverted_for_each() {
+async fn two_instances_that_others_stop_at_once_are_both_restarted() {
     let bed = Bed::new("stop-everything").await;
     let _operator = bed.operator();
     let names = ["a", "b"];

@@ -1,4 +1,4 @@
-//! How fast another process takes over, and that nothing is started twice while it does.
+//! Another process takes over from the leader: in time, and without starting anything twice.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     harness::{Bed, MODEL, Process, SOON, leads, running, sorted, stands_by, stopped},
 };
 
-/// What the README promises of a leader that is killed, and of one that is asked to end.
+/// The time that the README promises after the leader is killed, and after it gets SIGTERM.
 const KILLED: Duration = Duration::from_secs(20);
 const ASKED: Duration = Duration::from_secs(3);
 
-/// Waits until somebody else than `before` holds the Lease; who it is.
+/// Waits until another process than `before` holds the Lease; the new holder.
 async fn taken_from(bed: &Bed, before: &str) -> String {
     eventually("another process holds the Lease", SOON, async || {
         let holder = bed.lease_holder().await;
@@ -26,13 +26,14 @@ async fn taken_from(bed: &Bed, before: &str) -> String {
     .await
 }
 
-/// How long it took until another process held the Lease, and until it made the call that was ordered when the signal was sent.
+/// The time from the signal until another process held the Lease, and until that process called the API for a change that was
+/// made together with the signal.
 struct Taken {
     lease: Duration,
     act: Duration,
 }
 
-/// Takes the leader away `rounds` times, each time with a standby there.
+/// Sends the signal to the leader `rounds` times, each time with another process on standby.
 async fn take_away(bed: &Bed, signal: &str, rounds: u32) -> Vec<Taken> {
     let mut leader = Process::start(bed, "the first");
     leader.answers("/metrics", leads).await;
@@ -62,7 +63,7 @@ async fn take_away(bed: &Bed, signal: &str, rounds: u32) -> Vec<Taken> {
         };
         let ended = async {
             leader.ended().await;
-            // Whoever makes the call is not the one that had the Lease.
+            // The old leader has ended, so the new leader makes the call.
             assert!(!leader.is_running());
         };
         let ((), (now, lease), act, ()) = tokio::join!(order, lease, act, ended);
@@ -82,7 +83,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// The medians: of the Lease, and of the call.
+/// The medians of the times until the Lease and until the call.
 fn medians(what: &str, taken: &[Taken]) -> (Duration, Duration) {
     let lease = median(taken.iter().map(|t| t.lease).collect());
     let act = median(taken.iter().map(|t| t.act).collect());
@@ -102,7 +103,7 @@ async fn a_killed_leader_is_replaced_in_time() {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_asked_to_end_gives_the_lease_back() {
+async fn a_leader_that_gets_sigterm_gives_the_lease_back() {
     let bed = Bed::builder("handover").elected().build().await;
     let taken = take_away(&bed, "TERM", 5).await;
     let (lease, _) = medians("leader asked to end", &taken);
@@ -130,7 +131,7 @@ async fn a_rolling_update_in_the_middle_of_starts_starts_nothing_twice() {
             view.count(Endpoint::Start) > 3 * generation
         })
         .await;
-        // As a Deployment does it: the new one is ready before an old one is asked to end.
+        // As a Deployment does: the new process is ready before an old one gets SIGTERM.
         for (number, replica) in replicas.iter_mut().enumerate() {
             let mut new = Process::start(&bed, format!("{generation}, {number}"));
             new.answers("/readyz", |status, _| status == 200).await;

@@ -1,4 +1,4 @@
-//! Two operators in one cluster, each with a Lease of its own in its own namespace.
+//! Two operators in one cluster, each with its own Lease in its own namespace.
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use crate::{
     harness::{Bed, CLIENT_ID, MODEL, Process, SOON, allow_lease_in, bound, running, stopped},
 };
 
-/// A takeover waits for the Lease to expire (15 s) and for the time of a restart (60 s); twice that, for a busy machine.
+/// A takeover waits until the Lease has expired (15 s), and as long as a restart may take (60 s). This is twice as long, since
+/// the machine may be busy.
 const TAKEN_OVER: Duration = Duration::from_secs(150);
 
-/// The gauge of an account that two operators look after.
+/// Whether the metrics say this about an account that two operators watch.
 fn contested(bed: &Bed, value: u8) -> impl Fn(u16, &str) -> bool {
     let account = format!("{}/main", bed.namespace);
     let line = format!("cortecs_account_contested{{account=\"{account}\"}} {value}\n");
@@ -49,11 +50,11 @@ async fn two(name: &'static str) -> (Bed, String) {
 }
 
 #[tokio::test]
-async fn two_that_look_after_different_namespaces_do_not_meet() {
+async fn two_operators_with_different_namespaces_do_not_disturb_each_other() {
     let (bed, other) = two("apart").await;
     bed.write_secret_in(&other, CLIENT_ID, &bed.client_secret)
         .await;
-    // The same client id: each sees the other's instances, and lets them be.
+    // With the same client id each operator sees the instances of the other one, and leaves them alone.
     let shared = json!({"sharing": "Shared", "poll": {"activeSeconds": 1, "idleSeconds": 1}});
     bed.patch_account(shared.clone()).await;
     bed.create_account_in(&other, "main", shared).await;
@@ -85,11 +86,11 @@ async fn two_that_look_after_different_namespaces_do_not_meet() {
 }
 
 #[tokio::test]
-async fn two_that_overlap_say_so_and_only_one_acts() {
+async fn of_two_operators_with_the_same_namespaces_one_acts_and_the_other_says_so() {
     let (bed, other) = two("overlap").await;
     let watched = bed.config.watch_namespaces.to_string();
     let watched = ["--watch-namespaces", &watched];
-    // Both at once, and resources with equal arguments for both to start.
+    // Both operators start at once, and watch resources with equal specs.
     let mut operators = [
         Process::start_in(&bed, &bed.namespace, &watched, "a"),
         Process::start_in(&bed, &other, &watched, "b"),
@@ -104,7 +105,7 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
     };
     let loser = [&bed.namespace, &other][stands_off].clone();
 
-    // Detected and said: in the metrics, in the log, and where people look at the account.
+    // The metrics, the log and an Event about the account say that another operator manages the account.
     operators[stands_off]
         .answers("/metrics", contested(&bed, 1))
         .await;
@@ -133,7 +134,7 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
     let calls_of_the_other = operators[stands_off].log();
     assert!(!calls_of_the_other.contains("an instance was started"));
 
-    // What the owner does not do any more, the other one does: but not before the owner has been gone for a while.
+    // After the owner has been gone for a while, the other operator takes the account over.
     operators[owns].signal("KILL");
     operators[owns].ended().await;
     let gone = Instant::now();
@@ -153,7 +154,7 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
 }
 
 #[tokio::test]
-async fn a_person_can_say_which_of_two_is_meant() {
+async fn a_person_can_assign_an_account_to_one_of_two_operators() {
     let (bed, other) = two("assigned").await;
     let watched = bed.config.watch_namespaces.to_string();
     let watched = ["--watch-namespaces", &watched];
@@ -172,7 +173,7 @@ async fn a_person_can_say_which_of_two_is_meant() {
     .await;
     bed.change("phi", json!({"state": "Stopped"})).await;
     bed.wait("phi", "stopped", stopped).await;
-    // As ordered, it is no contest.
+    // An account that is assigned is not contested.
     there.answers("/metrics", contested(&bed, 0)).await;
     here.answers("/metrics", contested(&bed, 0)).await;
     assert!(there.log().contains("call=\"stop\""), "{}", there.log());

@@ -1,4 +1,4 @@
-//! Starts that a person has to settle, and starts that take effect after they were given up.
+//! Starts whose outcome a person has to decide, and starts that take effect after the operator gave them up.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::{
     harness::{Bed, MODEL, MODEL_ID, Read, bound, running, stalled_because},
 };
 
-/// Far longer than the settle time of the beds.
+/// Far longer than the settle time of the operators here.
 const TOO_LATE: Duration = Duration::from_secs(20);
 
-/// The instances that are probably some resource's: their ids and those resources.
+/// The unmanaged instances that probably belong to a resource: their ids and the names of the resources.
 fn late(account: &CortecsAccount) -> Vec<(String, String)> {
     let unmanaged = account.status.iter().flat_map(|s| &s.unmanaged);
     unmanaged
@@ -55,7 +55,7 @@ async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_l
     let told = events().await;
     assert!(told.contains(stray) && told.contains("phi"), "{told}");
 
-    // It is told once, also by the next process, and nobody touches it.
+    // There is one Event, also after a restart of the operator, and the operator does not touch the instance.
     operator.kill();
     let _operator = bed.operator();
     bed.wait_lists(4).await;
@@ -64,7 +64,7 @@ async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_l
     assert_eq!(bed.runs("phi").await, id);
     assert_eq!((bed.starts(), bed.api.count(Endpoint::Stop)), (2, 0));
 
-    // A person removes it.
+    // A person removes the instance.
     bed.api.outsider_delete(stray).unwrap();
     bed.wait_account("calm", |a| late(a).is_empty()).await;
 }
@@ -75,7 +75,7 @@ async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
     let stray = bed.start_unmanaged(MODEL_ID);
     let lost = Effect::reset(When::Before);
     bed.api.add_fault(Fault::once(Endpoint::Start, lost));
-    // The second one is found only after lists have shown its instance for a while.
+    // The operator finds the instance of the second start only after lists have shown it for a while.
     let lost = Effect::reset(When::After);
     bed.api.add_fault(Fault::once(Endpoint::Start, lost));
     let fails = Effect::fail(500, "not now");
@@ -93,7 +93,7 @@ async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
 }
 
 #[tokio::test]
-async fn only_a_new_order_that_names_a_candidate_settles_a_start() {
+async fn only_a_new_annotation_that_names_a_candidate_resolves_a_start() {
     let bed = Bed::builder("orders")
         .account(json!({"sharing": "Shared"}))
         .build()
@@ -102,7 +102,7 @@ async fn only_a_new_order_that_names_a_candidate_settles_a_start() {
     bed.api.add_fault(Fault::once(Endpoint::Start, lost));
     let older = bed.start_unmanaged(MODEL_ID);
     let _operator = bed.operator();
-    // It said so before there was anything to settle.
+    // The annotation is older than the start, so it does not resolve the start.
     let manifest = json!({
         "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
         "metadata": {"name": "phi", "annotations": {"cortecs.ai/resolve-start": "none"}},
@@ -118,7 +118,7 @@ async fn only_a_new_order_that_names_a_candidate_settles_a_start() {
         message.contains(&id) && !message.contains(&older),
         "{message}"
     );
-    // Far longer than the settle time, after which an order of none would be followed.
+    // These lists take far longer than the settle time, after which the operator would obey the annotation `none`.
     bed.wait_lists(14).await;
     assert_eq!(bed.starts(), 1);
     for value in ["no-such-instance", "", older.as_str()] {

@@ -1,4 +1,4 @@
-//! The process that users run: who leads, how it ends, what it answers.
+//! The operator's process: the leader election, the end on a signal, the answers to probes.
 
 use std::{os::unix::process::ExitStatusExt, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Bed, MODEL, Process, bound, leads, sorted, stands_by, stopped};
 
 #[tokio::test]
-async fn the_process_does_its_work_answers_probes_and_ends_well() {
+async fn the_process_starts_an_instance_answers_probes_and_ends_on_sigterm() {
     let bed = Bed::builder("process").elected().build().await;
     let mut operator = Process::start(&bed, "the operator");
     bed.run("phi", json!({"modelId": MODEL})).await;
@@ -94,7 +94,7 @@ async fn a_leader_killed_in_the_middle_of_starts_leaves_nothing_started_twice() 
 }
 
 #[tokio::test]
-async fn a_leader_that_sleeps_past_its_lease_ends_without_acting() {
+async fn a_leader_that_is_paused_longer_than_its_lease_ends_without_acting() {
     let bed = Bed::builder("asleep").elected().build().await;
     let mut first = Process::start(&bed, "the first");
     first.answers("/metrics", leads).await;
@@ -102,7 +102,7 @@ async fn a_leader_that_sleeps_past_its_lease_ends_without_acting() {
     let mut second = Process::start(&bed, "the second");
     second.answers("/readyz", stands_by).await;
     first.signal("STOP");
-    // Work that the sleeper would do, were it to wake up as the leader.
+    // The paused process would start this resource if it still acted as the leader.
     bed.create("phi", json!({"modelId": MODEL})).await;
     second.answers("/metrics", leads).await;
     bed.runs("phi").await;
@@ -120,7 +120,7 @@ async fn a_leader_that_sleeps_past_its_lease_ends_without_acting() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_asked_to_end_records_the_start_at_hand() {
+async fn a_process_that_gets_sigterm_records_the_start_under_way() {
     let bed = Bed::builder("term").elected().build().await;
     let mut operator = Process::start(&bed, "the operator");
     operator.answers("/metrics", leads).await;
@@ -145,7 +145,7 @@ async fn a_process_that_is_asked_to_end_records_the_start_at_hand() {
 }
 
 #[tokio::test]
-async fn a_process_that_may_not_see_the_resources_ends_when_it_is_asked_to() {
+async fn a_process_that_may_not_list_the_resources_ends_on_sigterm() {
     let mut bed = Bed::builder("blind").elected().build().await;
     bed.kubeconfig = bed.plane.user_kubeconfig("blind", &[]).await;
     let binding = [
@@ -167,7 +167,7 @@ async fn a_process_that_may_not_see_the_resources_ends_when_it_is_asked_to() {
 }
 
 #[tokio::test]
-async fn without_a_cluster_the_process_says_what_to_do() {
+async fn without_a_cluster_the_process_fails_with_a_hint() {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_cortecs-operator"))
         .args(["run", "--listen", "127.0.0.1:0"])
         .env_clear()

@@ -1,4 +1,4 @@
-//! From a model's name to its endpoint, and what people then ask of it.
+//! The life of a resource: start, stop, restart, scale.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ async fn a_resource_with_only_a_model_becomes_running_and_shows_the_whole_instan
         assert!(resource.condition(kind).is_none(), "{kind}");
     }
     assert_eq!((bed.starts(), bed.ever().len()), (1, 1));
-    // Nothing of it went back into the spec.
+    // The operator wrote nothing into the spec.
     assert_eq!(
         (
             &resource.spec.hardware_type_id,
@@ -94,7 +94,7 @@ async fn a_resource_with_only_a_model_becomes_running_and_shows_the_whole_instan
 }
 
 #[tokio::test]
-async fn the_way_to_running_is_seen_in_phases_and_steps() {
+async fn a_start_is_shown_in_phases_and_steps() {
     let bed = Bed::builder("the-way")
         .step(Duration::from_millis(1200))
         .build()
@@ -124,7 +124,7 @@ async fn the_way_to_running_is_seen_in_phases_and_steps() {
         steps.is_sorted() && steps.len() >= 3 && steps.last() == Some(&"5/5"),
         "{steps:?}"
     );
-    // Each change of what is true is an event that people can read.
+    // There is an Event for each change of the state.
     let events = bed
         .kubectl_text(&["events", "--for", "cortecsinstance/phi"])
         .await;
@@ -163,7 +163,7 @@ async fn an_instance_is_usable_with_its_first_worker_and_complete_with_its_last(
 }
 
 #[tokio::test]
-async fn users_see_what_they_need_in_columns() {
+async fn kubectl_get_shows_the_columns() {
     let bed = Bed::new("columns").await;
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
@@ -197,7 +197,7 @@ async fn users_see_what_they_need_in_columns() {
     }
     let accounts = bed.kubectl_text(&["get", "cta"]).await;
     assert!(accounts.contains("Verified"), "{accounts}");
-    // Both kinds are found by their category.
+    // kubectl finds both kinds by their category.
     let category = bed.kubectl_text(&["get", "cortecs"]).await;
     assert!(
         category.contains("cortecsinstance.cortecs.ai/phi")
@@ -284,7 +284,7 @@ async fn a_restart_that_is_asked_for_happens_once_to_the_same_instance() {
 }
 
 #[tokio::test]
-async fn a_restart_annotation_from_the_start_is_satisfied_by_the_start() {
+async fn a_restart_annotation_from_the_creation_is_satisfied_by_the_start() {
     let bed = Bed::new("born-restarted").await;
     let _operator = bed.operator();
     let manifest = json!({
@@ -300,14 +300,14 @@ async fn a_restart_annotation_from_the_start_is_satisfied_by_the_start() {
 }
 
 #[tokio::test]
-async fn a_request_is_answered_with_a_list_at_once() {
+async fn the_annotation_requested_at_causes_a_list_at_once() {
     let bed = Bed::builder("request")
         .account(json!({"poll": {"idleSeconds": 3600}}))
         .build()
         .await;
     let _operator = bed.operator();
     let id = bed.run("phi", json!({"modelId": MODEL})).await;
-    // Nothing is in progress, and the next list is an hour away: only the request can bring this to light.
+    // The next regular list comes in an hour, so only the annotation lets the operator see the stop.
     bed.api.outsider_stop(&id).unwrap();
     bed.annotate("phi", "cortecs.ai/requestedAt", "now").await;
     let resource = bed

@@ -1,4 +1,4 @@
-//! Answers that never come: in the end there is exactly what was asked for, and nothing is paid twice.
+//! Answers of the API get lost. In the end each resource has exactly one instance, and nothing is paid twice.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::harness::{
     Bed, MODEL, MODEL_ID, Read, bound, running, sorted, stalled_because, stopped,
 };
 
-/// Beds at the same time.
+/// The number of beds at the same time.
 const SIDE_BY_SIDE: usize = 5;
 
-/// Longer than the request time-out of the beds.
+/// Longer than the request time-out of the operators here.
 const LONG: Duration = Duration::from_secs(3);
 
 fn answer(when: When, status: u16) -> Effect {
@@ -30,7 +30,7 @@ fn answer(when: When, status: u16) -> Effect {
     }
 }
 
-/// Answers that leave open whether something was created.
+/// Answers that do not say whether an instance was created.
 fn unknown(when: When) -> Vec<Effect> {
     let mut effects = vec![
         Effect::close(when),
@@ -59,7 +59,7 @@ fn unknown(when: When) -> Vec<Effect> {
 }
 
 async fn start_with(effect: Effect) {
-    // A delay before the effect has it late, but has it.
+    // After a delay before the effect the effect still happens.
     let happened = !matches!(
         effect,
         Effect::Drop {
@@ -98,7 +98,7 @@ async fn start_with(effect: Effect) {
             .versions("phi")
             .into_iter()
             .any(|r| r.reason(READY) == "ResolvingStart");
-        assert!(resolving, "{case}: nobody was told");
+        assert!(resolving, "{case}: no version of the resource says so");
     }
 }
 
@@ -223,7 +223,7 @@ async fn in_a_shared_account_a_person_decides_whose_instance_it_is() {
 }
 
 #[tokio::test]
-async fn in_a_shared_account_a_person_can_say_that_nothing_came_of_it() {
+async fn in_a_shared_account_a_person_can_say_that_the_start_had_no_effect() {
     let bed = Bed::builder("lost-none")
         .account(json!({"sharing": "Shared"}))
         .build()
@@ -234,7 +234,7 @@ async fn in_a_shared_account_a_person_can_say_that_nothing_came_of_it() {
     bed.create("phi", json!({"modelId": MODEL})).await;
     bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
         .await;
-    // Someone else starts an equal one just then.
+    // Another client of the API starts an instance with equal arguments at this moment.
     let theirs = bed.start_unmanaged(MODEL_ID);
     bed.wait("phi", "asking", stalled_because("StartUnresolved"))
         .await;

@@ -1,7 +1,7 @@
 //! The operator against a real kube-apiserver and a simulated Cortecs API, over real connections.
 //!
 //! Tests share one control plane and run side by side: each has its own namespaces, its own simulated API and its own
-//! operator, which looks after those namespaces only.
+//! operator, which watches those namespaces only.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! Changes of many instances at once that do not make an account hold itself.
+//! Changes of many instances at once that do not put the account on hold.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn was_ever_held(bed: &Bed) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_ordered_here_is_no_mass_change() {
+async fn changes_of_the_resources_are_no_mass_change() {
     let bed = Bed::new("brake-orders").await;
     let operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -27,7 +27,7 @@ async fn what_is_ordered_here_is_no_mass_change() {
         .await;
     assert_eq!(bed.all_run(&NAMES).await, ids);
 
-    // Replaced, with a crash in the middle.
+    // Replace all, with a crash in the middle.
     for name in NAMES {
         bed.change(name, json!({"numWorkers": 2})).await;
     }
@@ -40,7 +40,7 @@ async fn what_is_ordered_here_is_no_mass_change() {
             .await;
     }
 
-    // Stopped, with a crash in the middle.
+    // Stop all, with a crash in the middle.
     for name in NAMES {
         bed.change(name, json!({"state": "Stopped"})).await;
     }
@@ -54,7 +54,7 @@ async fn what_is_ordered_here_is_no_mass_change() {
     }
     bed.all_run(&NAMES).await;
 
-    // Deleted, with a crash in the middle.
+    // Delete all, with a crash in the middle.
     for name in NAMES {
         bed.delete(name).await;
     }
@@ -70,8 +70,8 @@ async fn what_is_ordered_here_is_no_mass_change() {
 }
 
 #[tokio::test]
-async fn fewer_than_three_are_healed_and_lists_that_lag_behind_starts_lose_nothing() {
-    // Lists lag for almost the settle time: what has just been started is missing from many of them.
+async fn two_lost_instances_are_healed_and_late_lists_are_no_mass_change() {
+    // Lists lag by almost the settle time: many of them lack the instances that were just started.
     let bed = Bed::builder("brake-few")
         .request_timeout(Duration::from_secs(3))
         .build()

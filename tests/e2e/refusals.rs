@@ -1,4 +1,4 @@
-//! What the API refuses, and how a resource recovers.
+//! The API refuses a call, and the resource recovers.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn an_unknown_model_stalls_with_its_name_and_starts_nothing() {
 }
 
 #[tokio::test]
-async fn hardware_that_the_model_lacks_stalls_with_what_there_is() {
+async fn unknown_hardware_stalls_with_a_list_of_the_known_one() {
     let bed = Bed::new("no-hardware").await;
     let _operator = bed.operator();
     bed.create(
@@ -102,7 +102,7 @@ async fn a_403_with_a_page_of_html_shows_no_html() {
         message.contains("403") && !message.contains('<'),
         "{message}"
     );
-    // Any change of the spec is a reason to try again.
+    // After any change of the spec the operator tries again.
     bed.change("phi", json!({"progressDeadlineSeconds": 100}))
         .await;
     bed.runs("phi").await;
@@ -139,7 +139,7 @@ async fn a_429_is_tried_again_after_the_time_that_it_names() {
 }
 
 #[tokio::test]
-async fn a_start_that_never_gets_anywhere_stalls_after_its_deadline_and_may_still_succeed() {
+async fn a_start_without_progress_stalls_after_its_deadline_and_may_still_succeed() {
     let bed = Bed::builder("deadline")
         .step(Duration::from_secs(3))
         .build()

@@ -1,4 +1,4 @@
-//! Changed arguments: the API cannot resize, so a new instance takes the old one's place.
+//! The arguments in the spec change. The API cannot change an instance, so a new instance replaces the old one.
 
 use cortecs_api::types::InstanceState;
 use cortecs_resources::{CortecsInstance, instance_status::InstanceArgs};
@@ -9,7 +9,7 @@ use crate::harness::{
     Bed, MODEL, MODEL_ID, OTHER_MODEL, OTHER_MODEL_ID, bound, running, stalled_because, stopped,
 };
 
-/// The calls that change something, in order.
+/// The calls that change an instance, in order.
 fn calls(bed: &Bed) -> Vec<Endpoint> {
     let reads = [
         Endpoint::Token,
@@ -53,7 +53,7 @@ async fn another_model_or_number_of_workers_replaces_the_instance_and_never_bill
         .map(|h| h.instance.instance_id)
         .collect();
     assert_eq!(ever, [&first, &second, bound(&third)]);
-    // The old one had gone before the new one was asked for, each time.
+    // Each time, the old instance was deleted before the new one was started.
     use Endpoint::{Delete, Start, Stop};
     assert_eq!(
         calls(&bed),

@@ -1,4 +1,4 @@
-//! A deletion, also right after the start, and one that keeps the instance.
+//! A deletion, a deletion right after the start, and a deletion that keeps the instance.
 
 use cortecs_api::types::InstanceState;
 use serde_json::json;
@@ -63,7 +63,7 @@ async fn a_deletion_that_only_stops_survives_a_crash_after_each_side_effect() {
             bed.wait_gone("phi").await;
             let ever = bed.ever();
             assert_eq!((ever.len(), ever[0].billed_starts), (1, 1));
-            // It is kept, and costs nothing.
+            // The instance still exists, and is not billed.
             let id = bed.existing().pop().expect("the instance");
             assert_eq!(bed.state_of(&id), Some(InstanceState::Stopped));
         },

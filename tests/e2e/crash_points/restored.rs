@@ -27,7 +27,7 @@ async fn an_emptied_status_survives_a_crash_after_each_side_effect() {
     .await;
 }
 
-/// What was backed up and lost, and comes back while the operator runs.
+/// Backs the resource up, loses it, and restores it while the operator runs.
 async fn come_back(bed: &Bed) {
     let backup = bed.back_up("phi").await;
     bed.api.set_down(true);

@@ -1,4 +1,4 @@
-//! A start, its answer lost or not, and several at once.
+//! A start with and without an answer, and several starts at once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
     CATALOG, FINALIZER_ON, GET, RECORD, SEAL, SIDE_BY_SIDE, START, STATUS, crash_at,
     each_crash_point, nothing_leaked,
 };
-use crate::harness::{Bed, Fuse, MODEL};
+use crate::harness::{Bed, CrashPoint, MODEL};
 
 #[tokio::test]
 async fn a_start_survives_a_crash_after_each_side_effect() {
@@ -71,9 +71,9 @@ async fn several_equal_starts_survive_a_crash_in_the_middle_of_them() {
     ];
     stream::iter(points)
         .for_each_concurrent(SIDE_BY_SIDE, async |(kind, n)| {
-            let fuse = Fuse::at(n, Some(kind));
+            let point = CrashPoint::at(n, Some(kind));
             assert!(
-                crash_at("crash-crowd", fuse, &async |_: &Bed| {}, &act).await,
+                crash_at("crash-crowd", point, &async |_: &Bed| {}, &act).await,
                 "{kind} {n}"
             );
         })

@@ -1,4 +1,4 @@
-//! What is asked of an instance that is there: to stop, to run again, to be another one.
+//! Changes of a resource with an instance: stop, restart, replacement.
 
 use cortecs_api::types::InstanceState;
 use serde_json::json;
@@ -65,7 +65,7 @@ async fn a_restart_of_what_runs_survives_a_crash_after_each_side_effect() {
             again.await;
             bed.wait_lists(2).await;
             nothing_leaked(bed);
-            // It was stopped and restarted, once.
+            // The instance was stopped and restarted once.
             let ever = bed.ever();
             assert_eq!((ever.len(), ever[0].billed_starts), (1, 2));
         },

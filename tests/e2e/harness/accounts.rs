@@ -14,7 +14,7 @@ use super::{
 use crate::objects;
 
 impl Bed {
-    /// Creates the Secret, or replaces what is in it.
+    /// Creates the account's Secret, or replaces what is in it.
     pub(crate) async fn write_secret(&self, client_id: &str, client_secret: &str) {
         self.write_secret_in(&self.namespace, client_id, client_secret)
             .await;
@@ -76,7 +76,7 @@ impl Bed {
         self.accounts.caught_up_with(&patched).await;
     }
 
-    /// Every version of the account, oldest first.
+    /// All versions of the account, oldest first.
     pub(crate) fn account_versions(&self) -> Vec<Arc<CortecsAccount>> {
         self.accounts
             .versions(&(self.namespace.clone(), ACCOUNT.to_owned()))

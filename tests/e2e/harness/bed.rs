@@ -1,4 +1,5 @@
-//! What one test stands on: namespaces, an account with its Secret, a simulated API, and a record of all that happens.
+//! The environment of one test: namespaces, an account with its Secret, a simulated API, and a record of all versions of its
+//! resources.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,11 +16,11 @@ use serde_json::Value;
 
 use super::{
     Gate, SOON,
+    hanging_proxy::HangingProxy,
     logs::Logs,
-    operator::{Fuse, Operator},
+    operator::{CrashPoint, Operator},
     record::Record,
     shared::apply,
-    swamp::Swamp,
 };
 use crate::control_plane::ControlPlane;
 
@@ -29,19 +30,19 @@ pub(crate) const CLIENT_ID: &str = "tester";
 pub(super) const ACCOUNT: &str = "main";
 pub(super) const SECRET: &str = "credentials";
 
-/// See the module.
+/// The environment of one test.
 pub(crate) struct Bed {
     pub(crate) namespace: String,
     pub(crate) plane: &'static ControlPlane,
-    /// The administrator's.
+    /// A client with the rights of an administrator.
     pub(crate) client: Client,
-    /// The operator's, with no more rights than its role gives.
+    /// The operator's kubeconfig, with no more rights than the operator's roles give.
     pub(crate) kubeconfig: PathBuf,
     pub(crate) config: RunConfig,
     pub(crate) logs: Logs,
     /// The simulated API.
     pub(crate) api: Handle,
-    /// Stands before the simulated API where the test wants to close it.
+    /// Where connections to the simulated API go through, if the test wants to refuse them.
     pub(crate) gate: Option<Gate>,
     pub(crate) api_url: String,
     pub(crate) client_secret: String,
@@ -57,27 +58,27 @@ impl Bed {
         self.operator_with(None)
     }
 
-    /// Starts an operator that stops in its tracks where the fuse says.
-    pub(crate) fn fused_operator(&self, fuse: &Fuse) -> Operator {
-        self.operator_with(Some(fuse))
+    /// Starts an operator that stops at the crash point.
+    pub(crate) fn operator_until(&self, point: &CrashPoint) -> Operator {
+        self.operator_with(Some(point))
     }
 
-    /// Starts an operator whose way to Kubernetes leads through a swamp.
-    pub(crate) fn operator_in(&self, swamp: &Swamp) -> Operator {
-        self.operator_at(swamp.kubeconfig.path(), None)
+    /// Starts an operator that reaches the API server through the proxy.
+    pub(crate) fn operator_through(&self, proxy: &HangingProxy) -> Operator {
+        self.operator_at(proxy.kubeconfig.path(), None)
     }
 
-    fn operator_with(&self, fuse: Option<&Fuse>) -> Operator {
-        self.operator_at(&self.kubeconfig, fuse)
+    fn operator_with(&self, point: Option<&CrashPoint>) -> Operator {
+        self.operator_at(&self.kubeconfig, point)
     }
 
-    fn operator_at(&self, kubeconfig: &Path, fuse: Option<&Fuse>) -> Operator {
+    fn operator_at(&self, kubeconfig: &Path, point: Option<&CrashPoint>) -> Operator {
         Operator::start(
             kubeconfig,
             &self.namespace,
             self.config.clone(),
             &self.logs,
-            fuse,
+            point,
         )
     }
 
@@ -99,7 +100,7 @@ impl Bed {
         list.expect("the Events").items
     }
 
-    /// Who holds the operator's Lease.
+    /// The holder of the operator's Lease.
     pub(crate) async fn lease_holder(&self) -> Option<String> {
         let leases = self.api_of::<Lease>(&self.namespace);
         let lease = leases.get_opt("cortecs-operator").await;
@@ -107,16 +108,14 @@ impl Bed {
         Some(holder).filter(|holder| !holder.is_empty())
     }
 
-    // --- The API
-
-    /// Waits until the API is as it should be.
+    /// Waits until the simulated API is in the given state.
     pub(crate) async fn wait_api(&self, what: &str, holds: impl Fn(&View) -> bool) {
         if let Err(timeout) = self.api.wait_for(holds, SOON).await {
             panic!("the API did not come to {what}: {timeout}");
         }
     }
 
-    /// Waits for lists that begin from now on.
+    /// Waits until the API has got this many more lists.
     pub(crate) async fn wait_lists(&self, more: u64) {
         let wanted = self.api.count(Endpoint::ListInstances) + more;
         self.wait_api("more lists", |view| {
@@ -125,12 +124,12 @@ impl Bed {
         .await;
     }
 
-    /// How often the API was asked to start something.
+    /// The number of starts that the API got.
     pub(crate) fn starts(&self) -> u64 {
         self.api.count(Endpoint::Start)
     }
 
-    /// How often the API was asked to start, to restart, to stop and to delete an instance.
+    /// The numbers of starts, restarts, stops and deletes that the API got.
     pub(crate) fn changes(&self) -> [u64; 4] {
         [
             Endpoint::Start,
@@ -163,7 +162,7 @@ impl Bed {
         started.expect("an instance")
     }
 
-    /// Every instance that there ever was, oldest first.
+    /// All instances that were ever started, oldest first.
     pub(crate) fn ever(&self) -> Vec<InstanceHistory> {
         self.api.all_started()
     }
@@ -182,15 +181,13 @@ impl Bed {
             .map(|instance| instance.instance_status.status)
     }
 
-    // --- kubectl
-
     /// Runs kubectl in the bed's namespace, as the administrator.
     pub(crate) async fn kubectl(&self, args: &[&str]) -> Output {
         let namespaced = [&["--namespace", &self.namespace], args].concat();
         self.plane.kubectl(&namespaced).await
     }
 
-    /// What kubectl prints; it must succeed.
+    /// The output of kubectl in the bed's namespace. Panics if kubectl fails.
     pub(crate) async fn kubectl_text(&self, args: &[&str]) -> String {
         let output = self.kubectl(args).await;
         crate::control_plane::assert_succeeded(&format!("kubectl {args:?}"), &output);

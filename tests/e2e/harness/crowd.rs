@@ -1,4 +1,4 @@
-//! Five instances of one account, and the hold on the account when most of them are gone or stopped.
+//! Five resources of one account, and the hold on the account after most of their instances are gone or stopped.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(crate) async fn is_free(bed: &Bed) -> Arc<CortecsAccount> {
         .await
 }
 
-/// Each of the crowd says so.
+/// Waits until each of the five says that the account is on hold.
 pub(crate) async fn all_say(bed: &Bed, what: impl Fn(&CortecsInstance) -> bool) {
     for name in NAMES {
         bed.wait(name, "held", |r| {
@@ -55,7 +55,7 @@ pub(crate) fn shows_stopped(resource: &CortecsInstance) -> bool {
     shown.is_some_and(|s| s.status == "stopped")
 }
 
-/// Lists show the first so many instances as they are now, whatever there is; their ids.
+/// Freezes lists: from now on they show only the first instances, as these are now. The ids of the instances shown.
 pub(crate) fn list_only(bed: &Bed, count: usize) -> Vec<String> {
     let shown: Vec<_> = bed
         .api
@@ -70,7 +70,7 @@ pub(crate) fn list_only(bed: &Bed, count: usize) -> Vec<String> {
     shown.into_iter().map(|i| i.instance_id).collect()
 }
 
-/// Lets the API server refuse, or no longer refuse, to record a hold.
+/// Lets the API server refuse to record a hold, or ends that.
 pub(crate) async fn forbid_holds(bed: &Bed, forbidden: bool) {
     let name = format!("no-holds-{}", bed.namespace);
     let policy = json!({
@@ -99,7 +99,7 @@ pub(crate) async fn forbid_holds(bed: &Bed, forbidden: bool) {
     for object in [policy, binding] {
         assert_succeeded("the policy", &apply(bed.plane, &object).await);
     }
-    // It takes effect a little later: a dry run tells.
+    // The policy takes effect a little later: a dry run shows when.
     let hold = json!({"status": {"hold": {
         "reason": "MassChange", "since": "2026-01-01T00:00:00Z", "expected": 1, "lost": 1, "apiUrl": "x", "clientId": "x",
     }}});

@@ -1,4 +1,4 @@
-//! Stands before the API server: what gets stuck in it hangs, and nobody is told.
+//! A proxy in front of the API server that lets single requests hang.
 
 use std::{
     path::Path,
@@ -19,123 +19,120 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use super::{SOON, operator::client};
 
-/// A way to the API server with the rights of one kubeconfig.
-pub(crate) struct Swamp {
-    /// Leads through the swamp.
+/// Passes requests to the API server with the rights of one kubeconfig.
+pub(crate) struct HangingProxy {
+    /// The kubeconfig with the address of the proxy.
     pub(crate) kubeconfig: NamedTempFile,
-    holes: Holes,
+    shared: Shared,
     server: JoinHandle<()>,
 }
 
-/// What hangs.
+/// The part of a call that hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hangs {
-    /// The request: the server never sees it.
+    /// The request: the API server does not get it.
     Request,
-    /// The answer: the server has done what it was asked for.
+    /// The answer: the API server has carried the request out.
     Answer,
 }
 
-/// A request as it came.
+/// A request.
 pub(crate) struct Asked {
     pub(crate) method: String,
-    /// With the query.
+    /// The path with the query.
     pub(crate) path: String,
     pub(crate) body: String,
 }
 
-struct Hole {
+struct Trap {
     takes: fn(&Asked) -> bool,
     hangs: Hangs,
 }
 
 #[derive(Clone)]
-struct Holes {
-    open: Arc<Mutex<Option<Hole>>>,
-    stuck: Arc<watch::Sender<usize>>,
-    drained: Arc<watch::Sender<bool>>,
+struct Shared {
+    trap: Arc<Mutex<Option<Trap>>>,
+    hanging: Arc<watch::Sender<usize>>,
+    ended: Arc<watch::Sender<bool>>,
     upstream: Client,
 }
 
-impl Swamp {
+impl HangingProxy {
     pub(crate) async fn new(kubeconfig: &Path) -> Self {
-        let holes = Holes {
-            open: Arc::default(),
-            stuck: Arc::new(watch::Sender::new(0)),
-            drained: Arc::new(watch::Sender::new(false)),
+        let shared = Shared {
+            trap: Arc::default(),
+            hanging: Arc::new(watch::Sender::new(0)),
+            ended: Arc::new(watch::Sender::new(false)),
             upstream: client(kubeconfig).await,
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let router = Router::new().fallback(pass).with_state(holes.clone());
+        let router = Router::new().fallback(pass).with_state(shared.clone());
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("it serves");
         });
         let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "swamp",
-            "clusters": [{"name": "swamp", "cluster": {"server": format!("http://{address}")}}],
-            "users": [{"name": "swamp", "user": {}}],
-            "contexts": [{"name": "swamp", "context": {"cluster": "swamp", "user": "swamp"}}],
+            "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+            "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{address}")}}],
+            "users": [{"name": "proxy", "user": {}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
         });
         let file = NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), config.to_string()).expect("a written file");
         Self {
             kubeconfig: file,
-            holes,
+            shared,
             server,
         }
     }
 
-    /// The next request that `takes` says gets stuck: one, and no other.
-    pub(crate) fn swallow(&self, hangs: Hangs, takes: fn(&Asked) -> bool) {
-        *self.holes.open() = Some(Hole { takes, hangs });
+    /// Lets the next request hang that `takes` accepts, and no later one.
+    pub(crate) fn hang_next(&self, hangs: Hangs, takes: fn(&Asked) -> bool) {
+        *self.shared.trap() = Some(Trap { takes, hangs });
     }
 
-    /// What is stuck ends with an error, as it does when a connection is given up.
-    pub(crate) fn drain(&self) {
-        self.holes.drained.send_replace(true);
+    /// Ends all hanging requests with an error.
+    pub(crate) fn end_hanging(&self) {
+        self.shared.ended.send_replace(true);
     }
 
-    /// Waits until so many are stuck.
-    pub(crate) async fn stuck(&self, wanted: usize) {
-        let mut stuck = self.holes.stuck.subscribe();
-        let waiting = stuck.wait_for(|stuck| *stuck >= wanted);
+    /// Waits until this many requests hang.
+    pub(crate) async fn wait_hanging(&self, wanted: usize) {
+        let mut hanging = self.shared.hanging.subscribe();
+        let waiting = hanging.wait_for(|hanging| *hanging >= wanted);
         let waited = tokio::time::timeout(SOON, waiting).await;
-        waited.expect("something gets stuck").expect("a sender");
+        waited.expect("a request hangs").expect("a sender");
     }
 }
 
-impl Drop for Swamp {
+impl Drop for HangingProxy {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-impl Holes {
-    fn open(&self) -> MutexGuard<'_, Option<Hole>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn trap(&self) -> MutexGuard<'_, Option<Trap>> {
+        self.trap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether, and how, this one gets stuck.
+    /// Which part of this request hangs, if any.
     fn take(&self, asked: &Asked) -> Option<Hangs> {
-        let hole = self.open().take_if(|hole| (hole.takes)(asked))?;
-        Some(hole.hangs)
+        let trap = self.trap().take_if(|trap| (trap.takes)(asked))?;
+        Some(trap.hangs)
     }
 
     async fn hang(&self) -> Response {
-        self.stuck.send_modify(|stuck| *stuck += 1);
-        let mut drained = self.drained.subscribe();
-        drained
-            .wait_for(|drained| *drained)
-            .await
-            .expect("a sender");
+        self.hanging.send_modify(|hanging| *hanging += 1);
+        let mut ended = self.ended.subscribe();
+        ended.wait_for(|ended| *ended).await.expect("a sender");
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
         response
     }
 }
 
-async fn pass(State(holes): State<Holes>, request: Request) -> Response {
+async fn pass(State(shared): State<Shared>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a whole request");
     let asked = Asked {
@@ -143,18 +140,18 @@ async fn pass(State(holes): State<Holes>, request: Request) -> Response {
         path: parts.uri.to_string(),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
-    let hangs = holes.take(&asked);
+    let hangs = shared.take(&asked);
     if hangs == Some(Hangs::Request) {
-        return holes.hang().await;
+        return shared.hang().await;
     }
     parts.headers.remove("host");
     let request = axum::http::Request::from_parts(parts, kube::client::Body::from(body));
-    let answer = holes.upstream.send(request).await.expect("an answer");
+    let answer = shared.upstream.send(request).await.expect("an answer");
     if hangs == Some(Hangs::Answer) {
-        // Read to the end: it has happened.
+        // After the whole answer, the API server has carried the request out.
         let whole = to_bytes(Body::new(answer.into_body()), usize::MAX).await;
         whole.expect("a whole answer");
-        return holes.hang().await;
+        return shared.hang().await;
     }
     answer.map(Body::new)
 }

@@ -1,4 +1,4 @@
-//! Every version of every resource of a kind that a bed's namespaces have seen.
+//! A record of all versions of the resources of one kind in a bed's namespaces.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +18,10 @@ use tokio::sync::watch;
 
 use super::read::Read;
 
-/// Namespace and name.
+/// Namespace and name of a resource.
 pub(crate) type Key = (String, String);
 
-/// Follows a watch. Clones share what was seen.
+/// A record of what watches have shown. Clones share the record.
 pub(crate) struct Record<R> {
     seen: Arc<Mutex<Seen<R>>>,
     changes: watch::Receiver<u64>,
@@ -39,7 +39,7 @@ impl<R> Clone for Record<R> {
 struct Seen<R> {
     versions: BTreeMap<Key, Vec<Arc<R>>>,
     present: BTreeMap<Key, Arc<R>>,
-    /// The newest version of each, deletions included.
+    /// The newest resourceVersion of each resource, also that of its deletion.
     newest: BTreeMap<Key, u64>,
     wrong: Vec<String>,
 }
@@ -55,7 +55,7 @@ where
         + Sync
         + 'static,
 {
-    /// Follows all given namespaces, as long as the test runs.
+    /// Watches the namespaces as long as the test runs.
     pub(crate) fn start(client: &Client, namespaces: &[String]) -> Self {
         let seen = Arc::new(Mutex::new(Seen {
             versions: BTreeMap::new(),
@@ -88,17 +88,17 @@ where
         Self { seen, changes }
     }
 
-    /// The resource as last seen; `None` where it is not there.
+    /// The latest version of the resource; `None` if it does not exist.
     pub(crate) fn latest(&self, key: &Key) -> Option<Arc<R>> {
         lock(&self.seen).present.get(key).cloned()
     }
 
-    /// All that are there now.
+    /// The latest versions of all resources that exist.
     pub(crate) fn all(&self) -> Vec<Arc<R>> {
         lock(&self.seen).present.values().cloned().collect()
     }
 
-    /// Every version of it, oldest first.
+    /// All versions of the resource, oldest first.
     pub(crate) fn versions(&self, key: &Key) -> Vec<Arc<R>> {
         lock(&self.seen)
             .versions
@@ -111,17 +111,17 @@ where
         lock(&self.seen).versions.clone()
     }
 
-    /// The version with which each was last changed, or went.
+    /// The resourceVersion of the last change or the deletion of each resource.
     pub(crate) fn newest(&self) -> BTreeMap<Key, u64> {
         lock(&self.seen).newest.clone()
     }
 
-    /// What was wrong with any version.
+    /// The rules that any version has broken.
     pub(crate) fn wrong(&self) -> Vec<String> {
         lock(&self.seen).wrong.clone()
     }
 
-    /// Waits until `look` has an answer: now, or after any change.
+    /// Waits until `look` has an answer, and looks again after each change.
     pub(crate) async fn wait<T>(
         &self,
         deadline: Duration,
@@ -140,7 +140,7 @@ where
         tokio::time::timeout(deadline, looking).await.ok()
     }
 
-    /// Waits until the record has caught up with a write.
+    /// Waits until the watch has shown what was written.
     pub(crate) async fn caught_up_with(&self, written: &R) {
         let (key, version) = (key_of(written), version_of(written));
         let seen = self

@@ -85,7 +85,7 @@ impl Bed {
             .expect("a deletion");
     }
 
-    /// Waits until the resource is as it should be.
+    /// Waits until the condition holds for the resource.
     pub(crate) async fn wait(
         &self,
         name: &str,
@@ -135,13 +135,13 @@ impl Bed {
         assert!(gone.is_some(), "{name} is still there");
     }
 
-    /// A resource of the bed's own namespace as last seen; `None` where it is not there.
+    /// The latest version of a resource in the bed's own namespace; `None` if it does not exist.
     pub(crate) fn latest(&self, name: &str) -> Option<Arc<CortecsInstance>> {
         self.instances
             .latest(&(self.namespace.clone(), name.to_owned()))
     }
 
-    /// The resources of the bed's own namespace, as the API server has them now.
+    /// The resources in the bed's own namespace, read from the API server.
     pub(crate) async fn resources(&self) -> Vec<CortecsInstance> {
         let api = self.api_of::<CortecsInstance>(&self.namespace);
         api.list(&ListParams::default())
@@ -157,7 +157,7 @@ impl Bed {
         sorted(ids.filter(|id| !id.is_empty()).collect())
     }
 
-    /// Every version of a resource, oldest first.
+    /// All versions of a resource, oldest first.
     pub(crate) fn versions(&self, name: &str) -> Vec<Arc<CortecsInstance>> {
         self.instances
             .versions(&(self.namespace.clone(), name.to_owned()))

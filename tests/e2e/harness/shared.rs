@@ -1,4 +1,4 @@
-//! What all tests of the process share: the control plane with the definitions and the operator's role on it.
+//! What all tests of the process share: a control plane with the CustomResourceDefinitions and the operator's roles.
 
 use std::{path::PathBuf, process::Output};
 
@@ -11,21 +11,21 @@ use crate::{
     objects::install_definitions,
 };
 
-/// Where the manifest puts the operator, and its name there.
+/// The namespace and the name of the operator's ServiceAccount in the manifest.
 const SYSTEM: &str = "cortecs-system";
 const OPERATOR: &str = "cortecs-operator";
 
-/// Who the operator is and what it may do, as users install it.
+/// The manifest with the operator's ServiceAccount, roles and bindings.
 const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml");
 
-/// A control plane with the definitions and the operator's role, and how the operator gets in.
+/// A control plane with the CustomResourceDefinitions and the operator's roles, and the operator's kubeconfig.
 pub(crate) struct Shared {
     pub(crate) plane: &'static ControlPlane,
-    /// Of the operator's ServiceAccount, under its own role.
+    /// The kubeconfig of the operator's ServiceAccount.
     pub(crate) kubeconfig: PathBuf,
 }
 
-/// Prepared once for all tests.
+/// The control plane of all tests, prepared once.
 pub(crate) async fn shared() -> &'static Shared {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
     SHARED
@@ -33,7 +33,7 @@ pub(crate) async fn shared() -> &'static Shared {
         .await
 }
 
-/// A control plane of one's own: it ends with the process.
+/// A control plane for one test. It ends with the process.
 pub(crate) async fn alone() -> Shared {
     prepare(Box::leak(Box::new(ControlPlane::start().await))).await
 }
@@ -49,7 +49,7 @@ async fn prepare(plane: &'static ControlPlane) -> Shared {
     }
 }
 
-/// Lets the operator hold its Lease in that namespace too, by the manifest's own Role.
+/// Lets the operator hold its Lease in that namespace too, by the Role of the manifest.
 pub(crate) async fn allow_lease_in(plane: &ControlPlane, namespace: &str) {
     let manifest = std::fs::read_to_string(RBAC).expect("the manifest");
     for document in serde_yaml::Deserializer::from_str(&manifest) {

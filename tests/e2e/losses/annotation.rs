@@ -1,4 +1,4 @@
-//! The annotation with the instance's id: what it finds again, and what it is not believed.
+//! The annotation with the instance's id: a resource without a status finds its instance by it, unless the annotation is forged.
 
 use cortecs_api::types::InstanceArgs;
 use cortecs_resources::annotations;
@@ -35,14 +35,14 @@ async fn a_resource_that_comes_back_from_a_backup_finds_its_instance() {
     bed.wait_lists(2).await;
     assert_eq!((bed.starts(), bed.existing()), (1, vec![id.clone()]));
 
-    // The same while the operator runs.
+    // The same happens while the operator runs.
     bed.api.set_down(true);
     bed.lose("phi").await;
     bed.api.set_down(false);
     bed.restore(&backup).await;
     assert_eq!(bed.runs("phi").await, id);
     assert_eq!((bed.starts(), bed.existing()), (1, vec![id]));
-    // It is its own, and goes with it.
+    // The deletion of the resource deletes the instance.
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.existing(), [""; 0]);
@@ -53,7 +53,7 @@ async fn a_resource_that_comes_back_from_a_backup_finds_its_instance() {
 async fn a_restored_resource_that_is_deleted_leaves_nothing() {
     let bed = Bed::new("backup-deleted").await;
     let (_, mut backup) = bed.lose_backed_up().await;
-    // Restored with its finalizer and deleted before anybody has looked.
+    // The resource is restored with its finalizer, and deleted before an operator has seen it.
     backup.metadata.finalizers = Some(vec!["cortecs.ai/instance".to_owned()]);
     bed.restore(&backup).await;
     bed.delete("phi").await;
@@ -155,7 +155,7 @@ async fn nothing_is_started_while_the_annotation_cannot_be_checked() {
         .wait("phi", "waiting", stalled_because("SecretNotFound"))
         .await;
     waits.assert_says("Stalled", "cannot be told");
-    // Deleted, it waits too, and says what to do.
+    // A deletion waits too, and the condition says what to do.
     bed.delete("phi").await;
     bed.wait("phi", "waiting to go", |r| {
         r.message("Stalled").contains("deletionPolicy: Orphan")
@@ -187,7 +187,7 @@ async fn a_changed_secret_seals_anew_and_once() {
         .collect();
     seals.dedup();
     assert_eq!(seals.len(), 2, "{seals:?}");
-    // Taken away, it comes back.
+    // The operator writes the annotation again after it was removed.
     bed.tamper(
         "phi",
         json!({"metadata": {"annotations": {annotations::INSTANCE_ID: null}}}),

@@ -1,4 +1,4 @@
-//! Two resources that name one instance: one has it, the other never touches it.
+//! Two resources name one instance: one is bound to it, and the operator never touches it for the other.
 
 use cortecs_api::types::InstanceState;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::{
     harness::{Bed, MODEL, Read, SOON, bound, running, stalled_because},
 };
 
-/// A resource that runs, and a younger one whose status was made to name its instance.
+/// A running resource `owner`, and a younger resource `other` whose status names the same instance.
 async fn two(name: &'static str, policy: &str) -> (Bed, String) {
     let bed = Bed::new(name).await;
     let first = bed.operator();
@@ -34,7 +34,7 @@ async fn two(name: &'static str, policy: &str) -> (Bed, String) {
 }
 
 #[tokio::test]
-async fn the_loser_never_touches_the_instance() {
+async fn the_instance_is_never_touched_for_the_other_resource() {
     let (bed, id) = two("claimed", "Delete").await;
     let since = bed.last_request();
     let _operator = bed.operator();
@@ -64,7 +64,7 @@ async fn the_loser_never_touches_the_instance() {
 }
 
 #[tokio::test]
-async fn when_the_owner_goes_and_leaves_it_the_other_has_it() {
+async fn when_the_owner_orphans_the_instance_the_other_resource_gets_it() {
     let (bed, id) = two("claimed-orphan", "Orphan").await;
     let _operator = bed.operator();
     bed.wait("other", "stalled", stalled_because("InstanceClaimed"))
@@ -78,7 +78,7 @@ async fn when_the_owner_goes_and_leaves_it_the_other_has_it() {
 }
 
 #[tokio::test]
-async fn when_the_owner_goes_with_it_the_other_starts_its_own() {
+async fn when_the_owner_deletes_the_instance_the_other_resource_starts_its_own() {
     let (bed, id) = two("claimed-delete", "Delete").await;
     let _operator = bed.operator();
     bed.wait("other", "stalled", stalled_because("InstanceClaimed"))
@@ -96,14 +96,14 @@ async fn when_the_owner_goes_with_it_the_other_starts_its_own() {
 }
 
 #[tokio::test]
-async fn what_the_annotation_names_but_another_has_is_not_touched() {
+async fn an_instance_that_the_annotation_names_is_not_touched_while_another_resource_has_it() {
     let bed = Bed::builder("claimed-sealed")
         .account(json!({"adoption": "Unclaimed"}))
         .build()
         .await;
     let (id, backup) = bed.lose_backed_up().await;
     let _second = bed.operator();
-    // Somebody takes over what is nobody's; then the backup comes back.
+    // Another resource adopts the unmanaged instance. Then the lost resource is restored.
     bed.create(
         "taker",
         json!({"modelId": MODEL, "adopt": {"instanceId": id}, "deletionPolicy": "Orphan"}),
@@ -129,7 +129,7 @@ async fn what_the_annotation_names_but_another_has_is_not_touched() {
     bed.wait_gone("phi").await;
     assert_eq!(bed.requests_about(&id, since), []);
     assert_eq!((bed.runs("taker").await, bed.starts()), (id.clone(), 1));
-    // When the owner leaves it, the resource that it was sealed for finds it.
+    // When the owner orphans the instance, the restored resource finds it by the annotation.
     bed.restore(&backup).await;
     bed.wait("phi", "stalled", stalled_because("InstanceClaimed"))
         .await;

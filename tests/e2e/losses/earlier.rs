@@ -1,4 +1,4 @@
-//! Kubernetes is restored to an earlier state, as from a backup of etcd, while the instances went on.
+//! Kubernetes is restored to an earlier state, as from a backup of etcd, while the instances keep running.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn after_kubernetes_was_restored_nothing_is_started_twice_or_healed_blindl
     bed.create("gone", json!({"modelId": MODEL})).await;
     let kept = bed.runs("kept").await;
     let gone = bed.runs("gone").await;
-    // A start whose answer is lost, and that stays open since nothing can be listed.
+    // The answer of this start is lost, and its outcome stays unknown since lists fail.
     let late = Effect::delay(When::After, Duration::from_millis(2500));
     bed.api.add_fault(Fault::once(Endpoint::Start, late));
     bed.create("open", json!({"modelId": MODEL})).await;
@@ -38,7 +38,7 @@ async fn after_kubernetes_was_restored_nothing_is_started_twice_or_healed_blindl
     assert!(!ended.success(), "{ended}");
     let log = operator.log();
     assert!(log.contains("restored to an earlier state"), "{log}");
-    // What the old process did to the end of it, it did to nothing that lives.
+    // The old process changed no instance before its end.
     assert_eq!((bed.starts(), bed.existing().len()), (4, 3));
 
     bed.watch_anew();
@@ -53,7 +53,7 @@ async fn after_kubernetes_was_restored_nothing_is_started_twice_or_healed_blindl
     let wanted = vec![kept, open, later.clone(), bound(&healed).to_owned()];
     assert_eq!((bed.starts(), sorted(bed.existing())), (5, sorted(wanted)));
 
-    // Only after two lists and a get of what it had was another one started.
+    // The operator started another instance only after two lists and a get of the lost one.
     let requests: Vec<_> = bed
         .api
         .requests()
@@ -70,7 +70,7 @@ async fn after_kubernetes_was_restored_nothing_is_started_twice_or_healed_blindl
         .iter()
         .filter(|r| r.endpoint == Endpoint::ListInstances && Some(r.sequence) < get);
     assert!(lists.count() >= 2);
-    // What was started since is nobody's: it is reported, and nobody touches it.
+    // The instance that was started after the backup is unmanaged: the account shows it, and the operator does not touch it.
     assert_eq!(bed.requests_about(&later, since), []);
     bed.wait_account("one unmanaged", |account| {
         let status = account.status.as_ref();

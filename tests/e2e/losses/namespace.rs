@@ -1,4 +1,4 @@
-//! A namespace that is deleted with everything in it, the account's Secret first or last.
+//! A namespace is deleted with everything in it, the account's Secret first or last.
 
 use cortecs_resources::CortecsInstance;
 use futures::{StreamExt, stream};
@@ -69,7 +69,7 @@ async fn the_order_in_which_things_are_deleted_does_not_matter() {
         ["account", "resource", "secret"],
         ["resource", "secret", "account"],
         ["resource", "account", "secret"],
-        // Without waiting for anybody.
+        // The account goes although a resource uses it.
         ["secret", "lost account", "resource"],
     ];
     stream::iter(orders)
@@ -145,7 +145,7 @@ async fn in_a_namespace_that_is_being_deleted_there_are_two_ways_out() {
         bed.wait(name, "waiting", says("in another namespace"))
             .await;
     }
-    // Bringing the Secret back is none of them.
+    // It is not possible to create the Secret again.
     let secrets: Api<Secret> = Api::namespaced(bed.client.clone(), &bed.namespace);
     let secret: Secret =
         serde_json::from_value(json!({"metadata": {"name": "credentials"}})).unwrap();
