@@ -16,13 +16,9 @@ async fn wrong_credentials_stall_the_account_until_the_secret_is_right() {
     bed.write_secret(CLIENT_ID, "mistyped-4711").await;
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
-    let account = bed
-        .wait_account("stalled", stalled_because("CredentialsInvalid"))
-        .await;
+    let account = bed.account_stalls("CredentialsInvalid").await;
     account.assert_says(STALLED, "Secret");
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("CredentialsInvalid"))
-        .await;
+    let resource = bed.stalls("phi", "CredentialsInvalid").await;
     for message in [account.message(STALLED), resource.message(STALLED)] {
         assert!(!message.contains("mistyped-4711"), "{message}");
     }
@@ -45,11 +41,8 @@ async fn credentials_that_are_changed_at_the_api_stall_and_come_back() {
     let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.api.set_secret(CLIENT_ID, "rotated-away");
     bed.api.expire_tokens();
-    bed.wait_account("stalled", stalled_because("CredentialsInvalid"))
-        .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("CredentialsInvalid"))
-        .await;
+    bed.account_stalls("CredentialsInvalid").await;
+    let resource = bed.stalls("phi", "CredentialsInvalid").await;
     assert_eq!(bound(&resource), id, "what is bound stays bound");
 
     bed.write_secret(CLIENT_ID, "rotated-away").await;
@@ -87,19 +80,14 @@ async fn a_missing_account_is_named_and_its_arrival_noticed() {
         json!({"modelId": MODEL, "accountRef": {"name": "elsewhere"}}),
     )
     .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("AccountNotFound"))
-        .await;
+    let resource = bed.stalls("phi", "AccountNotFound").await;
     resource.assert_says(STALLED, "main");
-    let other = bed
-        .wait("other", "stalled", stalled_because("AccountNotFound"))
-        .await;
+    let other = bed.stalls("other", "AccountNotFound").await;
     other.assert_says(STALLED, "elsewhere");
 
     bed.create_account("main", polls_every_second()).await;
     bed.runs("phi").await;
-    bed.wait("other", "stalled", stalled_because("AccountNotFound"))
-        .await;
+    bed.stalls("other", "AccountNotFound").await;
     assert_eq!(bed.starts(), 1);
 }
 
@@ -165,12 +153,9 @@ async fn credentials_go_only_to_hosts_that_are_allowed() {
         .await;
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
-    let account = bed
-        .wait_account("stalled", stalled_because("ApiUrlNotAllowed"))
-        .await;
+    let account = bed.account_stalls("ApiUrlNotAllowed").await;
     account.assert_says(STALLED, "--allowed-api-hosts");
-    bed.wait("phi", "stalled", stalled_because("ApiUrlNotAllowed"))
-        .await;
+    bed.stalls("phi", "ApiUrlNotAllowed").await;
     bed.patch_account(json!({"apiUrl": bed.api_url})).await;
     bed.runs("phi").await;
 }
@@ -189,8 +174,7 @@ async fn an_account_in_use_stays_until_its_last_user_is_gone() {
     account.assert_says("Ready", "phi");
     // An account that is being deleted starts nothing. Its instances keep running and can be removed.
     bed.create("late", json!({"modelId": MODEL})).await;
-    bed.wait("late", "refused", stalled_because("AccountNotFound"))
-        .await;
+    bed.stalls("late", "AccountNotFound").await;
     assert_eq!((bed.starts(), bed.existing().len()), (1, 1));
     for name in ["late", "phi"] {
         bed.delete(name).await;
@@ -229,9 +213,7 @@ async fn another_account_for_a_running_instance_is_refused_and_nothing_is_lost()
     let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"accountRef": {"name": "second"}}))
         .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("AccountChanged"))
-        .await;
+    let resource = bed.stalls("phi", "AccountChanged").await;
     assert_eq!(bound(&resource), id);
     bed.change("phi", json!({"accountRef": null})).await;
     bed.runs("phi").await;
@@ -245,8 +227,7 @@ async fn an_account_in_mode_hold_starts_nothing_and_still_stops_and_deletes() {
     bed.run("phi", json!({"modelId": MODEL})).await;
     bed.patch_account(json!({"mode": "Hold"})).await;
     bed.create("late", json!({"modelId": MODEL})).await;
-    bed.wait("late", "held", stalled_because("AccountHeld"))
-        .await;
+    bed.stalls("late", "AccountHeld").await;
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 1));

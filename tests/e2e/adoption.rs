@@ -71,9 +71,7 @@ async fn without_the_accounts_consent_nothing_is_taken_over() {
     ] {
         bed.create(name, json!({"modelId": MODEL, "adopt": adopt}))
             .await;
-        let resource = bed
-            .wait(name, "refused", stalled_because("AdoptionNotAllowed"))
-            .await;
+        let resource = bed.stalls(name, "AdoptionNotAllowed").await;
         resource.assert_says(STALLED, "spec.adoption");
         bed.delete(name).await;
         bed.wait_gone(name).await;
@@ -142,10 +140,8 @@ async fn an_instance_that_is_not_there_or_not_as_asked_is_not_taken_over() {
         json!({"modelId": MODEL, "adopt": {"instanceId": other}}),
     )
     .await;
-    bed.wait("absent", "refused", stalled_because("InstanceNotFound"))
-        .await;
-    bed.wait("unlike", "refused", stalled_because("InvalidArguments"))
-        .await;
+    bed.stalls("absent", "InstanceNotFound").await;
+    bed.stalls("unlike", "InvalidArguments").await;
     assert_eq!(bed.starts(), 0);
 }
 

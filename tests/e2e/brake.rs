@@ -32,12 +32,11 @@ async fn after_a_stop_of_all_instances_nothing_is_restarted_until_a_person_resum
         "{message}"
     );
     all_say(&bed, shows_stopped).await;
-    let resource = bed.wait("a", "held", stalled_because("AccountHeld")).await;
+    let resource = bed.stalls("a", "AccountHeld").await;
     resource.assert_says(STALLED, RESUME);
     // The operator does not start the instance of a new resource either.
     bed.create("late", json!({"modelId": MODEL})).await;
-    bed.wait("late", "held", stalled_because("AccountHeld"))
-        .await;
+    bed.stalls("late", "AccountHeld").await;
     bed.wait_lists(5).await;
     assert_eq!(bed.changes(), [5, 0, 0, 0]);
     assert_eq!(
@@ -222,8 +221,7 @@ async fn accounts_of_one_client_id_are_on_hold_together() {
             .unwrap_or_else(|| panic!("the second account did not become {what}"))
     };
     wait_second("held", &|a| hold(a).is_some()).await;
-    bed.wait("other", "held", stalled_because("AccountHeld"))
-        .await;
+    bed.stalls("other", "AccountHeld").await;
 
     // The hold on one account is enough to hold both.
     bed.annotate_account(RESUME, "now").await;

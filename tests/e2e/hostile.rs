@@ -234,8 +234,7 @@ async fn ids_never_leave_their_place_in_a_url() {
         let name = format!("named-{n}");
         let spec = json!({"modelId": MODEL, "adopt": {"instanceId": id}});
         bed.create(&name, spec).await;
-        bed.wait(&name, "refused", stalled_because("InstanceNotFound"))
-            .await;
+        bed.stalls(&name, "InstanceNotFound").await;
         bed.annotate(&name, RESOLVE_START, id).await;
     }
     assert_eq!(changes(&bed), 0);
@@ -298,9 +297,7 @@ async fn the_message_of_a_refusal_is_shown_as_plain_text_without_the_secret() {
         .add_fault(Fault::new(Endpoint::Start, Effect::fail(400, said)));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
-    let resource = bed
-        .wait("phi", "refused", stalled_because("InvalidArguments"))
-        .await;
+    let resource = bed.stalls("phi", "InvalidArguments").await;
     let message = resource.message(STALLED);
     assert!(message.contains("thing *** ä"), "{message}");
     assert!(!message.contains(&secret) && message.chars().count() < 400);

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     control_plane::assert_succeeded,
-    harness::{Bed, MODEL, MODEL_ID, Read, bound, running, stalled_because},
+    harness::{Bed, MODEL, MODEL_ID, Read, bound, running},
 };
 
 /// Far longer than the settle time of the operators here.
@@ -109,9 +109,7 @@ async fn only_a_new_annotation_that_names_a_candidate_resolves_a_start() {
         "spec": {"modelId": MODEL},
     });
     assert_succeeded("apply", &bed.kubectl_apply(&manifest).await);
-    let resource = bed
-        .wait("phi", "asking", stalled_because("StartUnresolved"))
-        .await;
+    let resource = bed.stalls("phi", "StartUnresolved").await;
     let id = bed.existing().into_iter().find(|id| *id != older).unwrap();
     let message = resource.message("Stalled");
     assert!(
@@ -124,9 +122,7 @@ async fn only_a_new_annotation_that_names_a_candidate_resolves_a_start() {
     for value in ["no-such-instance", "", older.as_str()] {
         bed.annotate("phi", "cortecs.ai/resolve-start", value).await;
         bed.wait_lists(2).await;
-        let resource = bed
-            .wait("phi", "asking", stalled_because("StartUnresolved"))
-            .await;
+        let resource = bed.stalls("phi", "StartUnresolved").await;
         assert_eq!((bound(&resource), bed.starts()), ("", 1), "{value}");
     }
     bed.annotate("phi", "cortecs.ai/resolve-start", &id).await;

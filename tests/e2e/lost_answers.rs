@@ -8,9 +8,7 @@ use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
 use futures::{StreamExt, stream};
 use serde_json::json;
 
-use crate::harness::{
-    Bed, MODEL, MODEL_ID, Read, bound, running, sorted, stalled_because, stopped,
-};
+use crate::harness::{Bed, MODEL, MODEL_ID, Read, bound, running, sorted, stopped};
 
 /// The number of beds at the same time.
 const SIDE_BY_SIDE: usize = 5;
@@ -207,9 +205,7 @@ async fn in_a_shared_account_a_person_decides_whose_instance_it_is() {
         .add_fault(Fault::once(Endpoint::Start, Effect::reset(When::After)));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
-    let resource = bed
-        .wait("phi", "asking", stalled_because("StartUnresolved"))
-        .await;
+    let resource = bed.stalls("phi", "StartUnresolved").await;
     let id = bed.existing().remove(0);
     resource.assert_says("Stalled", &id);
     bed.wait_lists(2).await;
@@ -236,8 +232,7 @@ async fn in_a_shared_account_a_person_can_say_that_the_start_had_no_effect() {
         .await;
     // Another client of the API starts an instance with equal arguments at this moment.
     let theirs = bed.start_unmanaged(MODEL_ID);
-    bed.wait("phi", "asking", stalled_because("StartUnresolved"))
-        .await;
+    bed.stalls("phi", "StartUnresolved").await;
     bed.annotate("phi", "cortecs.ai/resolve-start", "none")
         .await;
     let resource = bed.wait("phi", "running", running).await;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use cortecs_resources::conditions::{READY, STALLED};
-use cortecs_simulator::{Effect, Endpoint, Fault};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
-use crate::harness::{Bed, HARDWARE, MODEL, Read, bound, running, stalled_because};
+use crate::harness::{Bed, HARDWARE, MODEL, Read, bound, running};
 
 #[tokio::test]
 async fn a_400_stalls_with_the_apis_message_until_the_spec_is_fixed() {
@@ -17,9 +17,7 @@ async fn a_400_stalls_with_the_apis_message_until_the_spec_is_fixed() {
         json!({"modelId": MODEL, "hardwareTypeId": HARDWARE, "contextLength": 999_999}),
     )
     .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("InvalidArguments"))
-        .await;
+    let resource = bed.stalls("phi", "InvalidArguments").await;
     let message = resource.message(STALLED);
     assert!(
         message.contains("context_length 999999 is out of range: 1 to 16384"),
@@ -50,9 +48,7 @@ async fn an_unknown_model_stalls_with_its_name_and_starts_nothing() {
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": "nobody/nothing"}))
         .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("InvalidArguments"))
-        .await;
+    let resource = bed.stalls("phi", "InvalidArguments").await;
     resource.assert_says(STALLED, "nobody--nothing");
     bed.wait_lists(2).await;
     assert_eq!(bed.starts(), 0);
@@ -70,9 +66,7 @@ async fn unknown_hardware_stalls_with_a_list_of_the_known_one() {
         json!({"modelId": MODEL, "hardwareTypeId": "NVIDIA_H100_8"}),
     )
     .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("InvalidArguments"))
-        .await;
+    let resource = bed.stalls("phi", "InvalidArguments").await;
     let message = resource.message(STALLED);
     assert!(
         message.contains("NVIDIA_H100_8") && message.contains(HARDWARE),
@@ -88,7 +82,7 @@ async fn a_403_with_a_page_of_html_shows_no_html() {
     let bed = Bed::new("html").await;
     bed.api.add_fault(Fault::once(
         Endpoint::Start,
-        Effect::html(cortecs_simulator::When::Before, 403),
+        Effect::html(When::Before, 403),
     ));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
@@ -150,12 +144,7 @@ async fn a_start_without_progress_stalls_after_its_deadline_and_may_still_succee
         json!({"modelId": MODEL, "progressDeadlineSeconds": 3}),
     )
     .await;
-    bed.wait(
-        "phi",
-        "stalled",
-        stalled_because("ProgressDeadlineExceeded"),
-    )
-    .await;
+    bed.stalls("phi", "ProgressDeadlineExceeded").await;
     bed.runs("phi").await;
     assert_eq!((bed.starts(), bed.existing().len()), (1, 1));
 }

@@ -5,9 +5,7 @@ use cortecs_resources::{CortecsInstance, instance_status::InstanceArgs};
 use cortecs_simulator::Endpoint;
 use serde_json::json;
 
-use crate::harness::{
-    Bed, MODEL, MODEL_ID, OTHER_MODEL, OTHER_MODEL_ID, bound, running, stalled_because, stopped,
-};
+use crate::harness::{Bed, MODEL, MODEL_ID, OTHER_MODEL, OTHER_MODEL_ID, bound, running, stopped};
 
 /// The calls that change an instance, in order.
 fn calls(bed: &Bed) -> Vec<Endpoint> {
@@ -107,8 +105,7 @@ async fn a_change_to_what_cannot_run_leaves_the_running_instance_alone() {
     let _operator = bed.operator();
     let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"modelId": "no/such-model"})).await;
-    bed.wait("phi", "stalled", stalled_because("InvalidArguments"))
-        .await;
+    bed.stalls("phi", "InvalidArguments").await;
     bed.wait_lists(2).await;
     assert_eq!(
         (calls(&bed), bed.state_of(&id)),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     SOON,
     bed::{ACCOUNT, Bed, SECRET},
+    read::stalled_because,
 };
 use crate::objects;
 
@@ -102,6 +103,12 @@ impl Bed {
             })
             .await;
         found.unwrap_or_else(|| panic!("the account did not become {what}"))
+    }
+
+    /// Waits until the account is stalled for this reason, with a status about the present spec.
+    pub(crate) async fn account_stalls(&self, reason: &str) -> Arc<CortecsAccount> {
+        let what = format!("stalled because of {reason}");
+        self.wait_account(&what, stalled_because(reason)).await
     }
 
     pub(crate) async fn wait_account_gone(&self) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     MODEL, SOON,
     bed::Bed,
-    read::{bound, running},
+    read::{bound, running, stalled_because},
     sorted,
 };
 use crate::objects;
@@ -98,6 +98,12 @@ impl Bed {
     /// Waits until the resource runs; the id of its instance.
     pub(crate) async fn runs(&self, name: &str) -> String {
         bound(&*self.wait(name, "running", running).await).to_owned()
+    }
+
+    /// Waits until the resource is stalled for this reason, with a status about the present spec.
+    pub(crate) async fn stalls(&self, name: &str, reason: &str) -> Arc<CortecsInstance> {
+        let what = format!("stalled because of {reason}");
+        self.wait(name, &what, stalled_because(reason)).await
     }
 
     /// Waits until each of the resources runs; the ids of their instances.

@@ -7,9 +7,7 @@ use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::harness::{
-    Bed, CLIENT_ID, MODEL, MODEL_ID, Read, bound, seal_of, sorted, stalled_because,
-};
+use crate::harness::{Bed, CLIENT_ID, MODEL, MODEL_ID, Read, bound, seal_of, sorted};
 
 fn args(workers: u32) -> InstanceArgs {
     serde_json::from_value(json!({"model_id": MODEL_ID, "num_workers": workers})).unwrap()
@@ -151,9 +149,7 @@ async fn nothing_is_started_while_the_annotation_cannot_be_checked() {
     bed.delete_secret().await;
     bed.restore(&backup).await;
     let second = bed.operator();
-    let waits = bed
-        .wait("phi", "waiting", stalled_because("SecretNotFound"))
-        .await;
+    let waits = bed.stalls("phi", "SecretNotFound").await;
     waits.assert_says("Stalled", "cannot be told");
     // A deletion waits too, and the condition says what to do.
     bed.delete("phi").await;

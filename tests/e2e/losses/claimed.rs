@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     eventually::eventually_true,
-    harness::{Bed, MODEL, Read, SOON, bound, running, stalled_because},
+    harness::{Bed, MODEL, Read, SOON, bound, running},
 };
 
 /// A running resource `owner`, and a younger resource `other` whose status names the same instance.
@@ -38,9 +38,7 @@ async fn the_instance_is_never_touched_for_the_other_resource() {
     let (bed, id) = two("claimed", "Delete").await;
     let since = bed.last_request();
     let _operator = bed.operator();
-    let loser = bed
-        .wait("other", "stalled", stalled_because("InstanceClaimed"))
-        .await;
+    let loser = bed.stalls("other", "InstanceClaimed").await;
     let owner = format!("{}/owner", bed.namespace);
     loser.assert_says("Stalled", &owner);
     for change in [
@@ -49,8 +47,7 @@ async fn the_instance_is_never_touched_for_the_other_resource() {
     ] {
         bed.change("other", change).await;
         bed.annotate("other", "cortecs.ai/restartedAt", "now").await;
-        bed.wait("other", "stalled still", stalled_because("InstanceClaimed"))
-            .await;
+        bed.stalls("other", "InstanceClaimed").await;
     }
     bed.wait_lists(2).await;
     bed.delete("other").await;
@@ -67,8 +64,7 @@ async fn the_instance_is_never_touched_for_the_other_resource() {
 async fn when_the_owner_orphans_the_instance_the_other_resource_gets_it() {
     let (bed, id) = two("claimed-orphan", "Orphan").await;
     let _operator = bed.operator();
-    bed.wait("other", "stalled", stalled_because("InstanceClaimed"))
-        .await;
+    bed.stalls("other", "InstanceClaimed").await;
     bed.delete("owner").await;
     bed.wait_gone("owner").await;
     assert_eq!(bed.runs("other").await, id);
@@ -81,8 +77,7 @@ async fn when_the_owner_orphans_the_instance_the_other_resource_gets_it() {
 async fn when_the_owner_deletes_the_instance_the_other_resource_starts_its_own() {
     let (bed, id) = two("claimed-delete", "Delete").await;
     let _operator = bed.operator();
-    bed.wait("other", "stalled", stalled_because("InstanceClaimed"))
-        .await;
+    bed.stalls("other", "InstanceClaimed").await;
     bed.delete("owner").await;
     bed.wait_gone("owner").await;
     let anew = bed
@@ -114,9 +109,7 @@ async fn an_instance_that_the_annotation_names_is_not_touched_while_another_reso
     bed.wait_lists(1).await;
     let since = bed.last_request();
     bed.restore(&backup).await;
-    let loser = bed
-        .wait("phi", "stalled", stalled_because("InstanceClaimed"))
-        .await;
+    let loser = bed.stalls("phi", "InstanceClaimed").await;
     let message = loser.message("Stalled");
     assert!(
         message.contains(&format!("{}/taker", bed.namespace))
@@ -131,8 +124,7 @@ async fn an_instance_that_the_annotation_names_is_not_touched_while_another_reso
     assert_eq!((bed.runs("taker").await, bed.starts()), (id.clone(), 1));
     // When the owner orphans the instance, the restored resource finds it by the annotation.
     bed.restore(&backup).await;
-    bed.wait("phi", "stalled", stalled_because("InstanceClaimed"))
-        .await;
+    bed.stalls("phi", "InstanceClaimed").await;
     bed.delete("taker").await;
     bed.wait_gone("taker").await;
     assert_eq!((bed.runs("phi").await, bed.starts()), (id, 1));
