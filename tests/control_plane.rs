@@ -1,4 +1,4 @@
-//! The control plane that the end-to-end suites stand on is itself a real one.
+//! The control plane that the end-to-end suites use behaves as a real one.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,22 +7,27 @@
 
 #[path = "support/control_plane.rs"]
 mod control_plane;
+#[path = "support/eventually.rs"]
+mod eventually;
 
 use std::{path::Path, time::Duration};
 
 use control_plane::{ControlPlane, assert_succeeded, client_for, shared};
+use eventually::eventually_true;
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Namespace},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 #[tokio::test]
 async fn a_saved_state_comes_back_on_the_same_ports() {
     let plane = ControlPlane::start().await;
-    create_namespace(&plane, "kept").await;
+    plane.create_namespace("kept", &[]).await;
     plane.save().await;
-    create_namespace(&plane, "lost").await;
+    plane.create_namespace("lost", &[]).await;
     let kubeconfig = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
     plane.rewind().await;
     let server = |text: &str| {
@@ -40,7 +45,7 @@ async fn a_saved_state_comes_back_on_the_same_ports() {
 #[tokio::test]
 async fn a_service_account_may_do_what_its_role_says_and_no_more() {
     let plane = shared().await;
-    create_namespace(plane, "rbac").await;
+    plane.create_namespace("rbac", &[]).await;
     let created = plane
         .kubectl(&["-n", "rbac", "create", "serviceaccount", "operator"])
         .await;
@@ -72,7 +77,7 @@ async fn a_service_account_may_do_what_its_role_says_and_no_more() {
         let output = plane.kubectl(&[&["-n", "rbac"], &args[..]].concat()).await;
         assert_succeeded("kubectl create", &output);
     }
-    eventually("the role is in force", async || {
+    eventually_true("the role is in force", MINUTE, async || {
         config_maps.list(&ListParams::default()).await.is_ok()
     })
     .await;
@@ -100,7 +105,7 @@ async fn any_user_and_group_can_be_impersonated_by_a_certificate() {
 #[tokio::test]
 async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
     let plane = shared().await;
-    create_namespace(plane, "short-lived").await;
+    plane.create_namespace("short-lived", &[]).await;
     let config_maps: Api<ConfigMap> = Api::namespaced(plane.client().await, "short-lived");
     config_maps
         .create(&PostParams::default(), &config_map("one"))
@@ -112,7 +117,7 @@ async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
         .delete("short-lived", &DeleteParams::default())
         .await
         .expect("a deletion");
-    eventually("the namespace is gone", async || {
+    eventually_true("the namespace is gone", MINUTE, async || {
         namespaces
             .get_opt("short-lived")
             .await
@@ -129,9 +134,9 @@ async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
 }
 
 #[tokio::test]
-async fn two_at_once_know_nothing_of_each_other_and_leave_nothing_behind() {
+async fn two_control_planes_at_once_are_separate_and_leave_nothing_behind() {
     let (first, second) = tokio::join!(ControlPlane::start(), ControlPlane::start());
-    create_namespace(&first, "only-here").await;
+    first.create_namespace("only-here", &[]).await;
     let elsewhere: Api<Namespace> = Api::all(second.client().await);
     assert!(
         elsewhere
@@ -150,7 +155,7 @@ async fn two_at_once_know_nothing_of_each_other_and_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn it_goes_when_its_owner_is_killed() {
+async fn a_control_plane_ends_when_its_owner_is_killed() {
     let mut owner = tokio::process::Command::new("sleep")
         .arg("600")
         .kill_on_drop(true)
@@ -161,14 +166,14 @@ async fn it_goes_when_its_owner_is_killed() {
     assert!(plane.client().await.apiserver_version().await.is_ok());
 
     owner.kill().await.expect("a dead owner");
-    eventually("nothing is left", async || {
+    eventually_true("nothing is left", MINUTE, async || {
         processes_of(&dir).is_empty() && !dir.exists()
     })
     .await;
 }
 
 #[tokio::test]
-async fn it_goes_when_its_supervisor_is_killed() {
+async fn a_control_plane_ends_when_its_supervisor_is_killed() {
     let plane = ControlPlane::start().await;
     let record = std::fs::read_to_string(plane.dir().join("pid/supervisor")).expect("a record");
     let supervisor = record.split_whitespace().next().expect("an id");
@@ -178,24 +183,10 @@ async fn it_goes_when_its_supervisor_is_killed() {
         .await;
     assert!(killed.is_ok_and(|status| status.success()));
 
-    eventually("the servers are gone", async || {
+    eventually_true("the servers are gone", MINUTE, async || {
         processes_of(plane.dir()).is_empty()
     })
     .await;
-}
-
-async fn create_namespace(plane: &ControlPlane, name: &str) {
-    let namespace = Namespace {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
-        ..Namespace::default()
-    };
-    Api::all(plane.client().await)
-        .create(&PostParams::default(), &namespace)
-        .await
-        .expect("a namespace");
 }
 
 fn config_map(name: &str) -> ConfigMap {
@@ -208,7 +199,7 @@ fn config_map(name: &str) -> ConfigMap {
     }
 }
 
-/// The HTTP status of a refusal; a panic if it was none.
+/// The HTTP status of a refusal. Panics if the API server did not refuse.
 fn forbidden<T: std::fmt::Debug>(result: kube::Result<T>) -> u16 {
     match result {
         Err(kube::Error::Api(status)) => status.code,
@@ -225,13 +216,4 @@ fn processes_of(dir: &Path) -> Vec<String> {
         .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
         .filter(|line| line.contains(dir))
         .collect()
-}
-
-async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let reached = tokio::time::timeout(Duration::from_secs(60), async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    });
-    assert!(reached.await.is_ok(), "not within a minute: {what}");
 }

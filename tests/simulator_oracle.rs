@@ -1,6 +1,6 @@
-//! The simulator is checked by the one real client of the API: the published `cortecs-py`, unmodified.
+//! Checks the simulator with the published client of the API, `cortecs-py`.
 //!
-//! Needs `python3` with `venv`, and the package index on the first run; the environment is kept in the target folder.
+//! Needs `python3` with `venv`, and the package index on the first run. The environment is kept in the target folder.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // All of this file is a test.
 
@@ -37,7 +37,7 @@ async fn the_published_client_works_against_the_simulator() {
     let output = run(drive, DRIVE_DEADLINE).await;
     assert!(output.ends_with("all good\n"), "{output}");
 
-    // What the client believes must also be true inside.
+    // The simulator's own state agrees with what the client was told.
     let started = simulator.handle().all_started();
     assert!(started.iter().all(|history| history.deleted_at.is_some()));
     let billed: u32 = started.iter().map(|history| history.billed_starts).sum();
@@ -51,7 +51,7 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cortecs_py")
 }
 
-/// The interpreter of a virtual environment with the client in it; made when there is none or it is not right.
+/// The interpreter of a virtual environment with the client. Makes the environment if it is missing or broken.
 async fn environment() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let folder = target.join("cortecs-py-venv");
@@ -93,7 +93,7 @@ async fn is_right(python: &Path) -> bool {
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == CLIENT)
 }
 
-/// Runs to the end and returns the standard output; anything but success fails with everything that was said.
+/// Runs the command to its end and returns its standard output. Panics with all output if the command fails.
 async fn run(mut command: Command, deadline: Duration) -> String {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(deadline, command.output())

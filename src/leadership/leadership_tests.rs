@@ -1,157 +1,18 @@
-//! The election against an API server in memory, in virtual time: the lease store keeps Kubernetes' rules for
-//! resourceVersions, and the processes' clocks are the test's.
+//! The election against an API server in memory ([`test_server`]), in virtual time: the test sets the processes' clocks.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
-};
+#[path = "test_server.rs"]
+mod test_server;
 
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use cortecs_rules::lease::{ACT_DURATION, LEASE_DURATION};
-use k8s_openapi::api::coordination::v1::LeaseSpec;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
+use test_server::{Fault, Server};
 
-/// What the API server does with calls that write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Fault {
-    #[default]
-    None,
-    /// No call is answered, or does anything.
-    Hang,
-    /// The next write happens, but its answer is lost.
-    LoseNextAnswer,
-}
-
-#[derive(Clone, Default)]
-struct Server(Arc<Mutex<Store>>);
-
-#[derive(Default)]
-struct Store {
-    lease: Option<Value>,
-    version: u64,
-    fault: Fault,
-}
-
-impl Server {
-    fn client(&self) -> Client {
-        let router = Router::new()
-            .route(
-                "/apis/coordination.k8s.io/v1/namespaces/system/leases",
-                post(create),
-            )
-            .route(
-                "/apis/coordination.k8s.io/v1/namespaces/system/leases/{name}",
-                get(read).put(replace),
-            )
-            .with_state(self.clone());
-        Client::new(router, "system")
-    }
-
-    fn fault(&self, fault: Fault) {
-        self.0.lock().unwrap().fault = fault;
-    }
-
-    fn spec(&self) -> LeaseSpec {
-        let lease = self.0.lock().unwrap().lease.clone().unwrap();
-        serde_json::from_value(lease["spec"].clone()).unwrap()
-    }
-
-    fn holder(&self) -> Option<String> {
-        self.spec().holder_identity
-    }
-
-    /// Somebody else's write.
-    fn edit(&self, change: impl FnOnce(&mut Option<Value>)) {
-        let mut store = self.0.lock().unwrap();
-        store.version += 1;
-        let version = store.version.to_string();
-        change(&mut store.lease);
-        if let Some(lease) = &mut store.lease {
-            lease["metadata"]["resourceVersion"] = version.into();
-        }
-    }
-
-    async fn write(
-        &self,
-        lease: Value,
-        refuses: impl FnOnce(&Store) -> Option<Response>,
-    ) -> Response {
-        let (answer, lost) = {
-            let mut store = self.0.lock().unwrap();
-            let lost = store.fault != Fault::None;
-            if store.fault != Fault::Hang {
-                if let Some(refused) = refuses(&store) {
-                    return refused;
-                }
-                store.fault = Fault::None;
-                store.version += 1;
-                let mut lease = lease;
-                lease["metadata"]["resourceVersion"] = store.version.to_string().into();
-                lease["metadata"]["uid"] = "uid".into();
-                store.lease = Some(lease.clone());
-                (Json(lease).into_response(), lost)
-            } else {
-                (StatusCode::OK.into_response(), true)
-            }
-        };
-        if lost {
-            std::future::pending().await
-        } else {
-            answer
-        }
-    }
-}
-
-fn refusal(code: StatusCode, reason: &str) -> Response {
-    let status = json!({"kind": "Status", "status": "Failure", "code": code.as_u16(), "reason": reason, "message": reason});
-    (code, Json(status)).into_response()
-}
-
-async fn read(State(server): State<Server>, Path(name): Path<String>) -> Response {
-    assert_eq!(name, LEASE_NAME);
-    let (lease, fault) = {
-        let store = server.0.lock().unwrap();
-        (store.lease.clone(), store.fault)
-    };
-    match lease {
-        _ if fault == Fault::Hang => std::future::pending().await,
-        Some(lease) => Json(lease).into_response(),
-        None => refusal(StatusCode::NOT_FOUND, "NotFound"),
-    }
-}
-
-async fn create(State(server): State<Server>, Json(lease): Json<Value>) -> Response {
-    let exists = |store: &Store| {
-        let lease = store.lease.as_ref();
-        lease.map(|_| refusal(StatusCode::CONFLICT, "AlreadyExists"))
-    };
-    server.write(lease, exists).await
-}
-
-async fn replace(State(server): State<Server>, Json(lease): Json<Value>) -> Response {
-    let sent = lease["metadata"]["resourceVersion"].clone();
-    assert!(
-        sent.is_string(),
-        "every replace carries a resourceVersion: {lease}"
-    );
-    let outdated = |store: &Store| match &store.lease {
-        None => Some(refusal(StatusCode::NOT_FOUND, "NotFound")),
-        Some(lease) if lease["metadata"]["resourceVersion"] == sent => None,
-        Some(_) => Some(refusal(StatusCode::CONFLICT, "Conflict")),
-    };
-    server.write(lease, outdated).await
-}
-
-/// A machine's clock: the test's virtual time, and what the machine is ahead of it.
+/// A machine's clock: the test's virtual time, plus the time that the machine is ahead.
 #[derive(Clone)]
 struct Machine {
     start: Instant,
@@ -174,7 +35,7 @@ impl Machine {
         })
     }
 
-    /// As if the machine had been suspended: no timer of the process ran, but its clock went on.
+    /// Suspends the machine: its clock goes on, and no timer of the process runs.
     fn sleep_through(&self, seconds: u64) {
         self.ahead.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -195,7 +56,7 @@ async fn seconds(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_leads_and_the_second_waits_while_it_renews() {
+async fn the_first_process_leads_and_the_second_waits_while_the_first_renews() {
     let server = Server::default();
     let first = start(&server, "first");
     assert!(!first.may_act());
@@ -217,9 +78,9 @@ async fn the_first_leads_and_the_second_waits_while_it_renews() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_crash_another_leads_only_when_the_first_may_no_longer_act() {
+async fn after_a_crash_another_process_leads_only_when_the_first_may_no_longer_act() {
     let server = Server::default();
-    // Clocks that are hours apart change nothing.
+    // The machines' clocks are hours apart.
     let clock = Machine::new(7 * 3600).clock();
     let first = Leadership::start_with_clock(server.client(), "system", "first".to_owned(), clock);
     first.acquired().await.unwrap();
@@ -255,7 +116,7 @@ async fn a_release_hands_over_within_three_seconds() {
     assert!(released.elapsed() <= Duration::from_secs(3));
     assert_eq!(server.holder().as_deref(), Some("second"));
     assert_eq!(server.spec().lease_transitions, Some(1));
-    // Nothing comes back from the first, and releasing twice does no harm.
+    // The first process does not lead again, and a second release does no harm.
     first.release().await;
     seconds(30).await;
     assert!(second.may_act());
@@ -275,7 +136,7 @@ async fn a_standby_that_releases_leaves_the_lease_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_that_start_together_one_leads() {
+async fn of_many_processes_that_start_together_one_leads() {
     let server = Server::default();
     let all: Vec<_> = (0..8)
         .map(|number| start(&server, &format!("process-{number}")))
@@ -371,7 +232,7 @@ async fn an_edit_by_others_is_no_loss() {
         seconds(1).await;
         assert!(first.may_act());
     }
-    let lease = server.0.lock().unwrap().lease.clone().unwrap();
+    let lease = server.lease().unwrap();
     assert_eq!(lease["metadata"]["labels"]["team"], "a");
 }
 
@@ -405,7 +266,7 @@ async fn a_lease_that_was_taken_cleared_or_deleted_is_lost() {
 }
 
 #[tokio::test]
-async fn without_election_one_always_leads_until_released() {
+async fn without_an_election_the_process_leads_until_it_releases() {
     let leadership = Leadership::always();
     leadership.acquired().await.unwrap();
     assert!(leadership.may_act());

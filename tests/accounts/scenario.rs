@@ -1,4 +1,4 @@
-//! A namespace, an API, and the controller of accounts between them.
+//! The environment of one test: a namespace, a simulated API, and the controller of accounts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ use cortecs_rules::{
     pacing::schedule::PollLimits,
 };
 use cortecs_simulator::{Simulator, SimulatorConfig};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -45,11 +45,14 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::{sync::OnceCell, time::timeout};
 
-use crate::control_plane;
+use crate::{
+    control_plane::{self, ControlPlane},
+    objects,
+};
 
 pub const DEADLINE: Duration = Duration::from_secs(40);
 
-/// What the controller of instances would answer, and what it would hear.
+/// Stands in for the controller of instances: what it answers, and what it is told.
 #[derive(Default)]
 pub struct Others {
     pub claimed: Mutex<BTreeSet<String>>,
@@ -103,7 +106,7 @@ impl InstanceHooks for Others {
     fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
 
-/// A namespace, an API, and a controller that watches the one and talks to the other.
+/// A namespace, a simulated API, and a controller that watches the namespace and calls the API.
 pub struct Scenario {
     pub namespace: String,
     pub client: Client,
@@ -114,41 +117,23 @@ pub struct Scenario {
     _trigger: ShutdownTrigger,
 }
 
-pub async fn client() -> Client {
-    static CRDS: OnceCell<()> = OnceCell::const_new();
+/// The control plane with the CustomResourceDefinitions.
+async fn plane() -> &'static ControlPlane {
+    static PREPARED: OnceCell<()> = OnceCell::const_new();
     install_crypto_provider();
     let plane = control_plane::shared().await;
-    CRDS.get_or_init(|| async {
-        let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-        for args in [
-            &["apply", "-f", crds][..],
-            &[
-                "wait",
-                "--for=condition=Established",
-                "--timeout=60s",
-                "-f",
-                crds,
-            ],
-        ] {
-            control_plane::assert_succeeded("kubectl", &plane.kubectl(args).await);
-        }
-    })
-    .await;
-    plane.client().await
+    PREPARED
+        .get_or_init(async || objects::install_definitions(plane).await)
+        .await;
+    plane
 }
 
 impl Scenario {
     pub async fn new(name: &str) -> Self {
-        let client = client().await;
+        let plane = plane().await;
+        let client = plane.client().await;
         let namespace = format!("accounts-{name}");
-        let object = serde_json::from_value(json!({
-            "metadata": {"name": namespace, "labels": {"team": name}},
-        }));
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        namespaces
-            .create(&PostParams::default(), &object.unwrap())
-            .await
-            .unwrap();
+        plane.create_namespace(&namespace, &[("team", name)]).await;
         let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
         let others = Arc::new(Others::default());
         let directory = Directory::new(client.clone());
@@ -201,17 +186,7 @@ impl Scenario {
     }
 
     pub async fn secret(&self, name: &str, secret: &str) {
-        let secret = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name},
-            "stringData": {"CORTECS_CLIENT_ID": "demo", "CORTECS_CLIENT_SECRET": secret},
-        });
-        let params = PatchParams::apply("test").force();
-        self.secrets()
-            .patch(name, &params, &Patch::Apply(secret))
-            .await
-            .unwrap();
+        objects::write_secret(&self.secrets(), name, "demo", secret).await;
     }
 
     pub async fn account(&self, name: &str, spec: Value) {
@@ -220,18 +195,10 @@ impl Scenario {
             "credentialsSecretRef": {"name": "good"},
             "poll": {"idleSeconds": 3600},
         });
-        for (key, value) in spec.as_object().unwrap() {
-            whole[key] = value.clone();
-        }
-        let account = json!({"metadata": {"name": name}, "spec": whole});
-        let account = serde_json::from_value(json!({
-            "apiVersion": "cortecs.ai/v1alpha1",
-            "kind": "CortecsAccount",
-            "metadata": account["metadata"],
-            "spec": account["spec"],
-        }));
+        objects::merge(&mut whole, spec);
+        let account = objects::object("CortecsAccount", name, whole);
         self.accounts()
-            .create(&PostParams::default(), &account.unwrap())
+            .create(&PostParams::default(), &account)
             .await
             .unwrap();
     }
@@ -244,7 +211,7 @@ impl Scenario {
             .unwrap();
     }
 
-    /// Waits until the account is as it should be.
+    /// Waits until the condition holds for the account.
     pub async fn until(
         &self,
         name: &str,
@@ -262,7 +229,7 @@ impl Scenario {
         }
     }
 
-    /// Waits until the Ready condition has the reason.
+    /// Waits until the Ready condition has the reason; the condition's message.
     pub async fn reason(&self, name: &str, reason: &str) -> String {
         let account = self.until(name, |account| {
             ready(account).is_some_and(|(r, _)| r == reason)
@@ -289,7 +256,7 @@ impl Scenario {
             .unwrap();
     }
 
-    /// The account `main` has the fleet for itself, and nobody's stricter mode counts.
+    /// Checks that the fleet has only the account `main`, and its mode.
     pub fn has_none_but_main(&self) {
         let key = self.key();
         let main = ObjectKey::new(&self.namespace, "main");
@@ -303,13 +270,13 @@ impl Scenario {
             .map(|entry| entry.state.clone())
     }
 
-    /// Asks the API for what it tells everybody.
+    /// Gets what the API shows without a token.
     pub async fn public(&self, path: &str) -> Value {
         let url = format!("{}/{path}/", self.simulator.api_url());
         reqwest::get(url).await.unwrap().json().await.unwrap()
     }
 
-    /// What one worker costs an hour on hardware of this kind.
+    /// The price of one worker for an hour on this hardware.
     pub async fn price_per_hour(&self, hardware: &str) -> f64 {
         let list = self.public("hardware-types").await;
         let mut types = list["hardware_types"].as_array().unwrap().iter();

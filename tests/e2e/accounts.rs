@@ -1,29 +1,24 @@
-//! Credentials, and who may use them.
+//! The credentials of accounts, and the namespaces that may use an account.
 
 use cortecs_resources::{ACCOUNT_FINALIZER, conditions::STALLED};
 use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::harness::{Bed, CLIENT_ID, MODEL, Read, bound, is_ready, running, stalled_because};
+use crate::harness::{
+    Bed, CLIENT_ID, MODEL, OTHER_MODEL_ID, Read, bound, is_ready, polls_every_second, running,
+    stalled_because,
+};
 
 #[tokio::test]
-async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() {
+async fn wrong_credentials_stall_the_account_until_the_secret_is_right() {
     let bed = Bed::builder("wrong-secret").without_secret().build().await;
     bed.write_secret(CLIENT_ID, "mistyped-4711").await;
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
-    let account = bed
-        .wait_account("stalled", stalled_because("CredentialsInvalid"))
-        .await;
-    assert!(
-        account.message(STALLED).contains("Secret"),
-        "{}",
-        account.message(STALLED)
-    );
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("CredentialsInvalid"))
-        .await;
+    let account = bed.account_stalls("CredentialsInvalid").await;
+    account.assert_says(STALLED, "Secret");
+    let resource = bed.stalls("phi", "CredentialsInvalid").await;
     for message in [account.message(STALLED), resource.message(STALLED)] {
         assert!(!message.contains("mistyped-4711"), "{message}");
     }
@@ -43,15 +38,11 @@ async fn wrong_credentials_are_told_and_right_ones_are_taken_up_by_themselves() 
 async fn credentials_that_are_changed_at_the_api_stall_and_come_back() {
     let bed = Bed::new("rotated").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.api.set_secret(CLIENT_ID, "rotated-away");
     bed.api.expire_tokens();
-    bed.wait_account("stalled", stalled_because("CredentialsInvalid"))
-        .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("CredentialsInvalid"))
-        .await;
+    bed.account_stalls("CredentialsInvalid").await;
+    let resource = bed.stalls("phi", "CredentialsInvalid").await;
     assert_eq!(bound(&resource), id, "what is bound stays bound");
 
     bed.write_secret(CLIENT_ID, "rotated-away").await;
@@ -69,11 +60,7 @@ async fn a_missing_secret_is_named_and_its_arrival_noticed() {
             a.is_current() && a.condition(STALLED).is_some()
         })
         .await;
-    assert!(
-        account.message(STALLED).contains("credentials"),
-        "{}",
-        account.message(STALLED)
-    );
+    account.assert_says(STALLED, "credentials");
     bed.wait("phi", "stalled", |r| {
         r.is_current() && r.condition(STALLED).is_some()
     })
@@ -93,31 +80,14 @@ async fn a_missing_account_is_named_and_its_arrival_noticed() {
         json!({"modelId": MODEL, "accountRef": {"name": "elsewhere"}}),
     )
     .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("AccountNotFound"))
-        .await;
-    assert!(
-        resource.message(STALLED).contains("main"),
-        "{}",
-        resource.message(STALLED)
-    );
-    let other = bed
-        .wait("other", "stalled", stalled_because("AccountNotFound"))
-        .await;
-    assert!(
-        other.message(STALLED).contains("elsewhere"),
-        "{}",
-        other.message(STALLED)
-    );
+    let resource = bed.stalls("phi", "AccountNotFound").await;
+    resource.assert_says(STALLED, "main");
+    let other = bed.stalls("other", "AccountNotFound").await;
+    other.assert_says(STALLED, "elsewhere");
 
-    bed.create_account(
-        "main",
-        json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}}),
-    )
-    .await;
+    bed.create_account("main", polls_every_second()).await;
     bed.runs("phi").await;
-    bed.wait("other", "stalled", stalled_because("AccountNotFound"))
-        .await;
+    bed.stalls("other", "AccountNotFound").await;
     assert_eq!(bed.starts(), 1);
 }
 
@@ -141,11 +111,7 @@ async fn an_account_serves_its_own_namespace_unless_it_allows_others() {
                 stalled_because("AccountNotAllowed"),
             )
             .await;
-        assert!(
-            resource.message(STALLED).contains("allowedNamespaces"),
-            "{}",
-            resource.message(STALLED)
-        );
+        resource.assert_says(STALLED, "allowedNamespaces");
     }
     assert_eq!(bed.starts(), 0);
 
@@ -159,11 +125,11 @@ async fn an_account_serves_its_own_namespace_unless_it_allows_others() {
 
     bed.patch_account(json!({"allowedNamespaces": {"from": "All", "selector": null}}))
         .await;
-    // Not all namespaces are watched here: nothing is lost by that as long as no outcome is.
+    // The account allows more namespaces than the operator watches. That matters only to a start with unknown outcome.
     bed.wait_in(&far, "phi", "running", running).await;
     assert_eq!(bed.starts(), 2);
 
-    // What runs goes on when the permission goes, and can still be removed.
+    // When the permission is withdrawn, the instance keeps running and can still be removed.
     bed.patch_account(json!({"allowedNamespaces": {"from": "Same"}}))
         .await;
     bed.wait_lists(2).await;
@@ -187,16 +153,9 @@ async fn credentials_go_only_to_hosts_that_are_allowed() {
         .await;
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
-    let account = bed
-        .wait_account("stalled", stalled_because("ApiUrlNotAllowed"))
-        .await;
-    assert!(
-        account.message(STALLED).contains("--allowed-api-hosts"),
-        "{}",
-        account.message(STALLED)
-    );
-    bed.wait("phi", "stalled", stalled_because("ApiUrlNotAllowed"))
-        .await;
+    let account = bed.account_stalls("ApiUrlNotAllowed").await;
+    account.assert_says(STALLED, "--allowed-api-hosts");
+    bed.stalls("phi", "ApiUrlNotAllowed").await;
     bed.patch_account(json!({"apiUrl": bed.api_url})).await;
     bed.runs("phi").await;
 }
@@ -205,23 +164,17 @@ async fn credentials_go_only_to_hosts_that_are_allowed() {
 async fn an_account_in_use_stays_until_its_last_user_is_gone() {
     let bed = Bed::new("in-use").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     let account = bed.wait_account("ready", is_ready).await;
     assert_eq!(account.finalizers(), [ACCOUNT_FINALIZER]);
     bed.delete_account().await;
     let account = bed
-        .wait_account("held", |a| a.reason("Ready") == "InUse")
+        .wait_account("in use", |a| a.reason("Ready") == "InUse")
         .await;
-    assert!(
-        account.message("Ready").contains("phi"),
-        "{}",
-        account.message("Ready")
-    );
-    // Nothing is started with it any more, but what runs goes on and can be removed.
+    account.assert_says("Ready", "phi");
+    // An account that is being deleted starts nothing. Its instances keep running and can be removed.
     bed.create("late", json!({"modelId": MODEL})).await;
-    bed.wait("late", "refused", stalled_because("AccountNotFound"))
-        .await;
+    bed.stalls("late", "AccountNotFound").await;
     assert_eq!((bed.starts(), bed.existing().len()), (1, 1));
     for name in ["late", "phi"] {
         bed.delete(name).await;
@@ -232,7 +185,7 @@ async fn an_account_in_use_stays_until_its_last_user_is_gone() {
 }
 
 #[tokio::test]
-async fn an_account_nobody_uses_goes_at_once() {
+async fn an_account_that_no_resource_uses_goes_at_once() {
     let bed = Bed::new("unused").await;
     let _operator = bed.operator();
     bed.wait_account("ready", is_ready).await;
@@ -244,8 +197,7 @@ async fn an_account_nobody_uses_goes_at_once() {
 async fn an_instance_can_be_removed_after_its_secret_is_gone() {
     let bed = Bed::new("secret-gone").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     bed.kubectl_text(&["delete", "secret/credentials"]).await;
     bed.api.expire_tokens();
     bed.delete("phi").await;
@@ -256,19 +208,12 @@ async fn an_instance_can_be_removed_after_its_secret_is_gone() {
 #[tokio::test]
 async fn another_account_for_a_running_instance_is_refused_and_nothing_is_lost() {
     let bed = Bed::new("account-changed").await;
-    bed.create_account(
-        "second",
-        json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}}),
-    )
-    .await;
+    bed.create_account("second", polls_every_second()).await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"accountRef": {"name": "second"}}))
         .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("AccountChanged"))
-        .await;
+    let resource = bed.stalls("phi", "AccountChanged").await;
     assert_eq!(bound(&resource), id);
     bed.change("phi", json!({"accountRef": null})).await;
     bed.runs("phi").await;
@@ -276,15 +221,13 @@ async fn another_account_for_a_running_instance_is_refused_and_nothing_is_lost()
 }
 
 #[tokio::test]
-async fn a_held_account_starts_nothing_and_still_stops_and_deletes() {
+async fn an_account_in_mode_hold_starts_nothing_and_still_stops_and_deletes() {
     let bed = Bed::new("held").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     bed.patch_account(json!({"mode": "Hold"})).await;
     bed.create("late", json!({"modelId": MODEL})).await;
-    bed.wait("late", "held", stalled_because("AccountHeld"))
-        .await;
+    bed.stalls("late", "AccountHeld").await;
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 1));
@@ -293,13 +236,11 @@ async fn a_held_account_starts_nothing_and_still_stops_and_deletes() {
 }
 
 #[tokio::test]
-async fn the_account_counts_what_is_there_and_lists_what_is_nobodys() {
+async fn the_account_counts_instances_and_lists_the_unmanaged_ones() {
     let bed = Bed::new("counts").await;
-    let args = serde_json::from_value(json!({"model_id": crate::harness::OTHER_MODEL_ID})).unwrap();
-    let stray = bed.api.outsider_start(CLIENT_ID, args).unwrap();
+    let stray = bed.start_unmanaged(OTHER_MODEL_ID);
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     let account = bed
         .wait_account("counted", |a| {
             let counts = a.status.as_ref().and_then(|s| s.instances.as_ref());

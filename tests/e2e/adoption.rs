@@ -1,19 +1,13 @@
-//! Instances that are there already, and resources that all want the same.
+//! Resources that adopt an existing instance, and resources with equal specs.
 
 use std::collections::BTreeSet;
 
-use cortecs_api::types::{InstanceArgs, InstanceState};
+use cortecs_api::types::InstanceState;
 use cortecs_resources::conditions::STALLED;
 use cortecs_simulator::Endpoint;
 use serde_json::json;
 
-use crate::harness::{
-    Bed, CLIENT_ID, MODEL, MODEL_ID, OTHER_MODEL_ID, Read, bound, running, stalled_because,
-};
-
-fn args(model: &str) -> InstanceArgs {
-    serde_json::from_value(json!({"model_id": model})).unwrap()
-}
+use crate::harness::{Bed, MODEL, MODEL_ID, OTHER_MODEL_ID, Read, bound, running, stalled_because};
 
 async fn adopting(name: &'static str) -> Bed {
     Bed::builder(name)
@@ -25,8 +19,8 @@ async fn adopting(name: &'static str) -> Bed {
 #[tokio::test]
 async fn an_instance_that_is_named_is_taken_over() {
     let bed = adopting("adopt-id").await;
-    let others = bed.api.outsider_start(CLIENT_ID, args(MODEL_ID)).unwrap();
-    let wanted = bed.api.outsider_start(CLIENT_ID, args(MODEL_ID)).unwrap();
+    let others = bed.start_unmanaged(MODEL_ID);
+    let wanted = bed.start_unmanaged(MODEL_ID);
     let _operator = bed.operator();
     bed.create(
         "phi",
@@ -35,7 +29,7 @@ async fn an_instance_that_is_named_is_taken_over() {
     .await;
     let resource = bed.wait("phi", "running", running).await;
     assert_eq!((bound(&resource), bed.starts()), (wanted.as_str(), 0));
-    // It is the resource's own now: it goes with it, and only it.
+    // The instance belongs to the resource now: the deletion of the resource deletes this instance and no other.
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.existing(), [others]);
@@ -44,12 +38,10 @@ async fn an_instance_that_is_named_is_taken_over() {
 #[tokio::test]
 async fn a_matching_instance_is_taken_over_running_ones_first() {
     let bed = adopting("adopt-matching").await;
-    let stopped = bed.api.outsider_start(CLIENT_ID, args(MODEL_ID)).unwrap();
+    let stopped = bed.start_unmanaged(MODEL_ID);
     bed.api.outsider_stop(&stopped).unwrap();
-    let up = bed.api.outsider_start(CLIENT_ID, args(MODEL_ID)).unwrap();
-    bed.api
-        .outsider_start(CLIENT_ID, args(OTHER_MODEL_ID))
-        .unwrap();
+    let up = bed.start_unmanaged(MODEL_ID);
+    bed.start_unmanaged(OTHER_MODEL_ID);
     let _operator = bed.operator();
     for (name, expected) in [("first", &up), ("second", &stopped)] {
         bed.create(name, json!({"modelId": MODEL, "adopt": {"matching": true}}))
@@ -58,7 +50,7 @@ async fn a_matching_instance_is_taken_over_running_ones_first() {
         assert_eq!((bound(&resource), bed.starts()), (expected.as_str(), 0));
     }
     assert_eq!(bed.api.count(Endpoint::Restart), 1);
-    // None is left: one is started.
+    // No instance is left to adopt, so the operator starts one.
     bed.create(
         "third",
         json!({"modelId": MODEL, "adopt": {"matching": true}}),
@@ -71,7 +63,7 @@ async fn a_matching_instance_is_taken_over_running_ones_first() {
 #[tokio::test]
 async fn without_the_accounts_consent_nothing_is_taken_over() {
     let bed = Bed::new("adopt-refused").await;
-    let theirs = bed.api.outsider_start(CLIENT_ID, args(MODEL_ID)).unwrap();
+    let theirs = bed.start_unmanaged(MODEL_ID);
     let _operator = bed.operator();
     for (name, adopt) in [
         ("named", json!({"instanceId": theirs})),
@@ -79,36 +71,23 @@ async fn without_the_accounts_consent_nothing_is_taken_over() {
     ] {
         bed.create(name, json!({"modelId": MODEL, "adopt": adopt}))
             .await;
-        let resource = bed
-            .wait(name, "refused", stalled_because("AdoptionNotAllowed"))
-            .await;
-        assert!(
-            resource.message(STALLED).contains("spec.adoption"),
-            "{}",
-            resource.message(STALLED)
-        );
+        let resource = bed.stalls(name, "AdoptionNotAllowed").await;
+        resource.assert_says(STALLED, "spec.adoption");
         bed.delete(name).await;
         bed.wait_gone(name).await;
     }
-    // It may still be coming up.
+    // The instance may still be pending.
     let untouched = matches!(
         bed.state_of(&theirs),
         Some(InstanceState::Pending | InstanceState::Running)
     );
-    let calls = [
-        Endpoint::Start,
-        Endpoint::Restart,
-        Endpoint::Stop,
-        Endpoint::Delete,
-    ];
-    let calls = calls.map(|endpoint| bed.api.count(endpoint));
-    assert_eq!((calls, untouched), ([0; 4], true));
+    assert_eq!((bed.changes(), untouched), ([0; 4], true));
 }
 
 #[tokio::test]
 async fn an_instance_is_never_taken_over_by_two() {
     let bed = adopting("adopt-once").await;
-    let wanted = bed.api.outsider_start(CLIENT_ID, args(MODEL_ID)).unwrap();
+    let wanted = bed.start_unmanaged(MODEL_ID);
     let _operator = bed.operator();
     let names = ["a", "b", "c", "d"];
     for name in names {
@@ -132,7 +111,7 @@ async fn an_instance_is_never_taken_over_by_two() {
         .filter(|r| bound(r) == wanted)
         .collect();
     assert_eq!((owners.len(), bed.starts()), (1, 0));
-    // Deleting those that got nothing does no harm.
+    // The deletion of the resources without an instance does not touch the instance.
     for loser in bed
         .instances
         .all()
@@ -149,10 +128,7 @@ async fn an_instance_is_never_taken_over_by_two() {
 #[tokio::test]
 async fn an_instance_that_is_not_there_or_not_as_asked_is_not_taken_over() {
     let bed = adopting("adopt-wrong").await;
-    let other = bed
-        .api
-        .outsider_start(CLIENT_ID, args(OTHER_MODEL_ID))
-        .unwrap();
+    let other = bed.start_unmanaged(OTHER_MODEL_ID);
     let _operator = bed.operator();
     bed.create(
         "absent",
@@ -164,10 +140,8 @@ async fn an_instance_that_is_not_there_or_not_as_asked_is_not_taken_over() {
         json!({"modelId": MODEL, "adopt": {"instanceId": other}}),
     )
     .await;
-    bed.wait("absent", "refused", stalled_because("InstanceNotFound"))
-        .await;
-    bed.wait("unlike", "refused", stalled_because("InvalidArguments"))
-        .await;
+    bed.stalls("absent", "InstanceNotFound").await;
+    bed.stalls("unlike", "InvalidArguments").await;
     assert_eq!(bed.starts(), 0);
 }
 
@@ -176,13 +150,8 @@ async fn ten_equal_resources_at_once_get_an_instance_each() {
     let bed = Bed::new("ten").await;
     let _operator = bed.operator();
     let names: Vec<String> = (0..10).map(|n| format!("phi-{n}")).collect();
-    for name in &names {
-        bed.create(name, json!({"modelId": MODEL})).await;
-    }
-    let mut ids = BTreeSet::new();
-    for name in &names {
-        ids.insert(bed.runs(name).await);
-    }
+    bed.create_each(&names).await;
+    let ids: BTreeSet<String> = bed.all_run(&names).await.into_iter().collect();
     bed.wait_lists(2).await;
     assert_eq!((ids.len(), bed.starts(), bed.ever().len()), (10, 10, 10));
     assert_eq!(ids, bed.existing().into_iter().collect());

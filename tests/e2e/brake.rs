@@ -1,112 +1,27 @@
-//! Most of what should run is suddenly gone or stopped and nobody here ordered it: the account holds itself.
-
-use std::sync::Arc;
+//! Most of the instances that should run are suddenly gone or stopped, and no change in Kubernetes explains it: the account
+//! is put on hold.
 
 use cortecs_resources::{
     CortecsAccount, CortecsInstance,
-    account::Hold,
     conditions::{READY, STALLED},
 };
-use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
-use crate::{
-    control_plane::assert_succeeded,
-    harness::{Bed, CLIENT_ID, MODEL, Read, apply, bound, is_ready, running, stalled_because},
+use crate::harness::{
+    Bed, CLIENT_ID, MODEL, Read, SOON, bound,
+    crowd::{
+        NAMES, RESUME, all_say, crowd, forbid_holds, hold, is_free, is_held, is_missing, list_only,
+        shows_stopped,
+    },
+    is_ready, polls_every_second, running, sorted, stalled_because,
 };
 
-pub(crate) const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
-const RESUME: &str = "cortecs.ai/resume";
-
-/// Five that run; their ids.
-pub(crate) async fn crowd(bed: &Bed) -> Vec<String> {
-    for name in NAMES {
-        bed.create(name, json!({"modelId": MODEL})).await;
-    }
-    all_run(bed).await
-}
-
-pub(crate) async fn all_run(bed: &Bed) -> Vec<String> {
-    let mut ids = Vec::new();
-    for name in NAMES {
-        ids.push(bed.runs(name).await);
-    }
-    ids
-}
-
-pub(crate) fn hold(account: &CortecsAccount) -> Option<&Hold> {
-    account.status.as_ref()?.hold.as_ref()
-}
-
-pub(crate) async fn is_held(bed: &Bed) -> Arc<CortecsAccount> {
-    bed.wait_account("held", |a| {
-        stalled_because("MassChange")(a) && hold(a).is_some()
-    })
-    .await
-}
-
-pub(crate) async fn is_free(bed: &Bed) -> Arc<CortecsAccount> {
-    bed.wait_account("free", |a| is_ready(a) && hold(a).is_none())
-        .await
-}
-
-/// Each of the crowd says so.
-pub(crate) async fn all_say(bed: &Bed, what: impl Fn(&CortecsInstance) -> bool) {
-    for name in NAMES {
-        bed.wait(name, "held", |r| {
-            stalled_because("AccountHeld")(r) && what(r)
-        })
-        .await;
-    }
-}
-
-pub(crate) fn is_missing(resource: &CortecsInstance) -> bool {
-    let status = resource.status.as_ref();
-    status.is_some_and(|s| s.missing_since.is_some() && s.instance_id.is_some())
-}
-
-pub(crate) fn shows_stopped(resource: &CortecsInstance) -> bool {
-    let status = resource.status.as_ref();
-    let shown = status.and_then(|s| s.instance_status.as_ref());
-    shown.is_some_and(|s| s.status == "stopped")
-}
-
-/// Lists show the first so many instances as they are now, whatever there is; their ids.
-fn list_only(bed: &Bed, count: usize) -> Vec<String> {
-    let shown: Vec<_> = bed
-        .api
-        .instances(CLIENT_ID)
-        .into_iter()
-        .take(count)
-        .collect();
-    let body = json!({ "instances": shown }).to_string();
-    let effect = Effect::Answer {
-        when: When::Before,
-        status: 200,
-        body: FaultBody::Raw(body),
-        retry_after: None,
-        location: None,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::ListInstances, effect));
-    shown.into_iter().map(|i| i.instance_id).collect()
-}
-
-pub(crate) fn calls(bed: &Bed) -> [u64; 4] {
-    [
-        Endpoint::Start,
-        Endpoint::Restart,
-        Endpoint::Stop,
-        Endpoint::Delete,
-    ]
-    .map(|endpoint| bed.api.count(endpoint))
-}
-
 #[tokio::test]
-async fn after_a_stop_of_everything_nothing_is_restarted_until_a_person_says_so() {
+async fn after_a_stop_of_all_instances_nothing_is_restarted_until_a_person_resumes_the_account() {
     let bed = Bed::new("brake-stop-all").await;
     let _operator = bed.operator();
-    // An old order, from before.
+    // This annotation is older than the hold, so it does not end the hold.
     bed.annotate_account(RESUME, "long ago").await;
     let ids = crowd(&bed).await;
     bed.api.stop_everything(CLIENT_ID);
@@ -117,18 +32,13 @@ async fn after_a_stop_of_everything_nothing_is_restarted_until_a_person_says_so(
         "{message}"
     );
     all_say(&bed, shows_stopped).await;
-    let resource = bed.wait("a", "held", stalled_because("AccountHeld")).await;
-    assert!(
-        resource.message(STALLED).contains(RESUME),
-        "{}",
-        resource.message(STALLED)
-    );
-    // Nor is anything new started.
+    let resource = bed.stalls("a", "AccountHeld").await;
+    resource.assert_says(STALLED, RESUME);
+    // The operator does not start the instance of a new resource either.
     bed.create("late", json!({"modelId": MODEL})).await;
-    bed.wait("late", "held", stalled_because("AccountHeld"))
-        .await;
+    bed.stalls("late", "AccountHeld").await;
     bed.wait_lists(5).await;
-    assert_eq!(calls(&bed), [5, 0, 0, 0]);
+    assert_eq!(bed.changes(), [5, 0, 0, 0]);
     assert_eq!(
         hold(&*is_held(&bed).await),
         hold(&account),
@@ -140,11 +50,11 @@ async fn after_a_stop_of_everything_nothing_is_restarted_until_a_person_says_so(
     assert!(events.contains("cortecsaccount/main"), "{events}");
 
     bed.annotate_account(RESUME, "now").await;
-    assert_eq!(all_run(&bed).await, ids);
+    assert_eq!(bed.all_run(&NAMES).await, ids);
     bed.runs("late").await;
     is_free(&bed).await;
     bed.wait_lists(3).await;
-    assert_eq!(calls(&bed), [6, 5, 0, 0], "each is restarted once");
+    assert_eq!(bed.changes(), [6, 5, 0, 0], "each is restarted once");
     let holds: Vec<_> = bed
         .account_versions()
         .iter()
@@ -167,15 +77,15 @@ async fn an_empty_or_a_truncated_list_is_waited_out() {
                 bed.wait(name, "missing", lacks).await;
             }
         }
-        // Longer than the settle time, and many lists more than the gone rule asks for.
+        // These lists take longer than the settle time, and are many more than an instance must be missing from to count as gone.
         bed.wait_lists(8).await;
-        assert_eq!(calls(&bed), [5, 0, 0, 0], "{name}");
+        assert_eq!(bed.changes(), [5, 0, 0, 0], "{name}");
 
         bed.api.clear_faults();
         is_free(&bed).await;
-        assert_eq!(all_run(&bed).await, ids, "{name}");
+        assert_eq!(bed.all_run(&NAMES).await, ids, "{name}");
         bed.wait_lists(2).await;
-        assert_eq!(calls(&bed), [5, 0, 0, 0], "{name}");
+        assert_eq!(bed.changes(), [5, 0, 0, 0], "{name}");
         assert!(
             !bed.versions("a")
                 .iter()
@@ -185,14 +95,14 @@ async fn an_empty_or_a_truncated_list_is_waited_out() {
 }
 
 #[tokio::test]
-async fn credentials_that_belong_to_another_account_by_now_start_nothing_again() {
+async fn credentials_that_came_to_belong_to_another_account_start_nothing_again() {
     let bed = Bed::new("brake-swapped").await;
     let _operator = bed.operator();
     let ids = crowd(&bed).await;
-    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.api.set_owner(CLIENT_ID, "another owner");
     is_held(&bed).await;
     all_say(&bed, is_missing).await;
-    // A delete is done only by its own answer: until then it waits, and says why.
+    // An empty list does not prove that the instance is deleted: the resource waits, and its condition says why.
     bed.delete("e").await;
     bed.wait("e", "waiting", |r| {
         r.metadata.deletion_timestamp.is_some()
@@ -209,16 +119,14 @@ async fn credentials_that_belong_to_another_account_by_now_start_nothing_again()
     for (name, id) in NAMES.iter().zip(&ids).take(4) {
         assert_eq!(bed.runs(name).await, *id);
     }
-    let mut expected = ids[..4].to_vec();
-    let mut existing = bed.existing();
-    expected.sort();
-    existing.sort();
-    assert_eq!((bed.starts(), existing), (5, expected));
+    assert_eq!(
+        (bed.starts(), sorted(bed.existing())),
+        (5, sorted(ids[..4].to_vec()))
+    );
 }
 
 #[tokio::test]
-async fn nobody_acts_on_a_mass_change_before_it_is_recorded_and_a_crash_in_between_finds_it_again()
-{
+async fn a_mass_change_changes_nothing_before_it_is_recorded_and_is_found_again_after_a_crash() {
     let bed = Bed::new("brake-crash").await;
     let operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -226,12 +134,12 @@ async fn nobody_acts_on_a_mass_change_before_it_is_recorded_and_a_crash_in_betwe
     bed.api.stop_everything(CLIENT_ID);
     bed.wait_lists(4).await;
     let untouched = |bed: &Bed| {
-        assert_eq!(calls(bed), [5, 0, 0, 0]);
+        assert_eq!(bed.changes(), [5, 0, 0, 0]);
         for name in NAMES {
             let newest = bed.versions(name).pop().unwrap();
             assert!(
                 !shows_stopped(&newest),
-                "a status shows a list that nobody may act on"
+                "a status shows a list with a mass change that is not recorded"
             );
         }
     };
@@ -246,72 +154,19 @@ async fn nobody_acts_on_a_mass_change_before_it_is_recorded_and_a_crash_in_betwe
     all_say(&bed, shows_stopped).await;
     operator.kill();
 
-    // By now the statuses say what the lists say: the hold is what remains.
+    // The statuses agree with the lists now: only the hold in the account's status tells of the mass change.
     let _operator = bed.operator();
     bed.wait_lists(4).await;
     is_held(&bed).await;
-    assert_eq!(calls(&bed), [5, 0, 0, 0]);
+    assert_eq!(bed.changes(), [5, 0, 0, 0]);
     bed.annotate_account(RESUME, "now").await;
-    assert_eq!(all_run(&bed).await, ids);
-    assert_eq!(calls(&bed), [5, 5, 0, 0]);
-}
-
-/// Lets the API server refuse, or no longer refuse, to record a hold.
-async fn forbid_holds(bed: &Bed, forbidden: bool) {
-    let name = format!("no-holds-{}", bed.namespace);
-    let policy = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {"resourceRules": [{
-                "apiGroups": ["cortecs.ai"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["cortecsaccounts/status"],
-            }]},
-            "validations": [{"expression": "!has(object.status.hold)"}],
-        },
-    });
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {
-            "policyName": name, "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": bed.namespace}}},
-        },
-    });
-    if !forbidden {
-        bed.kubectl_text(&["delete", "validatingadmissionpolicybinding", &name])
-            .await;
-        return;
-    }
-    for object in [policy, binding] {
-        assert_succeeded("the policy", &apply(bed.plane, &object).await);
-    }
-    // It takes effect a little later: a dry run tells.
-    let hold = json!({"status": {"hold": {
-        "reason": "MassChange", "since": "2026-01-01T00:00:00Z", "expected": 1, "lost": 1, "apiUrl": "x", "clientId": "x",
-    }}});
-    for round in 0.. {
-        let patch = hold.to_string();
-        let tried = bed
-            .kubectl(&[
-                "patch",
-                "cortecsaccount/main",
-                "--subresource=status",
-                "--type=merge",
-                "--dry-run=server",
-                "-p",
-                &patch,
-            ])
-            .await;
-        if !tried.status.success() {
-            return;
-        }
-        assert!(round < 100, "the policy does not take effect");
-        bed.wait_lists(1).await;
-    }
+    assert_eq!(bed.all_run(&NAMES).await, ids);
+    assert_eq!(bed.changes(), [5, 5, 0, 0]);
 }
 
 #[tokio::test]
-async fn what_is_lost_for_good_is_started_anew_after_a_person_says_so_even_across_a_crash() {
+async fn deleted_instances_are_started_anew_after_a_person_resumes_the_account_even_across_a_crash()
+{
     let bed = Bed::new("brake-lost").await;
     let operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -339,14 +194,13 @@ async fn what_is_lost_for_good_is_started_anew_after_a_person_says_so_even_acros
     let holds = bed.account_versions();
     let mut holds: Vec<_> = holds.iter().filter_map(|a| hold(a)).collect();
     holds.dedup();
-    assert_eq!(holds.len(), 1, "it held itself once: {holds:?}");
+    assert_eq!(holds.len(), 1, "the account was on hold once: {holds:?}");
 }
 
 #[tokio::test]
-async fn accounts_of_one_client_id_are_held_together() {
+async fn accounts_of_one_client_id_are_on_hold_together() {
     let bed = Bed::new("brake-twins").await;
-    let poll = json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}});
-    bed.create_account("second", poll).await;
+    bed.create_account("second", polls_every_second()).await;
     let _operator = bed.operator();
     crowd(&bed).await;
     bed.create(
@@ -359,47 +213,42 @@ async fn accounts_of_one_client_id_are_held_together() {
     is_held(&bed).await;
     let second = (bed.namespace.clone(), "second".to_owned());
     let wait_second = async |what: &str, holds: &dyn Fn(&CortecsAccount) -> bool| {
-        let found = bed.accounts.wait(crate::harness::SOON, |record| {
+        let found = bed.accounts.wait(SOON, |record| {
             record.latest(&second).filter(|account| holds(account))
         });
         found
             .await
             .unwrap_or_else(|| panic!("the second account did not become {what}"))
     };
-    wait_second("held", &|a| hold(a).is_some()).await;
-    bed.wait("other", "held", stalled_because("AccountHeld"))
-        .await;
+    wait_second("on hold", &|a| hold(a).is_some()).await;
+    bed.stalls("other", "AccountHeld").await;
 
-    // One of them is enough to hold both.
+    // The hold on one account is enough to hold both.
     bed.annotate_account(RESUME, "now").await;
     let account = bed
-        .wait_account("held by the other", |a| {
+        .wait_account("on hold because of the other", |a| {
             hold(a).is_none() && a.message(READY).contains("second")
         })
         .await;
     assert_eq!(account.reason(READY), "MassChange");
     bed.wait_lists(3).await;
-    assert_eq!(calls(&bed), [6, 0, 0, 0]);
+    assert_eq!(bed.changes(), [6, 0, 0, 0]);
     bed.kubectl_text(&["annotate", "cortecsaccount/second", "cortecs.ai/resume=now"])
         .await;
-    all_run(&bed).await;
+    bed.all_run(&NAMES).await;
     bed.runs("other").await;
     is_free(&bed).await;
-    assert_eq!(calls(&bed), [6, 6, 0, 0]);
+    assert_eq!(bed.changes(), [6, 6, 0, 0]);
 }
 
 #[tokio::test]
-async fn a_start_whose_outcome_is_unknown_is_not_given_up_while_the_account_is_held() {
+async fn a_start_whose_outcome_is_unknown_is_not_given_up_while_the_account_is_on_hold() {
     let bed = Bed::new("brake-start").await;
     let _operator = bed.operator();
     crowd(&bed).await;
-    let lost = Effect::Drop {
-        when: When::After,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
-    // Lists stay as they are, and then lose most of what they had: the new instance is never in them.
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+    // Lists stay as they are, and later lose most of their instances: they never show the new instance.
     list_only(&bed, 5);
     bed.create("late", json!({"modelId": MODEL})).await;
     bed.wait_api("get the start", |v| v.count(Endpoint::Start) == 6)

@@ -1,22 +1,20 @@
-//! What does not end a hold: people who react to it, a status that is emptied, an account that is gone.
+//! What does not end a hold: people who stop and delete resources, a status that is emptied, an account that is gone.
 
 use cortecs_resources::conditions::STALLED;
 use serde_json::json;
 
-use crate::{
-    brake::{
-        NAMES, all_run, all_say, calls, crowd, hold, is_free, is_held, is_missing, shows_stopped,
-    },
-    control_plane::assert_succeeded,
-    harness::{Bed, CLIENT_ID, Read, stalled_because},
+use crate::harness::{
+    Bed, CLIENT_ID, Read,
+    crowd::{NAMES, all_say, crowd, hold, is_free, is_held, is_missing, shows_stopped},
+    sorted, stalled_because, stopped,
 };
 
 #[tokio::test]
-async fn people_who_stop_and_delete_what_is_held_release_nothing() {
+async fn resources_that_are_stopped_and_deleted_during_a_hold_do_not_end_it() {
     let bed = Bed::new("brake-people").await;
     let _operator = bed.operator();
     let ids = crowd(&bed).await;
-    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.api.set_owner(CLIENT_ID, "another owner");
     is_held(&bed).await;
     all_say(&bed, is_missing).await;
     bed.change("b", json!({"state": "Stopped"})).await;
@@ -34,15 +32,14 @@ async fn people_who_stop_and_delete_what_is_held_release_nothing() {
     }
     is_free(&bed).await;
     assert_eq!(bed.runs("a").await, ids[0]);
-    bed.wait("b", "stopped", crate::harness::stopped).await;
-    let mut existing = bed.existing();
-    let mut expected = ids[..2].to_vec();
-    existing.sort();
-    expected.sort();
-    assert_eq!((bed.starts(), existing), (5, expected));
+    bed.wait("b", "stopped", stopped).await;
+    assert_eq!(
+        (bed.starts(), sorted(bed.existing())),
+        (5, sorted(ids[..2].to_vec()))
+    );
 }
 
-/// Takes away all that the account's status says.
+/// Empties the account's status.
 async fn empty_status(bed: &Bed) {
     let patch = [
         "patch",
@@ -57,9 +54,9 @@ async fn empty_status(bed: &Bed) {
 }
 
 #[tokio::test]
-async fn a_hold_outlives_the_status_that_says_so() {
+async fn a_hold_is_recorded_again_when_the_status_is_emptied() {
     let bed = Bed::new("brake-emptied").await;
-    // An old order stays old.
+    // This annotation is older than the hold, so it does not end the hold.
     bed.annotate_account("cortecs.ai/resume", "long ago").await;
     let _operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -69,18 +66,18 @@ async fn a_hold_outlives_the_status_that_says_so() {
     empty_status(&bed).await;
     is_held(&bed).await;
     bed.wait_lists(5).await;
-    assert_eq!(calls(&bed), [5, 0, 0, 0]);
+    assert_eq!(bed.changes(), [5, 0, 0, 0]);
     bed.annotate_account("cortecs.ai/resume", "now").await;
-    assert_eq!(all_run(&bed).await, ids);
+    assert_eq!(bed.all_run(&NAMES).await, ids);
     is_free(&bed).await;
 }
 
 #[tokio::test]
-async fn a_hold_whose_record_went_while_nobody_looked_is_found_again() {
+async fn a_hold_is_found_again_when_the_status_is_emptied_while_no_operator_runs() {
     let bed = Bed::new("brake-emptied-meanwhile").await;
     let operator = bed.operator();
     crowd(&bed).await;
-    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.api.set_owner(CLIENT_ID, "another owner");
     is_held(&bed).await;
     all_say(&bed, is_missing).await;
     operator.kill();
@@ -88,25 +85,16 @@ async fn a_hold_whose_record_went_while_nobody_looked_is_found_again() {
     let _operator = bed.operator();
     is_held(&bed).await;
     bed.wait_lists(8).await;
-    assert_eq!(calls(&bed)[..1], [5]);
+    assert_eq!(bed.changes()[..1], [5]);
 }
 
 #[tokio::test]
-async fn where_no_account_is_left_to_record_it_absence_proves_nothing_all_the_same() {
-    let bed = Bed::new("brake-nobody").await;
+async fn without_an_account_to_record_the_hold_a_missing_instance_still_proves_nothing() {
+    let bed = Bed::new("brake-no-account").await;
     let _operator = bed.operator();
     crowd(&bed).await;
-    bed.delete_account().await;
-    let patch = [
-        "patch",
-        "cortecsaccount/main",
-        "--type=merge",
-        "-p",
-        r#"{"metadata":{"finalizers":null}}"#,
-    ];
-    assert_succeeded("the patch", &bed.kubectl(&patch).await);
-    bed.wait_account_gone().await;
-    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.lose_account().await;
+    bed.api.set_owner(CLIENT_ID, "another owner");
     bed.delete("e").await;
     bed.wait("e", "waiting", |r| {
         stalled_because("AccountHeld")(r) && r.message(STALLED).contains("no account")

@@ -1,53 +1,50 @@
-//! The API asks for less, fails for a minute, or is slow, while many resources have something to do: what that costs does
-//! not depend on how many they are, and it is all made up for.
+//! The API limits the rate, fails for a minute, or is slow, while many resources wait for calls. The cost of that does not
+//! depend on the number of resources, and in the end each resource is as its spec says.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use cortecs_rules::pacing::pressure::MOST;
 use cortecs_simulator::{
-    Effect, Endpoint, Fault, FaultBody, Handle, SimulatedAccount, Simulator, SimulatorConfig, When,
+    Effect, Endpoint, Fault, Handle, SimulatedAccount, Simulator, SimulatorConfig, When,
 };
 use futures::{StreamExt, stream};
 use serde_json::json;
 
-use crate::harness::{Bed, CLIENT_ID, MODEL, Operator, SOON, bound, running, stopped};
+use crate::harness::{Bed, CLIENT_ID, MODEL, Operator, SOON, bound, running, sorted, stopped};
 
 const RESOURCES: usize = 300;
-/// They are of so many kinds: equal ones could be taken for each other.
+/// The number of different specs: starts with unknown outcome and equal specs would have to wait for each other.
 const KINDS: usize = 30;
-/// How long the API is in trouble.
+/// How long the API fails.
 const BROWNOUT: Duration = Duration::from_secs(60);
-/// Of those that are started when it begins, so many are to be stopped, and so many deleted, while it lasts.
+/// During the failure, so many started instances are to be stopped, and so many are to be deleted.
 const CHANGED: usize = 10;
-/// The most writes that a resource costs while the API is in trouble: it may be new (the finalizer, and that it waits for its
-/// turn), and what it waits for is written once. Each call that is made for it may cost two more.
+/// The most writes to Kubernetes that one resource costs during the failure: the finalizer, the status of a resource that
+/// waits for its turn, and the status with what the resource waits for. Each call to the API may cost two more.
 const WRITES: usize = 3;
 
-/// What the API was asked for while it was in trouble.
+/// The requests to the API during the failure.
 struct Cost {
-    /// Goes on.
+    /// The operator, which keeps running.
     operator: Operator,
-    /// Those that were started before; the first ones are to be stopped or deleted.
+    /// The resources whose instances were started before. The first ones are to be stopped or deleted.
     started: Vec<String>,
     lists: u64,
-    /// All other requests.
+    /// All requests but the lists.
     calls: u64,
     seconds: f64,
 }
 
-/// Three hundred resources whose instances are being started, some of them to be stopped or deleted, when `trouble` begins; and
-/// what they cost until `relief`.
+/// Creates three hundred resources, and calls `trouble` while their instances are being started. Meanwhile some of them are
+/// stopped or deleted. Counts the requests until `relief`.
 async fn brownout(bed: &Bed, trouble: impl Fn(&Handle), relief: impl Fn(&Handle)) -> Cost {
-    // Starts take a moment, so that some are under way at any time.
+    // Starts take a moment, so that at any time some of them are not answered yet.
     bed.api.add_fault(Fault::new(
         Endpoint::Start,
-        Effect::Delay {
-            when: When::Before,
-            duration: Duration::from_millis(300),
-        },
+        Effect::delay(When::Before, Duration::from_millis(300)),
     ));
     let operator = bed.operator();
     stream::iter(0..RESOURCES)
@@ -80,7 +77,7 @@ async fn brownout(bed: &Bed, trouble: impl Fn(&Handle), relief: impl Fn(&Handle)
     for name in &started[CHANGED..2 * CHANGED] {
         bed.delete(name).await;
     }
-    // The minute: nothing is waited for but its end.
+    // The failure lasts this long: no condition ends it earlier.
     tokio::time::sleep(BROWNOUT.saturating_sub(began.elapsed())).await;
     let counts = bed.api.counts();
     let seconds = began.elapsed().as_secs_f64();
@@ -102,7 +99,7 @@ async fn brownout(bed: &Bed, trouble: impl Fn(&Handle), relief: impl Fn(&Handle)
         written[written.len() / 2],
         written.last(),
     );
-    // What the test itself wrote counts too: once for those that it changed.
+    // The versions include the test's own writes: one for each resource that the test changed.
     let more: usize = written.iter().map(|n| n.saturating_sub(WRITES)).sum();
     let most = 2 * usize::try_from(calls).expect("a number") + 2 * MOST + 2 * CHANGED;
     assert!(more <= most, "{more} > {most}: {written:?}");
@@ -115,7 +112,7 @@ async fn brownout(bed: &Bed, trouble: impl Fn(&Handle), relief: impl Fn(&Handle)
     }
 }
 
-/// How many versions of each resource there were.
+/// The number of versions of each resource.
 fn versions(bed: &Bed) -> BTreeMap<String, usize> {
     let history = bed.instances.history().into_iter();
     history
@@ -123,7 +120,7 @@ fn versions(bed: &Bed) -> BTreeMap<String, usize> {
         .collect()
 }
 
-/// Everybody gets what was asked for, and nothing was started twice.
+/// Waits until each resource is as its spec says, and checks that nothing was started twice.
 async fn recovers(bed: &Bed, cost: Cost) {
     let (began, started) = (Instant::now(), &cost.started);
     let (to_stop, to_delete) = (&started[..CHANGED], &started[CHANGED..2 * CHANGED]);
@@ -150,25 +147,10 @@ async fn recovers(bed: &Bed, cost: Cost) {
         r.endpoint == Endpoint::Start && r.status == Some(202)
     };
     assert_eq!(requests.iter().filter(accepted).count(), RESOURCES);
-    let bound: BTreeSet<String> = bed
-        .instances
-        .all()
-        .iter()
-        .map(|r| bound(r).to_owned())
-        .collect();
-    assert_eq!(bound, bed.existing().into_iter().collect());
+    let bound = bed.bound_ids();
     assert_eq!(bound.len(), RESOURCES - CHANGED);
+    assert_eq!(bound, sorted(bed.existing()));
     drop(cost.operator);
-}
-
-fn too_many(retry_after: Option<u64>) -> Effect {
-    Effect::Answer {
-        when: When::Before,
-        status: 429,
-        body: FaultBody::Message("Too many requests".to_owned()),
-        retry_after,
-        location: None,
-    }
 }
 
 async fn bed(name: &'static str) -> Bed {
@@ -194,7 +176,7 @@ async fn a_minute_of_503_costs_no_more_for_three_hundred_resources_than_for_a_fe
 async fn a_minute_of_429_costs_what_the_api_asks_for() {
     let bed = bed("rate").await;
     const ASKED: u64 = 10;
-    // Lists go through: it is the starts, stops and deletes that find out.
+    // Lists are answered; starts, stops and deletes are not.
     let limit = |api: &Handle| {
         for endpoint in [
             Endpoint::Start,
@@ -203,11 +185,14 @@ async fn a_minute_of_429_costs_what_the_api_asks_for() {
             Endpoint::GetInstance,
             Endpoint::GetModel,
         ] {
-            api.add_fault(Fault::new(endpoint, too_many(Some(ASKED))));
+            api.add_fault(Fault::new(
+                endpoint,
+                Effect::rate_limit(Duration::from_secs(ASKED)),
+            ));
         }
     };
     let cost = brownout(&bed, limit, Handle::clear_faults).await;
-    // At the interval that the account asks for, a tenth of it less, and one for each call.
+    // One list for each interval of the account, which is up to a tenth shorter, and one for each call.
     let lists = cost.seconds / 0.9 + 1.0 + cost.calls as f64;
     assert!(cost.lists as f64 <= lists, "{} > {lists}", cost.lists);
     let calls = MOST as f64 + 1.0 + cost.seconds / ASKED as f64;
@@ -215,7 +200,7 @@ async fn a_minute_of_429_costs_what_the_api_asks_for() {
     recovers(&bed, cost).await;
 }
 
-/// An account at an API of its own, which takes its time for every answer, and for starts most.
+/// An account with an API of its own that answers slowly, and starts slowest of all.
 async fn slow_account(bed: &Bed, name: &str) -> Simulator {
     let config = SimulatorConfig {
         accounts: vec![SimulatedAccount::new(CLIENT_ID, &bed.client_secret)],
@@ -223,10 +208,7 @@ async fn slow_account(bed: &Bed, name: &str) -> Simulator {
         ..SimulatorConfig::default()
     };
     let simulator = Simulator::start(config).await.expect("a simulator");
-    let late = |duration| Effect::Delay {
-        when: When::Before,
-        duration,
-    };
+    let late = |duration| Effect::delay(When::Before, duration);
     let api = simulator.handle();
     api.add_fault(Fault::new(Endpoint::Start, late(SLOW)));
     for endpoint in [
@@ -242,13 +224,13 @@ async fn slow_account(bed: &Bed, name: &str) -> Simulator {
     simulator
 }
 
-/// How long a slow API takes for a start: longer than anything else here, shorter than the operator waits for it.
+/// How long a slow API takes for a start: longer than any other wait of the test, shorter than the operator's time-out.
 const SLOW: Duration = Duration::from_secs(280);
-/// How long it takes for anything else.
+/// How long a slow API takes for any other call.
 const SLOW_ANSWER: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn accounts_with_slow_apis_delay_nobody_else() {
+async fn accounts_with_slow_apis_do_not_delay_other_accounts() {
     let mut bed = Bed::builder("slow-accounts")
         .request_timeout(Duration::from_secs(300))
         .build()
@@ -258,7 +240,7 @@ async fn accounts_with_slow_apis_delay_nobody_else() {
     for name in names {
         slow.push(slow_account(&bed, name).await);
     }
-    // Together they could keep every worker waiting.
+    // The calls of the slow accounts together would occupy every worker of the controller.
     assert!(names.len() * MOST > usize::from(bed.config.concurrency));
     let hosts = slow.iter().map(|s| format!(",http://{}", s.address()));
     let hosts = bed.config.allowed_hosts.to_string() + &hosts.collect::<String>();
@@ -276,8 +258,7 @@ async fn accounts_with_slow_apis_delay_nobody_else() {
         let busy = api.wait_for(|view| view.count(Endpoint::Start) >= most, SOON);
         busy.await.expect("as many starts as may be");
     }
-    bed.create("quick", json!({"modelId": MODEL})).await;
-    bed.runs("quick").await;
+    bed.run("quick", json!({"modelId": MODEL})).await;
     for api in &apis {
         let requests = api.requests();
         let starts = requests.iter().filter(|r| r.endpoint == Endpoint::Start);

@@ -1,17 +1,17 @@
-//! The process that users run, killed and paused at random while people change their minds and the API misbehaves: in the end each
-//! resource has exactly what was asked for, and nothing else is there.
+//! The operator's process is killed and paused at random while people change resources and the API fails. In the end each
+//! resource has exactly the instance that its spec asks for, and no other instance exists.
 //!
-//! What happens when follows from the seed; how it interleaves does not. `CHAOS_SEED`, `CHAOS_KILLS` and `CHAOS_RESOURCES` steer it.
-//! Several lanes run side by side, each with its own resources, API and pair of processes, since most of a lane's time goes by
-//! until the lease of a dead leader expires.
+//! The seed decides which events happen and when; it does not decide how they interleave. `CHAOS_SEED`, `CHAOS_KILLS` and
+//! `CHAOS_RESOURCES` set the run. Several lanes run side by side, each with its own resources, API and pair of processes: a
+//! lane spends most of its time on waiting for the Lease of a dead leader to expire.
 
+mod failures;
 mod people;
 mod plan;
 mod processes;
 mod tally;
 mod trace;
 mod verdict;
-mod weather;
 
 use std::{
     fmt::Write as _,
@@ -21,20 +21,21 @@ use std::{
     time::Duration,
 };
 
+use failures::Period;
 use futures::future::join_all;
 use plan::{People, Stream, rng};
 use processes::Processes;
 use tally::Tally;
 use tokio::time::{Instant, sleep};
 use verdict::Now;
-use weather::Spell;
 
 use crate::harness::Bed;
 
 const LANES: usize = 5;
 const SETTLE: Duration = Duration::from_secs(6);
 const STEP: Duration = Duration::from_millis(150);
-/// After the last fault: the lease of a dead leader, the backoff of what failed last, and the settle time several times.
+/// How long resources may take after the last fault: until the Lease of a dead leader expires, the last backoff ends, and the
+/// settle time has passed several times.
 const GRACE: Duration = Duration::from_secs(180);
 const SAMPLE: Duration = Duration::from_millis(700);
 
@@ -103,12 +104,12 @@ async fn chaos() {
     assert!(tally.passed(), "repeat it with: {}", settings.command());
 }
 
-/// To where people see it, also when the test passes.
+/// Prints to the standard output, past the capture of the test harness: also when the test passes.
 fn say(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// Resources, an API and two processes of their own, until all kills are dealt and everything has settled.
+/// Runs one lane until all its kills have happened and its resources have settled.
 async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
     let folder = home.join(number.to_string());
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -127,37 +128,37 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
     let slots = settings.resources.div_ceil(LANES);
     let kills = settings.kills.div_ceil(LANES as u32);
     let people = People::new(rng(seed, number, Stream::People), slots);
-    let blows = plan::blows(rng(seed, number, Stream::Blows), kills);
+    let disruptions = plan::disruptions(rng(seed, number, Stream::Disruptions), kills);
     let (over, created) = (AtomicBool::new(false), AtomicU64::new(0));
-    let (mut processes, mut weather, mut samples) = (
+    let (mut processes, mut failures, mut samples) = (
         Processes::new(&bed, &folder),
         Tally::default(),
         Tally::default(),
     );
 
-    let suffer = async {
-        processes.suffer(blows).await;
+    let disrupt = async {
+        processes.disrupt(disruptions).await;
         over.store(true, Ordering::Relaxed);
     };
-    let (_, deeds, _, _) = tokio::join!(
-        suffer,
+    let (_, actions, _, _) = tokio::join!(
+        disrupt,
         people::act(&bed, people, &created, &over),
-        misbehave(
+        fail_api(
             &bed,
-            rng(seed, number, Stream::Weather),
+            rng(seed, number, Stream::Failures),
             &over,
-            &mut weather
+            &mut failures
         ),
         sample(&bed, &created, &over, &mut samples),
     );
     let calm = Instant::now();
     processes.recover().await;
-    let mut now = settled(&bed, &deeds, &mut processes, calm).await;
+    let mut now = settled(&bed, &actions, &mut processes, calm).await;
     let settled = calm.elapsed();
     if now.is_settled() {
-        // It stays so.
+        // Settled resources stay settled.
         processes.pass(2 * SETTLE).await;
-        now = Now::look(&bed, &deeds).await;
+        now = Now::look(&bed, &actions).await;
     }
     processes.end();
 
@@ -165,11 +166,11 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
     let mut tally = std::mem::take(&mut processes.tally);
     verdict::judge(&bed, &requests, &processes.sleeps, &mut tally);
     tally.created = created.load(Ordering::Relaxed);
-    tally.changed = deeds.changed;
-    tally.deleted = deeds.deleted;
+    tally.changed = actions.changed;
+    tally.deleted = actions.deleted;
     tally.settled = settled;
-    tally.faults = weather.faults;
-    for kind in requests.iter().filter_map(weather::kind) {
+    tally.faults = failures.faults;
+    for kind in requests.iter().filter_map(failures::kind) {
         *tally.faults.entry(kind).or_default() += 1;
     }
     tally.samples = samples.samples;
@@ -187,22 +188,23 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
     tally
 }
 
-/// One spell of weather after the other.
-async fn misbehave(bed: &Bed, mut rng: fastrand::Rng, over: &AtomicBool, tally: &mut Tally) {
+/// Lets the API fail in one way after the other.
+async fn fail_api(bed: &Bed, mut rng: fastrand::Rng, over: &AtomicBool, tally: &mut Tally) {
     while !over.load(Ordering::Relaxed) {
-        let spell = Spell::draw(&mut rng);
-        spell.begin(&bed.api, &mut tally.faults);
-        sleep(spell.lasts).await;
+        let period = Period::draw(&mut rng);
+        period.begin(&bed.api, &mut tally.faults);
+        sleep(period.lasts).await;
     }
-    weather::clear(&bed.api);
+    failures::clear(&bed.api);
 }
 
-/// Looks at what is billed: at no time is it more than there are resources, since each has one at most and goes after it.
+/// Checks again and again that no more instances are billed than there are resources. Each resource has one instance at most,
+/// and outlives it.
 async fn sample(bed: &Bed, created: &AtomicU64, over: &AtomicBool, tally: &mut Tally) {
     let mut worst = 0;
     while !over.load(Ordering::Relaxed) {
         sleep(SAMPLE).await;
-        // In this order: what has gone before the look, and what was created after it, errs on the safe side.
+        // The order matters: resources that went before the look or came after it must not make the test fail.
         let gone = bed.instances.history().len() - bed.instances.all().len();
         let billed = bed
             .ever()
@@ -221,15 +223,15 @@ async fn sample(bed: &Bed, created: &AtomicU64, over: &AtomicBool, tally: &mut T
     }
 }
 
-/// Waits until everything is as it should be; what is not, in the end.
+/// Waits until all resources have settled, or the grace period is over.
 async fn settled(
     bed: &Bed,
-    deeds: &people::Deeds,
+    actions: &people::Actions,
     processes: &mut Processes<'_>,
     calm: Instant,
 ) -> Now {
     loop {
-        let now = Now::look(bed, deeds).await;
+        let now = Now::look(bed, actions).await;
         if now.is_settled() || calm.elapsed() > GRACE {
             return now;
         }

@@ -1,4 +1,4 @@
-//! What a deleted resource leaves behind, and what a suspended one does.
+//! What is left of a resource that is deleted, and what happens to a resource that is suspended.
 
 use std::time::Duration;
 
@@ -12,9 +12,8 @@ use crate::harness::{Bed, MODEL, Read, bound, stopped};
 async fn deleting_leaves_nothing_at_the_api() {
     let bed = Bed::new("delete").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
-    // As users do, and kubectl waits until it is gone.
+    bed.run("phi", json!({"modelId": MODEL})).await;
+    // kubectl waits until the resource is gone.
     bed.kubectl_text(&["delete", "cortecsinstance/phi", "--timeout=90s"])
         .await;
     assert_eq!(bed.existing(), [""; 0]);
@@ -23,11 +22,10 @@ async fn deleting_leaves_nothing_at_the_api() {
 }
 
 #[tokio::test]
-async fn deleting_what_is_stopped_already_leaves_nothing() {
+async fn deleting_a_stopped_resource_leaves_nothing() {
     let bed = Bed::new("delete-stopped").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"state": "Stopped"})).await;
     bed.wait("phi", "stopped", stopped).await;
     bed.delete("phi").await;
@@ -39,9 +37,9 @@ async fn deleting_what_is_stopped_already_leaves_nothing() {
 async fn the_policy_stop_keeps_the_instance_stopped() {
     let bed = Bed::new("policy-stop").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL, "deletionPolicy": "Stop"}))
+    let id = bed
+        .run("phi", json!({"modelId": MODEL, "deletionPolicy": "Stop"}))
         .await;
-    let id = bed.runs("phi").await;
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.state_of(&id), Some(InstanceState::Stopped));
@@ -52,9 +50,9 @@ async fn the_policy_stop_keeps_the_instance_stopped() {
 async fn the_policy_orphan_leaves_the_instance_as_it_is() {
     let bed = Bed::new("policy-orphan").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL, "deletionPolicy": "Orphan"}))
+    let id = bed
+        .run("phi", json!({"modelId": MODEL, "deletionPolicy": "Orphan"}))
         .await;
-    let id = bed.runs("phi").await;
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.state_of(&id), Some(InstanceState::Running));
@@ -62,7 +60,7 @@ async fn the_policy_orphan_leaves_the_instance_as_it_is() {
         [Endpoint::Stop, Endpoint::Delete].map(|call| bed.api.count(call)),
         [0, 0]
     );
-    // It is nobody's now, and the account says so.
+    // The instance is unmanaged now, and the account's status shows it.
     bed.wait_account("one unmanaged", |account| {
         account
             .status
@@ -105,10 +103,7 @@ async fn deleting_while_the_start_is_being_called_leaves_nothing() {
     use cortecs_simulator::{Effect, Fault, When};
     let bed = Bed::new("delete-calling").await;
     let duration = Duration::from_millis(600);
-    let delay = Effect::Delay {
-        when: When::After,
-        duration,
-    };
+    let delay = Effect::delay(When::After, duration);
     bed.api.add_fault(Fault::new(Endpoint::Start, delay));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
@@ -120,7 +115,7 @@ async fn deleting_while_the_start_is_being_called_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_suspended_resource_does_nothing_but_show_until_it_is_deleted() {
+async fn a_suspended_resource_shows_its_instance_and_changes_nothing_until_it_is_deleted() {
     let bed = Bed::new("suspend").await;
     let _operator = bed.operator();
     bed.create("idle", json!({"modelId": MODEL, "suspend": true}))
@@ -129,8 +124,7 @@ async fn a_suspended_resource_does_nothing_but_show_until_it_is_deleted() {
         r.is_current() && r.reason("Ready") == "Suspended"
     })
     .await;
-    bed.create("busy", json!({"modelId": MODEL})).await;
-    let id = bed.runs("busy").await;
+    let id = bed.run("busy", json!({"modelId": MODEL})).await;
     assert_eq!(bed.starts(), 1);
 
     bed.change(
@@ -144,7 +138,7 @@ async fn a_suspended_resource_does_nothing_but_show_until_it_is_deleted() {
     .await;
     bed.wait_lists(2).await;
     assert_eq!(bed.state_of(&id), Some(InstanceState::Running));
-    // What others do to it is shown, and not reverted.
+    // The status shows changes by other clients of the API, and the operator does not revert them.
     bed.change("busy", json!({"state": "Running", "numWorkers": 1}))
         .await;
     bed.api.outsider_stop(&id).unwrap();

@@ -1,4 +1,4 @@
-//! What others do to an instance behind the operator's back, and lists that are late.
+//! Other clients of the API stop or delete an instance, and lists show changes late.
 
 use std::time::Duration;
 
@@ -7,14 +7,13 @@ use cortecs_resources::conditions::READY;
 use cortecs_simulator::Endpoint;
 use serde_json::json;
 
-use crate::harness::{Bed, MODEL, Read, bound, running};
+use crate::harness::{Bed, CLIENT_ID, MODEL, Read, bound, running, sorted};
 
 #[tokio::test]
 async fn an_instance_that_others_stop_is_restarted() {
     let bed = Bed::new("revert-stop").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.api.outsider_stop(&id).unwrap();
     bed.wait_api("restart it", |view| view.count(Endpoint::Restart) == 1)
         .await;
@@ -29,9 +28,9 @@ async fn an_instance_that_others_stop_is_restarted() {
 async fn with_accept_an_instance_that_others_stop_rests_until_it_is_asked_for() {
     let bed = Bed::new("accept-stop").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL, "driftPolicy": "Accept"}))
+    let id = bed
+        .run("phi", json!({"modelId": MODEL, "driftPolicy": "Accept"}))
         .await;
-    let id = bed.runs("phi").await;
     bed.api.outsider_stop(&id).unwrap();
     bed.wait("phi", "at rest", |r| {
         r.is_current() && r.reason(READY) == "DriftAccepted"
@@ -46,11 +45,10 @@ async fn with_accept_an_instance_that_others_stop_rests_until_it_is_asked_for() 
 }
 
 #[tokio::test]
-async fn an_instance_that_others_delete_is_started_anew_once_it_is_surely_gone() {
+async fn an_instance_that_others_delete_is_started_anew_after_a_get_says_that_it_is_gone() {
     let bed = Bed::new("revert-delete").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.api.outsider_delete(&id).unwrap();
     let resource = bed
         .wait("phi", "running anew", |r| running(r) && bound(r) != id)
@@ -69,9 +67,9 @@ async fn an_instance_that_others_delete_is_started_anew_once_it_is_surely_gone()
 async fn with_accept_an_instance_that_others_delete_is_not_replaced() {
     let bed = Bed::new("accept-delete").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL, "driftPolicy": "Accept"}))
+    let id = bed
+        .run("phi", json!({"modelId": MODEL, "driftPolicy": "Accept"}))
         .await;
-    let id = bed.runs("phi").await;
     bed.api.outsider_delete(&id).unwrap();
     bed.wait("phi", "at rest", |r| {
         r.is_current() && r.reason(READY) == "DriftAccepted" && bound(r).is_empty()
@@ -91,7 +89,7 @@ async fn an_instance_that_lists_do_not_show_yet_is_neither_gone_nor_started_agai
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     bed.wait("phi", "bound", |r| !bound(r).is_empty()).await;
-    // The resource is looked at while no list shows its instance.
+    // The resource is reconciled while no list shows its instance.
     for round in ["1", "2", "3"] {
         bed.wait_lists(1).await;
         bed.annotate("phi", "cortecs.ai/requestedAt", round).await;
@@ -111,31 +109,22 @@ async fn an_instance_that_lists_do_not_show_yet_is_neither_gone_nor_started_agai
         ids.iter().all(|id| id.is_empty() || id == bound(&resource)),
         "{ids:?}"
     );
-    // And one that lists still show is not taken for there.
+    // After the deletion, lists still show the instance. The operator does not take them as proof that it exists.
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.existing(), [""; 0]);
 }
 
 #[tokio::test]
-async fn a_stop_by_everyone_else_at_once_is_reverted_for_each() {
+async fn two_instances_that_others_stop_at_once_are_both_restarted() {
     let bed = Bed::new("stop-everything").await;
     let _operator = bed.operator();
     let names = ["a", "b"];
-    for name in names {
-        bed.create(name, json!({"modelId": MODEL})).await;
-    }
-    for name in names {
-        bed.runs(name).await;
-    }
-    let mut stopped = bed.api.stop_everything(crate::harness::CLIENT_ID);
+    bed.create_each(&names).await;
+    bed.all_run(&names).await;
+    let stopped = bed.api.stop_everything(CLIENT_ID);
     bed.wait_api("restart both", |view| view.count(Endpoint::Restart) == 2)
         .await;
-    let mut ids = Vec::new();
-    for name in names {
-        ids.push(bed.runs(name).await);
-    }
-    ids.sort();
-    stopped.sort();
-    assert_eq!((ids, bed.starts()), (stopped, 2));
+    let ids = bed.all_run(&names).await;
+    assert_eq!((sorted(ids), bed.starts()), (sorted(stopped), 2));
 }

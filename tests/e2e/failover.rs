@@ -1,64 +1,49 @@
-//! How fast another process takes over, and that nothing is started twice while it does.
+//! Another process takes over from the leader: in time, and without starting anything twice.
 
 use std::time::Duration;
 
 use cortecs_simulator::{Effect, Endpoint, Fault, When};
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::harness::{Bed, MODEL, Process, SOON, running, stopped};
+use crate::{
+    eventually::eventually,
+    harness::{Bed, MODEL, Process, SOON, leads, running, sorted, stands_by, stopped},
+};
 
-/// What the README promises of a leader that is killed, and of one that is asked to end.
+/// The time that the README promises after the leader is killed, and after it gets SIGTERM.
 const KILLED: Duration = Duration::from_secs(20);
 const ASKED: Duration = Duration::from_secs(3);
 
-async fn holder(bed: &Bed) -> Option<String> {
-    let leases: Api<Lease> = Api::namespaced(bed.client.clone(), &bed.namespace);
-    let lease = leases.get_opt("cortecs-operator").await.expect("an answer");
-    let holder = lease?.spec?.holder_identity?;
-    Some(holder).filter(|holder| !holder.is_empty())
-}
-
-/// Waits until somebody else than `before` holds the Lease; who it is.
+/// Waits until another process than `before` holds the Lease; the new holder.
 async fn taken_from(bed: &Bed, before: &str) -> String {
-    let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(now) = holder(bed).await.filter(|now| now != before) {
-            return now;
-        }
-        assert!(Instant::now() < deadline, "{before} holds the Lease still");
-        sleep(Duration::from_millis(20)).await;
-    }
+    eventually("another process holds the Lease", SOON, async || {
+        let holder = bed.lease_holder().await;
+        holder
+            .filter(|now| now != before)
+            .ok_or_else(|| format!("{before} held it before"))
+    })
+    .await
 }
 
-fn leads(_: u16, metrics: &str) -> bool {
-    metrics.contains("leader_election_master_status{name=\"cortecs-operator\"} 1")
-}
-
-fn stands_by(status: u16, body: &str) -> bool {
-    (status, body) == (200, "standby\n")
-}
-
-/// How long it took until another process held the Lease, and until it made the call that was ordered when the signal was sent.
+/// The time from the signal until another process held the Lease, and until that process called the API for a change that was
+/// made together with the signal.
 struct Taken {
     lease: Duration,
     act: Duration,
 }
 
-/// Takes the leader away `rounds` times, each time with a standby there.
+/// Sends the signal to the leader `rounds` times, each time with another process on standby.
 async fn take_away(bed: &Bed, signal: &str, rounds: u32) -> Vec<Taken> {
     let mut leader = Process::start(bed, "the first");
     leader.answers("/metrics", leads).await;
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     let mut taken = Vec::new();
     for round in 0..rounds {
         let mut standby = Process::start(bed, format!("standby {round}"));
         standby.answers("/readyz", stands_by).await;
         assert_eq!(standby.get("/healthz").await.0, 200);
-        let before = holder(bed).await.expect("a leader");
+        let before = bed.lease_holder().await.expect("a leader");
         let (state, call) = match round % 2 {
             0 => ("Stopped", Endpoint::Stop),
             _ => ("Running", Endpoint::Restart),
@@ -78,11 +63,11 @@ async fn take_away(bed: &Bed, signal: &str, rounds: u32) -> Vec<Taken> {
         };
         let ended = async {
             leader.ended().await;
-            // Whoever makes the call is not the one that had the Lease.
+            // The old leader has ended, so the new leader makes the call.
             assert!(!leader.is_running());
         };
         let ((), (now, lease), act, ()) = tokio::join!(order, lease, act, ended);
-        assert_eq!(holder(bed).await.as_ref(), Some(&now));
+        assert_eq!(bed.lease_holder().await.as_ref(), Some(&now));
         taken.push(Taken { lease, act });
         let reached = if state == "Stopped" { stopped } else { running };
         bed.wait("phi", state, reached).await;
@@ -98,7 +83,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// The medians: of the Lease, and of the call.
+/// The medians of the times until the Lease and until the call.
 fn medians(what: &str, taken: &[Taken]) -> (Duration, Duration) {
     let lease = median(taken.iter().map(|t| t.lease).collect());
     let act = median(taken.iter().map(|t| t.act).collect());
@@ -118,7 +103,7 @@ async fn a_killed_leader_is_replaced_in_time() {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_asked_to_end_gives_the_lease_back() {
+async fn a_leader_that_gets_sigterm_gives_the_lease_back() {
     let bed = Bed::builder("handover").elected().build().await;
     let taken = take_away(&bed, "TERM", 5).await;
     let (lease, _) = medians("leader asked to end", &taken);
@@ -128,10 +113,7 @@ async fn a_leader_that_is_asked_to_end_gives_the_lease_back() {
 #[tokio::test]
 async fn a_rolling_update_in_the_middle_of_starts_starts_nothing_twice() {
     let bed = Bed::builder("rolling").elected().build().await;
-    let slow = Effect::Delay {
-        when: When::After,
-        duration: Duration::from_millis(400),
-    };
+    let slow = Effect::delay(When::After, Duration::from_millis(400));
     bed.api
         .add_fault(Fault::new(Endpoint::Start, slow).times(9));
     let mut replicas = [Process::start(&bed, "old a"), Process::start(&bed, "old b")];
@@ -149,7 +131,7 @@ async fn a_rolling_update_in_the_middle_of_starts_starts_nothing_twice() {
             view.count(Endpoint::Start) > 3 * generation
         })
         .await;
-        // As a Deployment does it: the new one is ready before an old one is asked to end.
+        // As a Deployment does: the new process is ready before an old one gets SIGTERM.
         for (number, replica) in replicas.iter_mut().enumerate() {
             let mut new = Process::start(&bed, format!("{generation}, {number}"));
             new.answers("/readyz", |status, _| status == 200).await;
@@ -158,14 +140,8 @@ async fn a_rolling_update_in_the_middle_of_starts_starts_nothing_twice() {
             *replica = new;
         }
     }
-    let mut ids = Vec::new();
-    for name in &names {
-        ids.push(bed.runs(name).await);
-    }
+    let ids = bed.all_run(&names).await;
     bed.wait_lists(3).await;
-    let mut existing = bed.existing();
-    ids.sort();
-    existing.sort();
-    assert_eq!(ids, existing);
+    assert_eq!(sorted(ids), sorted(bed.existing()));
     assert_eq!((bed.ever().len(), bed.starts()), (names.len(), 9));
 }

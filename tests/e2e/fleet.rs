@@ -1,9 +1,6 @@
-//! What many resources cost when nothing happens.
+//! The cost of many resources that are idle.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use cortecs_simulator::Endpoint;
 use futures::{StreamExt, stream};
@@ -12,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     control_plane::assert_succeeded,
-    harness::{Bed, MODEL, apply, bound, is_ready, running},
+    harness::{Bed, MODEL, apply, is_ready, running, sorted},
 };
 
 const RESOURCES: usize = 200;
@@ -52,14 +49,8 @@ async fn two_hundred_idle_resources_cost_one_list_an_interval_and_no_write() {
     for (namespace, name) in &all {
         bed.wait_in(namespace, name, "running", running).await;
     }
-    let bound: BTreeSet<String> = bed
-        .instances
-        .all()
-        .iter()
-        .map(|r| bound(r).to_owned())
-        .collect();
     assert_eq!((bed.starts(), bed.ever().len()), (200, 200));
-    assert_eq!(bound, bed.existing().into_iter().collect());
+    assert_eq!(bed.bound_ids(), sorted(bed.existing()));
     bed.wait_account("counted", |a| {
         let counts = a.status.as_ref().and_then(|s| s.instances.as_ref());
         is_ready(a) && counts.is_some_and(|c| (c.managed, c.running) == (200, 200))
@@ -83,7 +74,7 @@ async fn two_hundred_idle_resources_cost_one_list_an_interval_and_no_write() {
     bed.api.reset_counts();
     bed.wait_lists(INTERVALS).await;
     let counts = bed.api.counts();
-    // An interval is at most a tenth shorter than two seconds, and begins when the list before has ended.
+    // An interval is at most a tenth shorter than two seconds, and begins when the previous list has ended.
     let most = began.elapsed().as_secs_f64() / 1.8 + 1.0;
 
     let others: Vec<_> = counts
@@ -100,7 +91,7 @@ async fn two_hundred_idle_resources_cost_one_list_an_interval_and_no_write() {
     );
 }
 
-/// Waits until the last writes that follow from what has happened are done.
+/// Waits until the operator has stopped writing.
 async fn settle(bed: &Bed) {
     let mut quiet = 0;
     let mut last = writes(bed).await;
@@ -115,7 +106,7 @@ async fn settle(bed: &Bed) {
     }
 }
 
-/// Makes the API server count the operator's writes apart: those that match a flow schema of its own.
+/// Makes the API server count the operator's writes, by a FlowSchema that only they match.
 async fn count_writes(bed: &Bed) {
     let schema = json!({
         "apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "FlowSchema",
@@ -135,7 +126,7 @@ async fn count_writes(bed: &Bed) {
     assert_succeeded("the flow schema", &apply(bed.plane, &schema).await);
 }
 
-/// How many writes of the operator the API server has let in.
+/// The number of the operator's writes that the API server has executed.
 async fn writes(bed: &Bed) -> u64 {
     let metrics = bed.kubectl_text(&["get", "--raw", "/metrics"]).await;
     metrics

@@ -1,38 +1,28 @@
-//! An API that answers what no API should: nothing is lost, started or deleted because of it, the resource and the
-//! account say what is wrong, and all goes on once the answers are good again.
+//! The API sends answers that are invalid or malicious. They make the operator lose, start or delete nothing. The conditions of
+//! the resource and the account say what is wrong, and the operator goes on after the answers are good again.
 
-use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_api::types::Instance;
 use cortecs_resources::{
     annotations::RESOLVE_START,
     conditions::{READY, RECONCILING, STALLED},
 };
-use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::{Value, json};
 
 use crate::harness::{
     Bed, CLIENT_ID, MODEL, MODEL_ID, OTHER_MODEL, Read, bound, running, stalled_because, stopped,
 };
 
-/// Words that would change a terminal, a page or a path, were they taken as they are.
+/// A text that would change a terminal, a web page or a path if the operator passed it on as it is.
 const ODD: &str = "\u{0}\u{1b}[31m\u{202e}<b>/../delete-all?force_deletion=true#";
 
-/// Answers a 200 with this body instead of the true answer.
+/// Answers 200 with this body instead of the true answer.
 fn answer(endpoint: Endpoint, body: impl Into<String>) -> Fault {
-    let effect = Effect::Answer {
-        when: When::Before,
-        status: 200,
-        body: FaultBody::Raw(body.into()),
-        retry_after: None,
-        location: None,
-    };
+    let effect = Effect::raw(200, body.into());
     Fault::new(endpoint, effect)
 }
 
-fn effect(endpoint: Endpoint, effect: Effect) -> Fault {
-    Fault::new(endpoint, effect)
-}
-
-/// The true list, with a change to the instance that is bound.
+/// Answers the true list with a change to each instance.
 fn list_with(bed: &Bed, change: impl Fn(&mut Value)) -> Fault {
     let instances: Vec<Value> = bed
         .api
@@ -48,7 +38,7 @@ fn list_with(bed: &Bed, change: impl Fn(&mut Value)) -> Fault {
     answer(Endpoint::ListInstances, body)
 }
 
-/// How often the API was asked to change something.
+/// The number of calls to the API that change something, or that the API does not know.
 fn changes(bed: &Bed) -> u64 {
     use Endpoint::{Delete, DeleteAll, Restart, Start, Stop, StopAll, Unknown};
     [Start, Restart, Stop, StopAll, Delete, DeleteAll, Unknown]
@@ -58,13 +48,11 @@ fn changes(bed: &Bed) -> u64 {
 }
 
 #[tokio::test]
-async fn a_list_that_is_bad_in_one_place_is_no_list() {
+async fn a_list_with_one_invalid_entry_is_not_used() {
     let bed = Bed::new("bad-list").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.create("off", json!({"modelId": OTHER_MODEL})).await;
-    bed.runs("off").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
+    bed.run("off", json!({"modelId": OTHER_MODEL})).await;
     bed.change("off", json!({"state": "Stopped"})).await;
     bed.wait("off", "stopped", stopped).await;
     let before = changes(&bed);
@@ -92,26 +80,26 @@ async fn a_list_that_is_bad_in_one_place_is_no_list() {
             Endpoint::ListInstances,
             format!(r#"{{"instances":{deep}}}"#),
         ),
-        effect(
+        Fault::new(
             Endpoint::ListInstances,
             Effect::HugeBody { bytes: 100 << 20 },
         ),
-        effect(Endpoint::ListInstances, Effect::TruncatedBody),
-        effect(Endpoint::ListInstances, Effect::html(When::Before, 200)),
+        Fault::new(Endpoint::ListInstances, Effect::TruncatedBody),
+        Fault::new(Endpoint::ListInstances, Effect::html(When::Before, 200)),
     ] {
         bed.api.add_fault(fault);
         bed.wait_lists(1).await;
         bed.api.clear_faults();
-        // Lists that fail are asked for less and less often until one is good.
+        // After a failed list the interval grows; a good list resets it.
         bed.wait_lists(1).await;
     }
-    // And one that stays.
+    // This list stays invalid.
     bed.api.add_fault(list(&[good.clone(), json!([])]));
     bed.wait_account("troubled", |a| {
         a.reason(READY) == "RetryingAfterError" && a.message(READY).contains("unexpected shape")
     })
     .await;
-    // What needs a list waits for a good one, and says why.
+    // A new resource waits for a good list, and its condition says why.
     bed.create("new", json!({"modelId": MODEL})).await;
     bed.wait("new", "waiting", |r| {
         r.reason(RECONCILING) == "RetryingAfterError" && r.message(READY).contains("usable")
@@ -127,11 +115,10 @@ async fn a_list_that_is_bad_in_one_place_is_no_list() {
 }
 
 #[tokio::test]
-async fn an_instance_in_a_state_that_nobody_knows_is_left_alone() {
+async fn an_instance_in_an_unknown_state_is_left_alone() {
     let bed = Bed::new("odd-state").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     let before = changes(&bed);
     bed.api.add_fault(list_with(&bed, |i| {
         i["instance_status"]["status"] = json!(format!("hibernating{ODD}"));
@@ -151,14 +138,11 @@ async fn an_instance_in_a_state_that_nobody_knows_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_the_api_server_would_refuse_is_cut_and_does_not_wedge_the_resource() {
+async fn values_that_the_api_server_would_refuse_are_cut_and_do_not_block_the_resource() {
     let bed = Bed::new("odd-words").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.api
-        .outsider_start(CLIENT_ID, args(MODEL_ID))
-        .expect("an outsider's instance");
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
+    bed.start_unmanaged(MODEL_ID);
     let long = format!("{ODD}{}", "ä".repeat(1000));
     bed.api.add_fault(list_with(&bed, |i| {
         let step = json!({"init_progress": {"current_step": u32::MAX, "num_steps": 5, "description": long}});
@@ -190,7 +174,7 @@ async fn what_the_api_server_would_refuse_is_cut_and_does_not_wedge_the_resource
 }
 
 #[tokio::test]
-async fn a_catalog_of_nonsense_starts_nothing_and_does_not_wedge_the_resource() {
+async fn an_invalid_catalog_starts_nothing_and_does_not_block_the_resource() {
     let bed = Bed::new("odd-catalog").await;
     let long = "x".repeat(5000);
     for (name, model, reason) in [
@@ -220,7 +204,7 @@ async fn a_catalog_of_nonsense_starts_nothing_and_does_not_wedge_the_resource() 
         bed.api.clear_faults();
         bed.change(name, json!({"state": "Stopped"})).await;
         bed.wait(name, "stopped", stopped).await;
-        // The next one must not meet what this one remembers.
+        // The next resource gets a new operator, which has no catalog in memory.
         operator.kill();
     }
     let _operator = bed.operator();
@@ -234,7 +218,7 @@ async fn ids_never_leave_their_place_in_a_url() {
         .account(json!({"adoption": "Unclaimed"}))
         .build()
         .await;
-    let others = bed.api.outsider_start(CLIENT_ID, args(MODEL_ID)).unwrap();
+    let others = bed.start_unmanaged(MODEL_ID);
     let ids = [
         "..",
         "../user/balance",
@@ -245,13 +229,12 @@ async fn ids_never_leave_their_place_in_a_url() {
         "ü \u{1f980}\\x",
     ];
     let _operator = bed.operator();
-    // Named by a user, and not there.
+    // The specs name instances that do not exist.
     for (n, id) in ids.iter().enumerate() {
         let name = format!("named-{n}");
         let spec = json!({"modelId": MODEL, "adopt": {"instanceId": id}});
         bed.create(&name, spec).await;
-        bed.wait(&name, "refused", stalled_because("InstanceNotFound"))
-            .await;
+        bed.stalls(&name, "InstanceNotFound").await;
         bed.annotate(&name, RESOLVE_START, id).await;
     }
     assert_eq!(changes(&bed), 0);
@@ -259,8 +242,8 @@ async fn ids_never_leave_their_place_in_a_url() {
         bed.delete(&format!("named-{n}")).await;
         bed.wait_gone(&format!("named-{n}")).await;
     }
-    // Named by the API itself: no resource gets what could not be stopped, and every call about another stays a call about
-    // one instance.
+    // The API lists instances with these ids. No resource adopts an instance whose id cannot stand in a path, and each call
+    // about one of the others is about one instance.
     let mut odd = serde_json::to_value(&bed.api.instances(CLIENT_ID)[0]).unwrap();
     let listed: Vec<Value> = ids
         .iter()
@@ -303,7 +286,7 @@ async fn ids_never_leave_their_place_in_a_url() {
 }
 
 #[tokio::test]
-async fn what_a_refusal_says_is_shown_only_as_words() {
+async fn the_message_of_a_refusal_is_shown_as_plain_text_without_the_secret() {
     let bed = Bed::new("odd-refusal").await;
     let secret = bed.client_secret.clone();
     let said = format!(
@@ -311,19 +294,13 @@ async fn what_a_refusal_says_is_shown_only_as_words() {
         "ä".repeat(9000)
     );
     bed.api
-        .add_fault(effect(Endpoint::Start, Effect::fail(400, said)));
+        .add_fault(Fault::new(Endpoint::Start, Effect::fail(400, said)));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
-    let resource = bed
-        .wait("phi", "refused", stalled_because("InvalidArguments"))
-        .await;
+    let resource = bed.stalls("phi", "InvalidArguments").await;
     let message = resource.message(STALLED);
     assert!(message.contains("thing *** ä"), "{message}");
     assert!(!message.contains(&secret) && message.chars().count() < 400);
     assert!(!message.chars().any(|c| c.is_control() || c == '\u{202e}'));
     assert_eq!((bed.starts(), bed.existing().len()), (1, 0));
-}
-
-fn args(model: &str) -> InstanceArgs {
-    serde_json::from_value(json!({"model_id": model})).unwrap()
 }

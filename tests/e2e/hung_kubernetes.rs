@@ -1,23 +1,22 @@
-//! Calls to Kubernetes that hang: each is given up in time, the work goes on, and nothing is started twice.
+//! Calls to the API server hang. The operator gives each up in time, goes on with its work, and starts nothing twice.
 
 use std::time::Duration;
 
 use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
-use crate::harness::{Asked, Bed, Hangs, MODEL, Swamp, bound, running};
+use crate::harness::{Asked, Bed, HangingProxy, Hangs, MODEL, bound, running};
 
-/// One resource is started while what `takes` says hangs.
+/// Starts one resource while the request that `takes` accepts hangs.
 async fn starts_once(name: &'static str, hangs: Hangs, takes: fn(&Asked) -> bool) -> Bed {
     let bed = Bed::new(name).await;
-    let swamp = Swamp::new(&bed.kubeconfig).await;
-    let _operator = bed.operator_in(&swamp);
-    bed.create("before", json!({"modelId": MODEL})).await;
-    bed.runs("before").await;
-    swamp.swallow(hangs, takes);
+    let proxy = HangingProxy::new(&bed.kubeconfig).await;
+    let _operator = bed.operator_through(&proxy);
+    bed.run("before", json!({"modelId": MODEL})).await;
+    proxy.hang_next(hangs, takes);
     bed.create("phi", json!({"modelId": MODEL})).await;
-    swamp.stuck(1).await;
-    // Others go on meanwhile, and whoever hung goes on afterwards.
+    proxy.wait_hanging(1).await;
+    // Another resource is reconciled meanwhile, and the first one afterwards.
     bed.create("after", json!({"modelId": MODEL})).await;
     for name in ["after", "phi"] {
         bed.runs(name).await;
@@ -59,12 +58,12 @@ async fn a_finalizer_that_hangs_is_put_on_anew() {
 }
 
 #[tokio::test]
-async fn an_intent_whose_write_hangs_is_no_start() {
+async fn a_start_whose_record_cannot_be_written_is_not_called() {
     starts_once("hung-intent", Hangs::Request, writes_intent).await;
 }
 
 #[tokio::test]
-async fn an_intent_that_was_written_unheard_is_resolved_and_not_carried_out() {
+async fn a_start_whose_record_was_written_without_an_answer_is_resolved_and_not_called() {
     let bed = starts_once("deaf-intent", Hangs::Answer, writes_intent).await;
     let voided = bed.versions("phi");
     let voided = voided.iter().filter_map(|r| r.status.as_ref());
@@ -72,7 +71,7 @@ async fn an_intent_that_was_written_unheard_is_resolved_and_not_carried_out() {
 }
 
 #[tokio::test]
-async fn an_instance_whose_record_hangs_is_recorded_all_the_same() {
+async fn an_instance_whose_id_cannot_be_recorded_at_first_is_recorded_later() {
     starts_once("hung-record", Hangs::Request, records_instance).await;
     starts_once("deaf-record", Hangs::Answer, records_instance).await;
 }
@@ -80,35 +79,30 @@ async fn an_instance_whose_record_hangs_is_recorded_all_the_same() {
 #[tokio::test]
 async fn a_read_of_all_resources_that_hangs_is_made_anew() {
     let bed = Bed::new("hung-read").await;
-    let swamp = Swamp::new(&bed.kubeconfig).await;
-    let _operator = bed.operator_in(&swamp);
-    bed.create("before", json!({"modelId": MODEL})).await;
-    bed.runs("before").await;
-    let lost = Effect::Drop {
-        when: When::After,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
-    swamp.swallow(Hangs::Request, lists_resources);
+    let proxy = HangingProxy::new(&bed.kubeconfig).await;
+    let _operator = bed.operator_through(&proxy);
+    bed.run("before", json!({"modelId": MODEL})).await;
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+    proxy.hang_next(Hangs::Request, lists_resources);
     bed.create("phi", json!({"modelId": MODEL})).await;
-    swamp.stuck(1).await;
+    proxy.wait_hanging(1).await;
     bed.runs("phi").await;
     assert_eq!((bed.starts(), bed.existing().len()), (2, 2));
 }
 
 #[tokio::test]
-async fn while_the_watch_hangs_what_is_known_is_looked_after_and_nothing_is_started() {
+async fn while_the_watch_hangs_known_resources_are_reconciled_and_nothing_new_is_started() {
     let bed = Bed::builder("hung-watch")
         .step(Duration::from_millis(500))
         .build()
         .await;
-    let swamp = Swamp::new(&bed.kubeconfig).await;
+    let proxy = HangingProxy::new(&bed.kubeconfig).await;
     bed.create("phi", json!({"modelId": MODEL})).await;
-    // It lists, and then hears nothing.
-    swamp.swallow(Hangs::Request, watches_resources);
-    let _operator = bed.operator_in(&swamp);
-    swamp.stuck(1).await;
+    // The watch begins with a list, and gets no event after it.
+    proxy.hang_next(Hangs::Request, watches_resources);
+    let _operator = bed.operator_through(&proxy);
+    proxy.wait_hanging(1).await;
     let phi = bed.wait("phi", "running", running).await;
     bed.create("unseen", json!({"modelId": MODEL})).await;
     bed.wait_lists(3).await;
@@ -116,8 +110,8 @@ async fn while_the_watch_hangs_what_is_known_is_looked_after_and_nothing_is_star
         (bed.existing(), bed.starts()),
         (vec![bound(&phi).to_owned()], 1)
     );
-    // When the watch is given up, it is begun anew.
-    swamp.drain();
+    // When the hanging watch ends with an error, the operator begins another one.
+    proxy.end_hanging();
     bed.runs("unseen").await;
     assert_eq!((bed.existing().len(), bed.starts()), (2, 2));
 }

@@ -1,19 +1,21 @@
-//! Two operators in one cluster, each with a Lease of its own in its own namespace.
+//! Two operators in one cluster, each with its own Lease in its own namespace.
 
 use std::time::Duration;
 
 use cortecs_resources::annotations;
-use k8s_openapi::api::events::v1::Event;
-use kube::{Api, api::ListParams};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::harness::{Bed, CLIENT_ID, MODEL, Process, allow_lease_in, stopped};
+use crate::{
+    eventually::eventually,
+    harness::{Bed, CLIENT_ID, MODEL, Process, SOON, allow_lease_in, bound, running, stopped},
+};
 
-/// A takeover waits for the Lease to expire (15 s) and for the time of a restart (60 s); twice that, for a busy machine.
+/// A takeover waits until the Lease has expired (15 s), and as long as a restart may take (60 s). This is twice as long, since
+/// the machine may be busy.
 const TAKEN_OVER: Duration = Duration::from_secs(150);
 
-/// The gauge of an account that two operators look after.
+/// Whether the metrics say this about an account that two operators watch.
 fn contested(bed: &Bed, value: u8) -> impl Fn(u16, &str) -> bool {
     let account = format!("{}/main", bed.namespace);
     let line = format!("cortecs_account_contested{{account=\"{account}\"}} {value}\n");
@@ -34,14 +36,6 @@ fn manager(bed: &Bed) -> Option<String> {
     )
 }
 
-async fn events(bed: &Bed, reason: &str) -> Vec<Event> {
-    let api: Api<Event> = Api::namespaced(bed.client.clone(), &bed.namespace);
-    let all = api.list(&ListParams::default()).await.expect("events");
-    let all = all.items.into_iter();
-    all.filter(|event| event.reason.as_deref() == Some(reason))
-        .collect()
-}
-
 /// A bed with two namespaces, in each of which an operator may be installed.
 async fn two(name: &'static str) -> (Bed, String) {
     let bed = Bed::builder(name)
@@ -56,11 +50,11 @@ async fn two(name: &'static str) -> (Bed, String) {
 }
 
 #[tokio::test]
-async fn two_that_look_after_different_namespaces_do_not_meet() {
+async fn two_operators_with_different_namespaces_do_not_disturb_each_other() {
     let (bed, other) = two("apart").await;
     bed.write_secret_in(&other, CLIENT_ID, &bed.client_secret)
         .await;
-    // The same client id: each sees the other's instances, and lets them be.
+    // With the same client id each operator sees the instances of the other one, and leaves them alone.
     let shared = json!({"sharing": "Shared", "poll": {"activeSeconds": 1, "idleSeconds": 1}});
     bed.patch_account(shared.clone()).await;
     bed.create_account_in(&other, "main", shared).await;
@@ -75,10 +69,8 @@ async fn two_that_look_after_different_namespaces_do_not_meet() {
     bed.create("phi", spec(&bed.namespace)).await;
     bed.create_in(&other, "phi", spec(&other)).await;
     let mine = bed.runs("phi").await;
-    let running = bed
-        .wait_in(&other, "phi", "running", crate::harness::running)
-        .await;
-    let theirs = crate::harness::bound(&running).to_owned();
+    let theirs = bed.wait_in(&other, "phi", "running", running).await;
+    let theirs = bound(&theirs).to_owned();
     assert_ne!(mine, theirs);
     assert_eq!(bed.starts(), 2);
     here.answers("/metrics", contested(&bed, 0)).await;
@@ -94,22 +86,18 @@ async fn two_that_look_after_different_namespaces_do_not_meet() {
 }
 
 #[tokio::test]
-async fn two_that_overlap_say_so_and_only_one_acts() {
+async fn of_two_operators_with_the_same_namespaces_one_acts_and_the_other_says_so() {
     let (bed, other) = two("overlap").await;
     let watched = bed.config.watch_namespaces.to_string();
     let watched = ["--watch-namespaces", &watched];
-    // Both at once, and resources with equal arguments for both to start.
+    // Both operators start at once, and watch resources with equal specs.
     let mut operators = [
         Process::start_in(&bed, &bed.namespace, &watched, "a"),
         Process::start_in(&bed, &other, &watched, "b"),
     ];
     let names = ["one", "two", "three", "four"];
-    for name in names {
-        bed.create(name, json!({"modelId": MODEL})).await;
-    }
-    for name in names {
-        bed.runs(name).await;
-    }
+    bed.create_each(&names).await;
+    bed.all_run(&names).await;
     let owner = manager(&bed).expect("the account is claimed");
     let (owns, stands_off) = match owner == bed.namespace {
         true => (0, 1),
@@ -117,7 +105,7 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
     };
     let loser = [&bed.namespace, &other][stands_off].clone();
 
-    // Detected and said: in the metrics, in the log, and where people look at the account.
+    // The metrics, the log and an Event about the account say that another operator manages the account.
     operators[stands_off]
         .answers("/metrics", contested(&bed, 1))
         .await;
@@ -129,12 +117,12 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
             log.contains("manages this account")
         })
         .await;
-    let deadline = Instant::now() + crate::harness::SOON;
-    while events(&bed, "ManagedElsewhere").await.is_empty() {
-        assert!(Instant::now() < deadline, "no event says it");
-        sleep(Duration::from_millis(100)).await;
-    }
-    let said = &events(&bed, "ManagedElsewhere").await[0];
+    let said = eventually("an event says it", SOON, async || {
+        let mut events = bed.events().await.into_iter();
+        let said = events.find(|event| event.reason.as_deref() == Some("ManagedElsewhere"));
+        said.ok_or_else(|| "no such event".to_owned())
+    })
+    .await;
     let note = said.note.as_deref().unwrap_or_default();
     assert!(note.contains(&owner) && note.contains(&loser), "{note}");
 
@@ -146,15 +134,17 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
     let calls_of_the_other = operators[stands_off].log();
     assert!(!calls_of_the_other.contains("an instance was started"));
 
-    // What the owner does not do any more, the other one does: but not before the owner has been gone for a while.
+    // After the owner has been gone for a while, the other operator takes the account over.
     operators[owns].signal("KILL");
     operators[owns].ended().await;
     let gone = Instant::now();
     bed.change("one", json!({"state": "Stopped"})).await;
-    while manager(&bed).as_ref() != Some(&loser) {
-        assert!(gone.elapsed() < TAKEN_OVER, "nobody took the account over");
-        sleep(Duration::from_millis(100)).await;
-    }
+    let what = "the other operator takes the account over";
+    eventually(what, TAKEN_OVER, async || match manager(&bed) {
+        Some(manager) if manager == loser => Ok(()),
+        manager => Err(format!("{manager:?}")),
+    })
+    .await;
     println!("taken over after {:.0?}", gone.elapsed());
     bed.wait("one", "stopped", stopped).await;
     operators[stands_off]
@@ -164,13 +154,12 @@ async fn two_that_overlap_say_so_and_only_one_acts() {
 }
 
 #[tokio::test]
-async fn a_person_can_say_which_of_two_is_meant() {
+async fn a_person_can_assign_an_account_to_one_of_two_operators() {
     let (bed, other) = two("assigned").await;
     let watched = bed.config.watch_namespaces.to_string();
     let watched = ["--watch-namespaces", &watched];
     let mut here = Process::start_in(&bed, &bed.namespace, &watched, "here");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     let mut there = Process::start_in(&bed, &other, &watched, "there");
     there.answers("/metrics", contested(&bed, 1)).await;
 
@@ -184,7 +173,7 @@ async fn a_person_can_say_which_of_two_is_meant() {
     .await;
     bed.change("phi", json!({"state": "Stopped"})).await;
     bed.wait("phi", "stopped", stopped).await;
-    // As ordered, it is no contest.
+    // An account that is assigned is not contested.
     there.answers("/metrics", contested(&bed, 0)).await;
     here.answers("/metrics", contested(&bed, 0)).await;
     assert!(there.log().contains("call=\"stop\""), "{}", there.log());

@@ -1,4 +1,4 @@
-//! Starts that a person has to settle, and starts that take effect after they were given up.
+//! Starts whose outcome a person has to decide, and starts that take effect after the operator gave them up.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use serde_json::json;
 
 use crate::{
     control_plane::assert_succeeded,
-    harness::{Bed, CLIENT_ID, MODEL, MODEL_ID, Read, bound, running, stalled_because},
+    harness::{Bed, MODEL, MODEL_ID, Read, bound, running},
 };
 
-/// Far longer than the settle time of the beds.
+/// Far longer than the settle time of the operators here.
 const TOO_LATE: Duration = Duration::from_secs(20);
 
-/// The instances that are probably some resource's: their ids and those resources.
+/// The unmanaged instances that probably belong to a resource: their ids and the names of the resources.
 fn late(account: &CortecsAccount) -> Vec<(String, String)> {
     let unmanaged = account.status.iter().flat_map(|s| &s.unmanaged);
     unmanaged
@@ -26,12 +26,8 @@ fn late(account: &CortecsAccount) -> Vec<(String, String)> {
 #[tokio::test]
 async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_left_alone() {
     let bed = Bed::new("late").await;
-    let delay = Effect::Delay {
-        when: When::Before,
-        duration: TOO_LATE,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, delay).times(1));
+    let delay = Effect::delay(When::Before, TOO_LATE);
+    bed.api.add_fault(Fault::once(Endpoint::Start, delay));
     let operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let resource = bed.wait("phi", "running anew", running).await;
@@ -59,7 +55,7 @@ async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_l
     let told = events().await;
     assert!(told.contains(stray) && told.contains("phi"), "{told}");
 
-    // It is told once, also by the next process, and nobody touches it.
+    // There is one Event, also after a restart of the operator, and the operator does not touch the instance.
     operator.kill();
     let _operator = bed.operator();
     bed.wait_lists(4).await;
@@ -68,7 +64,7 @@ async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_l
     assert_eq!(bed.runs("phi").await, id);
     assert_eq!((bed.starts(), bed.api.count(Endpoint::Stop)), (2, 0));
 
-    // A person removes it.
+    // A person removes the instance.
     bed.api.outsider_delete(stray).unwrap();
     bed.wait_account("calm", |a| late(a).is_empty()).await;
 }
@@ -76,21 +72,12 @@ async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_l
 #[tokio::test]
 async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
     let bed = Bed::new("not-late").await;
-    let args = serde_json::from_value(json!({"model_id": MODEL_ID})).unwrap();
-    let stray = bed.api.outsider_start(CLIENT_ID, args).unwrap();
-    let lost = Effect::Drop {
-        when: When::Before,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
-    // The second one is found only after lists have shown its instance for a while.
-    let lost = Effect::Drop {
-        when: When::After,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
+    let stray = bed.start_unmanaged(MODEL_ID);
+    let lost = Effect::reset(When::Before);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+    // The operator finds the instance of the second start only after lists have shown it for a while.
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
     let fails = Effect::fail(500, "not now");
     bed.api
         .add_fault(Fault::new(Endpoint::GetInstance, fails).times(3));
@@ -106,45 +93,36 @@ async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
 }
 
 #[tokio::test]
-async fn only_a_new_order_that_names_a_candidate_settles_a_start() {
+async fn only_a_new_annotation_that_names_a_candidate_resolves_a_start() {
     let bed = Bed::builder("orders")
         .account(json!({"sharing": "Shared"}))
         .build()
         .await;
-    let lost = Effect::Drop {
-        when: When::After,
-        reset: true,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, lost).times(1));
-    let args = serde_json::from_value(json!({"model_id": MODEL_ID})).unwrap();
-    let older = bed.api.outsider_start(CLIENT_ID, args).unwrap();
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+    let older = bed.start_unmanaged(MODEL_ID);
     let _operator = bed.operator();
-    // It said so before there was anything to settle.
+    // The annotation is older than the start, so it does not resolve the start.
     let manifest = json!({
         "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
         "metadata": {"name": "phi", "annotations": {"cortecs.ai/resolve-start": "none"}},
         "spec": {"modelId": MODEL},
     });
     assert_succeeded("apply", &bed.kubectl_apply(&manifest).await);
-    let resource = bed
-        .wait("phi", "asking", stalled_because("StartUnresolved"))
-        .await;
+    let resource = bed.stalls("phi", "StartUnresolved").await;
     let id = bed.existing().into_iter().find(|id| *id != older).unwrap();
     let message = resource.message("Stalled");
     assert!(
         message.contains(&id) && !message.contains(&older),
         "{message}"
     );
-    // Far longer than the settle time, after which an order of none would be followed.
+    // These lists take far longer than the settle time, after which the operator would obey the annotation `none`.
     bed.wait_lists(14).await;
     assert_eq!(bed.starts(), 1);
     for value in ["no-such-instance", "", older.as_str()] {
         bed.annotate("phi", "cortecs.ai/resolve-start", value).await;
         bed.wait_lists(2).await;
-        let resource = bed
-            .wait("phi", "asking", stalled_because("StartUnresolved"))
-            .await;
+        let resource = bed.stalls("phi", "StartUnresolved").await;
         assert_eq!((bound(&resource), bed.starts()), ("", 1), "{value}");
     }
     bed.annotate("phi", "cortecs.ai/resolve-start", &id).await;

@@ -1,36 +1,17 @@
-//! The process that users run: who leads, how it ends, what it answers.
+//! The operator's process: the leader election, the end on a signal, the answers to probes.
 
 use std::{os::unix::process::ExitStatusExt, time::Duration};
 
 use cortecs_simulator::{Effect, Endpoint, Fault, When};
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
 use serde_json::json;
 
-use crate::harness::{Bed, MODEL, Process, bound};
-
-async fn holder(bed: &Bed) -> Option<String> {
-    let leases: Api<Lease> = Api::namespaced(bed.client.clone(), &bed.namespace);
-    let lease = leases
-        .get_opt("cortecs-operator")
-        .await
-        .expect("an answer")?;
-    lease
-        .spec?
-        .holder_identity
-        .filter(|holder| !holder.is_empty())
-}
-
-fn leads(_: u16, metrics: &str) -> bool {
-    metrics.contains("leader_election_master_status{name=\"cortecs-operator\"} 1")
-}
+use crate::harness::{Bed, MODEL, Process, bound, leads, sorted, stands_by, stopped};
 
 #[tokio::test]
-async fn the_process_does_its_work_answers_probes_and_ends_well() {
+async fn the_process_starts_an_instance_answers_probes_and_ends_on_sigterm() {
     let bed = Bed::builder("process").elected().build().await;
     let mut operator = Process::start(&bed, "the operator");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     operator
         .answers("/readyz", |status, body| (status, body) == (200, "ok\n"))
         .await;
@@ -63,7 +44,7 @@ async fn the_process_does_its_work_answers_probes_and_ends_well() {
 
     operator.signal("TERM");
     assert_eq!(operator.ended().await.code(), Some(0));
-    assert_eq!(holder(&bed).await, None, "the lease is handed over");
+    assert_eq!(bed.lease_holder().await, None, "the lease is handed over");
     assert!(!operator.log().contains(&bed.client_secret));
 }
 
@@ -73,22 +54,21 @@ async fn one_of_two_leads_and_the_other_takes_over() {
     let mut first = Process::start(&bed, "the first");
     first.answers("/metrics", leads).await;
     let mut second = Process::start(&bed, "the second");
-    second
-        .answers("/readyz", |status, body| {
-            (status, body) == (200, "standby\n")
-        })
-        .await;
+    second.answers("/readyz", stands_by).await;
     assert!(!leads(200, &second.get("/metrics").await.1));
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    let leader = holder(&bed).await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
+    let leader = bed.lease_holder().await;
 
     first.signal("TERM");
     assert_eq!(first.ended().await.code(), Some(0));
     second.answers("/metrics", leads).await;
-    assert!(holder(&bed).await.is_some_and(|now| Some(now) != leader));
+    assert!(
+        bed.lease_holder()
+            .await
+            .is_some_and(|now| Some(now) != leader)
+    );
     bed.change("phi", json!({"state": "Stopped"})).await;
-    bed.wait("phi", "stopped", crate::harness::stopped).await;
+    bed.wait("phi", "stopped", stopped).await;
     assert_eq!((bed.existing(), bed.starts()), (vec![id], 1));
 }
 
@@ -99,73 +79,54 @@ async fn a_leader_killed_in_the_middle_of_starts_leaves_nothing_started_twice() 
     first.answers("/metrics", leads).await;
     let second = Process::start(&bed, "the second");
     let names = ["a", "b", "c", "d", "e", "f"];
-    for name in names {
-        bed.create(name, json!({"modelId": MODEL})).await;
-    }
+    bed.create_each(&names).await;
     bed.wait_api("get a start", |view| view.count(Endpoint::Start) >= 2)
         .await;
     first.signal("KILL");
     assert_eq!(first.ended().await.signal(), Some(9));
-    let mut ids = Vec::new();
-    for name in names {
-        ids.push(bed.runs(name).await);
-    }
+    let ids = bed.all_run(&names).await;
     bed.wait_lists(3).await;
-    let mut existing = bed.existing();
-    ids.sort();
-    existing.sort();
-    assert_eq!((ids, bed.ever().len()), (existing, names.len()));
+    assert_eq!(
+        (sorted(ids), bed.ever().len()),
+        (sorted(bed.existing()), names.len())
+    );
     drop(second);
 }
 
 #[tokio::test]
-async fn a_leader_that_sleeps_past_its_lease_ends_without_acting() {
+async fn a_leader_that_is_paused_longer_than_its_lease_ends_without_acting() {
     let bed = Bed::builder("asleep").elected().build().await;
     let mut first = Process::start(&bed, "the first");
     first.answers("/metrics", leads).await;
-    let before = holder(&bed).await;
+    let before = bed.lease_holder().await;
     let mut second = Process::start(&bed, "the second");
-    second
-        .answers("/readyz", |status, body| {
-            (status, body) == (200, "standby\n")
-        })
-        .await;
+    second.answers("/readyz", stands_by).await;
     first.signal("STOP");
-    // Work that the sleeper would do, were it to wake up as the leader.
+    // The paused process would start this resource if it still acted as the leader.
     bed.create("phi", json!({"modelId": MODEL})).await;
     second.answers("/metrics", leads).await;
     bed.runs("phi").await;
-    let count = |endpoint| bed.api.count(endpoint);
-    let acts = || {
-        [
-            Endpoint::Start,
-            Endpoint::Stop,
-            Endpoint::Restart,
-            Endpoint::Delete,
-        ]
-        .map(count)
-    };
-    let done = acts();
+    let done = bed.changes();
     first.signal("CONT");
     let ended = first.ended().await;
     assert!(ended.code().is_some_and(|code| code != 0), "{ended}");
     assert!(first.log().contains("lost the Lease"), "{}", first.log());
-    assert_eq!((acts(), bed.existing().len()), (done, 1));
-    assert!(holder(&bed).await.is_some_and(|now| Some(now) != before));
+    assert_eq!((bed.changes(), bed.existing().len()), (done, 1));
+    assert!(
+        bed.lease_holder()
+            .await
+            .is_some_and(|now| Some(now) != before)
+    );
 }
 
 #[tokio::test]
-async fn a_process_that_is_asked_to_end_records_the_start_at_hand() {
+async fn a_process_that_gets_sigterm_records_the_start_under_way() {
     let bed = Bed::builder("term").elected().build().await;
     let mut operator = Process::start(&bed, "the operator");
     operator.answers("/metrics", leads).await;
     let duration = Duration::from_millis(700);
-    let delay = Effect::Delay {
-        when: When::After,
-        duration,
-    };
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, delay).times(1));
+    let delay = Effect::delay(When::After, duration);
+    bed.api.add_fault(Fault::once(Endpoint::Start, delay));
     bed.create("phi", json!({"modelId": MODEL})).await;
     bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
         .await;
@@ -184,7 +145,7 @@ async fn a_process_that_is_asked_to_end_records_the_start_at_hand() {
 }
 
 #[tokio::test]
-async fn a_process_that_may_not_see_the_resources_ends_when_it_is_asked_to() {
+async fn a_process_that_may_not_list_the_resources_ends_on_sigterm() {
     let mut bed = Bed::builder("blind").elected().build().await;
     bed.kubeconfig = bed.plane.user_kubeconfig("blind", &[]).await;
     let binding = [
@@ -202,11 +163,11 @@ async fn a_process_that_may_not_see_the_resources_ends_when_it_is_asked_to() {
     }
     operator.signal("TERM");
     assert_eq!(operator.ended().await.code(), Some(0));
-    assert_eq!(holder(&bed).await, None, "the lease is handed over");
+    assert_eq!(bed.lease_holder().await, None, "the lease is handed over");
 }
 
 #[tokio::test]
-async fn without_a_cluster_the_process_says_what_to_do() {
+async fn without_a_cluster_the_process_fails_with_a_hint() {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_cortecs-operator"))
         .args(["run", "--listen", "127.0.0.1:0"])
         .env_clear()

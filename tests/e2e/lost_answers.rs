@@ -1,4 +1,4 @@
-//! Answers that never come: in the end there is exactly what was asked for, and nothing is paid twice.
+//! Answers of the API get lost. In the end each resource has exactly one instance, and nothing is paid twice.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, When};
 use futures::{StreamExt, stream};
 use serde_json::json;
 
-use crate::harness::{Bed, MODEL, Read, bound, running, stopped};
+use crate::harness::{Bed, MODEL, MODEL_ID, Read, bound, running, sorted, stopped};
 
-/// Beds at the same time.
+/// The number of beds at the same time.
 const SIDE_BY_SIDE: usize = 5;
 
-/// Longer than the request time-out of the beds.
+/// Longer than the request time-out of the operators here.
 const LONG: Duration = Duration::from_secs(3);
 
 fn answer(when: When, status: u16) -> Effect {
@@ -28,16 +28,13 @@ fn answer(when: When, status: u16) -> Effect {
     }
 }
 
-/// Answers that leave open whether something was created.
+/// Answers that do not say whether an instance was created.
 fn unknown(when: When) -> Vec<Effect> {
     let mut effects = vec![
-        Effect::Drop { when, reset: false },
-        Effect::Drop { when, reset: true },
+        Effect::close(when),
+        Effect::reset(when),
         Effect::html(when, 502),
-        Effect::Delay {
-            when,
-            duration: LONG,
-        },
+        Effect::delay(when, LONG),
     ];
     effects.extend(
         [301, 302, 307, 402, 408, 409, 418, 500, 503, 504].map(|status| answer(when, status)),
@@ -60,7 +57,7 @@ fn unknown(when: When) -> Vec<Effect> {
 }
 
 async fn start_with(effect: Effect) {
-    // A delay before the effect has it late, but has it.
+    // After a delay before the effect the effect still happens.
     let happened = !matches!(
         effect,
         Effect::Drop {
@@ -73,8 +70,7 @@ async fn start_with(effect: Effect) {
     );
     let case = effect.to_string();
     let bed = Bed::new("lost-start").await;
-    bed.api
-        .add_fault(Fault::new(Endpoint::Start, effect).times(1));
+    bed.api.add_fault(Fault::once(Endpoint::Start, effect));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let resource = bed
@@ -100,7 +96,7 @@ async fn start_with(effect: Effect) {
             .versions("phi")
             .into_iter()
             .any(|r| r.reason(READY) == "ResolvingStart");
-        assert!(resolving, "{case}: nobody was told");
+        assert!(resolving, "{case}: no version of the resource says so");
     }
 }
 
@@ -123,23 +119,18 @@ async fn a_start_that_is_lost_before_the_effect_is_given_up_and_made_anew() {
 #[tokio::test]
 async fn equal_starts_whose_answers_are_all_lost_end_with_one_instance_each() {
     let bed = Bed::new("lost-crowd").await;
-    let drop = |when| Fault::new(Endpoint::Start, Effect::Drop { when, reset: true }).times(2);
+    let drop = |when| Fault::new(Endpoint::Start, Effect::reset(when)).times(2);
     bed.api.add_fault(drop(When::After));
     bed.api.add_fault(drop(When::Before));
     let _operator = bed.operator();
     let names = ["a", "b", "c", "d", "e"];
-    for name in names {
-        bed.create(name, json!({"modelId": MODEL})).await;
-    }
-    let mut ids = Vec::new();
-    for name in names {
-        ids.push(bed.runs(name).await);
-    }
+    bed.create_each(&names).await;
+    let ids = bed.all_run(&names).await;
     bed.wait_lists(2).await;
-    ids.sort();
-    let mut existing = bed.existing();
-    existing.sort();
-    assert_eq!((ids, bed.ever().len()), (existing, names.len()));
+    assert_eq!(
+        (sorted(ids), bed.ever().len()),
+        (sorted(bed.existing()), names.len())
+    );
 }
 
 #[tokio::test]
@@ -150,13 +141,13 @@ async fn a_restart_whose_answer_is_lost_is_made_once() {
     ] {
         let bed = Bed::new(name).await;
         let _operator = bed.operator();
-        bed.create("phi", json!({"modelId": MODEL, "state": "Running"}))
+        let id = bed
+            .run("phi", json!({"modelId": MODEL, "state": "Running"}))
             .await;
-        let id = bed.runs("phi").await;
         bed.change("phi", json!({"state": "Stopped"})).await;
         bed.wait("phi", "stopped", stopped).await;
         bed.api
-            .add_fault(Fault::new(Endpoint::Restart, Effect::Drop { when, reset: false }).times(1));
+            .add_fault(Fault::once(Endpoint::Restart, Effect::close(when)));
         bed.change("phi", json!({"state": "Running"})).await;
         bed.wait("phi", "running again", running).await;
         assert_eq!((bed.existing(), bed.starts()), (vec![id], 1), "{name}");
@@ -168,60 +159,23 @@ async fn a_restart_whose_answer_is_lost_is_made_once() {
 #[tokio::test]
 async fn stops_and_deletes_whose_answers_are_lost_are_done_in_the_end() {
     let cases = [
-        (
-            Endpoint::Stop,
-            Effect::Drop {
-                when: When::After,
-                reset: true,
-            },
-        ),
-        (
-            Endpoint::Stop,
-            Effect::Drop {
-                when: When::Before,
-                reset: false,
-            },
-        ),
+        (Endpoint::Stop, Effect::reset(When::After)),
+        (Endpoint::Stop, Effect::close(When::Before)),
         (Endpoint::Stop, answer(When::After, 502)),
-        (
-            Endpoint::Stop,
-            Effect::Delay {
-                when: When::After,
-                duration: LONG,
-            },
-        ),
-        (
-            Endpoint::Delete,
-            Effect::Drop {
-                when: When::After,
-                reset: true,
-            },
-        ),
-        (
-            Endpoint::Delete,
-            Effect::Drop {
-                when: When::Before,
-                reset: false,
-            },
-        ),
+        (Endpoint::Stop, Effect::delay(When::After, LONG)),
+        (Endpoint::Delete, Effect::reset(When::After)),
+        (Endpoint::Delete, Effect::close(When::Before)),
         (Endpoint::Delete, answer(When::After, 502)),
         (Endpoint::Delete, answer(When::Before, 404)),
-        (
-            Endpoint::Delete,
-            Effect::Delay {
-                when: When::After,
-                duration: LONG,
-            },
-        ),
+        (Endpoint::Delete, Effect::delay(When::After, LONG)),
     ];
     stream::iter(cases)
         .for_each_concurrent(SIDE_BY_SIDE, |(endpoint, effect)| async move {
             let case = format!("{endpoint:?}: {effect}");
             let bed = Bed::new("lost-end").await;
             let _operator = bed.operator();
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
-            bed.api.add_fault(Fault::new(endpoint, effect).times(1));
+            bed.run("phi", json!({"modelId": MODEL})).await;
+            bed.api.add_fault(Fault::once(endpoint, effect));
             bed.delete("phi").await;
             bed.wait_gone("phi").await;
             assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 1), "{case}");
@@ -233,18 +187,9 @@ async fn stops_and_deletes_whose_answers_are_lost_are_done_in_the_end() {
 async fn a_stop_whose_answer_is_lost_stops() {
     let bed = Bed::new("lost-stop").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.api.add_fault(
-        Fault::new(
-            Endpoint::Stop,
-            Effect::Drop {
-                when: When::After,
-                reset: true,
-            },
-        )
-        .times(1),
-    );
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
+    bed.api
+        .add_fault(Fault::once(Endpoint::Stop, Effect::reset(When::After)));
     bed.change("phi", json!({"state": "Stopped"})).await;
     bed.wait("phi", "stopped", stopped).await;
     assert_eq!(bed.state_of(&id), Some(InstanceState::Stopped));
@@ -256,31 +201,13 @@ async fn in_a_shared_account_a_person_decides_whose_instance_it_is() {
         .account(json!({"sharing": "Shared"}))
         .build()
         .await;
-    bed.api.add_fault(
-        Fault::new(
-            Endpoint::Start,
-            Effect::Drop {
-                when: When::After,
-                reset: true,
-            },
-        )
-        .times(1),
-    );
+    bed.api
+        .add_fault(Fault::once(Endpoint::Start, Effect::reset(When::After)));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
-    let resource = bed
-        .wait(
-            "phi",
-            "asking",
-            crate::harness::stalled_because("StartUnresolved"),
-        )
-        .await;
+    let resource = bed.stalls("phi", "StartUnresolved").await;
     let id = bed.existing().remove(0);
-    assert!(
-        resource.message("Stalled").contains(&id),
-        "{}",
-        resource.message("Stalled")
-    );
+    resource.assert_says("Stalled", &id);
     bed.wait_lists(2).await;
     assert_eq!(bed.starts(), 1);
     bed.annotate("phi", "cortecs.ai/resolve-start", &id).await;
@@ -292,37 +219,20 @@ async fn in_a_shared_account_a_person_decides_whose_instance_it_is() {
 }
 
 #[tokio::test]
-async fn in_a_shared_account_a_person_can_say_that_nothing_came_of_it() {
+async fn in_a_shared_account_a_person_can_say_that_the_start_had_no_effect() {
     let bed = Bed::builder("lost-none")
         .account(json!({"sharing": "Shared"}))
         .build()
         .await;
-    bed.api.add_fault(
-        Fault::new(
-            Endpoint::Start,
-            Effect::Drop {
-                when: When::Before,
-                reset: true,
-            },
-        )
-        .times(1),
-    );
+    bed.api
+        .add_fault(Fault::once(Endpoint::Start, Effect::reset(When::Before)));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
         .await;
-    // Someone else starts an equal one just then.
-    let args = serde_json::from_value(json!({"model_id": crate::harness::MODEL_ID})).unwrap();
-    let theirs = bed
-        .api
-        .outsider_start(crate::harness::CLIENT_ID, args)
-        .unwrap();
-    bed.wait(
-        "phi",
-        "asking",
-        crate::harness::stalled_because("StartUnresolved"),
-    )
-    .await;
+    // Another client of the API starts an instance with equal arguments at this moment.
+    let theirs = bed.start_unmanaged(MODEL_ID);
+    bed.stalls("phi", "StartUnresolved").await;
     bed.annotate("phi", "cortecs.ai/resolve-start", "none")
         .await;
     let resource = bed.wait("phi", "running", running).await;

@@ -1,7 +1,7 @@
 //! The operator against a real kube-apiserver and a simulated Cortecs API, over real connections.
 //!
 //! Tests share one control plane and run side by side: each has its own namespaces, its own simulated API and its own
-//! operator, which looks after those namespaces only.
+//! operator, which watches those namespaces only.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -11,7 +11,11 @@
 
 #[path = "../support/control_plane.rs"]
 mod control_plane;
+#[path = "../support/eventually.rs"]
+mod eventually;
 mod harness;
+#[path = "../support/objects.rs"]
+mod objects;
 
 mod account_changes;
 mod accounts;

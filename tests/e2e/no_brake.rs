@@ -1,13 +1,14 @@
-//! Changes of many instances at once that do not make an account hold itself.
+//! Changes of many instances at once that do not put the account on hold.
 
 use std::time::Duration;
 
 use cortecs_simulator::Endpoint;
 use serde_json::json;
 
-use crate::{
-    brake::{NAMES, all_run, crowd, hold},
-    harness::{Bed, bound, running, stopped},
+use crate::harness::{
+    Bed, bound,
+    crowd::{NAMES, crowd, hold},
+    running, stopped,
 };
 
 fn was_ever_held(bed: &Bed) -> bool {
@@ -15,7 +16,7 @@ fn was_ever_held(bed: &Bed) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_ordered_here_is_no_mass_change() {
+async fn changes_of_the_resources_are_no_mass_change() {
     let bed = Bed::new("brake-orders").await;
     let operator = bed.operator();
     let ids = crowd(&bed).await;
@@ -24,9 +25,9 @@ async fn what_is_ordered_here_is_no_mass_change() {
     }
     bed.wait_api("restart all", |v| v.count(Endpoint::Restart) == 5)
         .await;
-    assert_eq!(all_run(&bed).await, ids);
+    assert_eq!(bed.all_run(&NAMES).await, ids);
 
-    // Replaced, with a crash in the middle.
+    // Replace all, with a crash in the middle.
     for name in NAMES {
         bed.change(name, json!({"numWorkers": 2})).await;
     }
@@ -39,7 +40,7 @@ async fn what_is_ordered_here_is_no_mass_change() {
             .await;
     }
 
-    // Stopped, with a crash in the middle.
+    // Stop all, with a crash in the middle.
     for name in NAMES {
         bed.change(name, json!({"state": "Stopped"})).await;
     }
@@ -51,9 +52,9 @@ async fn what_is_ordered_here_is_no_mass_change() {
     for name in NAMES {
         bed.change(name, json!({"state": "Running"})).await;
     }
-    all_run(&bed).await;
+    bed.all_run(&NAMES).await;
 
-    // Deleted, with a crash in the middle.
+    // Delete all, with a crash in the middle.
     for name in NAMES {
         bed.delete(name).await;
     }
@@ -69,8 +70,8 @@ async fn what_is_ordered_here_is_no_mass_change() {
 }
 
 #[tokio::test]
-async fn fewer_than_three_are_healed_and_lists_that_lag_behind_starts_lose_nothing() {
-    // Lists lag for almost the settle time: what has just been started is missing from many of them.
+async fn two_lost_instances_are_healed_and_late_lists_are_no_mass_change() {
+    // Lists lag by almost the settle time: many of them lack the instances that were just started.
     let bed = Bed::builder("brake-few")
         .request_timeout(Duration::from_secs(3))
         .build()
@@ -85,7 +86,7 @@ async fn fewer_than_three_are_healed_and_lists_that_lag_behind_starts_lose_nothi
         .await;
     bed.wait_api("restart one", |v| v.count(Endpoint::Restart) == 1)
         .await;
-    all_run(&bed).await;
+    bed.all_run(&NAMES).await;
     assert_eq!((bed.starts(), bed.existing().len()), (6, 5));
     assert!(!was_ever_held(&bed));
 }

@@ -1,4 +1,4 @@
-//! The API away, slow, or tired of a token: nothing is repeated that must not be, and everything recovers.
+//! The API is down or slow, or refuses a token. The operator repeats no call that must happen once, and recovers.
 
 use std::time::Duration;
 
@@ -12,12 +12,11 @@ use crate::harness::{Bed, MODEL, Read, bound, running, stopped};
 async fn an_api_that_answers_503_for_a_while_loses_and_repeats_nothing() {
     let bed = Bed::new("api-503").await;
     let _operator = bed.operator();
-    bed.create("old", json!({"modelId": MODEL})).await;
-    let old = bed.runs("old").await;
+    let old = bed.run("old", json!({"modelId": MODEL})).await;
     bed.api.set_down(true);
     bed.create("new", json!({"modelId": MODEL})).await;
     bed.change("old", json!({"state": "Stopped"})).await;
-    // Where the start itself was answered with 503, nobody knows what came of it.
+    // The outcome of a start that is answered with 503 is unknown.
     let reasons = ["RetryingAfterError", "ResolvingStart"];
     bed.wait("new", "waiting", |r| {
         r.is_current() && reasons.contains(&r.reason(RECONCILING))
@@ -47,8 +46,7 @@ async fn an_api_that_refuses_connections_for_a_while_loses_and_repeats_nothing()
     let bed = Bed::builder("api-gone").gated().build().await;
     let gate = bed.gate.as_ref().unwrap();
     let _operator = bed.operator();
-    bed.create("old", json!({"modelId": MODEL})).await;
-    let old = bed.runs("old").await;
+    let old = bed.run("old", json!({"modelId": MODEL})).await;
     gate.close().await;
     bed.create("new", json!({"modelId": MODEL})).await;
     bed.delete("old").await;
@@ -69,12 +67,11 @@ async fn an_api_that_refuses_connections_for_a_while_loses_and_repeats_nothing()
 }
 
 #[tokio::test]
-async fn a_start_that_meets_a_closed_door_is_refused_and_not_unknown() {
+async fn a_start_whose_connection_is_refused_has_a_known_outcome() {
     let bed = Bed::builder("door").gated().build().await;
     let _operator = bed.operator();
-    // The start's own connection fails: the operator lists, then the door closes, then it starts.
-    bed.create("warm", json!({"modelId": MODEL})).await;
-    bed.runs("warm").await;
+    // The start itself meets a refused connection: the operator has listed before.
+    bed.run("warm", json!({"modelId": MODEL})).await;
     let gate = bed.gate.as_ref().unwrap();
     gate.close().await;
     bed.create("phi", json!({"modelId": MODEL})).await;
@@ -89,75 +86,68 @@ async fn a_start_that_meets_a_closed_door_is_refused_and_not_unknown() {
 }
 
 #[tokio::test]
-async fn tokens_that_expire_are_renewed_and_nobody_notices() {
+async fn tokens_that_expire_are_renewed_without_a_trace_in_the_status() {
     let bed = Bed::builder("tokens")
         .token_lifetime(Duration::from_secs(2))
         .build()
         .await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     let tokens = bed.api.count(Endpoint::Token);
     bed.wait_api("be asked for more tokens", |view| {
         view.count(Endpoint::Token) >= tokens + 3
     })
     .await;
-    tell_nobody(&bed);
+    leaves_no_trace(&bed);
 }
 
 #[tokio::test]
-async fn tokens_that_are_revoked_are_fetched_anew_and_nobody_notices() {
+async fn tokens_that_are_revoked_are_fetched_anew_without_a_trace_in_the_status() {
     let bed = Bed::new("revoked").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     bed.api.expire_tokens();
     bed.change("phi", json!({"state": "Stopped"})).await;
     bed.wait("phi", "stopped", stopped).await;
     bed.api.expire_tokens();
     bed.change("phi", json!({"state": "Running"})).await;
     bed.runs("phi").await;
-    tell_nobody(&bed);
+    leaves_no_trace(&bed);
 }
 
-fn tell_nobody(bed: &Bed) {
+fn leaves_no_trace(bed: &Bed) {
     let seen = bed.versions("phi");
     assert!(seen.iter().all(|r| r.reason(READY) != "CredentialsInvalid"));
     assert_eq!((bed.starts(), bed.existing().len()), (1, 1));
 }
 
 #[tokio::test]
-async fn a_slow_api_is_waited_for() {
+async fn the_operator_waits_for_a_slow_api() {
     let bed = Bed::new("slow").await;
     let duration = Duration::from_millis(500);
     bed.api.add_fault(Fault::new(
         Target::Any,
-        Effect::Delay {
-            when: When::After,
-            duration,
-        },
+        Effect::delay(When::After, duration),
     ));
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 1));
 }
 
 #[tokio::test]
-async fn broken_lists_are_no_news() {
+async fn invalid_lists_change_nothing() {
     let bed = Bed::new("broken-lists").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     for effect in [
         Effect::MalformedBody,
         Effect::TruncatedBody,
         Effect::WithoutInstance,
     ] {
         bed.api
-            .add_fault(Fault::new(Endpoint::ListInstances, effect).times(1));
+            .add_fault(Fault::once(Endpoint::ListInstances, effect));
     }
     bed.wait_api("have served the faults", |_| bed.api.faults().is_empty())
         .await;
@@ -177,29 +167,30 @@ async fn a_list_that_overlaps_a_restart_is_no_reason_for_another() {
             .build()
             .await;
         let _operator = bed.operator();
-        bed.create("phi", json!({"modelId": MODEL, "driftPolicy": policy}))
+        let id = bed
+            .run("phi", json!({"modelId": MODEL, "driftPolicy": policy}))
             .await;
-        let id = bed.runs("phi").await;
         bed.change("phi", json!({"state": "Stopped"})).await;
         bed.wait("phi", "stopped", stopped).await;
 
-        // The restart takes its time. Meanwhile a list sees the instance still stopped, and its answer
-        // comes last; the next list is slow.
-        let delay = |when, milliseconds| Effect::Delay {
-            when,
-            duration: Duration::from_millis(milliseconds),
-        };
+        // The restart is slow. Meanwhile a list sees the instance still stopped, and its answer comes after that of the restart.
+        // The next list is slow.
+        let delay = |when, milliseconds| Effect::delay(when, Duration::from_millis(milliseconds));
         bed.api
-            .add_fault(Fault::new(Endpoint::Restart, delay(When::Before, 2500)).times(1));
+            .add_fault(Fault::once(Endpoint::Restart, delay(When::Before, 2500)));
         bed.change("phi", json!({"state": "Running"})).await;
         bed.wait_api("get the restart", |view| view.count(Endpoint::Restart) == 1)
             .await;
-        bed.api
-            .add_fault(Fault::new(Endpoint::ListInstances, delay(When::After, 3000)).times(1));
+        bed.api.add_fault(Fault::once(
+            Endpoint::ListInstances,
+            delay(When::After, 3000),
+        ));
         bed.wait_api("get a list", |_| bed.api.faults().is_empty())
             .await;
-        bed.api
-            .add_fault(Fault::new(Endpoint::ListInstances, delay(When::Before, 2000)).times(1));
+        bed.api.add_fault(Fault::once(
+            Endpoint::ListInstances,
+            delay(When::Before, 2000),
+        ));
         let requests = bed.api.requests();
         let restart = requests.iter().find(|r| r.endpoint == Endpoint::Restart);
         assert_eq!(

@@ -1,12 +1,12 @@
-//! What the API refuses, and how a resource recovers.
+//! The API refuses a call, and the resource recovers.
 
 use std::time::Duration;
 
 use cortecs_resources::conditions::{READY, STALLED};
-use cortecs_simulator::{Effect, Endpoint, Fault};
+use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
-use crate::harness::{Bed, HARDWARE, MODEL, Read, bound, running, stalled_because};
+use crate::harness::{Bed, HARDWARE, MODEL, Read, bound, running};
 
 #[tokio::test]
 async fn a_400_stalls_with_the_apis_message_until_the_spec_is_fixed() {
@@ -17,9 +17,7 @@ async fn a_400_stalls_with_the_apis_message_until_the_spec_is_fixed() {
         json!({"modelId": MODEL, "hardwareTypeId": HARDWARE, "contextLength": 999_999}),
     )
     .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("InvalidArguments"))
-        .await;
+    let resource = bed.stalls("phi", "InvalidArguments").await;
     let message = resource.message(STALLED);
     assert!(
         message.contains("context_length 999999 is out of range: 1 to 16384"),
@@ -50,14 +48,8 @@ async fn an_unknown_model_stalls_with_its_name_and_starts_nothing() {
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": "nobody/nothing"}))
         .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("InvalidArguments"))
-        .await;
-    assert!(
-        resource.message(STALLED).contains("nobody--nothing"),
-        "{}",
-        resource.message(STALLED)
-    );
+    let resource = bed.stalls("phi", "InvalidArguments").await;
+    resource.assert_says(STALLED, "nobody--nothing");
     bed.wait_lists(2).await;
     assert_eq!(bed.starts(), 0);
     bed.change("phi", json!({"modelId": MODEL})).await;
@@ -66,7 +58,7 @@ async fn an_unknown_model_stalls_with_its_name_and_starts_nothing() {
 }
 
 #[tokio::test]
-async fn hardware_that_the_model_lacks_stalls_with_what_there_is() {
+async fn unknown_hardware_stalls_with_a_list_of_the_known_one() {
     let bed = Bed::new("no-hardware").await;
     let _operator = bed.operator();
     bed.create(
@@ -74,9 +66,7 @@ async fn hardware_that_the_model_lacks_stalls_with_what_there_is() {
         json!({"modelId": MODEL, "hardwareTypeId": "NVIDIA_H100_8"}),
     )
     .await;
-    let resource = bed
-        .wait("phi", "stalled", stalled_because("InvalidArguments"))
-        .await;
+    let resource = bed.stalls("phi", "InvalidArguments").await;
     let message = resource.message(STALLED);
     assert!(
         message.contains("NVIDIA_H100_8") && message.contains(HARDWARE),
@@ -90,13 +80,10 @@ async fn hardware_that_the_model_lacks_stalls_with_what_there_is() {
 #[tokio::test]
 async fn a_403_with_a_page_of_html_shows_no_html() {
     let bed = Bed::new("html").await;
-    bed.api.add_fault(
-        Fault::new(
-            Endpoint::Start,
-            Effect::html(cortecs_simulator::When::Before, 403),
-        )
-        .times(1),
-    );
+    bed.api.add_fault(Fault::once(
+        Endpoint::Start,
+        Effect::html(When::Before, 403),
+    ));
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let resource = bed
@@ -109,7 +96,7 @@ async fn a_403_with_a_page_of_html_shows_no_html() {
         message.contains("403") && !message.contains('<'),
         "{message}"
     );
-    // Any change of the spec is a reason to try again.
+    // After any change of the spec the operator tries again.
     bed.change("phi", json!({"progressDeadlineSeconds": 100}))
         .await;
     bed.runs("phi").await;
@@ -129,11 +116,7 @@ async fn a_429_is_tried_again_after_the_time_that_it_names() {
             r.reason(READY) == "RetryingAfterError"
         })
         .await;
-    assert!(
-        held.message(READY).contains("429"),
-        "{}",
-        held.message(READY)
-    );
+    held.assert_says(READY, "429");
     let resource = bed.wait("phi", "running", running).await;
     assert_eq!(bed.existing(), [bound(&resource)]);
     let starts: Vec<_> = bed
@@ -150,7 +133,7 @@ async fn a_429_is_tried_again_after_the_time_that_it_names() {
 }
 
 #[tokio::test]
-async fn a_start_that_never_gets_anywhere_stalls_after_its_deadline_and_may_still_succeed() {
+async fn a_start_without_progress_stalls_after_its_deadline_and_may_still_succeed() {
     let bed = Bed::builder("deadline")
         .step(Duration::from_secs(3))
         .build()
@@ -161,12 +144,7 @@ async fn a_start_that_never_gets_anywhere_stalls_after_its_deadline_and_may_stil
         json!({"modelId": MODEL, "progressDeadlineSeconds": 3}),
     )
     .await;
-    bed.wait(
-        "phi",
-        "stalled",
-        stalled_because("ProgressDeadlineExceeded"),
-    )
-    .await;
+    bed.stalls("phi", "ProgressDeadlineExceeded").await;
     bed.runs("phi").await;
     assert_eq!((bed.starts(), bed.existing().len()), (1, 1));
 }

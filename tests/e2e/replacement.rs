@@ -1,14 +1,13 @@
-//! Changed arguments: the API cannot resize, so a new instance takes the old one's place.
+//! The arguments in the spec change. The API cannot change an instance, so a new instance replaces the old one.
 
 use cortecs_api::types::InstanceState;
+use cortecs_resources::{CortecsInstance, instance_status::InstanceArgs};
 use cortecs_simulator::Endpoint;
 use serde_json::json;
 
-use crate::harness::{
-    Bed, MODEL, OTHER_MODEL, OTHER_MODEL_ID, bound, running, stalled_because, stopped,
-};
+use crate::harness::{Bed, MODEL, MODEL_ID, OTHER_MODEL, OTHER_MODEL_ID, bound, running, stopped};
 
-/// The calls that change something, in order.
+/// The calls that change an instance, in order.
 fn calls(bed: &Bed) -> Vec<Endpoint> {
     let reads = [
         Endpoint::Token,
@@ -24,24 +23,23 @@ fn calls(bed: &Bed) -> Vec<Endpoint> {
         .collect()
 }
 
+/// The arguments of the instance.
+fn args(resource: &CortecsInstance) -> &InstanceArgs {
+    let status = resource.status.as_ref().unwrap();
+    status.instance_args.as_ref().unwrap()
+}
+
 #[tokio::test]
 async fn another_model_or_number_of_workers_replaces_the_instance_and_never_bills_two() {
     let bed = Bed::new("recreate").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let first = bed.runs("phi").await;
+    let first = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"numWorkers": 2})).await;
     let second = bound(&*bed.wait("phi", "running with two", running).await).to_owned();
     bed.change("phi", json!({"modelId": OTHER_MODEL})).await;
     let third = bed.wait("phi", "running the other model", running).await;
 
-    let args = third
-        .status
-        .as_ref()
-        .unwrap()
-        .instance_args
-        .as_ref()
-        .unwrap();
+    let args = args(&third);
     assert_eq!(
         (args.model_id.as_str(), args.num_workers),
         (OTHER_MODEL_ID, Some(2))
@@ -53,7 +51,7 @@ async fn another_model_or_number_of_workers_replaces_the_instance_and_never_bill
         .map(|h| h.instance.instance_id)
         .collect();
     assert_eq!(ever, [&first, &second, bound(&third)]);
-    // The old one had gone before the new one was asked for, each time.
+    // Each time, the old instance was deleted before the new one was started.
     use Endpoint::{Delete, Start, Stop};
     assert_eq!(
         calls(&bed),
@@ -65,10 +63,8 @@ async fn another_model_or_number_of_workers_replaces_the_instance_and_never_bill
 async fn the_other_spelling_of_the_model_changes_nothing() {
     let bed = Bed::new("spelling").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
-    bed.change("phi", json!({"modelId": crate::harness::MODEL_ID}))
-        .await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
+    bed.change("phi", json!({"modelId": MODEL_ID})).await;
     bed.runs("phi").await;
     bed.wait_lists(2).await;
     assert_eq!(calls(&bed), [Endpoint::Start]);
@@ -98,13 +94,7 @@ async fn with_on_delete_a_change_waits_until_the_instance_is_next_started() {
     bed.change("phi", json!({"state": "Running"})).await;
     let resource = bed.wait("phi", "running with two", running).await;
     assert_ne!(bound(&resource), id);
-    let args = resource
-        .status
-        .as_ref()
-        .unwrap()
-        .instance_args
-        .as_ref()
-        .unwrap();
+    let args = args(&resource);
     assert_eq!(args.num_workers, Some(2));
     assert_eq!(bed.existing(), [bound(&resource)]);
 }
@@ -113,11 +103,9 @@ async fn with_on_delete_a_change_waits_until_the_instance_is_next_started() {
 async fn a_change_to_what_cannot_run_leaves_the_running_instance_alone() {
     let bed = Bed::new("bad-change").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"modelId": "no/such-model"})).await;
-    bed.wait("phi", "stalled", stalled_because("InvalidArguments"))
-        .await;
+    bed.stalls("phi", "InvalidArguments").await;
     bed.wait_lists(2).await;
     assert_eq!(
         (calls(&bed), bed.state_of(&id)),

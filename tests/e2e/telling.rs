@@ -1,25 +1,21 @@
-//! What is told beside the status: events and log lines.
+//! Events, log lines and traces.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use k8s_openapi::api::events::v1::Event;
-use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpListener,
-    sync::mpsc,
-    time::{Instant, sleep},
+use tokio::{net::TcpListener, sync::mpsc};
+
+use crate::{
+    eventually::eventually,
+    harness::{Bed, CONTEXT, HangingProxy, Hangs, MODEL, Process, SOON, bound, running, stopped},
 };
 
-use crate::harness::{Bed, CONTEXT, Hangs, MODEL, Process, SOON, Swamp, bound, running, stopped};
-
-/// The events of a resource, by reason.
+/// The Events about a resource, by reason.
 async fn events(bed: &Bed, name: &str) -> BTreeMap<String, Vec<Event>> {
-    let api: Api<Event> = Api::namespaced(bed.client.clone(), &bed.namespace);
-    let all = api.list(&ListParams::default()).await.expect("events");
     let mut by_reason: BTreeMap<String, Vec<Event>> = BTreeMap::new();
-    for event in all.items {
+    for event in bed.events().await {
         let about = event.regarding.as_ref().and_then(|r| r.name.as_deref());
         if about == Some(name) {
             let reason = event.reason.clone().unwrap_or_default();
@@ -29,25 +25,21 @@ async fn events(bed: &Bed, name: &str) -> BTreeMap<String, Vec<Event>> {
     by_reason
 }
 
-/// Events follow the status that they speak of: waits until they are as they should be.
+/// Waits until the Events are as they should be. The operator sends them after it has written the status.
 async fn until(
     bed: &Bed,
     name: &str,
     what: &str,
     holds: impl Fn(&BTreeMap<String, Vec<Event>>) -> bool,
 ) -> BTreeMap<String, Vec<Event>> {
-    let deadline = Instant::now() + SOON;
-    loop {
+    eventually(what, SOON, async || {
         let events = events(bed, name).await;
-        if holds(&events) {
-            return events;
+        match holds(&events) {
+            true => Ok(events),
+            false => Err(format!("{events:#?}")),
         }
-        assert!(
-            Instant::now() < deadline,
-            "{what} did not come: {events:#?}"
-        );
-        sleep(Duration::from_millis(100)).await;
-    }
+    })
+    .await
 }
 
 fn times(events: &BTreeMap<String, Vec<Event>>, reason: &str) -> Vec<i32> {
@@ -57,11 +49,10 @@ fn times(events: &BTreeMap<String, Vec<Event>>, reason: &str) -> Vec<i32> {
 }
 
 #[tokio::test]
-async fn what_happens_again_is_a_series_and_what_is_new_is_told_anew() {
+async fn equal_events_form_a_series_and_a_new_message_is_another_event() {
     let bed = Bed::new("events").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let first = bed.runs("phi").await;
+    let first = bed.run("phi", json!({"modelId": MODEL})).await;
     for _ in 0..2 {
         bed.change("phi", json!({"state": "Stopped"})).await;
         bed.wait("phi", "stopped", stopped).await;
@@ -75,7 +66,7 @@ async fn what_happens_again_is_a_series_and_what_is_new_is_told_anew() {
     assert_eq!(times(&told, "Stopped"), [2], "{told:#?}");
     assert_eq!(times(&told, "Bound"), [1], "{told:#?}");
 
-    // The same reason with another message is another event, with its own message.
+    // An event with the same reason and another message is another Event.
     bed.change("phi", json!({"contextLength": CONTEXT / 2}))
         .await;
     let replaced = bed
@@ -102,7 +93,7 @@ async fn what_happens_again_is_a_series_and_what_is_new_is_told_anew() {
             "{event:?}"
         );
     }
-    // Lists come and go, and nothing more is told.
+    // Further lists cause no Event.
     bed.wait_lists(4).await;
     let count =
         |events: &BTreeMap<String, Vec<Event>>| events.values().map(Vec::len).sum::<usize>();
@@ -117,26 +108,25 @@ async fn what_happens_again_is_a_series_and_what_is_new_is_told_anew() {
 }
 
 #[tokio::test]
-async fn an_event_that_gets_stuck_holds_nothing_up() {
+async fn an_event_whose_request_hangs_delays_nothing() {
     let bed = Bed::new("stuck-event").await;
-    let swamp = Swamp::new(&bed.kubeconfig).await;
-    swamp.swallow(Hangs::Request, |asked| {
+    let proxy = HangingProxy::new(&bed.kubeconfig).await;
+    proxy.hang_next(Hangs::Request, |asked| {
         asked.method == "POST" && asked.path.contains("/events.k8s.io/")
     });
-    let _operator = bed.operator_in(&swamp);
+    let _operator = bed.operator_through(&proxy);
     bed.create("phi", json!({"modelId": MODEL})).await;
-    swamp.stuck(1).await;
+    proxy.wait_hanging(1).await;
     bed.runs("phi").await;
     assert_eq!(bed.starts(), 1);
-    swamp.drain();
+    proxy.end_hanging();
 }
 
 #[tokio::test]
 async fn each_line_of_a_reconcile_can_be_found_by_its_resource() {
     let bed = Bed::builder("json").elected().build().await;
     let mut operator = Process::start_with(&bed, &["--log-format", "json"], "the operator");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
     bed.change("phi", json!({"state": "Stopped"})).await;
     let resource = bed.wait("phi", "stopped", stopped).await;
     operator.signal("TERM");
@@ -173,7 +163,7 @@ async fn each_line_of_a_reconcile_can_be_found_by_its_resource() {
             "{line}"
         );
     }
-    // Each call is told, in a reconcile; from the moment the instance is known, each line names it.
+    // There is a line for each call, within a reconcile. After the instance is known, each line names it.
     for call in ["start", "stop"] {
         let told = about.iter().filter(|line| line["call"] == call).count();
         assert_eq!(told, 1, "{call} in {log}");
@@ -192,10 +182,10 @@ async fn each_line_of_a_reconcile_can_be_found_by_its_resource() {
     }
 }
 
-/// What a collector received: the content type and the body, in OTLP's binary form.
+/// The content type and the body that a collector received, in OTLP's binary form.
 type Received = (String, Vec<u8>);
 
-/// Takes traces as a collector does.
+/// A collector of traces.
 async fn collector() -> (String, mpsc::UnboundedReceiver<Received>) {
     async fn take(
         State(sender): State<mpsc::UnboundedSender<Received>>,
@@ -223,9 +213,8 @@ async fn a_collector_gets_the_traces_of_reconciles_and_their_calls() {
     let (endpoint, mut received) = collector().await;
     let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
     let mut operator = Process::start_where(&bed, &environment, "the operator");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    // The last spans are sent when it ends, if not before.
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
+    // The operator sends the last spans when it ends, at the latest.
     operator.signal("TERM");
     assert_eq!(operator.ended().await.code(), Some(0));
     let mut sent = Vec::new();
@@ -251,15 +240,14 @@ async fn a_collector_gets_the_traces_of_reconciles_and_their_calls() {
 }
 
 #[tokio::test]
-async fn a_collector_that_does_not_answer_holds_nothing_up() {
+async fn a_collector_that_does_not_answer_delays_nothing() {
     let bed = Bed::builder("no-collector").elected().build().await;
-    // It takes connections and never answers.
+    // The collector accepts connections and never answers.
     let deaf = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let endpoint = format!("http://{}", deaf.local_addr().expect("an address"));
     let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
     let mut operator = Process::start_where(&bed, &environment, "the operator");
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    bed.runs("phi").await;
+    bed.run("phi", json!({"modelId": MODEL})).await;
     operator.signal("TERM");
     assert_eq!(operator.ended().await.code(), Some(0));
     assert_eq!(bed.starts(), 1);

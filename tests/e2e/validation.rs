@@ -1,4 +1,4 @@
-//! What the API server refuses on its own, in words that help.
+//! The API server refuses invalid specs with a message that says what is wrong.
 
 use serde_json::{Value, json};
 
@@ -161,7 +161,7 @@ async fn kubectl_tells_what_is_wrong_with_an_account() {
 }
 
 #[tokio::test]
-async fn what_no_operator_has_seen_does_not_look_ready() {
+async fn a_resource_that_no_operator_has_seen_does_not_look_ready() {
     let bed = Bed::new("unseen").await;
     assert_succeeded(
         "apply",

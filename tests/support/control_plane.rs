@@ -19,7 +19,12 @@ use std::{
     time::Duration,
 };
 
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api,
+    api::{ObjectMeta, PostParams},
+    config::{Config, KubeConfigOptions, Kubeconfig},
+};
 use tokio::sync::OnceCell;
 
 const SCRIPT: &str = concat!(
@@ -90,6 +95,25 @@ impl ControlPlane {
     /// A client for the administrator.
     pub(crate) async fn client(&self) -> kube::Client {
         client_for(&self.kubeconfig()).await
+    }
+
+    /// Creates a namespace with labels.
+    pub(crate) async fn create_namespace(&self, name: &str, labels: &[(&str, &str)]) {
+        let labels = labels
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let namespace = Namespace {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                labels: Some(labels.collect()),
+                ..ObjectMeta::default()
+            },
+            ..Namespace::default()
+        };
+        Api::<Namespace>::all(self.client().await)
+            .create(&PostParams::default(), &namespace)
+            .await
+            .expect("a namespace");
     }
 
     /// Keeps a copy of all objects, as a backup of etcd does.
@@ -176,14 +200,20 @@ impl Drop for ControlPlane {
 
 /// A client for the user of that kubeconfig, with every request bounded.
 pub(crate) async fn client_for(kubeconfig: &Path) -> kube::Client {
+    let mut config = config_of(kubeconfig).await;
+    config.read_timeout = Some(Duration::from_secs(30));
+    kube::Client::try_from(config).expect("a client")
+}
+
+/// How to reach the API server as the user of that kubeconfig.
+pub(crate) async fn config_of(kubeconfig: &Path) -> Config {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a readable kubeconfig");
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .expect("a usable kubeconfig");
-    config.read_timeout = Some(Duration::from_secs(30));
-    // The server is on the loopback, whatever proxy the environment names.
+    // The API server listens on the loopback, whatever proxy the environment names.
     config.proxy_url = None;
-    kube::Client::try_from(config).expect("a client")
+    config
 }
 
 /// Panics with what the command said unless it succeeded.

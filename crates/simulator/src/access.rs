@@ -1,10 +1,10 @@
-//! Who may call: accounts and the tokens they were given.
+//! The accounts and their tokens.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::account::SimulatedAccount;
 
-/// Tokens that are valid at the same time; the oldest goes first.
+/// The most tokens that are valid at the same time. Beyond that the oldest becomes invalid.
 const MAX_TOKENS: usize = 1_000;
 
 struct Token {
@@ -20,7 +20,7 @@ pub(super) struct Access {
     lifetime: Duration,
     rng: fastrand::Rng,
     issued: u64,
-    /// Oldest first.
+    /// The valid tokens, oldest first.
     tokens: VecDeque<Token>,
 }
 
@@ -70,7 +70,7 @@ impl Access {
         Some(&token.client_id)
     }
 
-    /// Which of the issued tokens a valid one is.
+    /// The number of a valid token, in order of issue.
     pub(super) fn number(&self, word: &str, now: Duration) -> Option<u64> {
         self.valid(word, now).map(|token| token.number)
     }
@@ -88,7 +88,7 @@ impl Access {
         self.tokens.clear();
     }
 
-    /// Changes a secret; tokens that were issued stay valid. False for an unknown account.
+    /// Changes a secret. Issued tokens stay valid. False for an unknown account.
     pub(super) fn set_secret(&mut self, client_id: &str, secret: String) -> bool {
         let mut accounts = self.accounts.iter_mut();
         let account = accounts.find(|account| account.client_id == client_id);
@@ -97,7 +97,7 @@ impl Access {
             .is_some()
     }
 
-    /// Makes a client id another owner's. False for an unknown account.
+    /// Gives a client id to another owner. False for an unknown account.
     pub(super) fn set_owner(&mut self, client_id: &str, owner: String) -> bool {
         let mut accounts = self.accounts.iter_mut();
         let account = accounts.find(|account| account.client_id == client_id);

@@ -11,7 +11,7 @@ pub struct SimulatedAccount {
 }
 
 impl SimulatedAccount {
-    /// An account that owns itself.
+    /// An account whose owner is its client id.
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         let client_id = client_id.into();
         Self {

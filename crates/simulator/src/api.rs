@@ -1,4 +1,4 @@
-//! The calls of the API: a request in, the world changed, an answer out. Pure.
+//! The calls of the API: each takes a request, changes the world and returns an answer. No I/O.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     world::{Refusal, World},
 };
 
-/// A request as far as the API's semantics need it.
+/// The parts of a request that matter to the API.
 pub(super) struct Call {
     pub(super) endpoint: Endpoint,
     /// The id that the path ends in.
@@ -20,7 +20,7 @@ pub(super) struct Call {
     pub(super) bearer: Option<String>,
     /// `force_deletion` of the query.
     pub(super) force: bool,
-    /// The parsed body; absent when it is empty or not JSON.
+    /// The parsed body; absent if the body is empty or not JSON.
     pub(super) body: Option<Value>,
 }
 
@@ -48,7 +48,7 @@ impl From<Refusal> for Answer {
 }
 
 impl Call {
-    /// The client id that the call acts for, when its credentials name a known one.
+    /// The client id that the call acts for, if its credentials name a known one.
     pub(super) fn account(&self, world: &World, now: Duration) -> Option<String> {
         if self.endpoint == Endpoint::Token {
             let id = self.body.as_ref()?.get("client_id")?.as_str()?;
@@ -58,7 +58,7 @@ impl Call {
         Some(client_id.to_owned())
     }
 
-    /// The model that the call is about: that of a start, or that of the instance it names.
+    /// The model that the call is about: the model of a start, or the model of the instance that the call names.
     pub(super) fn model<'a>(&'a self, world: &'a World) -> Option<&'a str> {
         let field = |name: &str| self.body.as_ref()?.get(name)?.as_str();
         match self.endpoint {
@@ -70,7 +70,7 @@ impl Call {
         }
     }
 
-    /// Does what the call asks for.
+    /// Carries the call out.
     pub(super) fn perform(&self, world: &mut World, now: Duration) -> Answer {
         let client_id = if self.endpoint.needs_token() {
             match self.account(world, now) {

@@ -25,7 +25,7 @@ const HARDWARE: [(&str, &str, u32, f64, f64); 10] = [
 struct Entry {
     /// The Hugging Face name.
     name: &'static str,
-    /// The catalog's internal id, where it differs from the id that a start takes.
+    /// The catalog's internal id, if it differs from the id that a start takes.
     internal: Option<&'static str>,
     screen_name: &'static str,
     creator: Option<(&'static str, &'static str)>,
@@ -141,9 +141,9 @@ const MODELS: [Entry; 8] = [
     },
 ];
 
-/// What the simulated API offers.
+/// The models and hardware types.
 pub(super) struct Catalog {
-    /// As a single model's answer shows them: with their hardware configs.
+    /// The models with their hardware configs, as the answer about a single model shows them.
     models: Vec<Model>,
     hardware: Vec<HardwareType>,
 }
@@ -179,7 +179,7 @@ impl Catalog {
         self.models.iter().find(|model| start_id(model) == id)
     }
 
-    /// A model by the id that a start takes or by its internal one.
+    /// A model by the id that a start takes or by its internal id.
     pub(super) fn model(&self, id: &str) -> Option<&Model> {
         self.startable(id)
             .or_else(|| self.models.iter().find(|model| model.model_id == id))
@@ -220,7 +220,7 @@ fn model(entry: &Entry) -> Model {
         ((*hardware).to_owned(), config)
     });
     Model {
-        // Some entries of the real list have no name; then their id is what a start takes.
+        // Some entries of the real list have no name. A start takes their id.
         model_name: entry.internal.map(|_| id.clone()),
         model_id: entry.internal.map_or(id, str::to_owned),
         hf_name: Some(entry.name.to_owned()),

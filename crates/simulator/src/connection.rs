@@ -29,7 +29,7 @@ const RESET: u8 = 2;
 pub(super) struct Scissors(Arc<AtomicU8>);
 
 impl Scissors {
-    /// Nothing is written any more: the next attempt ends the connection, in order or with a TCP reset.
+    /// Ends the connection at the next write, in order or with a TCP reset.
     pub(super) fn cut(&self, reset: bool) {
         self.0
             .store(if reset { RESET } else { CLOSED }, Ordering::SeqCst);
@@ -42,7 +42,7 @@ impl Connected<IncomingStream<'_, Doors>> for Scissors {
     }
 }
 
-/// Accepts connections that come with scissors.
+/// Accepts connections that can be cut.
 pub(super) struct Doors(pub(super) TcpListener);
 
 impl Listener for Doors {

@@ -1,16 +1,16 @@
-//! Control over HTTP, for a simulator that runs as a process of its own. JSON in and out, no authentication.
+//! Control over HTTP of a simulator that runs as its own process. Bodies are JSON. There is no authentication.
 //!
 //! | call | body | answers |
 //! |---|---|---|
 //! | `GET /_control/` | | this list in short |
-//! | `GET /_control/instances[?client_id=…]` | | every instance ever created; with a client id, those its owner has now |
+//! | `GET /_control/instances[?client_id=…]` | | all instances ever created; with a client id, those that its owner has now |
 //! | `GET /_control/requests` | | the latest requests |
 //! | `GET /_control/counts` | | requests per endpoint |
 //! | `POST /_control/counts/reset` | | |
 //! | `GET /_control/faults` | | the faults that wait |
 //! | `POST /_control/faults` | a [`Fault`], e.g. `{"endpoint":"start","effect":{"kind":"drop","when":"after"},"times":1}` | `{"id"}` |
 //! | `DELETE /_control/faults` | | |
-//! | `POST /_control/faults/release` | | ends the delays that have begun, and removes those that wait |
+//! | `POST /_control/faults/release` | | ends the delays that have begun, and removes the delays that wait |
 //! | `POST /_control/outsider/start` | `{"client_id","args":{"model_id",…}}` | `{"instance_id"}` |
 //! | `POST /_control/outsider/stop`, `…/delete` | `{"instance_id"}` | |
 //! | `POST /_control/stop-everything` | `{"client_id"}` | `{"instance_ids"}` |
@@ -22,7 +22,7 @@
 //! | `POST /_control/step-duration` | `{"milliseconds":n}` | |
 //! | `POST /_control/omit-num-workers` | `{"omit":true}` | |
 //!
-//! What cannot be done is 400 with a `message`. Effects of faults are described at [`Effect`](super::Effect).
+//! A call that is not possible is answered with 400 and a `message`. [`Effect`](super::Effect) describes the effects of faults.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router
         .route("/capacity", post(capacity))
         .route("/step-duration", post(step_duration))
         .route("/omit-num-workers", post(omit_num_workers));
-    // A nested `/` alone would not answer to the trailing slash.
+    // A nested route `/` would not match the path with the trailing slash.
     let root = Router::new().route("/_control/", get(async || HELP));
     root.nest("/_control", calls).with_state(handle)
 }

@@ -1,4 +1,4 @@
-//! Which call of the API a request is.
+//! The calls of the API.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,12 +20,12 @@ pub enum Endpoint {
     GetModel,
     HardwareTypes,
     AvailableHardwareTypes,
-    /// Nothing that the API documents.
+    /// A path or method that the API does not document.
     Unknown,
 }
 
 impl Endpoint {
-    /// The call that a method and a path below the API's base mean, with the id that the path ends in.
+    /// The call with this method and this path below the API's base, and the id at the end of the path.
     pub(super) fn of<'a>(method: &str, path: &'a str) -> (Self, Option<&'a str>) {
         let endpoint = match (method, path) {
             ("POST", "/oauth2/token") => Self::Token,

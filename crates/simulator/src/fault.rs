@@ -1,4 +1,4 @@
-//! Faults on demand: which request they meet and what they do to it.
+//! Faults on demand: the requests that they meet, and their effects.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
 
-/// Faults that wait at the same time.
+/// The most faults that wait at the same time.
 const MAX_FAULTS: usize = 1_000;
 
 /// The requests that a fault can meet. In JSON: `"any"` or an endpoint's name.
@@ -26,13 +26,13 @@ impl From<Endpoint> for Target {
     }
 }
 
-/// On which side of the call's effect a fault strikes.
+/// Whether a fault comes before or after the call's effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// The call has no effect (or, with a delay, has it late).
+    /// The call has no effect, or with a delay a late effect.
     Before,
-    /// The call has its effect, but the answer is not the one that says so.
+    /// The call has its effect, but its true answer does not arrive.
     After,
 }
 
@@ -45,32 +45,32 @@ pub enum FaultBody {
     Message(String),
     /// Of content type `text/html`, as a proxy sends it.
     Html(String),
-    /// Anything, of content type `application/json`.
+    /// Any text, of content type `application/json`.
     Raw(String),
 }
 
-/// What a fault does. In JSON: an object with `kind` in `snake_case` and the fields; durations are whole milliseconds.
+/// The effect of a fault. In JSON: an object with `kind` in `snake_case` and the fields. Durations are whole milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Effect {
-    /// Answers this instead.
+    /// Answers this instead of the true answer.
     Answer {
         when: When,
         status: u16,
         body: FaultBody,
-        /// Seconds.
+        /// The header `Retry-After`, in seconds.
         #[serde(default)]
         retry_after: Option<u64>,
         #[serde(default)]
         location: Option<String>,
     },
-    /// Ends the connection without an answer: with a TCP reset, or else closed in order.
+    /// Ends the connection without an answer: with a TCP reset, or in order.
     Drop {
         when: When,
         #[serde(default)]
         reset: bool,
     },
-    /// Waits. The call goes on even when the client has gone.
+    /// Waits. The call goes on even if the client has closed the connection.
     Delay {
         when: When,
         #[serde(rename = "milliseconds", with = "super::millis")]
@@ -84,7 +84,7 @@ pub enum Effect {
     WithoutInstance,
     /// The true status with a body of this many bytes.
     HugeBody { bytes: u64 },
-    /// The presented token is expired before the call is looked at: 401.
+    /// Lets the token of the request expire first, so that the answer is 401.
     ExpireToken,
 }
 
@@ -94,17 +94,37 @@ impl Effect {
         Self::answer(When::Before, status, FaultBody::Message(message.into()))
     }
 
-    /// Lets the effect happen and answers as if it had not, with a JSON message.
+    /// Lets the effect happen, and answers with an error and a JSON message.
     pub fn fail_after(status: u16, message: impl Into<String>) -> Self {
         Self::answer(When::After, status, FaultBody::Message(message.into()))
     }
 
-    /// Answers as a proxy would: with a page.
+    /// Answers with an HTML page, as a proxy does.
     pub fn html(when: When, status: u16) -> Self {
         let page = format!(
             "<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
         );
         Self::answer(when, status, FaultBody::Html(page))
+    }
+
+    /// Answers with this body before the effect, of content type `application/json`.
+    pub fn raw(status: u16, body: impl Into<String>) -> Self {
+        Self::answer(When::Before, status, FaultBody::Raw(body.into()))
+    }
+
+    /// Closes the connection in order, without an answer.
+    pub fn close(when: When) -> Self {
+        Self::Drop { when, reset: false }
+    }
+
+    /// Resets the connection, without an answer.
+    pub fn reset(when: When) -> Self {
+        Self::Drop { when, reset: true }
+    }
+
+    /// Waits.
+    pub fn delay(when: When, duration: Duration) -> Self {
+        Self::Delay { when, duration }
     }
 
     /// 429 before the effect, with `Retry-After` in whole seconds.
@@ -165,19 +185,19 @@ impl fmt::Display for Effect {
     }
 }
 
-/// A fault that waits for requests. A request meets at most one: the oldest that fits.
+/// A fault that waits for requests. A request meets at most one fault: the oldest that matches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     #[serde(default)]
     pub endpoint: Target,
     pub effect: Effect,
-    /// How many requests it meets; without limit where absent.
+    /// How many requests the fault meets; no limit if absent.
     #[serde(default)]
     pub times: Option<u32>,
-    /// With which probability it meets a request that fits; 1 where absent. Drawn from the simulator's seed.
+    /// The probability that the fault meets a matching request; 1 if absent. Drawn from the simulator's seed.
     #[serde(default = "certain")]
     pub probability: f64,
-    /// Only requests about this model, or about an instance of it, by the id that a start takes.
+    /// Limits the fault to requests about this model or an instance of it. The id is the one that a start takes.
     #[serde(default)]
     pub matches: Option<String>,
 }
@@ -198,21 +218,26 @@ impl Fault {
         }
     }
 
-    /// Limits how many requests it meets.
+    /// A fault that meets one request to the endpoint.
+    pub fn once(endpoint: impl Into<Target>, effect: Effect) -> Self {
+        Self::new(endpoint, effect).times(1)
+    }
+
+    /// Limits the number of requests that the fault meets.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Lets it meet only some of the requests, 0–1.
+    /// Lets the fault meet requests only with this probability, 0–1.
     #[must_use]
     pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
     }
 
-    /// Limits it to requests about one model.
+    /// Limits the fault to requests about one model.
     #[must_use]
     pub fn matching(mut self, model_id: impl Into<String>) -> Self {
         self.matches = Some(model_id.into());
@@ -228,7 +253,7 @@ impl Fault {
     }
 }
 
-/// Names a fault that was added.
+/// The id of a fault that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FaultId(u64);
 
@@ -254,7 +279,7 @@ impl FaultBook {
         }
     }
 
-    /// Adds a fault; the oldest goes when there are too many.
+    /// Adds a fault. Removes the oldest if there are too many.
     pub(super) fn add(&mut self, fault: Fault) -> FaultId {
         if self.faults.len() >= MAX_FAULTS {
             self.faults.remove(0);
@@ -278,7 +303,7 @@ impl FaultBook {
         self.faults.clone()
     }
 
-    /// The fault that meets this request, if any; its count goes down.
+    /// The fault that meets this request, if any. Counts it down.
     pub(super) fn draw(
         &mut self,
         endpoint: Endpoint,
@@ -313,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_meets_its_endpoint_as_often_as_it_should() {
+    fn a_fault_meets_its_endpoint_the_given_number_of_times() {
         let mut book = book();
         book.add(Fault::new(Endpoint::Start, Effect::MalformedBody).times(2));
         assert_eq!(book.draw(Endpoint::Stop, None), None);
@@ -323,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_for_a_model_leaves_others_alone() {
+    fn a_fault_for_a_model_meets_no_other_model() {
         let mut book = book();
         book.add(Fault::new(Target::Any, Effect::MalformedBody).matching("m"));
         assert_eq!(book.draw(Endpoint::Start, Some("other")), None);
@@ -332,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probability_is_met_about_as_often_and_the_same_with_the_same_seed() {
+    fn a_fault_meets_its_share_of_requests_and_the_same_ones_with_the_same_seed() {
         let hits = || {
             let mut book = book();
             book.add(Fault::new(Target::Any, Effect::MalformedBody).probability(0.3));
@@ -353,7 +378,7 @@ mod tests {
         }))
         .unwrap();
         let effect = Effect::answer(When::After, 502, FaultBody::Html("<p>".into()));
-        assert_eq!(fault, Fault::new(Endpoint::Start, effect).times(1));
+        assert_eq!(fault, Fault::once(Endpoint::Start, effect));
         let fault: Fault = serde_json::from_value(json!({
             "endpoint": "any",
             "effect": {"kind": "delay", "when": "before", "milliseconds": 1500},
@@ -361,10 +386,7 @@ mod tests {
         }))
         .unwrap();
         let duration = Duration::from_millis(1500);
-        let delay = Effect::Delay {
-            when: When::Before,
-            duration,
-        };
+        let delay = Effect::delay(When::Before, duration);
         assert_eq!(fault, Fault::new(Target::Any, delay).probability(0.5));
     }
 }

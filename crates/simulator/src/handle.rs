@@ -1,4 +1,4 @@
-//! The simulator in the hands of a test.
+//! The control of a simulator from within a test's process.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     world::Refusal,
 };
 
-/// Looks into a running simulator and acts on it. Cheap to clone; outlives the simulator.
+/// Reads and changes the state of a running simulator. A handle is cheap to clone and outlives the simulator.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -24,7 +24,7 @@ pub struct Handle {
 /// The whole state at one time, as predicates of [`Handle::wait_for`] see it.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Every instance ever created (the last 10,000 deleted ones), oldest first.
+    /// All instances ever created, oldest first; of the deleted ones the last 10,000.
     pub instances: Vec<InstanceHistory>,
     pub counts: BTreeMap<Endpoint, u64>,
     /// The latest requests.
@@ -41,13 +41,13 @@ impl View {
         live.map(|history| &history.instance)
     }
 
-    /// How many requests to an endpoint there were since the counts were last reset.
+    /// The number of requests to an endpoint since the counts were last reset.
     pub fn count(&self, endpoint: Endpoint) -> u64 {
         self.counts.get(&endpoint).copied().unwrap_or_default()
     }
 }
 
-/// A [`Handle::wait_for`] whose condition did not come true in time.
+/// The condition of a [`Handle::wait_for`] did not hold in time.
 #[derive(Debug, thiserror::Error)]
 #[error("the condition did not hold within {after:?}; instances: {states:?}, requests: {counts:?}")]
 pub struct WaitTimeout {
@@ -61,13 +61,13 @@ impl Handle {
         Self { shared }
     }
 
-    /// The latest requests to the API (4096 unless configured), oldest first.
+    /// The latest requests to the API, oldest first: 4096 unless configured.
     pub fn requests(&self) -> Vec<RequestRecord> {
         let records = self.shared.read(|state, _| state.journal.records());
         records.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
-    /// How many requests each endpoint got since the start or the last reset; none is ever dropped.
+    /// The number of requests to each endpoint since the start or the last reset. Unlike the records, no request is dropped.
     pub fn counts(&self) -> BTreeMap<Endpoint, u64> {
         self.shared.read(|state, _| state.journal.counts().clone())
     }
@@ -81,23 +81,23 @@ impl Handle {
         self.shared.change(|state, _| state.journal.reset_counts());
     }
 
-    /// The instances that the owner of a client id has now, whatever lists show. Empty for an unknown client id.
+    /// The instances that the owner of a client id has now, also those that lists do not show. Empty for an unknown client id.
     pub fn instances(&self, client_id: &str) -> Vec<Instance> {
         self.shared
             .read(|state, now| state.world.instances(client_id, now))
     }
 
-    /// Every instance ever created (the last 10,000 deleted ones), of all accounts, oldest first.
+    /// All instances of all accounts ever created, oldest first; of the deleted ones the last 10,000.
     pub fn all_started(&self) -> Vec<InstanceHistory> {
         self.shared.read(|state, now| state.world.history(now))
     }
 
-    /// Lets a fault wait for requests (at most 1000 do: then the oldest goes).
+    /// Lets a fault wait for requests. At most 1000 faults wait; beyond that the oldest is removed.
     pub fn add_fault(&self, fault: Fault) -> FaultId {
         self.shared.change(|state, _| state.faults.add(fault))
     }
 
-    /// The faults that still wait, with what is left of their `times`.
+    /// The faults that still wait, with the rest of their `times`.
     pub fn faults(&self) -> Vec<(FaultId, Fault)> {
         self.shared.read(|state, _| state.faults.waiting())
     }
@@ -106,15 +106,15 @@ impl Handle {
         self.shared.change(|state, _| state.faults.clear());
     }
 
-    /// Ends every delay that has begun, as if its time were over, and removes those that wait.
+    /// Ends all delays that have begun, as if their time were over, and removes the delays that wait.
     pub fn release_delays(&self) {
         self.shared.release_delays();
     }
 
-    /// Someone else starts an instance with an account's credentials; no request is recorded. The instance's id.
+    /// Starts an instance as another client with an account's credentials does, and records no request. The instance's id.
     ///
     /// # Errors
-    /// What the API would answer with 400, or an unknown client id.
+    /// The API would answer with 400, or the client id is unknown.
     pub fn outsider_start(&self, client_id: &str, args: InstanceArgs) -> Result<String, Refusal> {
         self.shared.change(|state, now| {
             let args = start::resolve(args.into(), &state.world.catalog)?;
@@ -123,16 +123,16 @@ impl Handle {
         })
     }
 
-    /// Someone else stops an instance of any account.
+    /// Stops an instance of any account as another client does.
     ///
     /// # Errors
-    /// No such instance, or it is stopped already.
+    /// There is no such instance, or the instance is stopped already.
     pub fn outsider_stop(&self, instance_id: &str) -> Result<(), Refusal> {
         self.shared
             .change(|state, now| state.world.outsider_stop(instance_id, now))
     }
 
-    /// An instance of any account vanishes, whatever its state.
+    /// Deletes an instance of any account in any state.
     ///
     /// # Errors
     /// No such instance.
@@ -141,57 +141,57 @@ impl Handle {
             .change(|state, now| state.world.outsider_delete(instance_id, now))
     }
 
-    /// Someone else stops everything of an account; the ids of what was active.
+    /// Stops all instances of an account as another client does. The ids of the instances that were active.
     pub fn stop_everything(&self, client_id: &str) -> Vec<String> {
         self.shared
             .change(|state, now| state.world.stop_all(client_id, now))
     }
 
-    /// While down, every call is answered with 503. Time goes on for the instances.
+    /// Answers every call with 503, or ends that. Time goes on for the instances.
     pub fn set_down(&self, down: bool) {
         self.shared.change(|state, _| state.down = down);
     }
 
-    /// Lets lists show an older state; other calls stay up to date.
+    /// Lets lists show an older state. Other calls stay up to date.
     pub fn set_list_lag(&self, lag: impl Into<ListLag>) {
         let lag = lag.into();
         self.shared
             .change(|state, now| state.world.lag.set(lag, now));
     }
 
-    /// Every token issued so far is worth nothing from now on.
+    /// Makes all tokens invalid that were issued so far.
     pub fn expire_tokens(&self) {
         self.shared
             .change(|state, _| state.world.access.expire_tokens());
     }
 
-    /// Changes an account's secret. Tokens stay valid: see [`Handle::expire_tokens`]. False for an unknown client id.
+    /// Changes an account's secret. Issued tokens stay valid: see [`Handle::expire_tokens`]. False for an unknown client id.
     pub fn set_secret(&self, client_id: &str, secret: impl Into<String>) -> bool {
         let secret = secret.into();
         self.shared
             .change(|state, _| state.world.access.set_secret(client_id, secret))
     }
 
-    /// Lets a client id stand for another owner's instances from now on. False for an unknown client id.
+    /// Gives a client id to another owner from now on. False for an unknown client id.
     pub fn set_owner(&self, client_id: &str, owner: impl Into<String>) -> bool {
         let owner = owner.into();
         self.shared
             .change(|state, _| state.world.access.set_owner(client_id, owner))
     }
 
-    /// Limits how many workers can be active on a hardware type, over all accounts. What is active stays; starts and
-    /// restarts beyond are answered with 400.
+    /// Limits how many workers of all accounts can be active on a hardware type. Active workers stay. Starts and restarts beyond
+    /// the limit are answered with 400.
     ///
     /// # Errors
-    /// No such hardware type.
+    /// There is no such hardware type.
     pub fn set_capacity(&self, hardware_type_id: &str, workers: u32) -> Result<(), Refusal> {
         self.limit(hardware_type_id, Some(workers))
     }
 
-    /// Takes the limit away.
+    /// Removes the limit on a hardware type.
     ///
     /// # Errors
-    /// No such hardware type.
+    /// There is no such hardware type.
     pub fn lift_capacity(&self, hardware_type_id: &str) -> Result<(), Refusal> {
         self.limit(hardware_type_id, None)
     }
@@ -201,7 +201,7 @@ impl Handle {
             .change(|state, _| state.world.set_capacity(hardware, workers))
     }
 
-    /// How long a worker takes for each step, of what is started or restarted from now on. A long one is a start that hangs.
+    /// Sets how long each step of a worker takes, for starts and restarts from now on. With a long step a start hangs.
     pub fn set_step_duration(&self, duration: Duration) {
         self.shared.change(|state, _| state.world.step = duration);
     }
@@ -217,10 +217,10 @@ impl Handle {
         self.view_and_next_change().0
     }
 
-    /// Waits until the predicate holds: looks now, after every change, and whenever a worker takes a step.
+    /// Waits until the predicate holds. Looks now, after every change, and when a worker takes a step.
     ///
     /// # Errors
-    /// It did not hold within `deadline`; the error says how things stood.
+    /// The predicate did not hold within `deadline`. The error has the last state.
     pub async fn wait_for(
         &self,
         predicate: impl Fn(&View) -> bool,

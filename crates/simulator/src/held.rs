@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::{catalog::Catalog, progress};
 
-/// Past runs kept per instance, so that lagging lists can show them.
+/// The most past runs that are kept for an instance, so that late lists can show them.
 const MAX_RUNS: usize = 64;
 
-/// Times are durations since the simulator's start.
+/// One run of an instance. Times are durations since the simulator's start.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
     since: Duration,
@@ -22,51 +22,51 @@ struct Run {
     step: Duration,
 }
 
-/// An instance with everything that happened to it. Deleted ones are kept as history.
+/// An instance with its history. Deleted instances are kept.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Held {
     pub(super) id: String,
     pub(super) owner: String,
     pub(super) client_id: String,
-    /// Resolved: nothing is left out.
+    /// The resolved arguments, with all defaults.
     pub(super) args: InstanceArgs,
     pub(super) created: Duration,
     pub(super) deleted: Option<Duration>,
     pub(super) outsider: bool,
-    /// How often it became billed.
+    /// How often the instance became billed.
     pub(super) billed_starts: u32,
     runs: VecDeque<Run>,
-    /// EUR of the runs that are over.
+    /// The cost in EUR of the runs that have ended.
     settled: f64,
 }
 
-/// An instance that was created at any time, as tests and the control endpoint see it.
+/// An instance that exists or existed, as tests and the control endpoint see it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InstanceHistory {
-    /// As it is now, or as it was when it was deleted.
+    /// The instance as it is now, or as it was at its deletion.
     pub instance: Instance,
     /// The account that started it, and that account's owner.
     pub client_id: String,
     pub owner: String,
     pub created_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
-    /// How often it became billed: its start and its restarts.
+    /// How often the instance became billed, by its start and its restarts.
     pub billed_starts: u32,
-    /// EUR until now.
+    /// The cost in EUR until now.
     pub cost: f64,
-    /// Whether someone other than an API client started it ([`crate::Handle::outsider_start`]).
+    /// Whether [`crate::Handle::outsider_start`] started the instance, and no request.
     pub outsider: bool,
 }
 
 impl InstanceHistory {
-    /// Whether it exists and is pending or running.
+    /// Whether the instance exists and is pending or running.
     pub fn is_billed(&self) -> bool {
         self.deleted_at.is_none() && self.instance.instance_status.status != InstanceState::Stopped
     }
 }
 
 impl Held {
-    /// An instance that never ran.
+    /// An instance that has not run yet.
     pub(super) fn new(id: String, owner: String, client_id: String, args: InstanceArgs) -> Self {
         Self {
             id,
@@ -77,7 +77,7 @@ impl Held {
         }
     }
 
-    /// Makes it active and billed.
+    /// Makes the instance active and billed.
     pub(super) fn run(&mut self, now: Duration, step: Duration) {
         if self.runs.len() >= MAX_RUNS {
             self.runs.pop_front();
@@ -100,7 +100,7 @@ impl Held {
         }
     }
 
-    /// Gone, whatever its state.
+    /// Deletes the instance in any state.
     pub(super) fn delete(&mut self, now: Duration, catalog: &Catalog) {
         self.stop(now, catalog);
         self.deleted.get_or_insert(now);
@@ -122,7 +122,7 @@ impl Held {
         self.args.hardware_type_id.as_deref().unwrap_or_default()
     }
 
-    /// When it next changes by itself.
+    /// The time of the next change by itself.
     pub(super) fn next_change(&self, now: Duration) -> Option<Duration> {
         let run = self.runs.back().filter(|_| self.is_active())?;
         let elapsed = now.saturating_sub(run.since);
@@ -130,12 +130,12 @@ impl Held {
             .map(|at| run.since.saturating_add(at))
     }
 
-    /// EUR until now.
+    /// The cost in EUR until now.
     pub(super) fn cost(&self, now: Duration, catalog: &Catalog) -> f64 {
         self.settled + self.running_cost(now, catalog)
     }
 
-    /// Each started minute or hour of each worker is billed, from the request on.
+    /// The cost of the present run. Each started minute or hour of each worker is billed, from the request on.
     fn running_cost(&self, now: Duration, catalog: &Catalog) -> f64 {
         let Some(run) = self.runs.back().filter(|run| run.until.is_none()) else {
             return 0.0;
@@ -151,7 +151,7 @@ impl Held {
         units * price * f64::from(self.workers())
     }
 
-    /// The instance as it was at a time at which it existed.
+    /// The instance at a time at which it existed.
     pub(super) fn view(&self, at: Duration, epoch: Timestamp) -> Instance {
         let run = self.runs.iter().rev().find(|run| run.since <= at);
         let run = run.or(self.runs.front());
@@ -214,7 +214,7 @@ impl Held {
     }
 }
 
-/// The time of the calendar `since` after the simulator's start.
+/// The calendar time `since` after the simulator's start.
 pub(super) fn wall(epoch: Timestamp, since: Duration) -> Timestamp {
     SignedDuration::try_from(since)
         .ok()

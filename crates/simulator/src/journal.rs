@@ -1,4 +1,4 @@
-//! What was asked and answered.
+//! The records of requests.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,23 +17,24 @@ pub struct RequestRecord {
     /// Counts requests from 1, in order of arrival.
     pub sequence: u64,
     pub method: String,
-    /// Below the API's base; at most 256 bytes.
+    /// The path below the API's base; at most 256 bytes.
     pub path: String,
     pub endpoint: Endpoint,
-    /// The client id, when the credentials were good (or, on a token call, known).
+    /// The client id, if the credentials were valid. On a token call, if the client id is known.
     pub account: Option<String>,
-    /// Which of the issued tokens was presented, counted from 1: tells callers of one account apart. Absent without a valid one.
+    /// The number of the token in the request, counted from 1 in order of issue. It tells callers of one account apart. Absent
+    /// without a valid token.
     pub token: Option<u64>,
-    /// Absent while no answer was sent, and for good when the connection was dropped instead.
+    /// The status of the answer. Absent until the answer is sent, and after the connection was dropped instead.
     pub status: Option<u16>,
-    /// What struck the request, in words.
+    /// The fault that the request met, in words.
     pub fault: Option<String>,
     /// The body of a start, restart or stop.
     pub body: Option<Value>,
     pub at: Timestamp,
 }
 
-/// The latest requests, and counts of all.
+/// The latest requests, and the counts of all requests.
 pub(super) struct Journal {
     limit: usize,
     sequence: u64,
@@ -63,7 +64,7 @@ impl Journal {
         self.sequence
     }
 
-    /// Completes a record, unless it has left the ring.
+    /// Completes a record, if the ring still has it.
     pub(super) fn close(&mut self, sequence: u64, status: Option<u16>) {
         let first = self.records.front().map_or(0, |record| record.sequence);
         let index = sequence

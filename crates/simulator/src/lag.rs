@@ -1,4 +1,4 @@
-//! How far lists are behind.
+//! The lag of lists.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -7,22 +7,22 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Past list calls remembered per owner; the largest lag in lists.
+/// The number of past list calls that are kept for an owner, and the largest lag in lists.
 const MAX_LISTS: usize = 256;
 
-/// How old the state is that lists show. The other calls are never behind.
+/// The age of the state that lists show. Other calls show the present state.
 ///
-/// A list never goes back behind the state at the time the lag was set.
+/// A list shows no state from before the lag was set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListLag {
     #[default]
     None,
-    /// As it was this long ago.
+    /// The state of this long ago.
     #[serde(rename = "milliseconds", with = "super::millis")]
     Time(Duration),
-    /// As it was when the owner's n-th last list was served (at most 256): a new instance is missing from n lists,
-    /// a deleted one is still shown in n.
+    /// The state at the owner's n-th last list, at most 256. A new instance is missing from n lists, and n lists still show a
+    /// deleted one.
     Lists(usize),
 }
 
@@ -38,7 +38,7 @@ impl From<usize> for ListLag {
     }
 }
 
-/// The lag that is set, and the lists that were served.
+/// The lag, and the times of past lists.
 #[derive(Default)]
 pub(super) struct Lag {
     lag: ListLag,
@@ -53,7 +53,7 @@ impl Lag {
         self.since = now;
     }
 
-    /// The time whose state a list shows that is served now.
+    /// The time whose state a list shows now.
     pub(super) fn serve(&mut self, owner: &str, now: Duration) -> Duration {
         let past = self.lists.entry(owner.to_owned()).or_default();
         let shown = match self.lag {

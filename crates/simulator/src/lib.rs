@@ -1,11 +1,11 @@
-//! The Cortecs API simulated: stateful, over real HTTP, with faults on demand. For the demo and the tests.
+//! A simulated Cortecs API for the demo and the tests: with state, over real HTTP, with faults on demand.
 //!
 //! ```text
 //!  HTTP ─► shell ─► faults around ─► api ─► world (pure: time is passed in)
 //!              └─► journal                     ▲
 //!  Handle (in process) · /_control/ (HTTP) ────┘
 //! ```
-//! Workers are initialised by the passing of time, not by tasks: an instance's state is computed from when it was started.
+//! No task initialises workers: an instance's state is computed from the time since its start.
 //!
 //! | file | what it has |
 //! |---|---|
@@ -24,7 +24,7 @@
 //! | `handle`, [`control`] | the simulator in the hands of a test: in process, over HTTP |
 //! | `server` | starting and stopping it |
 //!
-//! The API lies under `/api/v1`. What a [`Handle`] does in process, `/_control/` does over HTTP; see [`control`].
+//! The API is under `/api/v1`. `/_control/` offers the functions of a [`Handle`] over HTTP; see [`control`].
 
 mod access;
 mod account;

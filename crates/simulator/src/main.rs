@@ -70,7 +70,7 @@ fn run(args: Args) -> Result<(), String> {
     })
 }
 
-/// Completes on SIGTERM and on SIGINT. To be called within a tokio runtime.
+/// Completes on SIGTERM and on SIGINT. Needs a tokio runtime.
 fn signals() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

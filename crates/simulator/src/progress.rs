@@ -1,10 +1,10 @@
-//! How far workers have come, computed from the time since they were started.
+//! The progress of workers, computed from the time since their start.
 
 use std::time::Duration;
 
 use cortecs_api::types::{InitProgress, WorkerStatus};
 
-/// Steps of an initialisation; a worker that is in the last one runs.
+/// The steps of an initialisation. A worker in the last step runs.
 pub(super) const STEPS: u32 = 5;
 
 const DESCRIPTIONS: [&str; STEPS as usize] = [
@@ -29,7 +29,7 @@ fn head_start(worker: u32, step: Duration) -> Duration {
     (step / 4).saturating_mul(worker)
 }
 
-/// How long the first worker takes until it runs.
+/// The time until the first worker runs.
 pub(super) fn time_to_ready(step: Duration) -> Duration {
     step.saturating_mul(STEPS - 1)
 }
@@ -54,7 +54,7 @@ pub(super) fn workers(count: u32, elapsed: Duration, step: Duration) -> Vec<Work
         .collect()
 }
 
-/// When, after `elapsed`, any of the workers next takes a step; measured from the same start.
+/// The time of the next step of any worker after `elapsed`, measured from the same start.
 pub(super) fn next_step(count: u32, elapsed: Duration, step: Duration) -> Option<Duration> {
     if step.is_zero() {
         return None;

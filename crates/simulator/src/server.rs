@@ -1,4 +1,4 @@
-//! Starting and stopping the simulator.
+//! The start and the stop of the simulator.
 
 use std::{
     fmt,
@@ -28,25 +28,25 @@ use crate::{
 
 const DEMO_CLIENT_ID: &str = "demo";
 const DEMO_CLIENT_SECRET: &str = "demo-secret";
-/// How long open connections may take to end when the simulator stops.
+/// The time for open connections to end when the simulator stops.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
-/// How a [`Simulator`] behaves.
+/// The settings of a [`Simulator`].
 #[derive(Clone, Debug)]
 pub struct SimulatorConfig {
-    /// Default: a free port on loopback.
+    /// The address to listen on. Default: a free port on the loopback.
     pub listen: SocketAddr,
-    /// Default: one, `demo` with the secret `demo-secret`.
+    /// The accounts. Default: `demo` with the secret `demo-secret`.
     pub accounts: Vec<SimulatedAccount>,
-    /// Per step of a worker; an instance is usable after four. Default: 2 s.
+    /// The time of each step of a worker. An instance is usable after four steps. Default: 2 s.
     pub step_duration: Duration,
-    /// Default: an hour.
+    /// The lifetime of a token. Default: an hour.
     pub token_lifetime: Duration,
-    /// EUR that each owner begins with. Default: 1000.
+    /// The EUR that each owner begins with. Default: 1000.
     pub initial_balance: f64,
-    /// Decides faults that have a probability. Default: a random one.
+    /// The seed for faults with a probability. Default: random.
     pub seed: Option<u64>,
-    /// How many requests are remembered. Default: 4096.
+    /// The number of requests that are kept. Default: 4096.
     pub request_log: usize,
 }
 
@@ -72,7 +72,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Binds and serves.
+    /// Binds the address and serves the API.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -80,7 +80,7 @@ impl Simulator {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let epoch = Timestamp::now();
-        // Unseeded: ids must not repeat when a simulator is started again beside resources that remember them.
+        // Not from the seed: a simulator that is started again must not repeat ids that resources still have in their status.
         let ids = fastrand::Rng::new();
         let access = Access::new(config.accounts, config.token_lifetime, fastrand::Rng::new());
         let (step, money) = (config.step_duration, config.initial_balance);
@@ -108,7 +108,7 @@ impl Simulator {
         })
     }
 
-    /// Where it listens.
+    /// The address on which the simulator listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -122,7 +122,7 @@ impl Simulator {
         Handle::new(self.shared.clone())
     }
 
-    /// Stops listening and ends the connections; delays end at once. The port is free again afterwards.
+    /// Stops listening and ends the connections. Delays end at once. The port is free afterwards.
     pub async fn stop(mut self) {
         self.shared.begin_stop();
         if tokio::time::timeout(STOP_GRACE, &mut self.server)
@@ -140,7 +140,7 @@ impl Drop for Simulator {
     }
 }
 
-/// What `cortecs-operator simulate` lets people choose. `Debug` hides the secret.
+/// The settings of the command line. `Debug` hides the secret.
 #[derive(Clone)]
 pub struct ServeOptions {
     pub step_duration: Duration,
@@ -172,9 +172,9 @@ impl fmt::Debug for ServeOptions {
     }
 }
 
-/// Serves the simulated API with one account until `shutdown`; says on standard output how to reach it.
+/// Serves the simulated API with one account until `shutdown`. Prints to the standard output how to reach it.
 ///
-/// The secret is printed only when it is the built-in one.
+/// Prints the secret only if it is the built-in one.
 ///
 /// # Errors
 /// The address cannot be bound.
@@ -201,14 +201,14 @@ pub async fn serve(
         simulator.api_url(),
         simulator.address(),
     );
-    // A closed standard output is no reason not to serve.
+    // The simulator serves also with a closed standard output.
     let _ = io::stdout().lock().write_all(text.as_bytes());
     shutdown.await;
     simulator.stop().await;
     Ok(())
 }
 
-/// As lines for an environment; only the built-in secret is shown.
+/// The settings as lines for an environment. Only the built-in secret is shown.
 fn credentials(options: &ServeOptions) -> String {
     let built_in = options.client_secret == DEMO_CLIENT_SECRET;
     let secret = if built_in {

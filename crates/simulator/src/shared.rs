@@ -1,4 +1,4 @@
-//! What the HTTP shell and the handles share: the state behind a lock, the clock, and word of changes.
+//! What the HTTP shell and the handles share: the state behind a lock, the clock, and the notice of changes.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +14,7 @@ pub(super) struct State {
     pub(super) world: World,
     pub(super) faults: FaultBook,
     pub(super) journal: Journal,
-    /// Every call is answered with 503.
+    /// Whether every call is answered with 503.
     pub(super) down: bool,
     last: Duration,
 }
@@ -55,7 +55,7 @@ impl Shared {
     /// Reads the state at the present time.
     pub(super) fn read<T>(&self, read: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.lock();
-        // Strictly increasing, so that what happened in order is in order even on a coarse or paused clock.
+        // Times increase strictly, so that events keep their order also with a coarse or paused clock.
         let now = self
             .started
             .elapsed()
@@ -64,7 +64,7 @@ impl Shared {
         read(&mut state, now)
     }
 
-    /// Changes the state at the present time and tells those who wait.
+    /// Changes the state at the present time, and wakes everything that waits for a change.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Duration) -> T) -> T {
         let result = self.read(change);
         self.changes
@@ -76,12 +76,12 @@ impl Shared {
         self.changes.subscribe()
     }
 
-    /// The moment that lies `since` after the start, for timers; absent when it is out of reach.
+    /// The moment `since` after the start, for timers; absent if a timer cannot express it.
     pub(super) fn instant(&self, since: Duration) -> Option<Instant> {
         self.started.checked_add(since)
     }
 
-    /// How often delays were released so far.
+    /// The number of times that delays were released.
     pub(super) fn releases(&self) -> u64 {
         *self.releases.borrow()
     }
@@ -97,7 +97,7 @@ impl Shared {
         }
     }
 
-    /// Delays nobody any more: neither who waits now nor who comes later.
+    /// Ends all delays, and delays no later request.
     pub(super) fn release_delays(&self) {
         self.change(|state, _| {
             state.faults.remove_delays();
@@ -111,7 +111,7 @@ impl Shared {
     }
 
     pub(super) async fn stopping(&self) {
-        // An error means that the sender is gone, which this reference to it rules out.
+        // An error would mean that the sender is dropped, which cannot be while `self` holds it.
         let _ = self
             .stopping
             .subscribe()

@@ -1,6 +1,6 @@
-//! The HTTP side of the API: requests into calls, faults around them, answers out.
+//! The HTTP side of the API: turns requests into calls, applies faults, and turns results into answers.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -21,12 +21,12 @@ use crate::{
     shared::Shared,
 };
 
-/// The path that the API lies under.
+/// The base path of the API.
 pub(super) const BASE: &str = "/api/v1";
 const MAX_BODY: usize = 64 * 1024;
 const MAX_PATH: usize = 256;
 
-/// How a request ends.
+/// The end of a request.
 enum Ending {
     Respond(Response),
     Cut { reset: bool },
@@ -48,7 +48,7 @@ pub(super) async fn answer(
         Ok(incoming) => incoming,
         Err(response) => return response,
     };
-    // A task of its own: a client that gives up must not cancel an effect that is merely late.
+    // Runs as its own task, so that a client that gives up does not cancel a late effect.
     let ending = tokio::spawn(async move { handle(&shared, incoming).await }).await;
     match ending {
         Ok(Ending::Respond(response)) => response,
@@ -128,12 +128,12 @@ async fn handle(shared: &Shared, incoming: Incoming) -> Ending {
     ending
 }
 
-/// How a request was met.
+/// A request after it was recorded.
 struct Opened {
     sequence: u64,
     down: bool,
     effect: Option<Effect>,
-    /// How often delays had been released.
+    /// The number of times that delays had been released.
     releases: u64,
 }
 
@@ -273,8 +273,8 @@ fn truncated(answer: &Answer) -> Response {
     let length = whole.len();
     let half = Bytes::from(whole).slice(..length / 2);
     let end = stream::once(async {
-        // Gives the server a turn to send the first half before the connection fails.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // While the stream is pending, the server sends the first half. Then the connection fails.
+        tokio::task::yield_now().await;
         Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))
     });
     let body = Body::from_stream(stream::iter([Ok(half)]).chain(end));
@@ -285,7 +285,7 @@ fn truncated(answer: &Answer) -> Response {
     response
 }
 
-/// A JSON string that long, made while it is sent.
+/// A JSON string of this length, made while it is sent.
 fn huge(status: u16, bytes: u64) -> Response {
     const CHUNK: u64 = 64 * 1024;
     let filler = Bytes::from(vec![b'x'; 64 * 1024]);

@@ -1,4 +1,4 @@
-//! The arguments of a start: checked against the catalog, every default resolved.
+//! The arguments of a start: the check against the catalog, and the defaults.
 
 use cortecs_api::types::{BillingInterval, InstanceArgs, Model};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use crate::{catalog::Catalog, world::Refusal};
 const DEFAULT_CONTEXT_LENGTH: u32 = 32_000;
 const MAX_WORKERS: u32 = 8;
 
-/// The body of a start. Absent and null mean the default; numbers are wide so that bad ones can be refused by name.
+/// The body of a start. Absent and null mean the default. The integers are wide, so that a refusal can name a value out of range.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct StartBody {
     model_id: Option<String>,
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_arguments_are_refused_by_name() {
+    fn invalid_arguments_are_refused_with_their_names() {
         let model = "mistralai--Mistral-7B-Instruct-v0.3";
         let cases = [
             (json!({}), "model_id is required"),

@@ -1,4 +1,4 @@
-//! The instances of the simulated API and what its calls do to them. No I/O and no clock: time is passed in, as the
+//! The instances of the simulated API, and the effects of its calls. No I/O and no clock: callers pass the time in, as the
 //! duration since the simulator's start.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -13,12 +13,12 @@ use crate::{
     lag::Lag,
 };
 
-/// Deleted instances kept as history.
+/// The most deleted instances that are kept.
 const MAX_DELETED: usize = 10_000;
-/// Instances of one owner.
+/// The most instances of one owner.
 const MAX_INSTANCES: usize = 5_000;
 
-/// Why a call was answered with 400, as its `message` says it.
+/// The reason for an answer of 400, with the text of its `message`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refusal(pub String);
@@ -38,21 +38,21 @@ pub(super) struct World {
     pub(super) catalog: Catalog,
     pub(super) lag: Lag,
     pub(super) omit_num_workers: bool,
-    /// Of instances that are started or restarted from now on.
+    /// The step duration of instances that are started or restarted from now on.
     pub(super) step: Duration,
     epoch: Timestamp,
     initial_balance: f64,
     rng: fastrand::Rng,
-    /// Oldest first; deleted ones included.
+    /// All instances, also the deleted ones, oldest first.
     instances: Vec<Held>,
-    /// EUR of instances whose history was dropped, by owner.
+    /// The cost in EUR of instances whose history was dropped, by owner.
     forgotten: BTreeMap<String, f64>,
-    /// Workers that fit, by hardware type; unlimited where absent.
+    /// The most active workers, by hardware type; no limit if absent.
     capacity: BTreeMap<String, u32>,
 }
 
 impl World {
-    /// `epoch` is the time of the calendar at the simulator's start.
+    /// `epoch` is the calendar time of the simulator's start.
     pub(super) fn new(
         access: Access,
         step: Duration,
@@ -130,7 +130,7 @@ impl World {
         self.get(client_id, id, now)
     }
 
-    /// The ids of those that were running or pending.
+    /// Stops all instances of an account. The ids of those that were running or pending.
     pub(super) fn stop_all(&mut self, client_id: &str, now: Duration) -> Vec<String> {
         let owner = self.owner(client_id);
         self.stop_where(now, |held| owner.as_ref() == Ok(&held.owner))
@@ -151,7 +151,7 @@ impl World {
         Ok(())
     }
 
-    /// The ids of the deleted: the stopped ones, or with `force` all.
+    /// Deletes the stopped instances of an account, or with `force` all. The ids of the deleted ones.
     pub(super) fn delete_all(
         &mut self,
         client_id: &str,
@@ -174,7 +174,7 @@ impl World {
         self.find(client_id, id).map(|held| held.view(now, epoch))
     }
 
-    /// What the list call answers: as old as the lag says.
+    /// The answer to a list call, with the lag.
     pub(super) fn list(&mut self, client_id: &str, now: Duration) -> Vec<Instance> {
         let Ok(owner) = self.owner(client_id) else {
             return Vec::new();
@@ -187,7 +187,7 @@ impl World {
             .collect()
     }
 
-    /// All that exist now, without any lag; nothing for an unknown account.
+    /// All instances that exist now, without a lag. Nothing for an unknown account.
     pub(super) fn instances(&self, client_id: &str, now: Duration) -> Vec<Instance> {
         let owner = self.owner(client_id).unwrap_or_default();
         self.live(&owner)
@@ -195,20 +195,20 @@ impl World {
             .collect()
     }
 
-    /// All that ever existed, oldest first.
+    /// All instances that ever existed, oldest first.
     pub(super) fn history(&self, now: Duration) -> Vec<InstanceHistory> {
         let all = self.instances.iter();
         all.map(|held| held.history(now, self.epoch, &self.catalog))
             .collect()
     }
 
-    /// The model of an instance, whoever owns it.
+    /// The model of an instance of any owner.
     pub(super) fn model_of(&self, id: &str) -> Option<&str> {
         let held = self.instances.iter().find(|held| held.id == id)?;
         Some(&held.args.model_id)
     }
 
-    /// Money left after everything that was billed.
+    /// The balance: what is left after all costs.
     pub(super) fn balance(&self, client_id: &str, now: Duration) -> Balance {
         let owner = self.owner(client_id).unwrap_or_default();
         let mine = self.instances.iter().filter(|held| held.owner == owner);
@@ -230,7 +230,7 @@ impl World {
             .collect()
     }
 
-    /// When the next worker takes a step.
+    /// The time of the next step of any worker.
     pub(super) fn next_change(&self, now: Duration) -> Option<Duration> {
         self.instances
             .iter()
@@ -246,7 +246,7 @@ impl World {
         }
     }
 
-    /// Makes an instance of any account vanish, whatever its state.
+    /// Deletes an instance of any account in any state.
     pub(super) fn outsider_delete(&mut self, id: &str, now: Duration) -> Result<(), Refusal> {
         match self.delete_where(now, |held| held.id == id).is_empty() {
             true => Err(Refusal::no_instance(id)),

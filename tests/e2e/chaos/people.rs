@@ -9,63 +9,63 @@ use cortecs_resources::annotations::RESTARTED_AT;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::plan::{Deed, People, Wish};
+use super::plan::{Action, People, Wish};
 use crate::harness::Bed;
 
-/// What they did.
+/// What the people have done.
 #[derive(Default)]
-pub(super) struct Deeds {
-    /// What should be there in the end.
+pub(super) struct Actions {
+    /// The resources that should exist in the end.
     pub(super) wishes: Vec<Wish>,
     pub(super) changed: u64,
     pub(super) deleted: u64,
-    /// Of these an instance stays behind.
+    /// The names of the resources whose deletion leaves a stopped instance.
     pub(super) kept: BTreeSet<String>,
 }
 
-/// Does what the plan says until `over`. `created` is counted up before each resource is asked for.
+/// Does what the plan says until `over`. Counts `created` up before each creation of a resource.
 pub(super) async fn act(
     bed: &Bed,
     mut people: People,
     created: &AtomicU64,
     over: &AtomicBool,
-) -> Deeds {
-    let mut deeds = Deeds::default();
+) -> Actions {
+    let mut actions = Actions::default();
     let mut last: BTreeMap<String, String> = BTreeMap::new();
     let slot = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
     while !over.load(Ordering::Relaxed) {
-        let (wait, deed) = people.next(|slot| {
+        let (wait, action) = people.next(|slot| {
             let name = last.get(&format!("r{slot}"));
             name.is_none_or(|name| bed.latest(name).is_none())
         });
         sleep(wait).await;
-        match deed {
+        match action {
             None => {}
-            Some(Deed::Create(wish)) => {
+            Some(Action::Create(wish)) => {
                 created.fetch_add(1, Ordering::SeqCst);
                 last.insert(slot(&wish.name), wish.name.clone());
                 if wish.keeps {
-                    deeds.kept.insert(wish.name.clone());
+                    actions.kept.insert(wish.name.clone());
                 }
                 bed.create(&wish.name, wish.spec()).await;
             }
-            Some(Deed::Change(wish)) => {
-                deeds.changed += 1;
+            Some(Action::Change(wish)) => {
+                actions.changed += 1;
                 bed.change(&wish.name, wish.spec()).await;
             }
-            Some(Deed::Restart { name, word }) => {
-                deeds.changed += 1;
+            Some(Action::Restart { name, word }) => {
+                actions.changed += 1;
                 bed.annotate(&name, RESTARTED_AT, &word).await;
             }
-            Some(Deed::Delete { name }) => {
-                deeds.deleted += 1;
+            Some(Action::Delete { name }) => {
+                actions.deleted += 1;
                 bed.delete(&name).await;
             }
         }
     }
-    deeds.wishes = people.wishes();
-    for wish in &deeds.wishes {
+    actions.wishes = people.wishes();
+    for wish in &actions.wishes {
         bed.change(&wish.name, json!({"suspend": false})).await;
     }
-    deeds
+    actions
 }

@@ -1,4 +1,4 @@
-//! What happens when, drawn from the seed alone: how it ends is another matter.
+//! The events of a run and their times, drawn from the seed.
 
 use std::{ops::Range, time::Duration};
 
@@ -6,14 +6,14 @@ use cortecs_simulator::Endpoint;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-/// Models of resources whose instances go with them: few, so that many arguments are equal.
+/// Models of resources whose deletion deletes the instance. They are few, so that many resources have equal arguments.
 const SHARED_MODELS: [&str; 3] = [
     "microsoft/phi-4",
     "google/gemma-2-9b-it",
     "mistralai/Mistral-7B-Instruct-v0.3",
 ];
-/// Models of those that leave a stopped instance behind. Each has its own: what is left behind belongs to nobody, and an equal
-/// start with unknown outcome would take it for its own.
+/// Models of resources whose deletion leaves a stopped instance. Each such resource has its own model: an instance that is left is
+/// unmanaged, and a start with equal arguments and unknown outcome could be resolved to it.
 const OWN_MODELS: [&str; 4] = [
     "meta-llama/Llama-3.1-8B-Instruct",
     "meta-llama/Llama-3.3-70B-Instruct",
@@ -22,12 +22,12 @@ const OWN_MODELS: [&str; 4] = [
 ];
 const MOST_WORKERS: u32 = 3;
 
-/// Streams of one seed that do not depend on each other.
+/// Random numbers of one seed that do not depend on each other.
 #[derive(Clone, Copy)]
 pub(super) enum Stream {
     People,
-    Weather,
-    Blows,
+    Failures,
+    Disruptions,
 }
 
 pub(super) fn rng(seed: u64, lane: usize, stream: Stream) -> Rng {
@@ -49,7 +49,7 @@ pub(super) struct Wish {
     pub(super) per_hour: bool,
     pub(super) running: bool,
     pub(super) suspend: bool,
-    /// Its instance is left behind, stopped.
+    /// Its deletion leaves a stopped instance.
     pub(super) keeps: bool,
 }
 
@@ -78,12 +78,12 @@ impl Wish {
     }
 }
 
-/// What a person does.
+/// An action of a person.
 #[derive(Clone, Debug)]
-pub(super) enum Deed {
+pub(super) enum Action {
     Create(Wish),
     Change(Wish),
-    /// Any new word.
+    /// Sets the restart annotation to a new word.
     Restart {
         name: String,
         word: String,
@@ -93,7 +93,7 @@ pub(super) enum Deed {
     },
 }
 
-/// The people of one lane: each slot holds one resource after the other.
+/// The people of one lane. Each slot holds one resource after the other.
 pub(super) struct People {
     rng: Rng,
     slots: Vec<Option<Wish>>,
@@ -109,34 +109,34 @@ impl People {
         }
     }
 
-    /// The next deed, and how long to wait before it. `is_free` tells whether the last resource of a slot has gone: only then the
-    /// slot's own model is used again.
-    pub(super) fn next(&mut self, is_free: impl Fn(usize) -> bool) -> (Duration, Option<Deed>) {
+    /// The next action, and how long to wait before it. `is_free` says whether the last resource of a slot has gone: the slot's own
+    /// model is used again only then.
+    pub(super) fn next(&mut self, is_free: impl Fn(usize) -> bool) -> (Duration, Option<Action>) {
         let wait = between(&mut self.rng, 100..1_200);
         let slot = self.rng.usize(..self.slots.len());
-        // Of its own, so that what is left out does not change what comes later.
+        // Each action has its own generator, so that a action that is left out does not change the later ones.
         let mut rng = self.rng.fork();
         let draw = rng.u32(..100);
-        let deed = match self.slots[slot].clone() {
+        let action = match self.slots[slot].clone() {
             None => {
                 let wish = self.wish(&mut rng, slot);
                 if wish.keeps && !is_free(slot) {
                     return (wait, None);
                 }
                 self.slots[slot] = Some(wish.clone());
-                Deed::Create(wish)
+                Action::Create(wish)
             }
             Some(wish) if draw < 22 => {
                 self.slots[slot] = None;
-                Deed::Delete { name: wish.name }
+                Action::Delete { name: wish.name }
             }
-            Some(wish) if draw < 38 => Deed::Restart {
+            Some(wish) if draw < 38 => Action::Restart {
                 name: wish.name,
                 word: rng.u32(..).to_string(),
             },
-            Some(wish) => Deed::Change(self.changed(&mut rng, slot, wish)),
+            Some(wish) => Action::Change(self.changed(&mut rng, slot, wish)),
         };
-        (wait, Some(deed))
+        (wait, Some(action))
     }
 
     fn wish(&mut self, rng: &mut Rng, slot: usize) -> Wish {
@@ -167,7 +167,7 @@ impl People {
         wish
     }
 
-    /// What should be there when all has been done; nothing is suspended any more.
+    /// The resources that should exist in the end. None of them is suspended any more.
     pub(super) fn wishes(&mut self) -> Vec<Wish> {
         let wishes = self.slots.iter_mut().flatten();
         wishes
@@ -179,10 +179,10 @@ impl People {
     }
 }
 
-/// What befalls the processes of one lane.
+/// What happens to the processes of one lane.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Blow {
-    /// `upon`: then as soon as such a call arrives, if one does in time.
+pub(super) enum Disruption {
+    /// With `upon`: as soon as the API gets such a call, or after a while without one.
     KillLeader {
         after: Duration,
         upon: Option<Endpoint>,
@@ -199,13 +199,13 @@ pub(super) enum Blow {
     PauseOther {
         pause: Duration,
     },
-    /// As a rolling update does.
+    /// Sends SIGTERM, as a rolling update does.
     Terminate {
         after: Duration,
     },
 }
 
-impl Blow {
+impl Disruption {
     fn kills(self) -> u32 {
         match self {
             Self::KillLeader { .. } | Self::KillOther => 1,
@@ -215,47 +215,47 @@ impl Blow {
     }
 }
 
-/// The blows of a lane, with the time before each, and the time until what was killed is started again. Dealt from shuffled decks,
-/// so that no kind is left out for long.
-pub(super) fn blows(mut rng: Rng, kills: u32) -> Vec<(Blow, Duration, Duration)> {
-    let (mut blows, mut dealt) = (Vec::new(), 0);
+/// The disruptions of a lane, with the time before each, and the time until a killed process is started again. They come in shuffled
+/// sets of all kinds, so that each kind comes soon.
+pub(super) fn disruptions(mut rng: Rng, kills: u32) -> Vec<(Disruption, Duration, Duration)> {
+    let (mut disruptions, mut dealt) = (Vec::new(), 0);
     while dealt < kills {
-        for blow in deck(&mut rng) {
-            dealt += blow.kills();
+        for disruption in deck(&mut rng) {
+            dealt += disruption.kills();
             let gap = between(&mut rng, 0..1_500);
             let back = between(&mut rng, 0..2_000);
-            blows.push((blow, gap, back));
+            disruptions.push((disruption, gap, back));
             if dealt >= kills {
                 break;
             }
         }
     }
-    blows
+    disruptions
 }
 
-fn deck(rng: &mut Rng) -> Vec<Blow> {
-    let mut deck: Vec<Blow> = (0..5)
-        .map(|_| Blow::KillLeader {
+fn deck(rng: &mut Rng) -> Vec<Disruption> {
+    let mut deck: Vec<Disruption> = (0..5)
+        .map(|_| Disruption::KillLeader {
             after: life(rng),
             upon: call(rng),
         })
         .collect();
     deck.extend([
-        Blow::KillOther,
-        Blow::KillBoth { after: life(rng) },
-        Blow::PauseLeader {
+        Disruption::KillOther,
+        Disruption::KillBoth { after: life(rng) },
+        Disruption::PauseLeader {
             after: life(rng),
             upon: call(rng),
             pause: between(rng, 11_000..24_000),
         },
-        Blow::PauseLeader {
+        Disruption::PauseLeader {
             after: life(rng),
             upon: call(rng),
             pause: between(rng, 500..14_000),
         },
         match rng.bool() {
-            true => Blow::Terminate { after: life(rng) },
-            false => Blow::PauseOther {
+            true => Disruption::Terminate { after: life(rng) },
+            false => Disruption::PauseOther {
                 pause: between(rng, 1_000..24_000),
             },
         },
@@ -264,13 +264,13 @@ fn deck(rng: &mut Rng) -> Vec<Blow> {
     deck
 }
 
-/// How long a leader leads undisturbed: mostly shortly, sometimes long enough to give a start up.
+/// How long a leader stays undisturbed: mostly a short time, sometimes long enough to give a start up.
 fn life(rng: &mut Rng) -> Duration {
     let most = [500, 2_000, 6_000, 16_000][rng.usize(..4)];
     between(rng, 0..most)
 }
 
-/// The call in whose middle a blow falls, if any.
+/// The call that a disruption waits for, if any.
 fn call(rng: &mut Rng) -> Option<Endpoint> {
     let calls = [
         Endpoint::Start,
@@ -286,9 +286,9 @@ fn call(rng: &mut Rng) -> Option<Endpoint> {
 fn the_same_seed_gives_the_same_plan_and_another_seed_or_lane_another() {
     let plan = |seed, lane| {
         let mut people = People::new(rng(seed, lane, Stream::People), 8);
-        let deeds: Vec<_> = (0..200).map(|_| people.next(|_| true)).collect();
-        let blows = blows(rng(seed, lane, Stream::Blows), 100);
-        format!("{deeds:?} {blows:?} {:?}", people.wishes())
+        let actions: Vec<_> = (0..200).map(|_| people.next(|_| true)).collect();
+        let disruptions = disruptions(rng(seed, lane, Stream::Disruptions), 100);
+        format!("{actions:?} {disruptions:?} {:?}", people.wishes())
     };
     assert_eq!(plan(7, 0), plan(7, 0));
     assert_ne!(plan(7, 0), plan(7, 1));
@@ -296,13 +296,16 @@ fn the_same_seed_gives_the_same_plan_and_another_seed_or_lane_another() {
 }
 
 #[test]
-fn a_plan_deals_as_many_kills_as_it_should_and_leaves_no_kind_of_blow_out() {
-    let blows = blows(rng(7, 0, Stream::Blows), 100);
-    let kills: u32 = blows.iter().map(|(blow, ..)| blow.kills()).sum();
-    assert!((100..=101).contains(&kills), "{kills}");
-    let kinds: std::collections::HashSet<_> = blows
+fn a_plan_deals_as_many_kills_as_it_should_and_leaves_no_kind_of_disruption_out() {
+    let disruptions = disruptions(rng(7, 0, Stream::Disruptions), 100);
+    let kills: u32 = disruptions
         .iter()
-        .map(|(blow, ..)| std::mem::discriminant(blow))
+        .map(|(disruption, ..)| disruption.kills())
+        .sum();
+    assert!((100..=101).contains(&kills), "{kills}");
+    let kinds: std::collections::HashSet<_> = disruptions
+        .iter()
+        .map(|(disruption, ..)| std::mem::discriminant(disruption))
         .collect();
     assert_eq!(kinds.len(), 6);
 }

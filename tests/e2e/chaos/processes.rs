@@ -1,4 +1,4 @@
-//! The processes of one lane, and what befalls them.
+//! The processes of one lane: their starts, pauses and ends.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -11,24 +11,24 @@ use cortecs_simulator::Endpoint;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use super::{plan::Blow, tally::Tally};
+use super::{plan::Disruption, tally::Tally};
 use crate::harness::{Bed, Process, SOON};
 
-/// Replicas that are neither paused nor about to be started again.
+/// The number of processes that are neither paused nor to be started again.
 const REPLICAS: usize = 2;
 const LOOK: Duration = Duration::from_millis(20);
-/// How long a call is awaited in whose middle the leader is to be killed, and how often it is looked for.
+/// How long to wait for the call during which the leader is to be killed, and the time between two looks.
 const AWAITED: Duration = Duration::from_secs(3);
 const MOMENT: Duration = Duration::from_millis(3);
 /// A leader may act for this long after its last renewal.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
-/// How long a process may take to notice that its lease is gone.
+/// How long a process may take to notice that it has lost its Lease.
 const NOTICE: Duration = Duration::from_secs(30);
 
-/// A leader that was paused: nothing may be asked with its tokens from `from` on.
+/// The pause of a leader. From `from` on, the API must get no changing call with the leader's tokens.
 pub(super) struct Sleep {
     pub(super) from: Timestamp,
-    /// The newest token by then. The others had none yet.
+    /// The newest token at that time. The other processes had none yet.
     pub(super) token: u64,
     pub(super) process: String,
     pub(super) log: PathBuf,
@@ -41,10 +41,10 @@ fn log_of(folder: &Path, number: u32) -> PathBuf {
 struct Replica {
     process: Process,
     number: u32,
-    /// It leads, or has led.
+    /// Whether it is or was the leader.
     leads: bool,
     paused: Option<Pause>,
-    /// It has to end until then, without having done anything.
+    /// The time until which it has to end, without a changing call to the API.
     doomed: Option<Instant>,
 }
 
@@ -52,7 +52,7 @@ struct Replica {
 struct Pause {
     since: Instant,
     until: Instant,
-    /// What is recorded when it turns out to have been too long.
+    /// What to record if the pause was longer than the Lease.
     sleep: Sleep,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Processes<'a> {
     logs: PathBuf,
     replicas: Vec<Replica>,
     started: u32,
-    /// Not before then is one started again.
+    /// The earliest time of the next start of a process.
     back: Instant,
     pub(super) sleeps: Vec<Sleep>,
     pub(super) tally: Tally,
@@ -80,22 +80,22 @@ impl<'a> Processes<'a> {
         }
     }
 
-    /// Deals the blows one after the other.
-    pub(super) async fn suffer(&mut self, blows: Vec<(Blow, Duration, Duration)>) {
-        for (blow, gap, back) in blows {
+    /// Carries out the disruptions one after the other.
+    pub(super) async fn disrupt(&mut self, disruptions: Vec<(Disruption, Duration, Duration)>) {
+        for (disruption, gap, back) in disruptions {
             self.pass(gap).await;
-            match blow {
-                Blow::KillLeader { after, upon } => {
+            match disruption {
+                Disruption::KillLeader { after, upon } => {
                     if let Some(leader) = self.leader_at_work(after, upon).await {
                         self.kill(leader, back).await;
                     }
                 }
-                Blow::KillOther => {
+                Disruption::KillOther => {
                     if let Some(other) = self.other().await {
                         self.kill(other, back).await;
                     }
                 }
-                Blow::KillBoth { after } => {
+                Disruption::KillBoth { after } => {
                     if let Some(leader) = self.leader_at_work(after, None).await {
                         self.kill(leader, back).await;
                         if let Some(other) = self.other().await {
@@ -103,17 +103,17 @@ impl<'a> Processes<'a> {
                         }
                     }
                 }
-                Blow::PauseLeader { after, upon, pause } => {
+                Disruption::PauseLeader { after, upon, pause } => {
                     if let Some(leader) = self.leader_at_work(after, upon).await {
                         self.pause(leader, pause);
                     }
                 }
-                Blow::PauseOther { pause } => {
+                Disruption::PauseOther { pause } => {
                     if let Some(other) = self.other().await {
                         self.pause(other, pause);
                     }
                 }
-                Blow::Terminate { after } => {
+                Disruption::Terminate { after } => {
                     if let Some(leader) = self.leader_at_work(after, None).await {
                         self.terminate(leader).await;
                     }
@@ -122,7 +122,7 @@ impl<'a> Processes<'a> {
         }
     }
 
-    /// Wakes those that are paused and lets the processes be, as many as there should be.
+    /// Ends all pauses, and waits until the processes that lost their Lease have ended.
     pub(super) async fn recover(&mut self) {
         for replica in &mut self.replicas {
             if let Some(pause) = &mut replica.paused {
@@ -138,7 +138,7 @@ impl<'a> Processes<'a> {
         }
     }
 
-    /// Lets time pass, and does what is due meanwhile.
+    /// Lets time pass. Meanwhile it ends pauses and starts processes when their time has come.
     pub(super) async fn pass(&mut self, time: Duration) {
         let until = Instant::now() + time;
         loop {
@@ -199,7 +199,7 @@ impl<'a> Processes<'a> {
         }
     }
 
-    /// It ended by itself: that is right where it lost the lease, and wrong otherwise.
+    /// Records that a process ended by itself. That is right if the process lost the Lease, and wrong otherwise.
     fn ended(&mut self, index: usize, status: ExitStatus) {
         let replica = self.replicas.remove(index);
         let log = replica.process.log();
@@ -219,8 +219,8 @@ impl<'a> Processes<'a> {
         std::fs::write(file, replica.process.log()).expect("a log");
     }
 
-    /// The one that leads, once there is one: after it has done so for a while, and where asked for
-    /// when a certain call arrives.
+    /// Waits for a leader, lets it work for a while, and waits for the API to get the call if one is given. The index of the
+    /// leader.
     async fn leader_at_work(&mut self, after: Duration, upon: Option<Endpoint>) -> Option<usize> {
         let deadline = Instant::now() + SOON;
         let number = loop {
@@ -234,7 +234,7 @@ impl<'a> Processes<'a> {
             }
             if Instant::now() > deadline {
                 self.tally
-                    .wrong(format!("nobody became the leader within {SOON:?}"));
+                    .wrong(format!("no process became the leader within {SOON:?}"));
                 return None;
             }
             sleep(LOOK).await;
@@ -249,7 +249,7 @@ impl<'a> Processes<'a> {
         self.replicas.iter().position(|r| r.number == number)
     }
 
-    /// One that is not paused, and does not lead if there is a choice.
+    /// The index of a process that is not paused, and if possible not the leader.
     async fn other(&mut self) -> Option<usize> {
         let deadline = Instant::now() + SOON;
         loop {
@@ -331,7 +331,7 @@ impl<'a> Processes<'a> {
         self.keep(&replica);
     }
 
-    /// Ends all of them.
+    /// Ends all processes.
     pub(super) fn end(&mut self) {
         for replica in std::mem::take(&mut self.replicas) {
             self.keep(&replica);

@@ -1,11 +1,11 @@
-//! What happened, counted, and the table of it.
+//! The counts of a run, and their table.
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-/// Most findings of a kind that are printed; the report has all.
+/// The most findings of a kind that are printed. The report has all.
 const PRINTED: usize = 20;
 
-/// Of one lane, or of all.
+/// The counts of one lane, or of all lanes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) processes: u64,
@@ -14,11 +14,11 @@ pub(super) struct Tally {
     pub(super) pauses: u64,
     pub(super) leaders_paused: u64,
     pub(super) terminated: u64,
-    /// Woke past their lease and ended without acting.
+    /// Processes that were paused longer than their Lease, and ended without acting.
     pub(super) noticed: u64,
-    /// Calls that a process had checked before it was paused, and sent when it woke.
+    /// Calls that a process decided on before a pause, and sent after it.
     pub(super) late: u64,
-    /// Ended because the lease could not be renewed in time.
+    /// Processes that ended because they could not renew the Lease in time.
     pub(super) gave_up: u64,
     pub(super) created: u64,
     pub(super) changed: u64,
@@ -30,16 +30,16 @@ pub(super) struct Tally {
     pub(super) voided: u64,
     pub(super) restarts: u64,
     pub(super) left_stopped: u64,
-    /// Starts that a person would have had to settle by annotation.
+    /// Starts that a person would have had to resolve by the annotation.
     pub(super) unresolved: u64,
     pub(super) samples: u64,
-    /// How long after the last fault everything was as it should be.
+    /// The time from the last fault until all resources had settled.
     pub(super) settled: Duration,
     pub(super) faults: BTreeMap<String, u64>,
     pub(super) duplicates: Vec<String>,
     pub(super) leaks: Vec<String>,
     pub(super) stuck: Vec<String>,
-    /// What else must not happen.
+    /// All other findings.
     pub(super) wrong: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Tally {
         self.wrong.push(what);
     }
 
-    /// All that must not have happened.
+    /// All findings.
     pub(super) fn findings(&self) -> Vec<&String> {
         let kinds = [&self.duplicates, &self.leaks, &self.stuck, &self.wrong];
         kinds.into_iter().flatten().collect()
@@ -98,7 +98,7 @@ impl Tally {
         }
     }
 
-    /// The table, and what was found.
+    /// The table of the counts, and the findings.
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
         let mut row = |what: &str, value: String| {

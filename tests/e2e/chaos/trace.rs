@@ -1,17 +1,17 @@
-//! What led to a finding: the resources and instances that it names, as the API server and the API saw them.
+//! The history of a finding: the versions of its resources, the requests about its instances, and the ends of the logs.
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use cortecs_simulator::{Endpoint, RequestRecord};
 use kube::ResourceExt;
 
-use crate::harness::{Bed, Read, bound};
+use crate::harness::{Bed, Read, bound, mentions};
 
-/// Findings that are traced, lines about each resource or instance, and lines of the last logs.
+/// The most findings with a history, and the most lines about each resource or instance and of each log.
 const TRACED: usize = 10;
 const LINES: usize = 60;
 
-/// The trace of the first findings, and the ends of the last logs in the folder.
+/// The histories of the first findings, and the ends of the last logs in the folder.
 pub(super) fn trace(
     bed: &Bed,
     requests: &[RequestRecord],
@@ -66,17 +66,11 @@ pub(super) fn trace(
             let _ = writeln!(text, "{history:?}");
         }
         let about = |request: &&RequestRecord| {
-            let body = request
-                .body
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default();
             found.iter().any(|history| {
                 let instance = &history.instance;
-                let id = instance.instance_id.as_str();
-                let start = request.endpoint == Endpoint::Start
-                    && body.contains(&instance.instance_args.model_id);
-                request.path.contains(id) || body.contains(id) || start
+                mentions(request, &instance.instance_id)
+                    || request.endpoint == Endpoint::Start
+                        && mentions(request, &instance.instance_args.model_id)
             })
         };
         let lines = requests.iter().filter(about).map(|request| {
@@ -105,7 +99,7 @@ pub(super) fn trace(
     text
 }
 
-/// The last lines of many.
+/// Writes the last lines.
 fn last(text: &mut String, lines: Vec<String>) {
     for line in &lines[lines.len().saturating_sub(LINES)..] {
         let _ = writeln!(text, "{line}");

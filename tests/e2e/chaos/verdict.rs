@@ -1,4 +1,4 @@
-//! Whether the API, the resources and what people wished for agree.
+//! Checks that the instances, the resources and what people asked for agree.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    people::Deeds,
+    people::Actions,
     plan::Wish,
     processes::{DEADLINE, Sleep},
     tally::Tally,
@@ -24,7 +24,7 @@ use crate::harness::{
 /// Versions of each resource, oldest first.
 type History = BTreeMap<Key, Vec<Arc<CortecsInstance>>>;
 
-/// What is not as it should be now.
+/// The differences at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Now {
     pub(super) duplicates: Vec<String>,
@@ -39,8 +39,8 @@ impl Now {
         self.duplicates.is_empty() && self.leaks.is_empty() && self.stuck.is_empty()
     }
 
-    /// Compares what exists with what was wished for.
-    pub(super) async fn look(bed: &Bed, deeds: &Deeds) -> Self {
+    /// Compares the instances and the resources with what people asked for.
+    pub(super) async fn look(bed: &Bed, actions: &Actions) -> Self {
         let resources = bed.resources().await;
         let existing: BTreeMap<String, Instance> = bed
             .api
@@ -64,12 +64,12 @@ impl Now {
             now.unresolved += u64::from(stalled_because::<CortecsInstance>("StartUnresolved")(
                 resource,
             ));
-            if !deeds.wishes.iter().any(|wish| wish.name == name) {
+            if !actions.wishes.iter().any(|wish| wish.name == name) {
                 now.stuck
                     .push(format!("{name} is still being deleted: {}", says(resource)));
             }
         }
-        for wish in &deeds.wishes {
+        for wish in &actions.wishes {
             match resources
                 .iter()
                 .find(|resource| resource.name_any() == wish.name)
@@ -83,7 +83,7 @@ impl Now {
                 }
             }
         }
-        let left = left_behind(&bed.instances.history(), deeds);
+        let left = left_behind(&bed.instances.history(), actions);
         for (id, instance) in &existing {
             if owners.contains_key(id.as_str()) {
                 continue;
@@ -95,7 +95,7 @@ impl Now {
                     .leaks
                     .push(format!("{id}, left by {}, is {state:?}", left.by)),
                 None => now.leaks.push(format!(
-                    "{id} of {} is {state:?} and nobody's",
+                    "{id} of {} is {state:?} and unmanaged",
                     instance.instance_args.model_id
                 )),
             }
@@ -112,20 +112,24 @@ impl Now {
     }
 }
 
-/// What a deleted resource has left behind.
+/// An instance that a deleted resource has left.
 struct Left {
     by: String,
-    /// Its arguments were changed at some time: it may have been deleted while its instance was being replaced, and then
-    /// that need not be there.
+    /// The resource's arguments were changed at some time. If it was deleted while its instance was being replaced, there may be
+    /// no instance.
     may_be_replaced: bool,
 }
 
-/// What deleted resources have left behind, by its id.
-fn left_behind(history: &History, deeds: &Deeds) -> BTreeMap<String, Left> {
-    let present: BTreeSet<&str> = deeds.wishes.iter().map(|wish| wish.name.as_str()).collect();
+/// The instances that deleted resources have left, by id.
+fn left_behind(history: &History, actions: &Actions) -> BTreeMap<String, Left> {
+    let present: BTreeSet<&str> = actions
+        .wishes
+        .iter()
+        .map(|wish| wish.name.as_str())
+        .collect();
     let gone = history
         .iter()
-        .filter(|((_, name), _)| deeds.kept.contains(name) && !present.contains(name.as_str()));
+        .filter(|((_, name), _)| actions.kept.contains(name) && !present.contains(name.as_str()));
     gone.filter_map(|((_, name), versions)| {
         let id = bound(versions.last()?);
         let args = |r: &CortecsInstance| (r.spec.num_workers, r.spec.billing_interval);
@@ -166,7 +170,7 @@ fn unfulfilled(
             .billing_interval
             .as_ref()
             .is_some_and(|b| b.as_str() == wish.billing());
-    // A stopped one is replaced when it is next asked to run.
+    // A stopped instance is replaced when the resource is next asked to run.
     (wish.running && !agrees).then(|| format!("should be {wish:?}, is {args:?}"))
 }
 
@@ -179,7 +183,7 @@ fn says(resource: &CortecsInstance) -> String {
     conditions.join("; ")
 }
 
-/// What the histories say of the whole run.
+/// Checks the histories of the whole run.
 pub(super) fn judge(bed: &Bed, requests: &[RequestRecord], sleeps: &[Sleep], tally: &mut Tally) {
     let history = bed.instances.history();
     shared_ids(bed, &history, tally);
@@ -190,7 +194,7 @@ pub(super) fn judge(bed: &Bed, requests: &[RequestRecord], sleeps: &[Sleep], tal
                 && request.at > sleep.from
                 && changes(request.endpoint)
         });
-        // Each decision before the pause explains one call.
+        // Each decision before the pause excuses one call.
         let mut explained = BTreeSet::new();
         for request in acted {
             if was_on_its_way(sleep, request, &mut explained) {
@@ -214,8 +218,8 @@ pub(super) fn judge(bed: &Bed, requests: &[RequestRecord], sleeps: &[Sleep], tal
     tally.started = bed.ever().len() as u64;
 }
 
-/// Whether the process had decided on the call right before it was paused: what was checked in time may be sent late, since
-/// nobody can check and send at once.
+/// Whether the process decided on the call right before its pause. A process that checks its Lease in time can still send the
+/// call late, since the check and the call are two steps.
 fn was_on_its_way(sleep: &Sleep, request: &RequestRecord, explained: &mut BTreeSet<usize>) -> bool {
     let log = std::fs::read_to_string(&sleep.log).unwrap_or_default();
     let id = request
@@ -250,7 +254,7 @@ fn changes(endpoint: Endpoint) -> bool {
     )
 }
 
-/// Versions of all resources are in one order: at each of them, no two may have the same instance.
+/// At each resourceVersion, no two resources may be bound to the same instance. The versions of all resources are in one order.
 fn shared_ids(bed: &Bed, history: &History, tally: &mut Tally) {
     let mut events: Vec<(u64, &Key, &str)> = Vec::new();
     for (key, versions) in history {
@@ -284,10 +288,11 @@ fn shared_ids(bed: &Bed, history: &History, tally: &mut Tally) {
     }
 }
 
-/// Model, workers, billing: what the chosen resources differ in.
+/// The arguments in which the resources differ: model, workers, billing.
 type Args = (String, Option<i64>, String);
 
-/// Each start that was asked for was written ahead by itself. Those with a token that is worth nothing were not looked at.
+/// For each start that the API got, a status with its own start id must have been written before. The API did not look at
+/// starts with an invalid token.
 fn repeated_starts(history: &History, requests: &[RequestRecord], tally: &mut Tally) {
     let mut balance: BTreeMap<Args, (BTreeSet<String>, u64)> = BTreeMap::new();
     for version in history.values().flatten() {

@@ -1,4 +1,4 @@
-//! A deletion, also right after the start, and one that keeps the instance.
+//! A deletion, a deletion right after the start, and a deletion that keeps the instance.
 
 use cortecs_api::types::InstanceState;
 use serde_json::json;
@@ -12,8 +12,7 @@ async fn a_delete_survives_a_crash_after_each_side_effect() {
         "crash-delete",
         &[STOP, DELETE, FINALIZER_OFF],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.delete("phi").await;
@@ -57,15 +56,14 @@ async fn a_deletion_that_only_stops_survives_a_crash_after_each_side_effect() {
         &[STOP, FINALIZER_OFF],
         async |bed| {
             let spec = json!({"modelId": MODEL, "deletionPolicy": "Stop"});
-            bed.create("phi", spec).await;
-            bed.runs("phi").await;
+            bed.run("phi", spec).await;
         },
         async |bed| {
             bed.delete("phi").await;
             bed.wait_gone("phi").await;
             let ever = bed.ever();
             assert_eq!((ever.len(), ever[0].billed_starts), (1, 1));
-            // It is kept, and costs nothing.
+            // The instance still exists, and is not billed.
             let id = bed.existing().pop().expect("the instance");
             assert_eq!(bed.state_of(&id), Some(InstanceState::Stopped));
         },

@@ -1,4 +1,5 @@
-//! The operator is killed right after each of its side effects in turn: whoever takes over ends with exactly what was asked for.
+//! The operator is killed right after each of its side effects in turn. In the end its successor has done exactly what the
+//! resources ask for.
 
 mod deletes;
 mod restored;
@@ -12,20 +13,20 @@ use cortecs_resources::instance::DeletionPolicy;
 use futures::{StreamExt, stream};
 use tokio::time::timeout;
 
-use crate::harness::{Bed, Fuse, bound};
+use crate::harness::{Bed, CrashPoint, bound, sorted};
 
-/// Beds at the same time.
+/// The number of beds at the same time.
 const SIDE_BY_SIDE: usize = 4;
-/// More side effects of one kind than any scenario here has.
+/// More side effects of one kind than any scenario has.
 const MOST: usize = 20;
 
-/// How long after the end of a scenario a side effect may still be told.
+/// How long after the end of a scenario a side effect may still be reported.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How often a scenario may end without a side effect that belongs to it: on a busy machine a call may time out, and then its
-/// outcome is recorded in another way.
+/// How often a scenario may end without the first side effect of a kind. On a busy machine a call may time out, and then the
+/// operator records its outcome by another side effect.
 const MISSES: usize = 4;
-/// The same, of a side effect after the first of its kind: that it does not come again twice in a row is its end.
+/// How often a scenario may end without a later side effect of a kind, before the kind counts as exhausted.
 const LATER_MISSES: usize = 2;
 
 const FINALIZER_ON: &str = "add the finalizer";
@@ -40,9 +41,9 @@ const GET: &str = "get";
 const CATALOG: &str = "ask the catalog";
 const SEAL: &str = "seal the id";
 
-/// Plays the scenario once for each crash point: `prepare` with an operator that lives, then `act` with one that is killed
-/// right after its n-th side effect of a kind, and one that takes over. All kinds must happen; each ends with the first n
-/// that is never reached.
+/// Runs the scenario once for each crash point: `prepare` with an operator that is not killed, then `act` with one that is
+/// killed right after its n-th side effect of a kind, and a successor. Each kind must happen at least once. A kind is exhausted
+/// at the first n that is not reached.
 async fn each_crash_point(
     name: &'static str,
     kinds: &[&'static str],
@@ -54,7 +55,7 @@ async fn each_crash_point(
             let mut n = 1;
             let mut misses = 0;
             while misses < if n > 1 { LATER_MISSES } else { MISSES } {
-                if crash_at(name, Fuse::at(n, Some(kind)), &prepare, &act).await {
+                if crash_at(name, CrashPoint::at(n, Some(kind)), &prepare, &act).await {
                     n += 1;
                     misses = 0;
                 } else {
@@ -68,10 +69,10 @@ async fn each_crash_point(
         .await;
 }
 
-/// Whether it came to the crash.
+/// Runs the scenario with one crash point. Whether the crash point was reached.
 async fn crash_at(
     name: &'static str,
-    fuse: Fuse,
+    point: CrashPoint,
     prepare: &impl AsyncFn(&Bed),
     act: &impl AsyncFn(&Bed),
 ) -> bool {
@@ -82,17 +83,17 @@ async fn crash_at(
     let first = bed.operator();
     prepare(&bed).await;
     first.kill();
-    let doomed = bed.fused_operator(&fuse);
+    let doomed = bed.operator_until(&point);
     let relay = async {
-        fuse.blown().await;
+        point.reached().await;
         doomed.kill();
         let _successor = bed.operator();
         std::future::pending().await
     };
     let play = async {
         act(&bed).await;
-        if fuse.effect().is_none() && timeout(LATE, fuse.blown()).await.is_ok() {
-            // The last effect was seen before the operator heard of it. Its successor finds everything done.
+        if point.effect().is_none() && timeout(LATE, point.reached()).await.is_ok() {
+            // The scenario saw the last effect before the operator reported it. The successor finds nothing left to do.
             bed.wait_lists(2).await;
             nothing_leaked(&bed);
         }
@@ -101,10 +102,10 @@ async fn crash_at(
         () = play => {}
         () = relay => {}
     }
-    fuse.effect().is_some()
+    point.effect().is_some()
 }
 
-/// Exactly the instances that resources are bound to exist, and stopped those that were to be left so.
+/// Checks that exactly these instances exist: those that resources are bound to, and stopped ones that a deletion was to leave.
 fn nothing_leaked(bed: &Bed) {
     let is_left = |id: &String| {
         let history = bed.instances.history();
@@ -112,16 +113,8 @@ fn nothing_leaked(bed: &Bed) {
         versions.any(|r| bound(r) == id && r.spec.deletion_policy == DeletionPolicy::Stop)
             && bed.state_of(id) == Some(InstanceState::Stopped)
     };
-    let mut ids: Vec<String> = bed
-        .instances
-        .all()
-        .iter()
-        .map(|r| bound(r).to_owned())
-        .filter(|id| !id.is_empty())
-        .collect();
+    let ids = bed.bound_ids();
     let mut existing = bed.existing();
     existing.retain(|id| ids.contains(id) || !is_left(id));
-    ids.sort();
-    existing.sort();
-    assert_eq!(ids, existing);
+    assert_eq!(ids, sorted(existing));
 }

@@ -13,9 +13,7 @@ async fn an_emptied_status_survives_a_crash_after_each_side_effect() {
         "crash-wiped",
         &[STATUS],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            let id = bed.runs("phi").await;
-            bed.sealed("phi", &id).await;
+            bed.run_sealed("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.wait_lists(2).await;
@@ -29,7 +27,7 @@ async fn an_emptied_status_survives_a_crash_after_each_side_effect() {
     .await;
 }
 
-/// What was backed up and lost, and comes back while the operator runs.
+/// Backs the resource up, loses it, and restores it while the operator runs.
 async fn come_back(bed: &Bed) {
     let backup = bed.back_up("phi").await;
     bed.api.set_down(true);
@@ -44,9 +42,7 @@ async fn a_restored_resource_survives_a_crash_after_each_side_effect() {
         "crash-backup",
         &[FINALIZER_ON, GET, STATUS],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            let id = bed.runs("phi").await;
-            bed.sealed("phi", &id).await;
+            bed.run_sealed("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             come_back(bed).await;
@@ -65,9 +61,7 @@ async fn a_restored_resource_that_is_deleted_survives_a_crash_after_each_side_ef
         "crash-backup-delete",
         &[GET, STATUS, STOP, DELETE, FINALIZER_OFF],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            let id = bed.runs("phi").await;
-            bed.sealed("phi", &id).await;
+            bed.run_sealed("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             come_back(bed).await;

@@ -1,4 +1,4 @@
-//! A start, its answer lost or not, and several at once.
+//! A start with and without an answer, and several starts at once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
     CATALOG, FINALIZER_ON, GET, RECORD, SEAL, SIDE_BY_SIDE, START, STATUS, crash_at,
     each_crash_point, nothing_leaked,
 };
-use crate::harness::{Bed, Fuse, MODEL};
+use crate::harness::{Bed, CrashPoint, MODEL};
 
 #[tokio::test]
 async fn a_start_survives_a_crash_after_each_side_effect() {
@@ -19,9 +19,7 @@ async fn a_start_survives_a_crash_after_each_side_effect() {
         &[FINALIZER_ON, STATUS, CATALOG, START, RECORD, SEAL],
         async |_| {},
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            let id = bed.runs("phi").await;
-            bed.sealed("phi", &id).await;
+            bed.run_sealed("phi", json!({"modelId": MODEL})).await;
             bed.wait_lists(3).await;
             nothing_leaked(bed);
             assert_eq!((bed.ever().len(), bed.ever()[0].billed_starts), (1, 1));
@@ -37,15 +35,9 @@ async fn a_lost_answer_survives_a_crash_after_each_side_effect() {
         &[START, GET, STATUS, SEAL],
         async |_| {},
         async |bed| {
-            let lost = Effect::Drop {
-                when: When::After,
-                reset: false,
-            };
-            bed.api
-                .add_fault(Fault::new(Endpoint::Start, lost).times(1));
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            let id = bed.runs("phi").await;
-            bed.sealed("phi", &id).await;
+            let lost = Effect::close(When::After);
+            bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+            bed.run_sealed("phi", json!({"modelId": MODEL})).await;
             bed.wait_lists(3).await;
             nothing_leaked(bed);
             assert_eq!((bed.starts(), bed.ever().len()), (1, 1));
@@ -79,9 +71,9 @@ async fn several_equal_starts_survive_a_crash_in_the_middle_of_them() {
     ];
     stream::iter(points)
         .for_each_concurrent(SIDE_BY_SIDE, async |(kind, n)| {
-            let fuse = Fuse::at(n, Some(kind));
+            let point = CrashPoint::at(n, Some(kind));
             assert!(
-                crash_at("crash-crowd", fuse, &async |_: &Bed| {}, &act).await,
+                crash_at("crash-crowd", point, &async |_: &Bed| {}, &act).await,
                 "{kind} {n}"
             );
         })
@@ -99,7 +91,7 @@ async fn a_start_whose_call_is_cut_off_by_the_crash_is_found_again() {
         .for_each_concurrent(SIDE_BY_SIDE, async |(when, duration)| {
             let bed = Bed::new("crash-call").await;
             bed.api
-                .add_fault(Fault::new(Endpoint::Start, Effect::Delay { when, duration }).times(1));
+                .add_fault(Fault::once(Endpoint::Start, Effect::delay(when, duration)));
             let first = bed.operator();
             bed.create("phi", json!({"modelId": MODEL})).await;
             bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)

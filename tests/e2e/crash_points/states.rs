@@ -1,4 +1,4 @@
-//! What is asked of an instance that is there: to stop, to run again, to be another one.
+//! Changes of a resource with an instance: stop, restart, replacement.
 
 use cortecs_api::types::InstanceState;
 use serde_json::json;
@@ -12,8 +12,7 @@ async fn a_stop_survives_a_crash_after_each_side_effect() {
         "crash-stop",
         &[STOP, STATUS],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.change("phi", json!({"state": "Stopped"})).await;
@@ -33,8 +32,7 @@ async fn a_restart_survives_a_crash_after_each_side_effect() {
         "crash-restart",
         &[STATUS, RESTART],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
             bed.change("phi", json!({"state": "Stopped"})).await;
             bed.wait("phi", "stopped", stopped).await;
         },
@@ -55,8 +53,7 @@ async fn a_restart_of_what_runs_survives_a_crash_after_each_side_effect() {
         "crash-again",
         &[STOP, STATUS, RESTART],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.annotate("phi", "cortecs.ai/restartedAt", "now").await;
@@ -68,7 +65,7 @@ async fn a_restart_of_what_runs_survives_a_crash_after_each_side_effect() {
             again.await;
             bed.wait_lists(2).await;
             nothing_leaked(bed);
-            // It was stopped and restarted, once.
+            // The instance was stopped and restarted once.
             let ever = bed.ever();
             assert_eq!((ever.len(), ever[0].billed_starts), (1, 2));
         },
@@ -82,8 +79,7 @@ async fn a_replacement_survives_a_crash_after_each_side_effect() {
         "crash-replace",
         &[STATUS, STOP, DELETE, START, RECORD, SEAL],
         async |bed| {
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
         },
         async |bed| {
             bed.change("phi", json!({"numWorkers": 2})).await;

@@ -1,30 +1,26 @@
-//! What one test stands on: namespaces, an account with its Secret, a simulated API, and a record of all that happens.
+//! The environment of one test: namespaces, an account with its Secret, a simulated API, and a record of all versions of its
+//! resources.
 
 use std::{
     path::{Path, PathBuf},
     process::Output,
-    sync::Arc,
 };
 
-use cortecs_api::types::InstanceState;
+use cortecs_api::types::{InstanceArgs, InstanceState};
 use cortecs_operator::cli::RunConfig;
 use cortecs_resources::{CortecsAccount, CortecsInstance};
-use cortecs_simulator::{Endpoint, Handle, InstanceHistory, Simulator, View};
-use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, Client,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
-};
-use serde_json::{Value, json};
+use cortecs_simulator::{Endpoint, Handle, InstanceHistory, RequestRecord, Simulator, View};
+use k8s_openapi::api::{coordination::v1::Lease, events::v1::Event};
+use kube::{Api, Client, api::ListParams};
+use serde_json::Value;
 
 use super::{
     Gate, SOON,
+    hanging_proxy::HangingProxy,
     logs::Logs,
-    operator::{Fuse, Operator},
-    read::{bound, running},
+    operator::{CrashPoint, Operator},
     record::Record,
     shared::apply,
-    swamp::Swamp,
 };
 use crate::control_plane::ControlPlane;
 
@@ -32,21 +28,21 @@ use crate::control_plane::ControlPlane;
 pub(crate) const CLIENT_ID: &str = "tester";
 /// The account that resources use unless they name another, and its Secret.
 pub(super) const ACCOUNT: &str = "main";
-const SECRET: &str = "credentials";
+pub(super) const SECRET: &str = "credentials";
 
-/// See the module.
+/// The environment of one test.
 pub(crate) struct Bed {
     pub(crate) namespace: String,
     pub(crate) plane: &'static ControlPlane,
-    /// The administrator's.
+    /// A client with the rights of an administrator.
     pub(crate) client: Client,
-    /// The operator's, with no more rights than its role gives.
+    /// The operator's kubeconfig, with no more rights than the operator's roles give.
     pub(crate) kubeconfig: PathBuf,
     pub(crate) config: RunConfig,
     pub(crate) logs: Logs,
     /// The simulated API.
     pub(crate) api: Handle,
-    /// Stands before the simulated API where the test wants to close it.
+    /// Where connections to the simulated API go through, if the test wants to refuse them.
     pub(crate) gate: Option<Gate>,
     pub(crate) api_url: String,
     pub(crate) client_secret: String,
@@ -62,27 +58,27 @@ impl Bed {
         self.operator_with(None)
     }
 
-    /// Starts an operator that stops in its tracks where the fuse says.
-    pub(crate) fn fused_operator(&self, fuse: &Fuse) -> Operator {
-        self.operator_with(Some(fuse))
+    /// Starts an operator that stops at the crash point.
+    pub(crate) fn operator_until(&self, point: &CrashPoint) -> Operator {
+        self.operator_with(Some(point))
     }
 
-    /// Starts an operator whose way to Kubernetes leads through a swamp.
-    pub(crate) fn operator_in(&self, swamp: &Swamp) -> Operator {
-        self.operator_at(swamp.kubeconfig.path(), None)
+    /// Starts an operator that reaches the API server through the proxy.
+    pub(crate) fn operator_through(&self, proxy: &HangingProxy) -> Operator {
+        self.operator_at(proxy.kubeconfig.path(), None)
     }
 
-    fn operator_with(&self, fuse: Option<&Fuse>) -> Operator {
-        self.operator_at(&self.kubeconfig, fuse)
+    fn operator_with(&self, point: Option<&CrashPoint>) -> Operator {
+        self.operator_at(&self.kubeconfig, point)
     }
 
-    fn operator_at(&self, kubeconfig: &Path, fuse: Option<&Fuse>) -> Operator {
+    fn operator_at(&self, kubeconfig: &Path, point: Option<&CrashPoint>) -> Operator {
         Operator::start(
             kubeconfig,
             &self.namespace,
             self.config.clone(),
             &self.logs,
-            fuse,
+            point,
         )
     }
 
@@ -97,243 +93,29 @@ impl Bed {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    // --- Secrets and accounts
-
-    /// Creates the Secret, or replaces what is in it.
-    pub(crate) async fn write_secret(&self, client_id: &str, client_secret: &str) {
-        self.write_secret_in(&self.namespace, client_id, client_secret)
-            .await;
+    /// The Events in the bed's namespace.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        let events = self.api_of::<Event>(&self.namespace);
+        let list = events.list(&ListParams::default()).await;
+        list.expect("the Events").items
     }
 
-    pub(crate) async fn write_secret_in(
-        &self,
-        namespace: &str,
-        client_id: &str,
-        client_secret: &str,
-    ) {
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret",
-            "metadata": {"name": SECRET},
-            "stringData": {"CORTECS_CLIENT_ID": client_id, "CORTECS_CLIENT_SECRET": client_secret},
-        });
-        let applied = self
-            .api_of::<Secret>(namespace)
-            .patch(
-                SECRET,
-                &PatchParams::apply("tests").force(),
-                &Patch::Apply(secret),
-            )
-            .await;
-        applied.expect("a secret");
+    /// The holder of the operator's Lease.
+    pub(crate) async fn lease_holder(&self) -> Option<String> {
+        let leases = self.api_of::<Lease>(&self.namespace);
+        let lease = leases.get_opt("cortecs-operator").await;
+        let holder = lease.expect("an answer")?.spec?.holder_identity?;
+        Some(holder).filter(|holder| !holder.is_empty())
     }
 
-    pub(crate) async fn delete_secret(&self) {
-        let api = self.api_of::<Secret>(&self.namespace);
-        api.delete(SECRET, &DeleteParams::default())
-            .await
-            .expect("a deletion");
-    }
-
-    pub(crate) async fn create_account(&self, name: &str, change: Value) {
-        self.create_account_in(&self.namespace, name, change).await;
-    }
-
-    pub(crate) async fn create_account_in(&self, namespace: &str, name: &str, change: Value) {
-        let mut spec = json!({"apiUrl": self.api_url, "credentialsSecretRef": {"name": SECRET}});
-        merge(&mut spec, change);
-        let account: CortecsAccount = object("CortecsAccount", name, spec);
-        let api = self.api_of::<CortecsAccount>(namespace);
-        let created = api
-            .create(&PostParams::default(), &account)
-            .await
-            .expect("an account");
-        self.accounts.caught_up_with(&created).await;
-    }
-
-    pub(crate) async fn patch_account(&self, change: Value) {
-        let api = self.api_of::<CortecsAccount>(&self.namespace);
-        let patched = api
-            .patch(
-                ACCOUNT,
-                &PatchParams::default(),
-                &Patch::Merge(json!({"spec": change})),
-            )
-            .await
-            .expect("a changed account");
-        self.accounts.caught_up_with(&patched).await;
-    }
-
-    pub(crate) async fn annotate_account(&self, annotation: &str, value: &str) {
-        let api = self.api_of::<CortecsAccount>(&self.namespace);
-        let change = json!({"metadata": {"annotations": {annotation: value}}});
-        let patched = api
-            .patch(ACCOUNT, &PatchParams::default(), &Patch::Merge(change))
-            .await
-            .expect("an annotated account");
-        self.accounts.caught_up_with(&patched).await;
-    }
-
-    /// Every version of the account, oldest first.
-    pub(crate) fn account_versions(&self) -> Vec<Arc<CortecsAccount>> {
-        self.accounts
-            .versions(&(self.namespace.clone(), ACCOUNT.to_owned()))
-    }
-
-    pub(crate) async fn delete_account(&self) {
-        let api = self.api_of::<CortecsAccount>(&self.namespace);
-        api.delete(ACCOUNT, &DeleteParams::default())
-            .await
-            .expect("a deletion");
-    }
-
-    pub(crate) async fn wait_account(
-        &self,
-        what: &str,
-        holds: impl Fn(&CortecsAccount) -> bool,
-    ) -> Arc<CortecsAccount> {
-        let key = (self.namespace.clone(), ACCOUNT.to_owned());
-        let found = self
-            .accounts
-            .wait(SOON, |record| {
-                record.latest(&key).filter(|account| holds(account))
-            })
-            .await;
-        found.unwrap_or_else(|| panic!("the account did not become {what}"))
-    }
-
-    pub(crate) async fn wait_account_gone(&self) {
-        let key = (self.namespace.clone(), ACCOUNT.to_owned());
-        let gone = self
-            .accounts
-            .wait(SOON, |record| record.latest(&key).is_none().then_some(()))
-            .await;
-        gone.expect("the account goes");
-    }
-
-    // --- Resources
-
-    /// Creates a resource in the bed's own namespace.
-    pub(crate) async fn create(&self, name: &str, spec: Value) -> CortecsInstance {
-        self.create_in(&self.namespace, name, spec).await
-    }
-
-    pub(crate) async fn create_in(
-        &self,
-        namespace: &str,
-        name: &str,
-        spec: Value,
-    ) -> CortecsInstance {
-        let resource: CortecsInstance = object("CortecsInstance", name, spec);
-        let created = self
-            .api_of::<CortecsInstance>(namespace)
-            .create(&PostParams::default(), &resource)
-            .await
-            .expect("a resource");
-        self.instances.caught_up_with(&created).await;
-        created
-    }
-
-    /// Changes a resource's spec by a merge.
-    pub(crate) async fn change(&self, name: &str, spec: Value) {
-        self.patch(name, json!({"spec": spec})).await;
-    }
-
-    pub(crate) async fn annotate(&self, name: &str, annotation: &str, value: &str) {
-        self.patch(
-            name,
-            json!({"metadata": {"annotations": {annotation: value}}}),
-        )
-        .await;
-    }
-
-    async fn patch(&self, name: &str, change: Value) {
-        let api = self.api_of::<CortecsInstance>(&self.namespace);
-        let patched = api
-            .patch(name, &PatchParams::default(), &Patch::Merge(change))
-            .await
-            .expect("a changed resource");
-        self.instances.caught_up_with(&patched).await;
-    }
-
-    pub(crate) async fn delete(&self, name: &str) {
-        let api = self.api_of::<CortecsInstance>(&self.namespace);
-        api.delete(name, &DeleteParams::default())
-            .await
-            .expect("a deletion");
-    }
-
-    /// Waits until the resource is as it should be.
-    pub(crate) async fn wait(
-        &self,
-        name: &str,
-        what: &str,
-        holds: impl Fn(&CortecsInstance) -> bool,
-    ) -> Arc<CortecsInstance> {
-        self.wait_in(&self.namespace, name, what, holds).await
-    }
-
-    /// Waits until the resource runs; the id of its instance.
-    pub(crate) async fn runs(&self, name: &str) -> String {
-        bound(&*self.wait(name, "running", running).await).to_owned()
-    }
-
-    pub(crate) async fn wait_in(
-        &self,
-        namespace: &str,
-        name: &str,
-        what: &str,
-        holds: impl Fn(&CortecsInstance) -> bool,
-    ) -> Arc<CortecsInstance> {
-        let key = (namespace.to_owned(), name.to_owned());
-        let found = self
-            .instances
-            .wait(SOON, |record| {
-                record.latest(&key).filter(|resource| holds(resource))
-            })
-            .await;
-        found.unwrap_or_else(|| panic!("{name} did not become {what}"))
-    }
-
-    pub(crate) async fn wait_gone(&self, name: &str) {
-        let key = (self.namespace.clone(), name.to_owned());
-        let gone = self
-            .instances
-            .wait(SOON, |record| record.latest(&key).is_none().then_some(()))
-            .await;
-        assert!(gone.is_some(), "{name} is still there");
-    }
-
-    /// A resource of the bed's own namespace as last seen; `None` where it is not there.
-    pub(crate) fn latest(&self, name: &str) -> Option<Arc<CortecsInstance>> {
-        self.instances
-            .latest(&(self.namespace.clone(), name.to_owned()))
-    }
-
-    /// The resources of the bed's own namespace, as the API server has them now.
-    pub(crate) async fn resources(&self) -> Vec<CortecsInstance> {
-        let api = self.api_of::<CortecsInstance>(&self.namespace);
-        api.list(&ListParams::default())
-            .await
-            .expect("the resources")
-            .items
-    }
-
-    /// Every version of a resource, oldest first.
-    pub(crate) fn versions(&self, name: &str) -> Vec<Arc<CortecsInstance>> {
-        self.instances
-            .versions(&(self.namespace.clone(), name.to_owned()))
-    }
-
-    // --- The API
-
-    /// Waits until the API is as it should be.
+    /// Waits until the simulated API is in the given state.
     pub(crate) async fn wait_api(&self, what: &str, holds: impl Fn(&View) -> bool) {
         if let Err(timeout) = self.api.wait_for(holds, SOON).await {
             panic!("the API did not come to {what}: {timeout}");
         }
     }
 
-    /// Waits for lists that begin from now on.
+    /// Waits until the API has got this many more lists.
     pub(crate) async fn wait_lists(&self, more: u64) {
         let wanted = self.api.count(Endpoint::ListInstances) + more;
         self.wait_api("more lists", |view| {
@@ -342,12 +124,45 @@ impl Bed {
         .await;
     }
 
-    /// How often the API was asked to start something.
+    /// The number of starts that the API got.
     pub(crate) fn starts(&self) -> u64 {
         self.api.count(Endpoint::Start)
     }
 
-    /// Every instance that there ever was, oldest first.
+    /// The numbers of starts, restarts, stops and deletes that the API got.
+    pub(crate) fn changes(&self) -> [u64; 4] {
+        [
+            Endpoint::Start,
+            Endpoint::Restart,
+            Endpoint::Stop,
+            Endpoint::Delete,
+        ]
+        .map(|endpoint| self.api.count(endpoint))
+    }
+
+    /// The sequence number of the latest request to the API.
+    pub(crate) fn last_request(&self) -> u64 {
+        self.api.requests().last().map_or(0, |r| r.sequence)
+    }
+
+    /// The requests to the API that name an instance, after the one with the sequence number.
+    pub(crate) fn requests_about(&self, id: &str, since: u64) -> Vec<RequestRecord> {
+        let mut requests = self.api.requests();
+        requests.retain(|r| r.sequence > since && mentions(r, id));
+        requests
+    }
+
+    /// Starts an instance as another client of the API does; its id.
+    pub(crate) fn start_unmanaged(&self, model_id: &str) -> String {
+        let args = InstanceArgs {
+            model_id: model_id.to_owned(),
+            ..InstanceArgs::default()
+        };
+        let started = self.api.outsider_start(CLIENT_ID, args);
+        started.expect("an instance")
+    }
+
+    /// All instances that were ever started, oldest first.
     pub(crate) fn ever(&self) -> Vec<InstanceHistory> {
         self.api.all_started()
     }
@@ -366,15 +181,13 @@ impl Bed {
             .map(|instance| instance.instance_status.status)
     }
 
-    // --- kubectl
-
     /// Runs kubectl in the bed's namespace, as the administrator.
     pub(crate) async fn kubectl(&self, args: &[&str]) -> Output {
         let namespaced = [&["--namespace", &self.namespace], args].concat();
         self.plane.kubectl(&namespaced).await
     }
 
-    /// What kubectl prints; it must succeed.
+    /// The output of kubectl in the bed's namespace. Panics if kubectl fails.
     pub(crate) async fn kubectl_text(&self, args: &[&str]) -> String {
         let output = self.kubectl(args).await;
         crate::control_plane::assert_succeeded(&format!("kubectl {args:?}"), &output);
@@ -389,23 +202,8 @@ impl Bed {
     }
 }
 
-fn object<K: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: Value) -> K {
-    serde_json::from_value(json!({
-        "apiVersion": "cortecs.ai/v1alpha1", "kind": kind,
-        "metadata": {"name": name},
-        "spec": spec,
-    }))
-    .expect("an object of this kind")
-}
-
-/// Merges as a JSON merge patch does, but keeps nulls out of it.
-pub(super) fn merge(into: &mut Value, change: Value) {
-    match (into, change) {
-        (Value::Object(into), Value::Object(change)) => {
-            for (key, value) in change {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, change) => *into = change,
-    }
+/// Whether the request's path or body names the instance.
+pub(crate) fn mentions(request: &RequestRecord, id: &str) -> bool {
+    let body = request.body.as_ref().map(Value::to_string);
+    request.path.contains(id) || body.unwrap_or_default().contains(id)
 }

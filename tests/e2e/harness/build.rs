@@ -1,4 +1,4 @@
-//! Making a [`Bed`].
+//! The construction of a [`Bed`].
 
 use std::{
     path::PathBuf,
@@ -9,19 +9,19 @@ use std::{
 use cortecs_operator::{cli::RunConfig, kubernetes::scope::WatchedNamespaces};
 use cortecs_resources::key::ObjectKey;
 use cortecs_simulator::{SimulatedAccount, Simulator, SimulatorConfig};
-use kube::Api;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Gate,
-    bed::{ACCOUNT, Bed, CLIENT_ID, merge},
+    bed::{ACCOUNT, Bed, CLIENT_ID},
     logs::Logs,
+    polls_every_second,
     record::Record,
-    shared::{Shared, allow_lease_in, alone, create_namespace, shared},
+    shared::{Shared, allow_lease_in, alone, shared},
 };
-use crate::control_plane::ControlPlane;
+use crate::{control_plane::ControlPlane, objects::merge};
 
-/// How a [`Bed`] is made.
+/// The settings of a [`Bed`].
 pub(crate) struct BedBuilder {
     name: &'static str,
     simulator: SimulatorConfig,
@@ -36,7 +36,7 @@ pub(crate) struct BedBuilder {
 }
 
 impl Bed {
-    /// A bed with an account that works, polls every second, and belongs to nobody else.
+    /// A bed with one account that is ready and polls every second.
     pub(crate) async fn new(name: &'static str) -> Self {
         Self::builder(name).build().await
     }
@@ -48,7 +48,7 @@ impl Bed {
                 step_duration: Duration::from_millis(50),
                 ..SimulatorConfig::default()
             },
-            account: Some(json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}})),
+            account: Some(polls_every_second()),
             secret: true,
             other_client: None,
             gated: false,
@@ -70,7 +70,7 @@ impl Bed {
 }
 
 impl BedBuilder {
-    /// How long each step of a worker takes; a worker runs after four.
+    /// How long each step of a worker takes. A worker runs after four steps.
     pub(crate) fn step(mut self, step: Duration) -> Self {
         self.simulator.step_duration = step;
         self
@@ -81,25 +81,25 @@ impl BedBuilder {
         self
     }
 
-    /// How the simulated API behaves otherwise.
+    /// Changes any setting of the simulated API.
     pub(crate) fn simulator(mut self, change: impl FnOnce(&mut SimulatorConfig)) -> Self {
         change(&mut self.simulator);
         self
     }
 
-    /// How long the operator gives calls to have their effect.
+    /// The operator's settle time: how long it waits for the effect of a call.
     pub(crate) fn settle(mut self, settle: Duration) -> Self {
         self.config.settle = settle;
         self
     }
 
-    /// Where the report of a failure goes instead of the standard error.
+    /// Writes the report of a failure to a file instead of the standard error.
     pub(crate) fn report_to(mut self, file: PathBuf) -> Self {
         self.report_to = Some(file);
         self
     }
 
-    /// How long the operator waits for an answer; it gives calls four times that to have their effect.
+    /// The operator's request time-out. The settle time becomes four times as long.
     pub(crate) fn request_timeout(mut self, timeout: Duration) -> Self {
         self.config.request_timeout = timeout;
         self.config.settle = timeout * 4;
@@ -124,19 +124,19 @@ impl BedBuilder {
         self
     }
 
-    /// The API knows another client id too, of another owner and with the same secret.
+    /// Adds another client id of another owner with the same secret to the API.
     pub(crate) fn other_client(mut self, client_id: &'static str) -> Self {
         self.other_client = Some(client_id);
         self
     }
 
-    /// The API is reached through a gate that can be closed.
+    /// Puts a gate in front of the API, which the test can close.
     pub(crate) fn gated(mut self) -> Self {
         self.gated = true;
         self
     }
 
-    /// A further namespace that is looked after: its name ends in `suffix`.
+    /// Adds another namespace for the operator to watch. Its name ends in `suffix`.
     pub(crate) fn neighbour(
         mut self,
         suffix: &'static str,
@@ -146,13 +146,13 @@ impl BedBuilder {
         self
     }
 
-    /// On a control plane of its own, with an operator that looks after all namespaces.
+    /// Gives the bed its own control plane, and lets the operator watch all namespaces.
     pub(crate) fn alone(mut self) -> Self {
         self.alone = true;
         self
     }
 
-    /// The operator takes part in an election.
+    /// Lets the operator take part in a leader election.
     pub(crate) fn elected(mut self) -> Self {
         self.config.leader_elect = true;
         self
@@ -185,10 +185,10 @@ impl BedBuilder {
         };
         let address = gate.as_ref().map_or(simulator.address(), Gate::address);
         let mut names = vec![namespace.clone()];
-        create_namespace(&client, &namespace, &[]).await;
+        plane.create_namespace(&namespace, &[]).await;
         for (suffix, labels) in &self.neighbours {
             let name = format!("{namespace}-{suffix}");
-            create_namespace(&client, &name, labels).await;
+            plane.create_namespace(&name, labels).await;
             names.push(name);
         }
         if !self.alone {
@@ -203,18 +203,8 @@ impl BedBuilder {
             name: ACCOUNT.to_owned(),
         });
         let bed = Bed {
-            instances: Record::start(
-                names
-                    .iter()
-                    .map(|n| Api::namespaced(client.clone(), n))
-                    .collect(),
-            ),
-            accounts: Record::start(
-                names
-                    .iter()
-                    .map(|n| Api::namespaced(client.clone(), n))
-                    .collect(),
-            ),
+            instances: Record::start(&client, &names),
+            accounts: Record::start(&client, &names),
             namespace,
             plane,
             client,

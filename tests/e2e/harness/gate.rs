@@ -1,4 +1,4 @@
-//! A door before the simulated API: closed, connections are refused.
+//! A proxy in front of the simulated API. While it is closed, connections are refused.
 
 use std::{
     net::SocketAddr,
@@ -11,7 +11,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// Passes connections on to a server while it is open.
+/// Passes connections to a server while it is open.
 pub(crate) struct Gate {
     address: SocketAddr,
     server: SocketAddr,
@@ -34,7 +34,7 @@ impl Gate {
         self.address
     }
 
-    /// Cuts all connections; new ones are refused.
+    /// Cuts all connections, and refuses new ones.
     pub(crate) async fn close(&self) {
         let door = self
             .door
@@ -43,7 +43,7 @@ impl Gate {
             .take();
         if let Some(door) = door {
             door.abort();
-            // Ends with the listener and all connections dropped.
+            // The task's end drops the listener and all connections.
             let _ = door.await;
         }
     }

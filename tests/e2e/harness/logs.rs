@@ -1,4 +1,4 @@
-//! The log of one operator, kept apart from those of the tests beside it.
+//! The log of one operator, apart from the logs of other tests.
 
 use std::{
     io::{self, Write},
@@ -11,12 +11,12 @@ use tracing_subscriber::EnvFilter;
 /// The most that is kept, in bytes.
 const LIMIT: usize = 8 * 1024 * 1024;
 
-/// Collects log lines. Clones share them.
+/// Collects log lines. Clones share the lines.
 #[derive(Clone, Default)]
 pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    /// What to install on the threads whose log is to be collected.
+    /// A dispatcher for the threads whose log is to be collected.
     pub(crate) fn dispatch(&self) -> Dispatch {
         let logs = self.clone();
         let subscriber = tracing_subscriber::fmt()

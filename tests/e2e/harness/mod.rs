@@ -1,38 +1,55 @@
-//! What every suite needs: a bed of namespaces, accounts and a simulated API, and an operator that can be killed.
+//! What all end-to-end tests use: an environment of namespaces, accounts and a simulated API, and an operator that can be
+//! killed.
 
+mod accounts;
 mod bed;
 mod build;
+pub(crate) mod crowd;
 mod gate;
+mod hanging_proxy;
 mod logs;
 mod operator;
 mod process;
 mod read;
 mod record;
 mod report;
+mod resources;
 mod shared;
-mod swamp;
 mod tamper;
 
-pub(crate) use bed::{Bed, CLIENT_ID};
+pub(crate) use bed::{Bed, CLIENT_ID, mentions};
 pub(crate) use gate::Gate;
-pub(crate) use operator::{Fuse, Operator};
-pub(crate) use process::Process;
+pub(crate) use hanging_proxy::{Asked, HangingProxy, Hangs};
+pub(crate) use operator::{CrashPoint, Operator};
+pub(crate) use process::{Process, leads, stands_by};
 pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because, stopped};
 pub(crate) use record::{Key, version_of};
 pub(crate) use shared::{allow_lease_in, apply};
-pub(crate) use swamp::{Asked, Hangs, Swamp};
 pub(crate) use tamper::seal_of;
 
 use std::time::Duration;
 
-/// How long anything may take that should happen soon. Generous: many tests share two cores.
+use serde_json::{Value, json};
+
+/// The deadline for everything that should happen soon. It is long, since many tests share two cores.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
 
-/// A model of the simulated catalog, as Hugging Face spells it and as the API does; its recommended hardware and default context length.
+/// A model of the simulated catalog: its name at Hugging Face, its id in the API, its recommended hardware and its default context
+/// length.
 pub(crate) const MODEL: &str = "microsoft/phi-4";
 pub(crate) const MODEL_ID: &str = "microsoft--phi-4";
 pub(crate) const HARDWARE: &str = "NVIDIA_L40S_1";
 pub(crate) const CONTEXT: i64 = 16_384;
-/// Another one.
+/// Another model of the simulated catalog.
 pub(crate) const OTHER_MODEL: &str = "google/gemma-2-9b-it";
 pub(crate) const OTHER_MODEL_ID: &str = "google--gemma-2-9b-it";
+
+/// The spec of an account that asks for a list every second.
+pub(crate) fn polls_every_second() -> Value {
+    json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}})
+}
+
+pub(crate) fn sorted(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort();
+    ids
+}

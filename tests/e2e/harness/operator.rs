@@ -1,4 +1,4 @@
-//! The operator in process, on a runtime of its own: killing it takes away everything that it has in memory.
+//! The operator within the test's process, on its own runtime. Killing it loses everything that it has in memory.
 
 use std::{
     path::Path,
@@ -17,10 +17,7 @@ use cortecs_operator::{
     serve::{health::Health, signals::Shutdown},
 };
 use futures::FutureExt;
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::{oneshot, watch},
@@ -28,8 +25,9 @@ use tokio::{
 use tracing::Dispatch;
 
 use super::logs::Logs;
+use crate::control_plane::config_of;
 
-/// An operator under way. Dropping it kills it.
+/// A running operator. Dropping it kills it.
 pub(crate) struct Operator {
     kill: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -41,16 +39,16 @@ impl Operator {
         namespace: &str,
         config: RunConfig,
         logs: &Logs,
-        fuse: Option<&Fuse>,
+        point: Option<&CrashPoint>,
     ) -> Self {
         let (kill, killed) = oneshot::channel();
         let (kubeconfig, namespace) = (kubeconfig.to_owned(), namespace.to_owned());
-        let effects = fuse.map(Fuse::hook);
+        let effects = point.map(CrashPoint::hook);
         let dispatch = logs.dispatch();
         let thread = std::thread::spawn(move || {
             let _log = tracing::dispatcher::set_default(&dispatch);
             let runtime = runtime(dispatch.clone());
-            // Kept: nobody asks it to end.
+            // The trigger is kept, so that the operator does not end by itself.
             let (_trigger, shutdown) = Shutdown::new();
             runtime.block_on(async {
                 let parts = Parts {
@@ -64,7 +62,7 @@ impl Operator {
                     _ = killed => {}
                 }
             });
-            // Whatever still runs is cut off where it is.
+            // Tasks that still run are cut off.
             runtime.shutdown_background();
         });
         Self {
@@ -73,7 +71,7 @@ impl Operator {
         }
     }
 
-    /// Ends it as SIGKILL would: in the middle of whatever it does.
+    /// Ends the operator as SIGKILL does: at any point of its work.
     pub(crate) fn kill(self) {}
 }
 
@@ -87,66 +85,61 @@ impl Drop for Operator {
     }
 }
 
-/// A runtime whose threads log to one place.
+/// A runtime whose threads log to the dispatcher.
 fn runtime(dispatch: Dispatch) -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .on_thread_start(move || {
-            // For as long as the thread lives.
+            // The guard must live as long as the thread.
             std::mem::forget(tracing::dispatcher::set_default(&dispatch));
         })
         .build()
         .expect("a runtime")
 }
 
-/// As the operator makes its own.
+/// A client with the same bounds as the operator's own.
 pub(super) async fn client(kubeconfig: &Path) -> Client {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a readable kubeconfig");
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .expect("a usable kubeconfig");
+    let mut config = config_of(kubeconfig).await;
     client::bound(&mut config);
-    // The server is on the loopback, whatever proxy the environment names.
-    config.proxy_url = None;
     Client::try_from(config).expect("a client")
 }
 
-/// Stops everything right after a certain side effect, so that the operator can be killed there.
+/// Stops the operator right after a certain side effect, so that it can be killed there.
 #[derive(Clone)]
-pub(crate) struct Fuse {
+pub(crate) struct CrashPoint {
     kind: Option<&'static str>,
     left: Arc<AtomicUsize>,
-    blown: Arc<watch::Sender<Option<&'static str>>>,
+    reached: Arc<watch::Sender<Option<&'static str>>>,
 }
 
-impl Fuse {
-    /// Blows at the n-th effect, counted from 1; of one kind, or of all.
+impl CrashPoint {
+    /// Right after the n-th side effect, counted from 1, of one kind or of all.
     pub(crate) fn at(n: usize, kind: Option<&'static str>) -> Self {
         Self {
             kind,
             left: Arc::new(AtomicUsize::new(n)),
-            blown: Arc::new(watch::Sender::new(None)),
+            reached: Arc::new(watch::Sender::new(None)),
         }
     }
 
-    /// Completes when it has blown.
-    pub(crate) async fn blown(&self) {
-        let mut blown = self.blown.subscribe();
-        blown.wait_for(Option::is_some).await.expect("a sender");
+    /// Waits until the operator has reached the crash point.
+    pub(crate) async fn reached(&self) {
+        let mut reached = self.reached.subscribe();
+        reached.wait_for(Option::is_some).await.expect("a sender");
     }
 
-    /// The effect after which it has blown, if it has.
+    /// The side effect right before the crash point, if the operator has reached it.
     pub(crate) fn effect(&self) -> Option<&'static str> {
-        *self.blown.borrow()
+        *self.reached.borrow()
     }
 
     fn hook(&self) -> EffectHook {
-        let fuse = self.clone();
+        let point = self.clone();
         Arc::new(move |effect| {
-            let fuse = fuse.clone();
+            let point = point.clone();
             async move {
-                if fuse.burns(effect) {
+                if point.stops_after(effect) {
                     std::future::pending::<()>().await;
                 }
             }
@@ -154,8 +147,8 @@ impl Fuse {
         })
     }
 
-    /// Whether nothing may happen any more.
-    fn burns(&self, effect: &'static str) -> bool {
+    /// Counts a side effect. Whether the operator has to stop.
+    fn stops_after(&self, effect: &'static str) -> bool {
         if self.effect().is_some() {
             return true;
         }
@@ -164,7 +157,7 @@ impl Fuse {
         }
         let last = self.left.fetch_sub(1, Ordering::SeqCst) == 1;
         if last {
-            self.blown.send_replace(Some(effect));
+            self.reached.send_replace(Some(effect));
         }
         last
     }

@@ -1,23 +1,17 @@
-//! The operator as the process that users run.
+//! The operator as a process of its own.
 
 use std::{
     fs::File,
     process::{ExitStatus, Stdio},
-    time::Duration,
 };
 
 use tempfile::NamedTempFile;
-use tokio::{
-    process::{Child, Command},
-    time::{Instant, sleep},
-};
+use tokio::process::{Child, Command};
 
 use super::{SOON, bed::Bed};
+use crate::eventually::eventually;
 
-/// How often something is looked at that tells nobody when it changes.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// A process under way. Dropping it kills it.
+/// A running process. Dropping it kills it.
 pub(crate) struct Process {
     child: Child,
     log: NamedTempFile,
@@ -30,14 +24,14 @@ impl Process {
         Self::start_with(bed, &[], name)
     }
 
-    /// With more arguments.
+    /// Starts the binary with more arguments.
     pub(crate) fn start_with(bed: &Bed, arguments: &[&str], name: impl Into<String>) -> Self {
         let watched = bed.config.watch_namespaces.to_string();
         let watched = ["--watch-namespaces", &watched];
         Self::start_in(bed, &bed.namespace, &[&watched, arguments].concat(), name)
     }
 
-    /// With variables of the environment.
+    /// Starts the binary with variables of the environment.
     pub(crate) fn start_where(
         bed: &Bed,
         environment: &[(&str, &str)],
@@ -48,7 +42,7 @@ impl Process {
         Self::spawn(bed, &bed.namespace, &watched, environment, name)
     }
 
-    /// As it is installed in `namespace`.
+    /// Starts the binary as it is installed in `namespace`.
     pub(crate) fn start_in(
         bed: &Bed,
         namespace: &str,
@@ -114,7 +108,7 @@ impl Process {
         assert!(sent.success(), "{signal} to {}", self.name);
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has ended.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         tokio::time::timeout(SOON, self.child.wait())
             .await
@@ -126,12 +120,12 @@ impl Process {
         self.child.try_wait().is_ok_and(|ended| ended.is_none())
     }
 
-    /// How it has ended, if it has.
+    /// The exit status, if the process has ended.
     pub(crate) fn status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("its status")
     }
 
-    /// What it answers on its health server: status and body. Waits until the server is there.
+    /// The answer of the health server: status and body. Waits until the server listens.
     pub(crate) async fn get(&mut self, path: &str) -> (u16, String) {
         let mut base = None;
         self.until("it serves", |log| {
@@ -147,39 +141,34 @@ impl Process {
         )
     }
 
-    /// Waits until what it answers on a path is as it should be.
+    /// Waits until the health server gives the right answer on a path; the body.
     pub(crate) async fn answers(
         &mut self,
         path: &str,
         holds: impl Fn(u16, &str) -> bool,
     ) -> String {
-        let deadline = Instant::now() + SOON;
-        loop {
+        let what = format!("the right answer of {} on {path}", self.name);
+        eventually(&what, SOON, async || {
             let (status, body) = self.get(path).await;
-            if holds(status, &body) {
-                return body;
+            match holds(status, &body) {
+                true => Ok(body),
+                false => Err(format!("{status}: {body}")),
             }
-            assert!(
-                Instant::now() < deadline,
-                "{} answers {path} with {status}: {body}",
-                self.name
-            );
-            sleep(LOOK).await;
-        }
+        })
+        .await
     }
 
-    /// Waits until its log is as it should be.
+    /// Waits until the log has the right content.
     pub(crate) async fn until(&mut self, what: &str, mut holds: impl FnMut(&str) -> bool) {
-        let deadline = Instant::now() + SOON;
-        while !holds(&self.log()) {
+        let waited = format!("{}: {what}", self.name);
+        eventually(&waited, SOON, async || {
+            if holds(&self.log()) {
+                return Ok(());
+            }
             assert!(self.is_running(), "{} ended before {what}", self.name);
-            assert!(
-                Instant::now() < deadline,
-                "{}: {what} did not come",
-                self.name
-            );
-            sleep(LOOK).await;
-        }
+            Err("the log does not say so".to_owned())
+        })
+        .await;
     }
 }
 
@@ -191,7 +180,17 @@ impl Drop for Process {
     }
 }
 
-/// Where the health server listens, as the log says it.
+/// Whether these metrics are those of the leader.
+pub(crate) fn leads(_: u16, metrics: &str) -> bool {
+    metrics.contains("leader_election_master_status{name=\"cortecs-operator\"} 1")
+}
+
+/// Whether this answer of `/readyz` is that of a process that is not the leader.
+pub(crate) fn stands_by(status: u16, body: &str) -> bool {
+    (status, body) == (200, "standby\n")
+}
+
+/// The address of the health server, from the log.
 fn address(log: &str) -> Option<String> {
     let line = log.lines().find(|line| line.contains("serving /healthz"))?;
     if let Ok(line) = serde_json::from_str::<serde_json::Value>(line) {

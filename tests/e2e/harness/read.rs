@@ -1,4 +1,4 @@
-//! What a resource says, in short.
+//! Short ways to read a resource.
 
 use cortecs_resources::{
     CortecsAccount, CortecsInstance,
@@ -13,7 +13,7 @@ pub(crate) trait Read: ResourceExt {
     fn conditions(&self) -> &[Condition];
     fn observed_generation(&self) -> Option<i64>;
 
-    /// The status speaks of the spec as it is now.
+    /// Whether the status is about the present spec.
     fn is_current(&self) -> bool {
         self.observed_generation() == self.meta().generation
     }
@@ -30,7 +30,13 @@ pub(crate) trait Read: ResourceExt {
         self.condition(kind).map_or("", |c| &c.message)
     }
 
-    /// What kstatus and every user may rely on, in each version; what is wrong otherwise.
+    /// Panics unless the condition's message contains the text.
+    fn assert_says(&self, kind: &str, text: &str) {
+        let message = self.message(kind);
+        assert!(message.contains(text), "no {text} in: {message}");
+    }
+
+    /// The rules of kstatus that this version breaks. No version may break one.
     fn violations(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let conditions = self.conditions();
@@ -86,7 +92,7 @@ impl Read for CortecsAccount {
     }
 }
 
-/// The state that the spec asks for now is reached.
+/// Whether the resource is ready, with a status about the present spec.
 pub(crate) fn is_ready(resource: &impl Read) -> bool {
     resource.is_current() && is_true(resource.conditions(), READY)
 }
@@ -103,7 +109,7 @@ pub(crate) fn phase_is(phase: Phase) -> impl Fn(&CortecsInstance) -> bool {
     move |resource| resource.status.as_ref().and_then(|s| s.phase) == Some(phase)
 }
 
-/// A person must act, because of the spec as it is now.
+/// Whether the resource is stalled for this reason, with a status about the present spec.
 pub(crate) fn stalled_because<R: Read>(reason: &str) -> impl Fn(&R) -> bool {
     move |resource| {
         resource.is_current()
@@ -112,7 +118,7 @@ pub(crate) fn stalled_because<R: Read>(reason: &str) -> impl Fn(&R) -> bool {
     }
 }
 
-/// The id of the bound instance.
+/// The id of the bound instance, or an empty text.
 pub(crate) fn bound(resource: &CortecsInstance) -> &str {
     let id = resource
         .status

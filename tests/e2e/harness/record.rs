@@ -1,4 +1,4 @@
-//! Every version of every resource of a kind that a bed's namespaces have seen.
+//! A record of all versions of the resources of one kind in a bed's namespaces.
 
 use std::{
     collections::BTreeMap,
@@ -8,8 +8,9 @@ use std::{
 };
 
 use futures::{StreamExt, pin_mut};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -17,10 +18,10 @@ use tokio::sync::watch;
 
 use super::read::Read;
 
-/// Namespace and name.
+/// Namespace and name of a resource.
 pub(crate) type Key = (String, String);
 
-/// Follows a watch. Clones share what was seen.
+/// A record of what watches have shown. Clones share the record.
 pub(crate) struct Record<R> {
     seen: Arc<Mutex<Seen<R>>>,
     changes: watch::Receiver<u64>,
@@ -38,17 +39,24 @@ impl<R> Clone for Record<R> {
 struct Seen<R> {
     versions: BTreeMap<Key, Vec<Arc<R>>>,
     present: BTreeMap<Key, Arc<R>>,
-    /// The newest version of each, deletions included.
+    /// The newest resourceVersion of each resource, also that of its deletion.
     newest: BTreeMap<Key, u64>,
     wrong: Vec<String>,
 }
 
 impl<R> Record<R>
 where
-    R: Resource<DynamicType = ()> + Read + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Read
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
 {
-    /// Follows all given namespaces, as long as the test runs.
-    pub(crate) fn start(apis: Vec<Api<R>>) -> Self {
+    /// Watches the namespaces as long as the test runs.
+    pub(crate) fn start(client: &Client, namespaces: &[String]) -> Self {
         let seen = Arc::new(Mutex::new(Seen {
             versions: BTreeMap::new(),
             present: BTreeMap::new(),
@@ -57,7 +65,8 @@ where
         }));
         let (changed, changes) = watch::channel(0);
         let changed = Arc::new(changed);
-        for api in apis {
+        for namespace in namespaces {
+            let api: Api<R> = Api::namespaced(client.clone(), namespace);
             let (seen, changed) = (Arc::clone(&seen), Arc::clone(&changed));
             tokio::spawn(async move {
                 let events = watcher(api, watcher::Config::default()).default_backoff();
@@ -79,17 +88,17 @@ where
         Self { seen, changes }
     }
 
-    /// The resource as last seen; `None` where it is not there.
+    /// The latest version of the resource; `None` if it does not exist.
     pub(crate) fn latest(&self, key: &Key) -> Option<Arc<R>> {
         lock(&self.seen).present.get(key).cloned()
     }
 
-    /// All that are there now.
+    /// The latest versions of all resources that exist.
     pub(crate) fn all(&self) -> Vec<Arc<R>> {
         lock(&self.seen).present.values().cloned().collect()
     }
 
-    /// Every version of it, oldest first.
+    /// All versions of the resource, oldest first.
     pub(crate) fn versions(&self, key: &Key) -> Vec<Arc<R>> {
         lock(&self.seen)
             .versions
@@ -102,17 +111,17 @@ where
         lock(&self.seen).versions.clone()
     }
 
-    /// The version with which each was last changed, or went.
+    /// The resourceVersion of the last change or the deletion of each resource.
     pub(crate) fn newest(&self) -> BTreeMap<Key, u64> {
         lock(&self.seen).newest.clone()
     }
 
-    /// What was wrong with any version.
+    /// The rules that any version has broken.
     pub(crate) fn wrong(&self) -> Vec<String> {
         lock(&self.seen).wrong.clone()
     }
 
-    /// Waits until `look` has an answer: now, or after any change.
+    /// Waits until `look` has an answer, and looks again after each change.
     pub(crate) async fn wait<T>(
         &self,
         deadline: Duration,
@@ -131,7 +140,7 @@ where
         tokio::time::timeout(deadline, looking).await.ok()
     }
 
-    /// Waits until the record has caught up with a write.
+    /// Waits until the watch has shown what was written.
     pub(crate) async fn caught_up_with(&self, written: &R) {
         let (key, version) = (key_of(written), version_of(written));
         let seen = self

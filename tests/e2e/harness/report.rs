@@ -1,11 +1,11 @@
-//! What is told of a test that failed, and what must hold at the end of each.
+//! The report about a test that failed, and the checks at the end of each test.
 
 use kube::ResourceExt;
 
 use super::bed::Bed;
 
 impl Bed {
-    /// The report is long.
+    /// Writes the report, which is long, to its file or the standard error.
     pub(crate) fn tell(&self) {
         let written = self
             .report_to

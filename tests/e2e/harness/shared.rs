@@ -1,33 +1,31 @@
-//! What all tests of the process share: the control plane with the definitions and the operator's role on it.
+//! What all tests of the process share: a control plane with the CustomResourceDefinitions and the operator's roles.
 
 use std::{path::PathBuf, process::Output};
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
-};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::control_plane::{self, ControlPlane, assert_succeeded};
+use crate::{
+    control_plane::{self, ControlPlane, assert_succeeded},
+    objects::install_definitions,
+};
 
-/// Where the manifest puts the operator, and its name there.
+/// The namespace and the name of the operator's ServiceAccount in the manifest.
 const SYSTEM: &str = "cortecs-system";
 const OPERATOR: &str = "cortecs-operator";
 
-/// Who the operator is and what it may do, as users install it.
+/// The manifest with the operator's ServiceAccount, roles and bindings.
 const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml");
 
-/// A control plane with the definitions and the operator's role, and how the operator gets in.
+/// A control plane with the CustomResourceDefinitions and the operator's roles, and the operator's kubeconfig.
 pub(crate) struct Shared {
     pub(crate) plane: &'static ControlPlane,
-    /// Of the operator's ServiceAccount, under its own role.
+    /// The kubeconfig of the operator's ServiceAccount.
     pub(crate) kubeconfig: PathBuf,
 }
 
-/// Prepared once for all tests.
+/// The control plane of all tests, prepared once.
 pub(crate) async fn shared() -> &'static Shared {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
     SHARED
@@ -35,36 +33,23 @@ pub(crate) async fn shared() -> &'static Shared {
         .await
 }
 
-/// A control plane of one's own: it ends with the process.
+/// A control plane for one test. It ends with the process.
 pub(crate) async fn alone() -> Shared {
     prepare(Box::leak(Box::new(ControlPlane::start().await))).await
 }
 
 async fn prepare(plane: &'static ControlPlane) -> Shared {
     cortecs_api::install_crypto_provider();
-    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-    let established = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "-f",
-        crds,
-    ];
-    for args in [
-        &["apply", "--server-side", "-f", crds][..],
-        &established,
-        &["apply", "-f", RBAC],
-    ] {
-        let output = plane.kubectl(args).await;
-        assert_succeeded(&format!("kubectl {args:?}"), &output);
-    }
+    install_definitions(plane).await;
+    let applied = plane.kubectl(&["apply", "-f", RBAC]).await;
+    assert_succeeded("kubectl apply", &applied);
     Shared {
         plane,
         kubeconfig: plane.operator_kubeconfig(SYSTEM, OPERATOR).await,
     }
 }
 
-/// Lets the operator hold its Lease in that namespace too, by the manifest's own Role.
+/// Lets the operator hold its Lease in that namespace too, by the Role of the manifest.
 pub(crate) async fn allow_lease_in(plane: &ControlPlane, namespace: &str) {
     let manifest = std::fs::read_to_string(RBAC).expect("the manifest");
     for document in serde_yaml::Deserializer::from_str(&manifest) {
@@ -85,25 +70,4 @@ pub(crate) async fn apply(plane: &ControlPlane, object: &Value) -> Output {
     std::fs::write(file.path(), object.to_string()).expect("a written file");
     let path = file.path().to_string_lossy().into_owned();
     plane.kubectl(&["apply", "-f", &path]).await
-}
-
-/// A namespace with labels.
-pub(crate) async fn create_namespace(client: &Client, name: &str, labels: &[(&str, &str)]) {
-    let namespace = Namespace {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            labels: Some(
-                labels
-                    .iter()
-                    .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                    .collect(),
-            ),
-            ..ObjectMeta::default()
-        },
-        ..Namespace::default()
-    };
-    Api::<Namespace>::all(client.clone())
-        .create(&PostParams::default(), &namespace)
-        .await
-        .expect("a namespace");
 }

@@ -1,4 +1,4 @@
-//! What people, backups and accidents do to resources behind the operator's back.
+//! Changes of resources by people, backup tools and accidents, past the operator.
 
 use cortecs_resources::{CortecsInstance, annotations};
 use kube::{
@@ -7,13 +7,13 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{bed::Bed, record::Record};
+use super::{MODEL, bed::Bed, record::Record};
 
-/// What a backup holds of a resource: no status.
+/// A resource in a backup.
 pub(crate) type Backup = CortecsInstance;
 
 impl Bed {
-    /// Puts another status in the place of a resource's; an empty one by default.
+    /// Replaces a resource's status.
     pub(crate) async fn replace_status(&self, name: &str, status: Value) {
         loop {
             let api = self.api_of::<CortecsInstance>(&self.namespace);
@@ -30,19 +30,19 @@ impl Bed {
         }
     }
 
-    /// Empties a status, as `kubectl replace --subresource=status` does with a manifest that has none.
+    /// Empties a status, as `kubectl replace --subresource=status` does with a manifest without a status.
     pub(crate) async fn empty_status(&self, name: &str) {
         self.replace_status(name, json!({})).await;
     }
 
-    /// Takes all finalizers off a resource that stays.
+    /// Takes all finalizers off a resource that is not being deleted.
     pub(crate) async fn strip_finalizers(&self, name: &str) {
         let bare = self.tamper(name, json!({"metadata": {"finalizers": null}}));
         let bare = bare.await;
         self.instances.caught_up_with(&bare).await;
     }
 
-    /// Merges something into a resource that may be gone right after.
+    /// Merges a change into a resource, and does not wait for the watch to show it.
     pub(crate) async fn tamper(&self, name: &str, change: Value) -> CortecsInstance {
         let patched = self
             .api_of::<CortecsInstance>(&self.namespace)
@@ -51,10 +51,10 @@ impl Bed {
         patched.expect("a changed resource")
     }
 
-    /// Deletes a resource and takes its finalizer off: the instance stays, and nobody has it.
+    /// Deletes a resource and takes its finalizer off, so that its instance stays and is unmanaged.
     pub(crate) async fn lose(&self, name: &str) {
         self.delete(name).await;
-        // The finalizer may be off by itself.
+        // The patch fails where the operator was faster and has removed its finalizer.
         let change = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         let _ = self
             .api_of::<CortecsInstance>(&self.namespace)
@@ -63,7 +63,16 @@ impl Bed {
         self.wait_gone(name).await;
     }
 
-    /// The resource as a backup tool keeps it.
+    /// Deletes the account and takes its finalizer off, whatever uses it.
+    pub(crate) async fn lose_account(&self) {
+        self.delete_account().await;
+        let bare = r#"{"metadata":{"finalizers":null}}"#;
+        self.kubectl_text(&["patch", "cortecsaccount/main", "--type=merge", "-p", bare])
+            .await;
+        self.wait_account_gone().await;
+    }
+
+    /// Backs a resource up, as a backup tool does.
     pub(crate) async fn back_up(&self, name: &str) -> Backup {
         let mut backup = self
             .api_of::<CortecsInstance>(&self.namespace)
@@ -80,7 +89,17 @@ impl Bed {
         backup
     }
 
-    /// Creates what was backed up. Its status is sent too; the API server drops it.
+    /// Runs the resource `phi`, backs it up and loses it while no operator runs: the id of its instance, and the backup.
+    pub(crate) async fn lose_backed_up(&self) -> (String, Backup) {
+        let operator = self.operator();
+        let id = self.run_sealed("phi", json!({"modelId": MODEL})).await;
+        let backup = self.back_up("phi").await;
+        operator.kill();
+        self.lose("phi").await;
+        (id, backup)
+    }
+
+    /// Creates the resource from its backup. The API server drops the status.
     pub(crate) async fn restore(&self, backup: &Backup) {
         let created = self
             .api_of::<CortecsInstance>(&self.namespace)
@@ -90,11 +109,12 @@ impl Bed {
         self.instances.caught_up_with(&created).await;
     }
 
-    /// Forgets what was seen, and watches the bed's own namespace from now on: after Kubernetes was restored to an earlier
-    /// state the watches from before see nothing.
+    /// Begins new records of the bed's own namespace. After Kubernetes was restored to an earlier state, older watches show
+    /// nothing.
     pub(crate) fn watch_anew(&mut self) {
-        self.instances = Record::start(vec![self.api_of(&self.namespace)]);
-        self.accounts = Record::start(vec![self.api_of(&self.namespace)]);
+        let namespaces = [self.namespace.clone()];
+        self.instances = Record::start(&self.client, &namespaces);
+        self.accounts = Record::start(&self.client, &namespaces);
     }
 
     /// Waits until the annotation names the instance.

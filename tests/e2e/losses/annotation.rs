@@ -1,4 +1,4 @@
-//! The annotation with the instance's id: what it finds again, and what it is not believed.
+//! The annotation with the instance's id: a resource without a status finds its instance by it, unless the annotation is forged.
 
 use cortecs_api::types::InstanceArgs;
 use cortecs_resources::annotations;
@@ -7,7 +7,7 @@ use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::harness::{Bed, CLIENT_ID, MODEL, MODEL_ID, Read, bound, seal_of, stalled_because};
+use crate::harness::{Bed, CLIENT_ID, MODEL, MODEL_ID, Read, bound, seal_of, sorted};
 
 fn args(workers: u32) -> InstanceArgs {
     serde_json::from_value(json!({"model_id": MODEL_ID, "num_workers": workers})).unwrap()
@@ -22,14 +22,8 @@ impl Bed {
 #[tokio::test]
 async fn a_resource_that_comes_back_from_a_backup_finds_its_instance() {
     let bed = Bed::new("backup").await;
-    let first = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
-    let backup = bed.back_up("phi").await;
-    let before = bed.wait("phi", "there", |_| true).await.uid();
-    first.kill();
-    bed.lose("phi").await;
+    let (id, backup) = bed.lose_backed_up().await;
+    let before = bed.versions("phi").last().expect("the resource").uid();
     bed.restore(&backup).await;
     let blank = bed.wait("phi", "back", |_| true).await;
     assert_ne!(blank.uid(), before);
@@ -39,14 +33,14 @@ async fn a_resource_that_comes_back_from_a_backup_finds_its_instance() {
     bed.wait_lists(2).await;
     assert_eq!((bed.starts(), bed.existing()), (1, vec![id.clone()]));
 
-    // The same while the operator runs.
+    // The same happens while the operator runs.
     bed.api.set_down(true);
     bed.lose("phi").await;
     bed.api.set_down(false);
     bed.restore(&backup).await;
     assert_eq!(bed.runs("phi").await, id);
     assert_eq!((bed.starts(), bed.existing()), (1, vec![id]));
-    // It is its own, and goes with it.
+    // The deletion of the resource deletes the instance.
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.existing(), [""; 0]);
@@ -56,14 +50,8 @@ async fn a_resource_that_comes_back_from_a_backup_finds_its_instance() {
 #[tokio::test]
 async fn a_restored_resource_that_is_deleted_leaves_nothing() {
     let bed = Bed::new("backup-deleted").await;
-    let first = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
-    let mut backup = bed.back_up("phi").await;
-    first.kill();
-    bed.lose("phi").await;
-    // Restored with its finalizer and deleted before anybody has looked.
+    let (_, mut backup) = bed.lose_backed_up().await;
+    // The resource is restored with its finalizer, and deleted before an operator has seen it.
     backup.metadata.finalizers = Some(vec!["cortecs.ai/instance".to_owned()]);
     bed.restore(&backup).await;
     bed.delete("phi").await;
@@ -98,11 +86,10 @@ async fn other_arguments_in_the_restored_spec_replace_the_instance_once() {
     let replaced = bed.runs("other").await;
     assert_ne!(replaced, ids[1]);
     bed.wait_lists(2).await;
-    let mut existing = bed.existing();
-    existing.sort();
-    let mut wanted = vec![ids[0].clone(), replaced];
-    wanted.sort();
-    assert_eq!((bed.starts(), existing), (3, wanted));
+    assert_eq!(
+        (bed.starts(), sorted(bed.existing())),
+        (3, sorted(vec![ids[0].clone(), replaced]))
+    );
 }
 
 #[tokio::test]
@@ -110,8 +97,7 @@ async fn a_forged_or_copied_annotation_is_ignored_and_overwritten() {
     let bed = Bed::new("forged").await;
     let theirs = bed.api.outsider_start(CLIENT_ID, args(1)).unwrap();
     let _operator = bed.operator();
-    bed.create("honest", json!({"modelId": MODEL})).await;
-    let honest = bed.runs("honest").await;
+    let honest = bed.run("honest", json!({"modelId": MODEL})).await;
     let copied = bed.sealed("honest", &honest).await;
     let forged = [
         ("invented", bed.seal("guessed", "invented", &theirs)),
@@ -134,27 +120,15 @@ async fn a_forged_or_copied_annotation_is_ignored_and_overwritten() {
         bed.delete(name).await;
         bed.wait_gone(name).await;
     }
-    let touched = |id: &str| {
-        let requests = bed.api.requests().into_iter();
-        let about = requests.filter(|r| {
-            let body = r.body.as_ref().map(ToString::to_string);
-            r.path.contains(id) || body.unwrap_or_default().contains(id)
-        });
-        about.count()
-    };
-    assert_eq!((touched(&theirs), touched(&honest)), (0, 0));
+    for id in [&theirs, &honest] {
+        assert_eq!(bed.requests_about(id, 0), []);
+    }
 }
 
 #[tokio::test]
 async fn an_instance_that_is_gone_is_started_anew() {
     let bed = Bed::new("backup-gone").await;
-    let first = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
-    let backup = bed.back_up("phi").await;
-    first.kill();
-    bed.lose("phi").await;
+    let (id, backup) = bed.lose_backed_up().await;
     bed.api.outsider_delete(&id).unwrap();
     bed.restore(&backup).await;
     let _second = bed.operator();
@@ -171,25 +145,13 @@ async fn an_instance_that_is_gone_is_started_anew() {
 #[tokio::test]
 async fn nothing_is_started_while_the_annotation_cannot_be_checked() {
     let bed = Bed::new("backup-unchecked").await;
-    let first = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
-    let backup = bed.back_up("phi").await;
-    first.kill();
-    bed.lose("phi").await;
+    let (_, backup) = bed.lose_backed_up().await;
     bed.delete_secret().await;
     bed.restore(&backup).await;
     let second = bed.operator();
-    let waits = bed
-        .wait("phi", "waiting", stalled_because("SecretNotFound"))
-        .await;
-    assert!(
-        waits.message("Stalled").contains("cannot be told"),
-        "{}",
-        waits.message("Stalled")
-    );
-    // Deleted, it waits too, and says what to do.
+    let waits = bed.stalls("phi", "SecretNotFound").await;
+    waits.assert_says("Stalled", "cannot be told");
+    // A deletion waits too, and the condition says what to do.
     bed.delete("phi").await;
     bed.wait("phi", "waiting to go", |r| {
         r.message("Stalled").contains("deletionPolicy: Orphan")
@@ -206,9 +168,7 @@ async fn nothing_is_started_while_the_annotation_cannot_be_checked() {
 async fn a_changed_secret_seals_anew_and_once() {
     let bed = Bed::new("reseal").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
+    let id = bed.run_sealed("phi", json!({"modelId": MODEL})).await;
     bed.api.set_secret(CLIENT_ID, "rotated-away");
     bed.api.expire_tokens();
     bed.write_secret(CLIENT_ID, "rotated-away").await;
@@ -223,7 +183,7 @@ async fn a_changed_secret_seals_anew_and_once() {
         .collect();
     seals.dedup();
     assert_eq!(seals.len(), 2, "{seals:?}");
-    // Taken away, it comes back.
+    // The operator writes the annotation again after it was removed.
     bed.tamper(
         "phi",
         json!({"metadata": {"annotations": {annotations::INSTANCE_ID: null}}}),

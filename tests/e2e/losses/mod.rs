@@ -1,4 +1,5 @@
-//! What is lost on the Kubernetes side: nothing is paid twice for it, and what nobody has any more is reported.
+//! Kubernetes loses objects or parts of them. Nothing is paid twice because of that, and accounts show the instances that become
+//! unmanaged.
 
 mod annotation;
 mod claimed;

@@ -1,4 +1,4 @@
-//! A namespace that is deleted with everything in it, the account's Secret first or last.
+//! A namespace is deleted with everything in it, the account's Secret first or last.
 
 use cortecs_resources::CortecsInstance;
 use futures::{StreamExt, stream};
@@ -9,7 +9,11 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::harness::{Bed, CLIENT_ID, MODEL, Read, SOON, bound, running, stalled_because};
+use crate::{
+    control_plane::assert_succeeded,
+    eventually::eventually_true,
+    harness::{Bed, CLIENT_ID, MODEL, Read, SOON, bound, running, stalled_because},
+};
 
 impl Bed {
     async fn delete_namespace(&self, name: &str) {
@@ -29,7 +33,7 @@ impl Bed {
                 &format!("namespace/{name}"),
             ])
             .await;
-        crate::control_plane::assert_succeeded("the namespace goes", &output);
+        assert_succeeded("the namespace goes", &output);
     }
 
     async fn secret_is_gone(&self) -> bool {
@@ -49,12 +53,8 @@ fn says(part: &'static str) -> impl Fn(&CortecsInstance) -> bool {
 async fn a_namespace_goes_with_all_that_is_in_it() {
     let bed = Bed::new("gone").await;
     let _operator = bed.operator();
-    for name in ["a", "b", "c"] {
-        bed.create(name, json!({"modelId": MODEL})).await;
-    }
-    for name in ["a", "b", "c"] {
-        bed.runs(name).await;
-    }
+    bed.create_each(&["a", "b", "c"]).await;
+    bed.all_run(&["a", "b", "c"]).await;
     bed.delete_namespace(&bed.namespace).await;
     bed.wait_namespace_gone(&bed.namespace).await;
     assert_eq!((bed.existing(), bed.starts()), (Vec::new(), 3));
@@ -69,31 +69,20 @@ async fn the_order_in_which_things_are_deleted_does_not_matter() {
         ["account", "resource", "secret"],
         ["resource", "secret", "account"],
         ["resource", "account", "secret"],
-        // Without waiting for anybody.
+        // The account goes although a resource uses it.
         ["secret", "lost account", "resource"],
     ];
     stream::iter(orders)
         .for_each_concurrent(4, async |order| {
             let bed = Bed::new("order").await;
             let _operator = bed.operator();
-            bed.create("phi", json!({"modelId": MODEL})).await;
-            bed.runs("phi").await;
+            bed.run("phi", json!({"modelId": MODEL})).await;
             for what in order {
                 match what {
                     "secret" => bed.delete_secret().await,
                     "account" => bed.delete_account().await,
                     "resource" => bed.delete("phi").await,
-                    _ => {
-                        bed.delete_account().await;
-                        bed.kubectl_text(&[
-                            "patch",
-                            "cortecsaccount/main",
-                            "--type=merge",
-                            "--patch={\"metadata\":{\"finalizers\":null}}",
-                        ])
-                        .await;
-                        bed.wait_account_gone().await;
-                    }
+                    _ => bed.lose_account().await,
                 }
             }
             bed.wait_gone("phi").await;
@@ -147,18 +136,16 @@ async fn in_a_namespace_that_is_being_deleted_there_are_two_ways_out() {
     let left = bed.runs("left").await;
     first.kill();
     bed.delete_namespace(&bed.namespace).await;
-    let gone = tokio::time::timeout(SOON, async {
-        while !bed.secret_is_gone().await {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    });
-    gone.await.expect("the Secret goes first");
+    eventually_true("the Secret is gone", SOON, async || {
+        bed.secret_is_gone().await
+    })
+    .await;
     let _second = bed.operator();
     for name in ["removed", "left"] {
         bed.wait(name, "waiting", says("in another namespace"))
             .await;
     }
-    // Bringing the Secret back is none of them.
+    // It is not possible to create the Secret again.
     let secrets: Api<Secret> = Api::namespaced(bed.client.clone(), &bed.namespace);
     let secret: Secret =
         serde_json::from_value(json!({"metadata": {"name": "credentials"}})).unwrap();

@@ -1,4 +1,4 @@
-//! A status that is emptied, a finalizer that is taken off.
+//! A status is emptied, or a finalizer is taken off.
 
 use std::time::Duration;
 
@@ -17,10 +17,8 @@ fn has_start(resource: &cortecs_resources::CortecsInstance) -> bool {
 async fn an_emptied_status_is_put_back_while_the_operator_runs() {
     let bed = Bed::new("wiped").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
-    // Without the annotation, so that memory is all there is.
+    let id = bed.run_sealed("phi", json!({"modelId": MODEL})).await;
+    // The operator writes the annotation again after it was removed.
     bed.tamper(
         "phi",
         json!({"metadata": {"annotations": {"cortecs.ai/instance-id": null}}}),
@@ -40,7 +38,7 @@ async fn an_emptied_status_is_put_back_while_the_operator_runs() {
     }
     bed.wait_lists(2).await;
     assert_eq!((bed.starts(), bed.existing()), (1, vec![id]));
-    // As a merge patch does it.
+    // A merge patch empties the status too.
     bed.kubectl_text(&[
         "patch",
         "cortecsinstance/phi",
@@ -56,16 +54,12 @@ async fn an_emptied_status_is_put_back_while_the_operator_runs() {
 }
 
 #[tokio::test]
-async fn a_start_under_way_outlives_its_status() {
-    // The answer comes later than the request time-out in the second case.
+async fn a_start_under_way_is_not_repeated_when_its_status_is_emptied() {
+    // In the second case the answer comes later than the request time-out.
     for (name, duration) in [("wiped-calling", 600), ("wiped-lost", 2500)] {
         let bed = Bed::new(name).await;
-        let delay = Effect::Delay {
-            when: When::After,
-            duration: Duration::from_millis(duration),
-        };
-        bed.api
-            .add_fault(Fault::new(Endpoint::Start, delay).times(1));
+        let delay = Effect::delay(When::After, Duration::from_millis(duration));
+        bed.api.add_fault(Fault::once(Endpoint::Start, delay));
         let _operator = bed.operator();
         bed.create("phi", json!({"modelId": MODEL})).await;
         bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
@@ -85,9 +79,7 @@ async fn a_start_under_way_outlives_its_status() {
 async fn a_status_that_is_emptied_while_the_operator_is_down_is_found_by_the_annotation() {
     let bed = Bed::new("wiped-down").await;
     let first = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
+    let id = bed.run_sealed("phi", json!({"modelId": MODEL})).await;
     first.kill();
     bed.empty_status("phi").await;
     let _second = bed.operator();
@@ -100,9 +92,7 @@ async fn a_status_that_is_emptied_while_the_operator_is_down_is_found_by_the_ann
 async fn a_finalizer_that_is_taken_off_comes_back() {
     let bed = Bed::new("bare").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
+    bed.run_sealed("phi", json!({"modelId": MODEL})).await;
     bed.strip_finalizers("phi").await;
     bed.wait("phi", "protected again", |r| {
         r.finalizers().contains(&INSTANCE_FINALIZER.to_owned()) && seal_of(r).is_some()
@@ -114,29 +104,24 @@ async fn a_finalizer_that_is_taken_off_comes_back() {
 }
 
 #[tokio::test]
-async fn what_a_lost_resource_leaves_is_reported_at_once() {
+async fn the_account_shows_the_instance_of_a_lost_resource_at_once() {
     let bed = Bed::builder("lost")
         .request_timeout(Duration::from_secs(20))
         .account(json!({"poll": {"activeSeconds": 1, "idleSeconds": 3600}}))
         .build()
         .await;
     let first = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let id = bed.runs("phi").await;
-    bed.sealed("phi", &id).await;
+    let id = bed.run_sealed("phi", json!({"modelId": MODEL})).await;
     bed.wait_account("one managed", |a| managed(a) == Some((1, 0)))
         .await;
-    // From here on no list is answered, and the deletion cannot end by itself.
-    let late = Effect::Delay {
-        when: When::Before,
-        duration: Duration::from_secs(3600),
-    };
+    // From here on no list and no stop is answered, so the deletion cannot end.
+    let late = Effect::delay(When::Before, Duration::from_secs(3600));
     for call in [Endpoint::ListInstances, Endpoint::Stop] {
         bed.api.add_fault(Fault::new(call, late.clone()));
     }
     let lists = ended_lists(&bed);
     bed.lose("phi").await;
-    // The account is looked at once a minute anyway, and was just now: it is told before that.
+    // The account is reconciled once a minute anyway. Its status must change earlier.
     let told = bed.wait_account("one unmanaged", |a| managed(a) == Some((0, 1)));
     let told = tokio::time::timeout(Duration::from_secs(40), told).await;
     assert!(told.is_ok(), "the account was not told");
@@ -146,7 +131,7 @@ async fn what_a_lost_resource_leaves_is_reported_at_once() {
     );
     first.kill();
     bed.api.clear_faults();
-    // One that was down then learns it from its first list.
+    // An operator that was not running learns it from its first list.
     let _second = bed.operator();
     bed.wait_account("one unmanaged", |a| {
         a.status

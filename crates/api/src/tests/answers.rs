@@ -1,4 +1,4 @@
-//! Bodies: too large, of the wrong kind, or good.
+//! Bodies of answers: too large, of the wrong content type, or good.
 
 use super::{
     answer, args, instance,
@@ -50,8 +50,8 @@ async fn an_error_without_end_keeps_its_status() {
 }
 
 #[tokio::test]
-async fn what_the_headers_claim_decides_nothing() {
-    // A small body under a huge claim is cut short, not waited for or reserved.
+async fn the_length_that_a_header_claims_is_not_trusted() {
+    // The header claims a huge length, and the body is small. The client neither waits for the rest nor reserves memory for it.
     let claim = b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n{}";
     let server = always(|| Reply::Raw(claim.to_vec())).await;
     let error = server.client().list_instances().await.unwrap_err();
@@ -127,7 +127,7 @@ async fn a_list_is_good_only_if_every_entry_is() {
         assert_eq!(error.class(), RetryClass::Transient, "{bad}");
         assert!(error.to_string().contains("not usable"), "{error}");
     }
-    // A part of the list is not the list.
+    // A list with one invalid entry is an error, and not the list of the valid ones.
     let server = always(|| Reply::Json(206, r#"{"instances":[]}"#.into())).await;
     assert!(server.client().list_instances().await.is_err());
 }

@@ -1,4 +1,4 @@
-//! Answers that are wrong as HTTP: endless, lying about their length, compressed, larger than memory.
+//! Answers that are invalid HTTP: without an end, with a wrong length, compressed, or larger than memory.
 
 use super::{
     args, instance,
@@ -9,7 +9,7 @@ use crate::{
     http::{MAX_ANSWER, MAX_ERROR, MAX_LIST},
 };
 
-/// What the two ends of a connection may hold between them.
+/// The most bytes that the buffers of both ends of a connection hold.
 const IN_FLIGHT: usize = 24 << 20;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
@@ -25,7 +25,7 @@ fn list(ids: &[&str]) -> String {
 
 #[tokio::test]
 async fn no_more_of_a_flood_is_read_than_the_bound() {
-    // A hundred megabytes or no end at all: the connection is closed at the bound.
+    // Whether the body has a hundred megabytes or no end, the client closes the connection at the bound.
     for head in [
         format!("{OK}\r\n"),
         format!("{OK}Content-Length: 104857600\r\n\r\n"),
@@ -93,7 +93,7 @@ async fn a_body_that_trickles_or_stops_ends_with_the_time_out() {
 
 #[tokio::test]
 async fn an_answer_longer_than_its_length_answers_no_other_call() {
-    // What follows the first answer looks like the answer to the next call: nothing is there any more.
+    // The bytes after the first answer look like the answer to the next call. The client must not read them as that.
     let first = list(&["i-1"]);
     let smuggled = r#"{"instances":[]}"#;
     let bytes = format!(
@@ -112,7 +112,7 @@ async fn an_answer_longer_than_its_length_answers_no_other_call() {
     let connections: Vec<usize> = server.seen().iter().map(|s| s.connection).collect();
     assert_eq!(connections.len(), 3, "{connections:?}");
     assert_ne!(connections[1], connections[2], "{connections:?}");
-    // A length that cuts the list off ends it early.
+    // The header's length ends in the middle of the list.
     let short = format!("{OK}Content-Length: 40\r\n\r\n{}", list(&["i-1"]));
     let server = Server::with_tokens(move |_, _| Reply::Raw(short.clone().into())).await;
     let error = server.client().list_instances().await.unwrap_err();
@@ -121,7 +121,8 @@ async fn an_answer_longer_than_its_length_answers_no_other_call() {
 
 #[tokio::test]
 async fn nothing_is_inflated() {
-    // Ten bytes of gzip's header stand for a bomb: nobody asks for compression, and what comes compressed is not JSON.
+    // The body is ten bytes of a gzip header. The client does not ask for compression, and treats a compressed body as invalid
+    // JSON.
     let bomb = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff".to_vec();
     let mut bytes =
         format!("{OK}Content-Encoding: gzip\r\nContent-Length: 10\r\n\r\n").into_bytes();

@@ -1,4 +1,4 @@
-//! Each call asks for what the API offers, and the observer hears of it.
+//! The requests of each call, and their reports to the observer.
 
 use std::{
     sync::{Arc, Mutex},
@@ -111,7 +111,7 @@ async fn each_call_is_made_as_the_api_wants_it() {
 }
 
 #[tokio::test]
-async fn the_observer_hears_how_each_request_ended() {
+async fn the_observer_is_told_the_end_of_each_request() {
     let server = Server::with_tokens(|seen, before| match (seen.line.as_str(), before) {
         ("GET /user/balance", 0) => Reply::Json(401, String::new()),
         ("GET /user/balance", _) => ok("{}"),

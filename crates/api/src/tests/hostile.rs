@@ -1,4 +1,4 @@
-//! Bodies that are wrong as JSON, for each kind of answer.
+//! Bodies that are invalid JSON or of the wrong shape, for each kind of answer.
 
 use std::fmt::Debug;
 
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::instance;
 use crate::{answers, is_shown, types::MAX_WORKERS};
 
-/// Stands in bodies where an error must not quote it.
+/// A word in bodies that no error may quote.
 const MARK: &str = "do-not-quote";
 
 struct Kind {
     name: &'static str,
     good: Value,
     parse: fn(&[u8]) -> Result<String, String>,
-    /// Fields whose content is the sender's affair.
+    /// The fields whose content is not checked.
     free: &'static [&'static str],
 }
 
@@ -116,7 +116,7 @@ impl Kind {
     }
 }
 
-/// The place of each value in `value` but the root, as JSON pointers.
+/// The JSON pointers of all values in `value` but the root.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(entries) => entries.iter().map(|(k, v)| (k.clone(), v)).collect(),
@@ -190,7 +190,7 @@ fn a_field_of_another_type_is_refused() {
                     kind.refuses(body.as_bytes(), &format!("{text} at {pointer}"));
                 }
             }
-            // Absent or null may be right; a panic is not.
+            // The result may be a value or an error, but not a panic.
             let _ = (kind.parse)(replaced(&kind, &pointer, "null").as_bytes());
         }
     }
@@ -234,7 +234,7 @@ fn a_field_given_twice_is_refused() {
 }
 
 #[test]
-fn fields_and_words_that_are_new_are_taken() {
+fn unknown_fields_and_words_are_accepted() {
     for kind in kinds() {
         let good = (kind.parse)(kind.good.to_string().as_bytes()).unwrap();
         for pointer in std::iter::once(String::new()).chain(all_places(&kind)) {
@@ -253,7 +253,7 @@ fn fields_and_words_that_are_new_are_taken() {
 }
 
 #[test]
-fn strings_that_are_no_text_are_refused_and_invisible_ids_too() {
+fn strings_that_are_no_valid_text_are_refused_and_ids_with_invisible_characters_too() {
     for kind in kinds() {
         for pointer in all_places(&kind) {
             if !kind.good.pointer(&pointer).unwrap().is_string() || kind.is_free(&pointer) {
@@ -267,7 +267,7 @@ fn strings_that_are_no_text_are_refused_and_invisible_ids_too() {
             let at = body.iter().rposition(|byte| *byte == b'@').unwrap();
             body[at] = 0xff;
             kind.refuses(&body, &format!("a byte that is no UTF-8 at {pointer}"));
-            // These are no errors but in ids: statuses show them cleaned.
+            // These characters are errors only in ids. A status shows them cleaned.
             for text in [r#""\u0000""#, r#""\u202e""#, r#""\u001b[31m""#] {
                 let seen = (kind.parse)(replaced(&kind, &pointer, text).as_bytes());
                 if pointer.ends_with("/instance_id") && kind.name != "deleted" {
@@ -279,7 +279,7 @@ fn strings_that_are_no_text_are_refused_and_invisible_ids_too() {
 }
 
 #[test]
-fn what_is_no_object_is_refused() {
+fn a_value_that_is_no_object_is_refused() {
     for kind in kinds() {
         let good = kind.good.to_string();
         let mut bodies: Vec<Vec<u8>> = [
@@ -306,7 +306,7 @@ fn what_is_no_object_is_refused() {
         bodies.push(good.encode_utf16().flat_map(u16::to_le_bytes).collect());
         bodies.push(b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec());
         for body in bodies {
-            // Every field of this one may be missing.
+            // All fields of this answer may be missing.
             if !(body == b"{}" && ["deleted", "ids"].contains(&kind.name)) {
                 kind.refuses(&body, &String::from_utf8_lossy(&body));
             }
@@ -326,7 +326,7 @@ fn nesting_takes_no_stack() {
                 let _ = (kind.parse)(format!("{{\"novelty\":{deep},{rest}").as_bytes());
                 for pointer in all_places(&kind) {
                     let body = replaced(&kind, &pointer, &deep);
-                    // A field that nobody reads may be as deep as it likes.
+                    // A field that is not read may have any depth.
                     if open == "[" && pointer != "/message" {
                         kind.refuses(body.as_bytes(), &pointer);
                     } else {
@@ -347,12 +347,12 @@ fn nesting_takes_no_stack() {
 }
 
 #[test]
-fn a_start_is_not_answered_with_what_could_never_be_stopped() {
+fn an_answer_to_a_start_with_an_id_that_no_stop_could_name_is_refused() {
     for id in ["delete-all", "STOP-ALL", "a/../b"] {
         let body = format!(r#"{{"instance":{}}}"#, instance(id));
         let why = answers::instance(body.as_bytes()).unwrap_err();
         assert!(!why.contains(id), "{why}");
-        // Such an entry does not take the rest of a list from everyone.
+        // Such an entry does not make the whole list invalid.
         let body = format!(r#"{{"instances":[{}]}}"#, instance(id));
         assert_eq!(answers::instances(body.as_bytes()).unwrap().len(), 1);
     }
@@ -365,7 +365,7 @@ fn of_many_workers_the_first_are_kept() {
     let parsed = answers::instance(body.to_string().as_bytes()).unwrap();
     assert_eq!(parsed.worker_statuses.len(), MAX_WORKERS);
     assert!(parsed.worker_statuses.capacity() <= 2 * MAX_WORKERS);
-    // A wrong one is wrong wherever it stands.
+    // An invalid worker is an error at any place.
     body["instance"]["worker_statuses"][299_999] = json!([]);
     assert!(answers::instance(body.to_string().as_bytes()).is_err());
 }

@@ -19,7 +19,7 @@ pub(super) fn args() -> InstanceArgs {
     }
 }
 
-/// An instance as the API writes it, with a field and a state that this version does not know.
+/// An instance in JSON, with a field and a state that the client does not know.
 pub(super) fn instance(id: &str) -> String {
     format!(
         r#"{{"instance_id":"{id}","base_url":null,"instance_args":{{"model_id":"org--name","hardware_type_id":"NVIDIA_L4_1","billing_interval":"per_minute"}},"instance_status":{{"status":"hibernating","started_at":null,"stopped_at":null}},"worker_statuses":[{{"init_progress":{{"current_step":1,"num_steps":5,"description":"…"}}}}],"novelty":[1]}}"#

@@ -1,4 +1,4 @@
-//! What each outcome of a call is taken for: above all, which of them leave open whether something was started.
+//! The class of each outcome of a call, above all of those that do not say whether an instance was started.
 
 use std::{
     sync::{
@@ -21,7 +21,7 @@ const RESTART: &str = "POST /instances/restart";
 const LIST: &str = "GET /instances/";
 const STOP: &str = "POST /instances/stop";
 
-/// The verdict, whichever way the call was made.
+/// The class of the error, and whether it proves that the call had no effect.
 fn verdict(error: &Error) -> (RetryClass, bool) {
     (error.class(), error.refused())
 }
@@ -45,7 +45,7 @@ async fn stop(client: &Client) -> Error {
     client.stop_instance("i-1").await.unwrap_err()
 }
 
-/// A server that treats each call but the token's the same way.
+/// A server that gives every call but the token call the same reply.
 async fn always(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Server {
     Server::with_tokens(move |_, _| reply()).await
 }
@@ -133,7 +133,7 @@ async fn a_success_without_a_usable_instance_leaves_a_start_open() {
         }
         assert_eq!((server.count(START), server.count(RESTART)), (1, 1));
     }
-    // A restart that answers with another instance did not answer.
+    // The answer to a restart about another instance is no answer.
     let server = always(|| Reply::Json(202, answer("i-2"))).await;
     assert_eq!(verdict(&restart(&server.client()).await), AMBIGUOUS);
 }
@@ -262,7 +262,7 @@ async fn a_tls_handshake_that_fails_or_hangs_sends_nothing() {
     let mut config = config(&format!("https://{}", silent.local_addr().unwrap()));
     config.connect_timeout = Duration::from_millis(300);
     let client = Client::new(config.clone()).unwrap();
-    // The models are open: no token is needed first.
+    // The list of models needs no token.
     let error = client.list_models().await.unwrap_err();
     assert_eq!(verdict(&error), (RetryClass::Transient, true));
     assert!(error.to_string().contains("no connection"), "{error}");

@@ -1,4 +1,4 @@
-//! Neither the client secret nor a token is ever shown.
+//! No error or `Debug` shows the client secret or a token.
 
 use secrecy::ExposeSecret;
 
@@ -71,7 +71,7 @@ async fn debug_shows_no_secret() {
         !shown.contains(SECRET) && !shown.contains("token-1"),
         "{shown}"
     );
-    // The secret does reach the one place that needs it.
+    // The token call has the secret.
     assert_eq!(server.count(TOKEN), 1);
     assert_eq!(server.seen()[0].body["client_secret"], SECRET);
     assert_eq!(credentials.client_secret.expose_secret(), SECRET);

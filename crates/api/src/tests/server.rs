@@ -1,4 +1,4 @@
-//! A server on loopback that answers each request as a test says, also in ways that no HTTP library would.
+//! A server on the loopback that gives each request the reply that a test chooses, also invalid HTTP.
 
 use std::{
     sync::{
@@ -19,12 +19,12 @@ use tokio::{
 
 use crate::{Client, ClientConfig, Credentials};
 
-/// How long a test waits for what must happen.
+/// The deadline for everything that must happen.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(super) const SECRET: &str = "s3cr3t-of-the-client";
 
-/// A request as it arrived.
+/// A request that arrived.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) connection: usize,
@@ -35,21 +35,21 @@ pub(super) struct Seen {
     pub(super) body: serde_json::Value,
 }
 
-/// What the server does after a request.
+/// The reply of the server to a request.
 pub(super) enum Reply {
-    /// A whole answer; the connection stays open.
+    /// A whole answer. The connection stays open.
     Json(u16, String),
-    /// As `Json`, with further header lines.
+    /// A whole answer with further header lines. The connection stays open.
     With(u16, &'static str, String),
-    /// These bytes, then the end of the stream.
+    /// The bytes, then the end of the stream.
     Raw(Vec<u8>),
-    /// These bytes, then a reset.
+    /// The bytes, then a reset.
     Reset(Vec<u8>),
-    /// These bytes, then nothing.
+    /// The bytes, then nothing.
     Hang(Vec<u8>),
-    /// These bytes, then spaces without end.
+    /// The bytes, then spaces without end.
     Flood(Vec<u8>),
-    /// The reply once the gate has a permit.
+    /// The reply after the gate has a permit.
     Gated(Arc<Semaphore>, Box<Reply>),
 }
 
@@ -57,7 +57,7 @@ pub(super) fn ok(body: impl Into<String>) -> Reply {
     Reply::Json(200, body.into())
 }
 
-/// The `n`-th token as the token endpoint gives it.
+/// The answer of the token endpoint with the `n`-th token.
 pub(super) fn token(n: usize, seconds: u64) -> Reply {
     ok(format!(
         r#"{{"access_token":"token-{n}","token_type":"Bearer","expires_in":{seconds}}}"#
@@ -81,7 +81,7 @@ struct Shared {
     floods_ended: Semaphore,
 }
 
-/// Stops when dropped.
+/// A running server. Dropping it stops it.
 pub(super) struct Server {
     pub(super) url: String,
     shared: Arc<Shared>,
@@ -95,7 +95,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// The handler gets each request and how many with the same line came before it.
+    /// The handler gets each request, and the number of earlier requests with the same line.
     pub(super) async fn start(
         handler: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -143,7 +143,7 @@ impl Server {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    /// How many requests with this line arrived.
+    /// The number of requests with this line.
     pub(super) fn count(&self, line: &str) -> usize {
         self.seen().iter().filter(|seen| seen.line == line).count()
     }
@@ -162,7 +162,7 @@ impl Server {
         timeout(DEADLINE, reached).await.expect(line);
     }
 
-    /// How many bytes a flood could get rid of before the client closed the connection.
+    /// The number of bytes that a flood could send before the client closed the connection.
     pub(super) async fn flooded(&self) -> usize {
         let ended = timeout(DEADLINE, self.shared.floods_ended.acquire()).await;
         ended.expect("the end of a flood").unwrap().forget();
@@ -195,7 +195,7 @@ pub(super) fn credentials(secret: &str) -> Credentials {
 }
 
 pub(super) fn config(url: &str) -> ClientConfig {
-    // Fails when another test was first.
+    // This fails if another test has installed the provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     ClientConfig::new(url, credentials(SECRET))
 }
@@ -215,7 +215,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             gate.acquire().await.unwrap().forget();
             reply = *inner;
         }
-        // The client may have gone: then there is nobody to answer.
+        // Writing fails if the client has closed the connection.
         let written = match reply {
             Reply::Json(status, body) => stream.write_all(&whole(status, "", &body)).await,
             Reply::With(status, headers, body) => {

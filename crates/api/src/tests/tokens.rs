@@ -1,4 +1,4 @@
-//! One token for all, renewed ahead of its expiry, forgotten when it is refused.
+//! All calls share one token. The client renews it before it expires, and forgets it when the API refuses it.
 
 use std::{
     sync::{
@@ -27,7 +27,7 @@ fn balance() -> Reply {
     ok(r#"{"current_balance":12.5,"currency":"EUR"}"#)
 }
 
-/// A server whose token endpoint waits for permits, and whose balance is always there.
+/// A server whose token endpoint waits for permits, and whose other calls are answered at once.
 async fn gated(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> (Server, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
@@ -49,7 +49,7 @@ fn used(server: &Server, line: &str) -> Vec<String> {
 async fn many_callers_share_one_fetch() {
     let (server, gate) = gated(|n| token(n, 3600)).await;
     let client = server.client();
-    // All fifty are polled, and so wait, before the gate opens.
+    // All fifty calls wait for the token before the gate opens.
     let callers = join_all((0..50).map(|_| {
         let client = client.clone();
         async move { client.balance().await }
@@ -72,7 +72,7 @@ async fn many_callers_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn those_who_wait_share_one_failure_and_the_next_caller_tries_again() {
+async fn calls_that_wait_share_one_failure_and_the_next_call_tries_again() {
     let (server, gate) = gated(|n| match n {
         1 => Reply::With(503, "Retry-After: 7\r\n", r#"{"message":"later"}"#.into()),
         n => token(n, 3600),
@@ -104,7 +104,7 @@ async fn those_who_wait_share_one_failure_and_the_next_caller_tries_again() {
 }
 
 #[tokio::test]
-async fn a_caller_that_stops_waiting_stops_nobody_else() {
+async fn a_call_that_stops_waiting_stops_no_other_call() {
     let (server, gate) = gated(|n| token(n, 3600)).await;
     let client = server.client();
     let mut first = Box::pin(client.balance());
@@ -119,7 +119,7 @@ async fn a_caller_that_stops_waiting_stops_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_nobody_waits_for_is_not_lost() {
+async fn a_fetch_that_no_call_waits_for_is_not_lost() {
     let (server, gate) = gated(|n| token(n, 3600)).await;
     let client = server.client();
     let mut only = Box::pin(client.balance());
@@ -157,8 +157,15 @@ fn a_fetch_whose_runtime_ended_is_started_anew() {
     second.block_on(client.balance()).unwrap();
 }
 
+/// A client whose clock shows these seconds since the boot.
+fn client_at(server: &Server, seconds: &Arc<AtomicU64>) -> Client {
+    let seconds = Arc::clone(seconds);
+    let clock = move || Moment::from_boot(Duration::from_secs(seconds.load(Ordering::SeqCst)));
+    Client::with_clock(server.config(), Arc::new(clock)).unwrap()
+}
+
 #[tokio::test]
-async fn a_token_is_renewed_ahead_of_its_expiry_without_anyone_waiting() {
+async fn a_token_is_renewed_before_it_expires_and_no_call_waits() {
     let gate = Arc::new(Semaphore::new(1));
     let held = Arc::clone(&gate);
     let server = Server::start(move |seen, before| match seen.line.as_str() {
@@ -167,24 +174,20 @@ async fn a_token_is_renewed_ahead_of_its_expiry_without_anyone_waiting() {
     })
     .await;
     let seconds = Arc::new(AtomicU64::new(1000));
-    let clock = {
-        let seconds = Arc::clone(&seconds);
-        move || Moment::from_boot(Duration::from_secs(seconds.load(Ordering::SeqCst)))
-    };
-    let client = Client::with_clock(server.config(), Arc::new(clock)).unwrap();
+    let client = client_at(&server, &seconds);
     client.balance().await.unwrap();
     seconds.store(1000 + 3239, Ordering::SeqCst);
     client.balance().await.unwrap();
     assert_eq!(server.count(TOKEN), 1);
 
-    // A tenth is left: a renewal begins, and while it is under way the old token does.
+    // A tenth of the lifetime is left: the client begins a renewal, and uses the old token until it has the new one.
     seconds.store(1000 + 3241, Ordering::SeqCst);
     client.balance().await.unwrap();
     client.balance().await.unwrap();
     server.wait_for(TOKEN, 2).await;
     assert_eq!(used(&server, BALANCE), vec!["Bearer token-1"; 4]);
 
-    // The old one has expired: only the new one will do.
+    // The old token has expired, so the client waits for the new one.
     seconds.store(1000 + 3600, Ordering::SeqCst);
     gate.add_permits(1);
     client.balance().await.unwrap();
@@ -201,11 +204,7 @@ async fn a_renewal_that_fails_costs_nothing_while_the_token_lives() {
     })
     .await;
     let seconds = Arc::new(AtomicU64::new(0));
-    let clock = {
-        let seconds = Arc::clone(&seconds);
-        move || Moment::from_boot(Duration::from_secs(seconds.load(Ordering::SeqCst)))
-    };
-    let client = Client::with_clock(server.config(), Arc::new(clock)).unwrap();
+    let client = client_at(&server, &seconds);
     client.balance().await.unwrap();
     seconds.store(3300, Ordering::SeqCst);
     for _ in 0..5 {
@@ -232,7 +231,7 @@ async fn a_token_that_expires_at_once_serves_one_call() {
     assert_eq!(used(&server, BALANCE), ["Bearer token-1", "Bearer token-2"]);
 }
 
-/// Answers 401 to `token-1` and the calls' usual answers to any other token.
+/// A server that answers 401 to `token-1`, and the usual answers to any other token.
 async fn server_that_withdraws_the_first_token() -> Server {
     Server::with_tokens(|seen, _| {
         if seen.authorization.as_deref() == Some("Bearer token-1") {
@@ -325,7 +324,7 @@ async fn a_401_of_an_older_token_does_not_forget_the_newer_one() {
     };
     let late = async {
         server.wait_for(BALANCE, 1).await;
-        // Meets its 401 first, and so fetches the second token.
+        // This call gets its 401 first, so it fetches the second token.
         client.list_instances().await.unwrap();
         slow.add_permits(1);
     };

@@ -75,7 +75,7 @@ async fn calls_on_instances_need_a_token_and_the_catalog_does_not() {
 }
 
 #[tokio::test]
-async fn what_is_not_documented_is_404_in_json_and_never_a_redirect() {
+async fn a_path_that_is_not_documented_is_404_in_json_and_never_a_redirect() {
     let scenario = Scenario::slow().await;
     for path in [
         "/instances",
@@ -139,7 +139,7 @@ async fn bad_requests_are_400_with_a_message_and_start_nothing() {
 }
 
 #[tokio::test]
-async fn a_life_from_start_to_delete() {
+async fn an_instance_is_started_stopped_restarted_and_deleted() {
     let scenario = Scenario::slow().await;
     let (status, body) = scenario
         .post(

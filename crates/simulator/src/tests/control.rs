@@ -52,16 +52,7 @@ async fn faults_come_and_go() {
         "effect": {"kind": "answer", "when": "after", "status": 502, "body": {"message": "gone"}}});
     post(&scenario, "/faults", fault).await;
     assert_eq!(get(&scenario, "/faults").await.as_array().unwrap().len(), 1);
-    assert_eq!(
-        scenario
-            .starting(MODEL)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16(),
-        502
-    );
+    assert_eq!(scenario.start_status(MODEL).await, 502);
     assert_eq!(scenario.created(), 1);
     scenario.start(MODEL).await;
     post(
@@ -148,16 +139,7 @@ async fn everything_a_handle_does_can_be_done_over_http() {
         json!({"hardware_type_id": "NVIDIA_L4_1", "workers": 1}),
     )
     .await;
-    assert_eq!(
-        scenario
-            .starting(MODEL)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16(),
-        400
-    );
+    assert_eq!(scenario.start_status(MODEL).await, 400);
     post(
         &scenario,
         "/capacity",

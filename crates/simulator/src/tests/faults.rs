@@ -14,7 +14,7 @@ fn add(scenario: &Scenario, endpoint: impl Into<Target>, effect: Effect) {
     scenario
         .simulator
         .handle()
-        .add_fault(Fault::new(endpoint, effect).times(1));
+        .add_fault(Fault::once(endpoint, effect));
 }
 
 fn last_fault(scenario: &Scenario) -> String {
@@ -52,14 +52,14 @@ async fn delays_end_when_they_are_released() {
     let handle = scenario.simulator.handle();
     for when in [When::Before, When::After] {
         let duration = Duration::from_secs(3600);
-        let delay = Effect::Delay { when, duration };
+        let delay = Effect::delay(when, duration);
         add(&scenario, Endpoint::ListInstances, delay.clone());
         add(&scenario, Endpoint::Balance, delay);
         let request = scenario.request(Method::GET, "/instances/");
         let answer = tokio::spawn(async move { read(request.send().await.unwrap()).await });
         let begun = |view: &View| view.requests.last().is_some_and(|r| r.fault.is_some());
         handle.wait_for(begun, DEADLINE).await.unwrap();
-        // Also the one that has met nobody yet.
+        // The release also removes the delay that no request has met yet.
         handle.release_delays();
         assert_eq!(handle.faults(), []);
         let answer = tokio::time::timeout(DEADLINE, answer).await.unwrap();
@@ -68,7 +68,7 @@ async fn delays_end_when_they_are_released() {
 }
 
 #[tokio::test]
-async fn bodies_can_be_pages_rubbish_or_nothing() {
+async fn bodies_can_be_html_invalid_json_or_empty() {
     let scenario = Scenario::slow().await;
     add(
         &scenario,
@@ -137,7 +137,7 @@ async fn rate_limits_say_when_to_come_back_and_redirects_say_where() {
     assert_eq!(scenario.created(), 0);
 }
 
-/// What a raw connection gets for a start, until it ends.
+/// Sends a start over a raw connection, and reads until the connection ends.
 async fn raw_start(scenario: &Scenario) -> std::io::Result<Vec<u8>> {
     let body = json!({ "model_id": MODEL }).to_string();
     let request = format!(
@@ -176,14 +176,7 @@ async fn dropped_connections_end_without_a_byte_before_or_after_the_effect() {
         let record = scenario.simulator.handle().requests().pop().unwrap();
         assert_eq!((record.endpoint, record.status), (Endpoint::Start, None));
     }
-    add(
-        &scenario,
-        Endpoint::Start,
-        Effect::Drop {
-            when: When::After,
-            reset: false,
-        },
-    );
+    add(&scenario, Endpoint::Start, Effect::close(When::After));
     let error = scenario.starting(MODEL).send().await.unwrap_err();
     assert!(error.is_request() && error.status().is_none(), "{error:?}");
     assert_eq!(scenario.created(), 3);
@@ -204,10 +197,7 @@ async fn a_delayed_start_lands_though_its_client_has_gone() {
     add(
         &scenario,
         Endpoint::Start,
-        Effect::Delay {
-            when: When::After,
-            duration,
-        },
+        Effect::delay(When::After, duration),
     );
     assert!(hasty().await.unwrap_err().is_timeout());
     handle
@@ -218,10 +208,7 @@ async fn a_delayed_start_lands_though_its_client_has_gone() {
     add(
         &scenario,
         Endpoint::Start,
-        Effect::Delay {
-            when: When::Before,
-            duration,
-        },
+        Effect::delay(When::Before, duration),
     );
     assert!(hasty().await.unwrap_err().is_timeout());
     assert_eq!(scenario.created(), 1);
@@ -238,10 +225,7 @@ async fn delays_end_when_the_simulator_stops() {
     add(
         &scenario,
         Endpoint::Start,
-        Effect::Delay {
-            when: When::Before,
-            duration,
-        },
+        Effect::delay(When::Before, duration),
     );
     let starting = tokio::spawn(scenario.starting(MODEL).send());
     let handle = scenario.simulator.handle();
@@ -250,12 +234,12 @@ async fn delays_end_when_the_simulator_stops() {
         .await
         .unwrap();
     scenario.simulator.stop().await;
-    // Not cut off: the call goes on as if its delay were over.
+    // The call is not cut off: it goes on as if its delay were over.
     assert_eq!(starting.await.unwrap().unwrap().status().as_u16(), 202);
 }
 
 #[tokio::test]
-async fn bad_answers_to_a_start_that_worked() {
+async fn faults_that_change_the_answer_keep_the_effect() {
     let scenario = Scenario::slow().await;
     add(&scenario, Endpoint::Start, Effect::MalformedBody);
     let malformed = scenario.starting(MODEL).send().await.unwrap();
@@ -297,16 +281,7 @@ async fn bad_answers_to_a_start_that_worked() {
 async fn an_expired_token_is_refused_until_there_is_a_new_one() {
     let mut scenario = Scenario::slow().await;
     add(&scenario, Endpoint::Start, Effect::ExpireToken);
-    assert_eq!(
-        scenario
-            .starting(MODEL)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .as_u16(),
-        401
-    );
+    assert_eq!(scenario.start_status(MODEL).await, 401);
     assert_eq!(scenario.get("/instances/").await.0, 401);
     assert_eq!(scenario.created(), 0);
     scenario.token = scenario.log_in("demo", "demo-secret").await;

@@ -25,7 +25,7 @@ async fn waiting_sees_progress_and_requests_as_they_happen() {
         },
         DEADLINE * 10,
     );
-    // Woken by the step itself, not by the end of its own deadline.
+    // The step itself ends the wait, long before the deadline.
     let running = tokio::time::timeout(DEADLINE, running);
     let (waited, id) = tokio::join!(running, scenario.start(MODEL));
     waited.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! The simulator as its users see it: over real HTTP and through its handle.
+//! The simulator over real HTTP and through its handle.
 
 mod calls;
 mod control;
@@ -15,10 +15,10 @@ use crate::{Simulator, SimulatorConfig};
 
 const MODEL: &str = "mistralai--Mistral-7B-Instruct-v0.3";
 const OTHER: &str = "microsoft--phi-4";
-/// For things that happen at once unless something is wrong.
+/// The deadline for everything that should happen at once.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A client with a token, and the simulator it talks to.
+/// A simulator, and a client with a token for it.
 struct Scenario {
     simulator: Simulator,
     client: Client,
@@ -26,7 +26,7 @@ struct Scenario {
 }
 
 impl Scenario {
-    /// Workers that stay where they are unless a test sets the step duration.
+    /// A simulator whose workers take no step unless a test sets the step duration.
     async fn slow() -> Self {
         Self::with(SimulatorConfig {
             step_duration: Duration::from_secs(3600),
@@ -100,6 +100,12 @@ impl Scenario {
         read(self.request(Method::DELETE, path).send().await.unwrap()).await
     }
 
+    /// The status that a start is answered with.
+    async fn start_status(&self, model: &str) -> u16 {
+        let response = self.starting(model).send().await.unwrap();
+        response.status().as_u16()
+    }
+
     /// The id of a new instance.
     async fn start(&self, model: &str) -> String {
         let (status, body) = read(self.starting(model).send().await.unwrap()).await;
@@ -116,7 +122,7 @@ impl Scenario {
             .collect()
     }
 
-    /// How many instances were ever created.
+    /// The number of instances that were ever created.
     fn created(&self) -> usize {
         self.simulator.handle().all_started().len()
     }

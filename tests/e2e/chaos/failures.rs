@@ -1,4 +1,4 @@
-//! What the simulated API does wrong, and for how long.
+//! The faults of the simulated API, and how long they last.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,16 +7,16 @@ use fastrand::Rng;
 
 use super::plan::between;
 
-/// The longest that the effect of a call is late, and that lists are behind. With the quarter of the settle time in which a start
-/// is made they stay below it, which is what the operator is promised.
+/// The longest delay of the effect of a call, and of its appearance in lists. A start is called within a quarter of the settle
+/// time after its record. All three together are shorter than the settle time, as the operator requires of the API.
 const LATE: Duration = Duration::from_secs(2);
 const LAG: Duration = Duration::from_secs(1);
-/// Longer than any request may take.
+/// Longer than the request time-out.
 const HANG: Duration = Duration::from_millis(1_500);
 
-/// A while of one kind.
+/// The faults of a period of time.
 #[derive(Debug)]
-pub(super) struct Spell {
+pub(super) struct Period {
     pub(super) lasts: Duration,
     faults: Vec<Fault>,
     lag: Option<Duration>,
@@ -24,7 +24,7 @@ pub(super) struct Spell {
     expire: bool,
 }
 
-impl Spell {
+impl Period {
     pub(super) fn draw(rng: &mut Rng) -> Self {
         let lasts = between(rng, 1_000..4_000);
         let kind = rng.u32(..100);
@@ -64,7 +64,7 @@ impl Spell {
     }
 }
 
-/// Nothing goes wrong any more.
+/// Ends all faults.
 pub(super) fn clear(api: &Handle) {
     api.clear_faults();
     api.set_down(false);
@@ -97,20 +97,18 @@ fn fault(rng: &mut Rng) -> Fault {
     Fault::new(endpoint, effect).probability(probability)
 }
 
-/// What may strike a call. Never a refusal that a person would have to answer, nor one that hides an effect: no client could
-/// know better.
+/// The faults that a call to the endpoint may meet. None is a refusal that a person would have to react to, and none is a refusal
+/// of a call that had its effect, since no client could notice the effect.
 fn effects(endpoint: Endpoint) -> Vec<Effect> {
     use When::{After, Before};
-    let delay = |when, duration| Effect::Delay { when, duration };
-    let cut = |when, reset| Effect::Drop { when, reset };
     let mut effects = vec![
         Effect::fail(500, "Internal error"),
         Effect::fail(503, "Service temporarily unavailable"),
         Effect::html(Before, 502),
-        cut(Before, false),
-        cut(Before, true),
-        cut(After, true),
-        delay(Before, HANG),
+        Effect::close(Before),
+        Effect::reset(Before),
+        Effect::reset(After),
+        Effect::delay(Before, HANG),
         Effect::MalformedBody,
         Effect::TruncatedBody,
         Effect::WithoutInstance,
@@ -151,18 +149,18 @@ fn effects(endpoint: Endpoint) -> Vec<Effect> {
                 retry_after: None,
                 location: Some("/elsewhere".to_owned()),
             },
-            cut(After, false),
-            delay(After, LATE),
+            Effect::close(After),
+            Effect::delay(After, LATE),
             Effect::HugeBody { bytes: 3 << 20 },
         ]);
-        // What no client can tell from a call that came to nothing, until it is too late: more often than the rest.
-        effects.extend(std::iter::repeat_n(delay(Before, LATE), 6));
-        effects.extend(std::iter::repeat_n(delay(Before, HANG), 3));
+        // These faults are more likely than the others: for a while they look as if the call had no effect.
+        effects.extend(std::iter::repeat_n(Effect::delay(Before, LATE), 6));
+        effects.extend(std::iter::repeat_n(Effect::delay(Before, HANG), 3));
     }
     effects
 }
 
-/// Which fault struck, without its number.
+/// The fault that the request met, without its number.
 pub(super) fn kind(request: &RequestRecord) -> Option<String> {
     let fault = request.fault.as_deref()?;
     let kind = match fault.split_once(' ') {

@@ -1,0 +1,146 @@
+//! What an account shows in its status and in the metrics.
+
+use cortecs_rules::account::brake::Measure;
+use cortecs_simulator::Endpoint;
+use futures::{StreamExt, TryStreamExt};
+use kube::api::{WatchEvent, WatchParams};
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::scenario::{DEADLINE, Scenario};
+
+#[tokio::test]
+async fn an_account_shows_what_its_lists_say_and_writes_nothing_else() {
+    let scenario = Scenario::new("shows").await;
+    scenario.secret("good", "demo-secret").await;
+    scenario.account("main", json!({})).await;
+    scenario.reason("main", "Verified").await;
+    let idle = scenario
+        .until("main", |a| {
+            a.status.as_ref().is_some_and(|s| s.instances.is_some())
+        })
+        .await;
+    assert_eq!(
+        idle.metadata.finalizers,
+        Some(vec!["cortecs.ai/account".to_owned()])
+    );
+    timeout(DEADLINE, scenario.directory.wait_until_synced())
+        .await
+        .unwrap();
+    let accounts = scenario.accounts();
+    let mut writes = accounts
+        .watch(
+            &WatchParams::default(),
+            &idle.metadata.resource_version.unwrap(),
+        )
+        .await
+        .unwrap()
+        .boxed();
+    for _ in 0..20 {
+        scenario.list().await;
+    }
+    let id = scenario.start_outside().await;
+    scenario.list().await;
+    let first = timeout(DEADLINE, writes.try_next()).await.unwrap().unwrap();
+    let Some(WatchEvent::Modified(shown)) = first else {
+        panic!("{first:?}");
+    };
+    let status = shown.status.unwrap();
+    assert_eq!(
+        status.unmanaged[0].id, id,
+        "the first write is the one that has news"
+    );
+    assert_eq!(status.instances.unwrap().unmanaged, 1);
+    let args = status.unmanaged[0].args.clone();
+    assert!(status.last_poll_time.is_some());
+
+    scenario.others.claimed.lock().unwrap().insert(id);
+    scenario.list().await;
+    scenario
+        .until("main", |a| {
+            let counts = a.status.as_ref().and_then(|s| s.instances.clone());
+            counts.is_some_and(|c| (c.managed, c.unmanaged) == (1, 0))
+        })
+        .await;
+    let metrics = scenario.metrics.encode().unwrap();
+    let account = format!("{{account=\"{}/main\"", scenario.namespace);
+    for family in [
+        "cortecs_list_age_seconds",
+        "cortecs_unmanaged_instances",
+        "cortecs_api_requests_total",
+    ] {
+        assert!(
+            metrics.contains(&format!("{family}{account}")),
+            "{family}\n{metrics}"
+        );
+    }
+    let price = scenario
+        .price_per_hour(args.hardware_type_id.as_deref().unwrap())
+        .await;
+    let series = format!("cortecs_price_per_hour{account},currency=\"EUR\"}} {price:?}\n");
+    let told = async {
+        while !scenario.metrics.encode().unwrap().contains(&series) {
+            scenario.list().await;
+        }
+    };
+    timeout(DEADLINE, told).await.expect(&series);
+    let handle = scenario.simulator.handle();
+
+    assert_eq!(
+        handle.count(Endpoint::HardwareTypes),
+        2,
+        "once by the operator, once by this test"
+    );
+}
+
+#[tokio::test]
+async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
+    let scenario = Scenario::new("brake").await;
+    scenario.secret("good", "demo-secret").await;
+    scenario.account("main", json!({})).await;
+    scenario.reason("main", "Verified").await;
+    let series = format!(
+        "cortecs_account_held{{account=\"{}/main\"}}",
+        scenario.namespace
+    );
+    let gauge = |value: &str| {
+        let line = format!("{series} {value}");
+        scenario
+            .metrics
+            .encode()
+            .unwrap()
+            .lines()
+            .any(|l| l == line)
+    };
+    assert!(gauge("0"));
+    let before = scenario.fleet().snapshot().unwrap().sequence;
+    let lost = Measure {
+        expected: 5,
+        lost: 4,
+        wanted: 5,
+        down: 4,
+        ..Measure::default()
+    };
+    *scenario.others.measure.lock().unwrap() = lost;
+    scenario.fleet().request_list_after(cortecs_clock::moment());
+    let message = scenario.reason("main", "MassChange").await;
+    assert!(message.contains("4 of 5"), "{message}");
+    let mut ended = scenario.fleet().ended();
+    let fleet = scenario.fleet();
+    let published = ended.wait_for(|_| fleet.snapshot().unwrap().sequence > before);
+    timeout(DEADLINE, published).await.unwrap().unwrap();
+    assert!(scenario.directory.held(&scenario.key()).is_some() && gauge("1"));
+
+    *scenario.others.measure.lock().unwrap() = Measure {
+        lost: 0,
+        down: 1,
+        ..lost
+    };
+    scenario.fleet().request_list_after(cortecs_clock::moment());
+    scenario.reason("main", "Verified").await;
+    let fleet = scenario.fleet();
+    let mut ended = fleet.ended();
+    let told = ended.wait_for(|_| gauge("0"));
+    timeout(DEADLINE, told).await.unwrap().unwrap();
+    assert_eq!(scenario.directory.held(&scenario.key()), None);
+}
