@@ -1,7 +1,7 @@
 //! What a resource that is gone leaves: an instance that may be nobody's, others that claim it too, and those who waited with it.
 
 use cortecs_resources::{instance::DeletionPolicy, key::ObjectKey};
-use cortecs_rules::{facts::fleet_key::FleetKey, ledger::book::Entry};
+use cortecs_rules::{facts::fleet_key::FleetKey, ledger::entry::Entry};
 
 use super::context::Context;
 
