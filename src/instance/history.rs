@@ -4,7 +4,7 @@
 //! Only reads past every cache can prove it: they return an older version of an object, or of the whole list, than this
 //! process knew before it asked. What a watch or a cache delivers may be old for good reasons.
 
-use cortecs_rules::ledger::book::is_older;
+use cortecs_rules::ledger::versions::is_older;
 use tokio::sync::{Notify, watch};
 
 /// What is known of the past.

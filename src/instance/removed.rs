@@ -3,7 +3,7 @@
 use cortecs_resources::{instance::DeletionPolicy, key::ObjectKey};
 use cortecs_rules::{
     facts::{fleet_key::FleetKey, home::fleet_of},
-    ledger::book::Entry,
+    ledger::entry::Entry,
 };
 
 use super::context::Context;

@@ -115,12 +115,35 @@ impl CortecsInstanceStatus {
     /// Whether nothing in it is owed to a start, a restart or a binding. Once one of these has begun that is never so
     /// again, unless someone else empties the status.
     pub fn records_nothing(&self) -> bool {
-        self.instance_id.is_none()
-            && self.start.is_none()
-            && self.restart.is_none()
-            && self.account.is_none()
-            && self.voided_starts.is_empty()
-            && self.last_start_time.is_none()
+        let Self {
+            instance_id,
+            start,
+            restart,
+            account,
+            voided_starts,
+            last_start_time,
+            // These follow from the rest, or are there before anything is started or bound.
+            observed_generation: _,
+            conditions: _,
+            reached_generation: _,
+            phase: _,
+            base_url: _,
+            instance_args: _,
+            requested_args: _,
+            instance_status: _,
+            missing_since: _,
+            worker_statuses: _,
+            workers: _,
+            progress: _,
+            last_handled_restart_at: _,
+            last_handled_request_at: _,
+        } = self;
+        instance_id.is_none()
+            && start.is_none()
+            && restart.is_none()
+            && account.is_none()
+            && voided_starts.is_empty()
+            && last_start_time.is_none()
     }
 }
 

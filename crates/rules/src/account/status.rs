@@ -52,18 +52,17 @@ pub fn next_status(
     view: &View<'_>,
     now: Timestamp,
 ) -> Option<CortecsAccountStatus> {
-    let mut next = previous.clone();
-    next.observed_generation = Some(view.generation);
+    let mut conditions = previous.conditions.clone();
     let (progress, reason, message) = judge(view);
     let mut set = |kind: &str, status: bool| {
-        let conditions = &mut next.conditions;
+        let generation = view.generation;
         set_condition(
-            conditions,
+            &mut conditions,
             kind,
             status,
             reason,
             &message,
-            view.generation,
+            generation,
             now,
         );
     };
@@ -79,22 +78,26 @@ pub fn next_status(
         }
     }
     if !matches!(progress, Progress::Reconciling) {
-        remove_condition(&mut next.conditions, RECONCILING);
+        remove_condition(&mut conditions, RECONCILING);
     }
     if !matches!(progress, Progress::Stalled) {
-        remove_condition(&mut next.conditions, STALLED);
+        remove_condition(&mut conditions, STALLED);
     }
-    next.managed_by.clone_from(&view.managed_by);
-    next.hold.clone_from(&view.hold);
-    next.last_handled_resume
-        .clone_from(&view.last_handled_resume);
-    if view.hold_ended.is_some() {
-        next.last_hold_end_time = view.hold_ended;
-    }
-    if let Some(summary) = view.summary {
-        next.instances = Some(summary.counts.clone());
-        next.unmanaged.clone_from(&summary.unmanaged);
-    }
+    let (instances, unmanaged) = match view.summary {
+        Some(summary) => (Some(&summary.counts), &summary.unmanaged),
+        None => (previous.instances.as_ref(), &previous.unmanaged),
+    };
+    let mut next = CortecsAccountStatus {
+        observed_generation: Some(view.generation),
+        conditions,
+        instances: instances.cloned(),
+        unmanaged: unmanaged.clone(),
+        last_poll_time: previous.last_poll_time,
+        hold: view.hold.clone(),
+        last_handled_resume: view.last_handled_resume.clone(),
+        last_hold_end_time: view.hold_ended.or(previous.last_hold_end_time),
+        managed_by: view.managed_by.clone(),
+    };
     if next == *previous {
         return None;
     }

@@ -17,14 +17,10 @@ use super::{
     input::Input,
     protocol::Rule,
     status,
-    step::{ApiCall, Decision, Purpose, Step, Write},
+    step::{Decision, Purpose, Step, Write},
 };
 use crate::{
-    facts::{
-        args,
-        memory::{Bound, Failure},
-        snapshot::Snapshot,
-    },
+    facts::{args, memory::Bound, snapshot::Snapshot},
     instance::verdict::{Verdict, VerdictKind},
     ledger::open_start::OpenStart,
     pacing::pressure::Rank,
@@ -87,6 +83,11 @@ impl<'a> Draft<'a> {
             .any(|f| f == INSTANCE_FINALIZER)
     }
 
+    /// Whether the resource is being deleted.
+    pub fn is_deleting(&self) -> bool {
+        self.input.resource.metadata.deletion_timestamp.is_some()
+    }
+
     pub fn annotation(&self, name: &str) -> Option<&'a str> {
         annotations::value(self.input.resource, name)
     }
@@ -98,6 +99,11 @@ impl<'a> Draft<'a> {
     /// Why the fleet is on hold, if it is.
     pub fn held(&self) -> Option<&'a str> {
         self.input.account.fleet.as_ref()?.held.as_deref()
+    }
+
+    /// What the API said when the bad times began, while they last.
+    pub fn trouble(&self) -> Option<&'a str> {
+        self.input.account.fleet.as_ref()?.trouble.as_deref()
     }
 
     /// Where the bound instance or the open start lives.
@@ -236,23 +242,6 @@ impl<'a> Draft<'a> {
             None => verdict,
         };
         self.rest(verdict, wait)
-    }
-
-    /// One call, unless it is delayed.
-    pub fn call(mut self, call: ApiCall, verdict: Verdict) -> Decision {
-        match self.delay(&verdict) {
-            Some(delay) => {
-                self.list |= self.is_newer_than_list(self.input.memory.failure.as_ref());
-                self.wait_for(delay)
-            }
-            None => self.act(Step::Call(call), verdict),
-        }
-    }
-
-    /// Whether no list was asked for since the failure.
-    fn is_newer_than_list(&self, failure: Option<&Failure>) -> bool {
-        let listed = self.snapshot().map(|s| s.requested_at);
-        failure.is_some_and(|failure| listed < Some(failure.failed_at))
     }
 
     /// Nothing is known that is worth showing: the status stays as it is.

@@ -16,6 +16,7 @@
 //! | `draft` | a decision in the making |
 //! | `waiting` | what a call waits for: a failure, the account's bad times, its turn |
 //! | `gate` | whether calls may be made, and whether something may be started |
+//! | `pin` | with which arguments an instance is started |
 //! | `binding` | how an instance becomes the resource's own |
 //! | `run/` | what a bound instance needs |
 //! | `start/` | how a resource without an instance gets one |
@@ -29,6 +30,7 @@ mod draft;
 pub mod events;
 mod gate;
 pub mod input;
+mod pin;
 pub mod protocol;
 pub mod record;
 mod run;
@@ -57,7 +59,7 @@ pub fn decide(input: &Input<'_>) -> Decision {
     if input.memory.status_lost && draft.has_finalizer() {
         return draft.put_back();
     }
-    if input.resource.metadata.deletion_timestamp.is_some() {
+    if draft.is_deleting() {
         delete::decide(draft)
     } else {
         live(draft)

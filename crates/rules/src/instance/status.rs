@@ -24,13 +24,36 @@ const MAX_URL: usize = 2048;
 
 /// The status takes over what the API says of the bound instance.
 pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
-    status.instance_args = Some(args::in_force(
+    let CortecsInstanceStatus {
+        instance_args,
+        base_url,
+        missing_since,
+        instance_status,
+        worker_statuses,
+        progress,
+        // These are not what the API says of the instance.
+        observed_generation: _,
+        conditions: _,
+        last_start_time: _,
+        reached_generation: _,
+        phase: _,
+        instance_id: _,
+        requested_args: _,
+        workers: _,
+        start: _,
+        restart: _,
+        voided_starts: _,
+        account: _,
+        last_handled_restart_at: _,
+        last_handled_request_at: _,
+    } = status;
+    *instance_args = Some(args::in_force(
         &instance.instance_args,
-        status.instance_args.as_ref(),
+        instance_args.as_ref(),
     ));
-    status.base_url = instance.base_url.clone().filter(|url| is_url(url));
-    status.missing_since = None;
-    status.instance_status = Some(InstanceStatus {
+    *base_url = instance.base_url.clone().filter(|url| is_url(url));
+    *missing_since = None;
+    *instance_status = Some(InstanceStatus {
         status: fit(instance.instance_status.status.as_str(), 64),
         started_at: instance
             .instance_status
@@ -43,28 +66,51 @@ pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
             .as_deref()
             .map(|t| fit(t, 64)),
     });
-    status.worker_statuses = instance
+    *worker_statuses = instance
         .worker_statuses
         .iter()
         .take(MAX_WORKERS)
         .map(worker)
         .collect();
-    status.progress = progress(instance);
+    *progress = most_advanced(instance);
 }
 
 /// The status forgets the bound instance; where an open start lives is kept.
 pub fn forget_instance(status: &mut CortecsInstanceStatus) {
-    status.instance_id = None;
-    status.base_url = None;
-    status.instance_args = None;
-    status.requested_args = None;
-    status.instance_status = None;
-    status.missing_since = None;
-    status.worker_statuses = Vec::new();
-    status.progress = None;
-    status.restart = None;
-    if status.start.is_none() {
-        status.account = None;
+    let CortecsInstanceStatus {
+        instance_id,
+        base_url,
+        instance_args,
+        requested_args,
+        instance_status,
+        missing_since,
+        worker_statuses,
+        progress,
+        restart,
+        start,
+        account,
+        // These are of the resource, or follow from the rest.
+        observed_generation: _,
+        conditions: _,
+        last_start_time: _,
+        reached_generation: _,
+        phase: _,
+        workers: _,
+        voided_starts: _,
+        last_handled_restart_at: _,
+        last_handled_request_at: _,
+    } = status;
+    *instance_id = None;
+    *base_url = None;
+    *instance_args = None;
+    *requested_args = None;
+    *instance_status = None;
+    *missing_since = None;
+    *worker_statuses = Vec::new();
+    *progress = None;
+    *restart = None;
+    if start.is_none() {
+        *account = None;
     }
 }
 
@@ -200,7 +246,7 @@ fn is_url(url: &str) -> bool {
         && url.chars().all(|c| is_shown(&c) && !c.is_whitespace())
 }
 
-fn progress(instance: &Instance) -> Option<String> {
+fn most_advanced(instance: &Instance) -> Option<String> {
     instance
         .worker_statuses
         .iter()

@@ -68,6 +68,10 @@ impl Verdict {
         Self::reconciling(Phase::Starting, Reason::Starting, message)
     }
 
+    pub(crate) fn resolving_start(message: impl Into<String>) -> Self {
+        Self::reconciling(Phase::Starting, Reason::ResolvingStart, message)
+    }
+
     /// What a failed call means for the resource.
     pub(crate) fn of_failure(failure: &Failure, phase: Phase) -> Self {
         match failure.kind {

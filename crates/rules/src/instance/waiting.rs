@@ -6,11 +6,11 @@ use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use super::{
     draft::{Draft, PATIENCE},
-    step::Decision,
+    step::{ApiCall, Decision, Step},
     verdict::Verdict,
 };
 use crate::{
-    facts::memory::FailureKind,
+    facts::memory::{Failure, FailureKind},
     pacing::pressure::{Rank, Wait},
 };
 
@@ -22,7 +22,18 @@ pub(crate) enum Delay {
     Turn(Verdict, Rank),
 }
 
-impl<'a> Draft<'a> {
+impl Draft<'_> {
+    /// One call, unless it is delayed.
+    pub fn call(mut self, call: ApiCall, verdict: Verdict) -> Decision {
+        let Some(delay) = self.delay(&verdict) else {
+            return self.act(Step::Call(call), verdict);
+        };
+        if self.is_newer_than_list(self.input.memory.failure.as_ref()) {
+            self.wants_list();
+        }
+        self.wait_for(delay)
+    }
+
     /// What a call has to wait for, if for anything. `verdict` is what it would go with.
     pub fn delay(&self, verdict: &Verdict) -> Option<Delay> {
         let input = self.input;
@@ -71,9 +82,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What the API said when the bad times began, while they last.
-    pub fn trouble(&self) -> Option<&'a str> {
-        self.input.account.fleet.as_ref()?.trouble.as_deref()
+    /// Whether no list was asked for since the failure.
+    fn is_newer_than_list(&self, failure: Option<&Failure>) -> bool {
+        let listed = self.snapshot().map(|s| s.requested_at);
+        failure.is_some_and(|failure| listed < Some(failure.failed_at))
     }
 
     fn retrying(&self, phase: Phase) -> Verdict {

@@ -6,28 +6,28 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
-use cortecs_resources::{
-    CortecsInstance, conditions, instance_status::CortecsInstanceStatus, key::ObjectKey,
-};
+use cortecs_resources::{CortecsInstance, conditions, key::ObjectKey};
 use kube::ResourceExt;
 
-use super::open_start::{OpenStart, Stalled};
+use super::{
+    entry::{Entry, Reservation},
+    index::Index,
+    open_start::{OpenStart, Stalled},
+    versions::{compare_decimal, compare_versions, is_older},
+};
 use crate::facts::{args, memory::Memory};
 
 /// All resources, their claims and what this process remembers of them.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     entries: HashMap<ObjectKey, Entry>,
-    /// Who claims an instance id, over all API URLs.
-    claims: HashMap<String, BTreeSet<ObjectKey>>,
-    /// The resources with an open start.
-    open: BTreeSet<ObjectKey>,
+    index: Index,
     /// Keys seen since a watch began to list anew, by the watched namespace (all of them without one).
     listings: HashMap<Scope, HashSet<ObjectKey>>,
     quorum_read_at: Option<Moment>,
@@ -39,21 +39,6 @@ pub struct Book {
 
 /// What one watch covers: a namespace, or all of them.
 pub type Scope = Option<String>;
-
-/// One resource.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub resource: Arc<CortecsInstance>,
-    pub memory: Memory,
-    /// An instance that is about to be recorded as this resource's: taken for everyone else.
-    reserved: Vec<Reservation>,
-}
-
-#[derive(Clone, Debug)]
-struct Reservation {
-    api_url: String,
-    instance_id: String,
-}
 
 impl Book {
     /// Takes note of a version of a resource, from the watch or from a quorum read. Older versions change nothing. Returns
@@ -264,15 +249,10 @@ impl Book {
         api_url: &'a str,
         instance_id: &'a str,
     ) -> impl Iterator<Item = &'a ObjectKey> {
-        self.claims
-            .get(instance_id)
-            .into_iter()
-            .flatten()
-            .filter(move |key| {
-                self.entries
-                    .get(key)
-                    .is_some_and(|e| e.claims(api_url, instance_id))
-            })
+        self.index.claimants(instance_id).filter(move |key| {
+            let entry = self.entries.get(key);
+            entry.is_some_and(|e| e.claims(api_url, instance_id))
+        })
     }
 
     /// Whether a resource other than `me` claims the instance at this API, or will once it has been made sure that the
@@ -295,8 +275,7 @@ impl Book {
         api_url: &'a str,
         instance_id: &'a str,
     ) -> impl Iterator<Item = &'a ObjectKey> {
-        let keys = self.claims.get(instance_id).into_iter().flatten();
-        keys.filter(move |key| {
+        self.index.claimants(instance_id).filter(move |key| {
             let entry = self.entries.get(key);
             entry.is_some_and(|e| {
                 e.claims(api_url, instance_id) || e.named_id(Some(api_url)) == Some(instance_id)
@@ -318,8 +297,8 @@ impl Book {
         api_url: &'a str,
         me: &'a ObjectKey,
     ) -> impl Iterator<Item = OpenStart<'a>> {
-        self.open
-            .iter()
+        self.index
+            .open()
             .filter(move |key| *key != me)
             .filter_map(move |key| self.open_start(key, api_url))
     }
@@ -351,10 +330,22 @@ impl Book {
 
     /// Whether an open start at this API, of any resource, may have made the instance.
     pub fn may_be_of_an_open_start(&self, api_url: &str, instance: &Instance) -> bool {
-        self.open
-            .iter()
+        self.index
+            .open()
             .filter_map(|key| self.open_start(key, api_url))
             .any(|open| open.may_have_made(instance))
+    }
+
+    fn index(&mut self, key: &ObjectKey) {
+        if let Some(entry) = self.entries.get(key) {
+            self.index.insert(key, entry);
+        }
+    }
+
+    fn unindex(&mut self, key: &ObjectKey) {
+        if let Some(entry) = self.entries.get(key) {
+            self.index.remove(key, entry);
+        }
     }
 
     /// Removes the entries that are not to be kept, and returns them.
@@ -367,130 +358,12 @@ impl Book {
             .collect();
         gone.iter().filter_map(|key| self.remove(key)).collect()
     }
-
-    fn index(&mut self, key: &ObjectKey) {
-        let Some(entry) = self.entries.get(key) else {
-            return;
-        };
-        for id in entry.claimed_ids() {
-            self.claims.entry(id).or_default().insert(key.clone());
-        }
-        if entry
-            .resource
-            .status
-            .as_ref()
-            .is_some_and(|s| s.start.is_some())
-        {
-            self.open.insert(key.clone());
-        }
-    }
-
-    fn unindex(&mut self, key: &ObjectKey) {
-        let Some(entry) = self.entries.get(key) else {
-            return;
-        };
-        for id in entry.claimed_ids() {
-            if let Some(claimants) = self.claims.get_mut(&id) {
-                claimants.remove(key);
-                if claimants.is_empty() {
-                    self.claims.remove(&id);
-                }
-            }
-        }
-        self.open.remove(key);
-    }
-}
-
-impl Entry {
-    fn api_url(&self) -> Option<&str> {
-        Some(
-            self.resource
-                .status
-                .as_ref()?
-                .account
-                .as_ref()?
-                .api_url
-                .as_str(),
-        )
-    }
-
-    fn bound_id(&self) -> Option<&str> {
-        self.resource.status.as_ref()?.instance_id.as_deref()
-    }
-
-    fn claims(&self, api_url: &str, instance_id: &str) -> bool {
-        let own = [self.bound_id(), self.memory.accepted_id()];
-        (self.api_url() == Some(api_url) && own.contains(&Some(instance_id)))
-            || self
-                .reserved
-                .iter()
-                .any(|r| r.api_url == api_url && r.instance_id == instance_id)
-    }
-
-    /// A newer version of the resource, and what is remembered of it. A status that someone else has emptied is kept: what
-    /// is bound, and above all a start under way, must not be forgotten.
-    fn followed_by(&self, resource: Arc<CortecsInstance>) -> (Arc<CortecsInstance>, Memory) {
-        let is_empty = |resource: &CortecsInstance| {
-            let status = resource.status.as_ref();
-            status.is_none_or(CortecsInstanceStatus::records_nothing)
-        };
-        let mut memory = self.memory.clone();
-        memory.status_lost = is_empty(&resource) && !is_empty(&self.resource);
-        if !memory.status_lost {
-            return (resource, memory);
-        }
-        let mut kept = Arc::unwrap_or_clone(resource);
-        kept.status = self.resource.status.clone();
-        (Arc::new(kept), memory)
-    }
-
-    /// Whether its annotation names an instance at this API that is not recorded as its own again yet.
-    pub fn may_be_restored_at(&self, api_url: &str) -> bool {
-        self.named_id(Some(api_url)).is_some()
-    }
-
-    /// The instance at this API, or at any, that only the annotation names.
-    fn named_id(&self, api_url: Option<&str>) -> Option<&str> {
-        let named = self.memory.named.as_ref();
-        let named = named.filter(|n| api_url.is_none_or(|api_url| n.api_url == api_url))?;
-        Some(&named.bound.id)
-    }
-
-    fn claimed_ids(&self) -> BTreeSet<String> {
-        let reserved = self.reserved.iter().map(|r| r.instance_id.as_str());
-        [
-            self.bound_id(),
-            self.memory.accepted_id(),
-            self.named_id(None),
-        ]
-        .into_iter()
-        .flatten()
-        .chain(reserved)
-        .map(str::to_owned)
-        .collect()
-    }
 }
 
 fn covers(scope: &Scope, key: &ObjectKey) -> bool {
     scope
         .as_ref()
         .is_none_or(|namespace| *namespace == key.namespace)
-}
-
-fn compare_versions(a: &CortecsInstance, b: &CortecsInstance) -> Ordering {
-    let version = |r: &CortecsInstance| r.metadata.resource_version.clone().unwrap_or_default();
-    compare_decimal(&version(a), &version(b))
-}
-
-/// Whether resource version `a` is older than `b`.
-pub fn is_older(a: &str, b: &str) -> bool {
-    compare_decimal(a, b) == Ordering::Less
-}
-
-/// Compares resource versions as the decimal numbers that they are (KEP-5504), without a bound on their length.
-fn compare_decimal(a: &str, b: &str) -> Ordering {
-    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 #[cfg(test)]

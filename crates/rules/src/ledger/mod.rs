@@ -1,11 +1,17 @@
-//! Which resource claims which instance, and which starts are open.
+//! Which resource claims which instance, and which starts are open. Each file imports only files above it.
 //!
 //! | file | what it has |
 //! |---|---|
-//! | [`book`] | all resources with their claims |
+//! | [`versions`] | which of two versions of a resource is the newer one |
+//! | [`entry`] | one resource, and what this process remembers of it |
+//! | `index` | the resources by what they claim, and those with an open start |
 //! | [`open_start`] | a start of another resource that is open |
+//! | [`book`] | all resources with their claims |
 //! | [`late`] | instances that are probably the late outcome of a start that was given up |
 
 pub mod book;
+pub mod entry;
+mod index;
 pub mod late;
 pub mod open_start;
+pub mod versions;

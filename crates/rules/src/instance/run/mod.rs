@@ -1,14 +1,15 @@
-//! An instance is bound: what it needs.
+//! An instance is bound: what it needs. Each file imports only files above it.
 //!
 //! | file | what it decides |
 //! |---|---|
-//! | `bound` | which of the following is due |
-//! | `running` | how far the instance has come |
+//! | `drift` | whether what others did to it is accepted, and whether a restart was asked for |
+//! | `gone` | whether it is gone |
 //! | `stop` | whether it is stopped, once more or not yet |
+//! | `running` | how far the instance has come |
 //! | `restart` | whether it is restarted, and what became of a restart that was written ahead |
 //! | `replace` | whether it is removed, to be started anew with other arguments |
-//! | `missing`, `gone` | what follows when lists lack it, and whether it is gone |
-//! | `drift` | whether what others did to it is accepted, and whether a restart was asked for |
+//! | `missing` | what follows when lists lack it |
+//! | `bound` | which of these is due |
 //! | `seal` | whether the annotation that names it is to be written |
 
 pub(crate) mod bound;

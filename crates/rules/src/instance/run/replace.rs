@@ -8,7 +8,7 @@ use crate::{
     instance::{
         draft::Draft,
         gate,
-        start::pin::{NotPinned, known_to_catalog, pinned},
+        pin::{NotPinned, known_to_catalog, pinned},
         step::{ApiCall, Decision},
         verdict::Verdict,
     },

@@ -1,17 +1,21 @@
-//! No instance is bound: how the resource gets one.
+//! No instance is bound: how the resource gets one. Each file imports only files above it.
 //!
 //! | file | what it decides |
 //! |---|---|
+//! | `adopt` | whether an existing instance is taken over instead of starting one |
 //! | `unbound` | whether an instance is started |
 //! | `restored` | whether an emptied status is completed from the annotation that outlived it |
-//! | `pin` | with which arguments an instance is started |
-//! | `adopt` | whether an existing instance is taken over instead |
-//! | `resolve` | what became of a start that was written ahead |
-//! | `candidates` | which instances such a start may have made |
+//! | `candidates` | which instances an open start may have made |
+//! | `ask` | what a person is asked about an open start, and what the person answers |
+//! | `void` | whether an open start is given up |
+//! | `unknown` | what became of an open start whose outcome is not known |
+//! | `resolve` | what is due for a start that was written ahead: its call, its record or its outcome |
 
 pub(crate) mod adopt;
+pub(crate) mod ask;
 pub(crate) mod candidates;
-pub(crate) mod pin;
 pub(crate) mod resolve;
 pub(crate) mod restored;
 pub(crate) mod unbound;
+pub(crate) mod unknown;
+pub(crate) mod void;

@@ -8,16 +8,14 @@ use cortecs_resources::{
     reason::Reason,
 };
 
-use super::{
-    adopt::{Adopted, adopt, adopted},
-    pin::{NotPinned, pinned},
-};
+use super::adopt::{Adopted, adopt, adopted};
 use crate::{
     facts::{args, snapshot::Snapshot},
     instance::{
         draft::Draft,
         gate,
         input::Account,
+        pin::{NotPinned, pinned},
         protocol::Rule,
         run::drift::{drift_accepted, drift_is_accepted, handle_restart},
         step::{ApiCall, Decision, Purpose, Step},

@@ -4,8 +4,6 @@ use cortecs_resources::reason::Reason;
 
 use super::*;
 
-const SETTLED: u64 = 1000 + SETTLE.as_secs();
-
 fn bound(spec: Value, state: &str) -> Scene {
     let status = json!({
         "account": home(), "instanceId": "i-1", "instanceArgs": args(), "requestedArgs": args(),

@@ -1,11 +1,13 @@
 //! Decisions, one rule at a time. A [`Scene`] is everything that one decision is taken from.
 
+mod ask;
 mod bound;
 mod delete;
 mod held;
 mod hostile;
 mod model;
 mod resolve;
+mod restart;
 mod restored;
 mod start;
 mod waiting;
@@ -46,6 +48,8 @@ use crate::{
 
 const API: &str = "https://api.example/v1";
 const SETTLE: Duration = Duration::from_secs(180);
+/// When the settle time of what was first seen at 1000 has passed.
+const SETTLED: u64 = 1000 + SETTLE.as_secs();
 
 /// What a decision is taken from, in a form that is easy to change.
 struct Scene {

@@ -5,6 +5,8 @@
 //! are still open. At the end, when the faults stop: each resource has what it asks for, and nothing else is there.
 
 mod api;
+mod check;
+mod people;
 
 use std::collections::VecDeque;
 
@@ -106,27 +108,6 @@ impl Walk {
         self.check_end(seed);
     }
 
-    /// What resources leave stopped looks like the outcome of an open start that the API altered: a person is asked.
-    fn answer_questions(&mut self) {
-        let asks = |object: &&Arc<CortecsInstance>| {
-            let conditions = &object.status.as_ref().unwrap().conditions;
-            let stalled = find_condition(conditions, STALLED);
-            stalled.is_some_and(|c| c.reason == "StartUnresolved")
-        };
-        let asking: Vec<_> = self.server.objects.values().filter(asks).cloned().collect();
-        for object in asking {
-            let mut object = (*object).clone();
-            let annotations = object.annotations_mut();
-            // An old answer goes first.
-            if annotations.remove("cortecs.ai/resolve-start").is_none() {
-                annotations.insert("cortecs.ai/resolve-start".into(), "none".into());
-            }
-            self.log
-                .push(format!("a person answers {:?}", object.metadata.name));
-            self.store(object);
-        }
-    }
-
     fn event(&mut self) {
         match self.rng.u32(0..100) {
             0..50 => {
@@ -158,91 +139,6 @@ impl Walk {
 
     fn any_name(&mut self) -> ObjectKey {
         ObjectKey::new("ns", NAMES[self.rng.usize(0..NAMES.len())])
-    }
-
-    fn user(&mut self) {
-        let key = self.any_name();
-        let Some(object) = self.server.objects.get(&key) else {
-            return self.create(&key);
-        };
-        let mut object = (**object).clone();
-        if object.metadata.deletion_timestamp.is_some() {
-            return;
-        }
-        let what = self.rng.u32(0..6);
-        match what {
-            0 => object.spec.state = DesiredState::Stopped,
-            1 | 2 => object.spec.state = DesiredState::Running,
-            3 => object.spec.num_workers = self.rng.i32(1..3),
-            4 => {
-                let value = self.rng.u32(..).to_string();
-                let annotations = object.metadata.annotations.get_or_insert_default();
-                annotations.insert("cortecs.ai/restartedAt".into(), value);
-            }
-            _ => {
-                let epoch = jiff::Timestamp::UNIX_EPOCH;
-                object.metadata.deletion_timestamp =
-                    Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(epoch));
-            }
-        }
-        object.metadata.generation = object.metadata.generation.map(|g| g + i64::from(what != 4));
-        self.log.push(format!("user {what} on {key}"));
-        self.store(object);
-    }
-
-    fn create(&mut self, key: &ObjectKey) {
-        let policy = if self.rng.u32(0..4) == 0 {
-            "Stop"
-        } else {
-            "Delete"
-        };
-        let mut value = resource(&key.name, json!({ "deletionPolicy": policy }), json!({}));
-        self.created += 1;
-        value["metadata"]["uid"] = json!(format!("uid-{}", self.created));
-        value["metadata"]["finalizers"] = json!([]);
-        self.log.push(format!("create {key} ({policy})"));
-        self.store(serde_json::from_value(value).unwrap());
-    }
-
-    /// Others empty a status, or stop or delete an instance.
-    fn disturb(&mut self) {
-        if self.rng.u32(0..3) == 0 {
-            return self.wipe();
-        }
-        if let Some(id) = self.api.any(&mut self.rng) {
-            let delete = self.rng.bool();
-            self.log.push(format!(
-                "others {} {id}",
-                if delete { "delete" } else { "stop" }
-            ));
-            self.api.stop(&id);
-            if delete {
-                self.api.delete(&id);
-            }
-        }
-    }
-
-    /// Someone empties a status. What the annotation proves may be forgotten; anything else is put back by a process that is
-    /// there.
-    fn wipe(&mut self) {
-        let key = self.any_name();
-        let Some(object) = self.server.objects.get(&key) else {
-            return;
-        };
-        let mut object = (**object).clone();
-        let status = Self::status(&object);
-        let proven = matches!((sealed_id_of(&object), &status.instance_id), (SealedId::Proven(a), Some(b)) if a == *b);
-        let kept_by_annotation = proven && status.start.is_none() && status.restart.is_none();
-        self.log.push(format!("the status of {key} is emptied"));
-        self.deliver_all();
-        object.status = Some(CortecsInstanceStatus::default());
-        self.store(object);
-        if !kept_by_annotation {
-            self.deliver_all();
-            let faults = std::mem::replace(&mut self.faults, false);
-            self.reconcile(&key);
-            self.faults = faults;
-        }
     }
 
     fn store(&mut self, object: CortecsInstance) {
@@ -398,101 +294,5 @@ impl Walk {
             answered: at(self.now),
         };
         self.process.answered(key, made, result, times);
-    }
-
-    fn status(object: &CortecsInstance) -> CortecsInstanceStatus {
-        object.status.clone().unwrap_or_default()
-    }
-
-    /// The instance that only the annotation names.
-    fn proven(object: &CortecsInstance) -> Option<String> {
-        let status = object.status.as_ref();
-        let empty = status.is_none_or(CortecsInstanceStatus::records_nothing);
-        match sealed_id_of(object) {
-            SealedId::Proven(id) if empty => Some(id),
-            _ => None,
-        }
-    }
-
-    fn check(&self, seed: u64) {
-        let statuses: Vec<_> = self
-            .server
-            .objects
-            .values()
-            .map(|o| Self::status(o))
-            .collect();
-        // While a status is empty, what the annotation proves stands for it.
-        let objects = self.server.objects.values();
-        let proven: Vec<_> = objects.filter_map(|o| Self::proven(o)).collect();
-        let mut bound: Vec<&String> = statuses
-            .iter()
-            .filter_map(|s| s.instance_id.as_ref())
-            .chain(&proven)
-            .collect();
-        let open = statuses.iter().filter(|s| s.start.is_some()).count();
-        let owned = bound.len();
-        bound.sort();
-        bound.dedup();
-        assert_eq!(
-            bound.len(),
-            owned,
-            "seed {seed}: an instance is two resources'\n{}",
-            self.log.join("\n")
-        );
-        let loose = self.api.unowned(&bound) + self.api.late_starts();
-        assert!(
-            loose <= open,
-            "seed {seed}: {loose} instances without an owner, {open} starts open\n{}",
-            self.log.join("\n")
-        );
-        assert!(
-            self.api.left_are_stopped(&bound),
-            "seed {seed}: an instance that was left stopped is billed\n{}",
-            self.log.join("\n")
-        );
-    }
-
-    fn check_end(&self, seed: u64) {
-        let log = || {
-            self.log
-                .iter()
-                .rev()
-                .take(80)
-                .rev()
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("\n")
-        };
-        for (key, object) in &self.server.objects {
-            assert!(
-                object.metadata.deletion_timestamp.is_none(),
-                "seed {seed}: {key} is stuck\n{}",
-                log()
-            );
-            let status = Self::status(object);
-            assert!(
-                status.start.is_none() && status.restart.is_none(),
-                "seed {seed}: {key} is open\n{}",
-                log()
-            );
-            let instance = status.instance_id.as_ref().map(|id| self.api.get(id));
-            let running = object.spec.state == DesiredState::Running;
-            match instance {
-                None => assert!(!running, "seed {seed}: {key} has no instance\n{}", log()),
-                Some(None) => panic!("seed {seed}: the instance of {key} is not there\n{}", log()),
-                Some(Some(instance)) => {
-                    let stopped = instance.instance_status.status
-                        == cortecs_api::types::InstanceState::Stopped;
-                    assert_eq!(running, !stopped, "seed {seed}: {key}\n{}", log());
-                    if running {
-                        assert!(
-                            satisfies(&object.spec, &instance.instance_args),
-                            "seed {seed}: {key}\n{}",
-                            log()
-                        );
-                    }
-                }
-            }
-        }
     }
 }

@@ -1,0 +1,109 @@
+//! When an account goes on hold, how long it stays so, and what people are told.
+
+use cortecs_resources::{
+    account::{Hold, HoldReason},
+    annotations,
+};
+use jiff::Timestamp;
+
+use super::measure::Measure;
+use crate::facts::fleet_key::FleetKey;
+
+/// Whether a list shows a mass change that no account has recorded. `remembered`: an earlier list did, which nobody could record.
+pub fn is_unrecorded(measure: Measure, held: bool, remembered: bool) -> bool {
+    !held && (measure.trips() || (remembered && !measure.returned()))
+}
+
+/// Whether a list may be made known. One that shows a mass change waits until that is recorded. `releasing`: the hold is being
+/// ended because what it is about is back; a list that says otherwise waits until that is recorded, and is then measured anew.
+/// Statuses that it changed before would hide the change.
+pub fn may_be_known(measure: Measure, held: bool, releasing: bool) -> bool {
+    match held {
+        false => !measure.trips(),
+        true => !releasing || measure.returned(),
+    }
+}
+
+/// What an account's own hold depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    pub hold: Option<&'a Hold>,
+    pub last_handled_resume: Option<&'a str>,
+    /// What `cortecs.ai/resume` says.
+    pub resume: Option<&'a str>,
+    /// A mass change that is not recorded yet.
+    pub trip: Option<(&'a FleetKey, Measure)>,
+    /// What the hold is about is back.
+    pub returned: bool,
+}
+
+/// The account's hold as it should be, and the value of `cortecs.ai/resume` that counts as handled from then on: one that
+/// was there before a hold is an old order, and releases nothing.
+pub fn next_hold(situation: Situation<'_>, wall: Timestamp) -> (Option<Hold>, Option<String>) {
+    let Situation {
+        hold,
+        last_handled_resume,
+        resume,
+        ..
+    } = situation;
+    let asked = resume.is_some() && resume != last_handled_resume;
+    let seen = resume.or(last_handled_resume).map(str::to_owned);
+    let trips = situation
+        .trip
+        .filter(|(fleet, _)| hold.is_none_or(|hold| !holds(hold, fleet)));
+    if let Some((fleet, measure)) = trips {
+        return (Some(begin(fleet, measure, wall)), seen);
+    }
+    match hold {
+        None => (None, seen),
+        Some(_) if asked => (None, seen),
+        Some(_) if situation.returned => (None, seen),
+        Some(hold) => (Some(hold.clone()), last_handled_resume.map(str::to_owned)),
+    }
+}
+
+/// The hold that a mass change begins.
+pub fn begin(fleet: &FleetKey, measure: Measure, wall: Timestamp) -> Hold {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    Hold {
+        reason: HoldReason::MassChange,
+        since: Timestamp::from_second(wall.as_second()).unwrap_or(wall),
+        expected: count(measure.expected),
+        lost: count(measure.lost),
+        api_url: fleet.api_url.clone(),
+        client_id: fleet.client_id.clone(),
+    }
+}
+
+/// Whether the hold is about this fleet.
+pub fn holds(hold: &Hold, fleet: &FleetKey) -> bool {
+    hold.api_url == fleet.api_url && hold.client_id == fleet.client_id
+}
+
+/// What happened, and the ways out, for people. `account`: the one that is on hold.
+pub fn explain(hold: &Hold, account: &str) -> String {
+    format!(
+        "account {account} has been on hold since {}, or until the annotation {} of the account gets a new value: then what is lost \
+         is started again",
+        what_is_on_hold(hold),
+        annotations::RESUME,
+    )
+}
+
+/// The same where the credentials are no account's any more.
+pub fn explain_unrecorded(hold: &Hold) -> String {
+    format!(
+        "what lives under client id {}, which no account has any more, has been on hold since {}, or until an account has it again",
+        hold.client_id,
+        what_is_on_hold(hold),
+    )
+}
+
+fn what_is_on_hold(hold: &Hold) -> String {
+    format!(
+        "{}: {} of {} instances that should run were gone or stopped, and nobody here ordered that (wrong credentials, a \
+         broken list or a stop of everything look like this). Nothing is started and nothing counts as gone until most of \
+         them are back",
+        hold.since, hold.lost, hold.expected,
+    )
+}

@@ -1,0 +1,83 @@
+//! What a person is asked about an open start, and what the person answers.
+
+use cortecs_api::types::Instance;
+use cortecs_resources::{
+    annotations, conditions,
+    instance_status::{MAX_CANDIDATE_IDS, Phase, StartIntent},
+    reason::Reason,
+};
+
+use crate::{
+    facts::memory::Attempt,
+    instance::{
+        draft::Draft,
+        step::{Decision, Purpose},
+        verdict::Verdict,
+    },
+};
+
+/// What the annotation says when the start has made none of the candidates.
+pub(crate) const NONE: &str = "none";
+
+/// What a person ordered by annotation, once the resource has asked for it: not what the annotation said before the start.
+pub(crate) fn person_decides<'a>(draft: &Draft<'a>, attempt: &Attempt) -> Option<&'a str> {
+    let asked = conditions::find_condition(
+        &draft.input.resource.status.as_ref()?.conditions,
+        conditions::STALLED,
+    )
+    .is_some_and(|c| Reason::of(c) == Some(Reason::StartUnresolved));
+    if asked && attempt.ordered {
+        draft.annotation(annotations::RESOLVE_START)
+    } else {
+        None
+    }
+}
+
+/// Asks a person which of these instances the start has made, if any.
+pub(crate) fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> Decision {
+    let named: Vec<String> = candidates
+        .iter()
+        .take(MAX_CANDIDATE_IDS)
+        .map(|i| i.instance_id.clone())
+        .collect();
+    let message = format!(
+        "the outcome of the start is not known, and {why}; it may be {}: set the annotation {} to the instance's id, or to {NONE} if it is none of these (remove it first if it says so already)",
+        named.join(" or "),
+        annotations::RESOLVE_START
+    );
+    let asked = draft.input.resource.status.as_ref();
+    let asked = asked.and_then(|s| s.start.as_ref());
+    let is_new = asked.is_none_or(|asked| asked.candidate_ids != named);
+    let says_none = draft.annotation(annotations::RESOLVE_START) == Some(NONE);
+    if let Some(start) = &mut draft.status.start {
+        start.candidate_ids = named;
+        if is_new && says_none {
+            // It was said before these were named.
+            start.old_order = Some(NONE.to_owned());
+        }
+    }
+    let verdict = Verdict::stalled(Phase::Failed, Reason::StartUnresolved, message);
+    draft.rest(verdict, None)
+}
+
+/// A person says that the start has made none of the instances that were named: they are known to it from now on. Nothing is
+/// said of what appears later: the start's own may still be among that.
+pub(crate) fn dismiss(mut draft: Draft<'_>, intent: &StartIntent) -> Decision {
+    if let Some(start) = &mut draft.status.start {
+        let known = &mut start.known_instance_ids;
+        known.extend(intent.candidate_ids.iter().cloned());
+        known.sort_unstable();
+        known.dedup();
+        start.old_order = Some(NONE.to_owned());
+    }
+    let verdict = outcome_unknown(intent);
+    draft.write(Purpose::Dismiss, verdict)
+}
+
+/// What is shown while no instance of the start has appeared.
+pub(crate) fn outcome_unknown(intent: &StartIntent) -> Verdict {
+    Verdict::resolving_start(format!(
+        "the outcome of the start of {} is not known: no instance of it has appeared yet, and it is not repeated before that is certain",
+        intent.args.model_id
+    ))
+}

@@ -1,0 +1,69 @@
+//! Gives an open start up.
+
+use cortecs_api::types::Instance;
+use cortecs_resources::{
+    instance_status::{
+        MAX_KNOWN_INSTANCE_IDS, MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS,
+        VoidedStart,
+    },
+    reason::Reason,
+};
+
+use crate::{
+    facts::{args, snapshot::Snapshot},
+    instance::{
+        binding::read_by_quorum_since,
+        draft::Draft,
+        step::{Decision, Purpose, Step},
+        verdict::Verdict,
+    },
+};
+
+/// Gives the start up, unless the account is on hold: then what lists lack proves nothing.
+pub(crate) fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Decision {
+    if let Some(why) = draft.held() {
+        let message = format!("nothing has come of the start yet, and that proves nothing: {why}");
+        return draft.rest(
+            Verdict::stalled(Phase::Failed, Reason::AccountHeld, message),
+            None,
+        );
+    }
+    let verdict = Verdict::pending("nothing came of the start: it is given up");
+    if !read_by_quorum_since(&draft, snapshot) {
+        return draft.act(Step::QuorumRead, verdict);
+    }
+    remember_void(&mut draft, snapshot, intent);
+    draft.status.start = None;
+    draft.forget_instance();
+    draft.write(Purpose::VoidStart, verdict)
+}
+
+/// What a late outcome of the start can be recognised by. Equal instances that are there by now are not of it.
+fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) {
+    let now = draft.input.wall;
+    let wanted = args::of_record(&intent.args);
+    let equal = |i: &Instance| args::matches(&wanted, &i.instance_args);
+    let here = snapshot.instances.iter().filter(|(_, i)| equal(i));
+    let start = VoidedStart {
+        id: intent.id,
+        requested_at: intent.requested_at,
+        voided_at: now,
+        args: intent.args.clone(),
+        account: draft.status.account.clone(),
+        known_instance_ids: here
+            .map(|(id, _)| id.clone())
+            .take(MAX_KNOWN_INSTANCE_IDS)
+            .collect(),
+    };
+    let voided = &mut draft.status.voided_starts;
+    voided.retain(|v| now.duration_since(v.voided_at).as_hours() < VOIDED_START_HOURS);
+    voided.push(start);
+    let ids = |voided: &[VoidedStart]| -> usize {
+        voided.iter().map(|v| v.known_instance_ids.len()).sum()
+    };
+    while voided.len() > MAX_VOIDED_STARTS
+        || (voided.len() > 1 && ids(voided) > MAX_KNOWN_INSTANCE_IDS)
+    {
+        voided.remove(0);
+    }
+}

@@ -1,0 +1,95 @@
+//! One resource, and what this process remembers of it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use cortecs_resources::{CortecsInstance, instance_status::CortecsInstanceStatus};
+
+use crate::facts::memory::Memory;
+
+/// One resource.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub resource: Arc<CortecsInstance>,
+    pub memory: Memory,
+    /// An instance that is about to be recorded as this resource's: taken for everyone else.
+    pub(super) reserved: Vec<Reservation>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Reservation {
+    pub(super) api_url: String,
+    pub(super) instance_id: String,
+}
+
+impl Entry {
+    pub(super) fn api_url(&self) -> Option<&str> {
+        Some(
+            self.resource
+                .status
+                .as_ref()?
+                .account
+                .as_ref()?
+                .api_url
+                .as_str(),
+        )
+    }
+
+    pub(super) fn bound_id(&self) -> Option<&str> {
+        self.resource.status.as_ref()?.instance_id.as_deref()
+    }
+
+    pub(super) fn claims(&self, api_url: &str, instance_id: &str) -> bool {
+        let own = [self.bound_id(), self.memory.accepted_id()];
+        (self.api_url() == Some(api_url) && own.contains(&Some(instance_id)))
+            || self
+                .reserved
+                .iter()
+                .any(|r| r.api_url == api_url && r.instance_id == instance_id)
+    }
+
+    /// A newer version of the resource, and what is remembered of it. A status that someone else has emptied is kept: what
+    /// is bound, and above all a start under way, must not be forgotten.
+    pub(super) fn followed_by(
+        &self,
+        resource: Arc<CortecsInstance>,
+    ) -> (Arc<CortecsInstance>, Memory) {
+        let is_empty = |resource: &CortecsInstance| {
+            let status = resource.status.as_ref();
+            status.is_none_or(CortecsInstanceStatus::records_nothing)
+        };
+        let mut memory = self.memory.clone();
+        memory.status_lost = is_empty(&resource) && !is_empty(&self.resource);
+        if !memory.status_lost {
+            return (resource, memory);
+        }
+        let mut kept = Arc::unwrap_or_clone(resource);
+        kept.status = self.resource.status.clone();
+        (Arc::new(kept), memory)
+    }
+
+    /// Whether its annotation names an instance at this API that is not recorded as its own again yet.
+    pub fn may_be_restored_at(&self, api_url: &str) -> bool {
+        self.named_id(Some(api_url)).is_some()
+    }
+
+    /// The instance at this API, or at any, that only the annotation names.
+    pub(super) fn named_id(&self, api_url: Option<&str>) -> Option<&str> {
+        let named = self.memory.named.as_ref();
+        let named = named.filter(|n| api_url.is_none_or(|api_url| n.api_url == api_url))?;
+        Some(&named.bound.id)
+    }
+
+    pub(super) fn claimed_ids(&self) -> BTreeSet<String> {
+        let reserved = self.reserved.iter().map(|r| r.instance_id.as_str());
+        [
+            self.bound_id(),
+            self.memory.accepted_id(),
+            self.named_id(None),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(reserved)
+        .map(str::to_owned)
+        .collect()
+    }
+}
