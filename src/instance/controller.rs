@@ -282,8 +282,8 @@ fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observation, deci
     let busy_in = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
     context.directory.set_busy(key, busy_in);
     if let Some(fleet) = fleet {
-        if decision.list {
-            fleet.request_list_after(clock::moment());
+        if let Some(after) = decision.list_after {
+            fleet.request_list_after(after);
         }
         if decision.declines_turn() {
             fleet.turns().decline(key);

@@ -24,6 +24,11 @@ impl Moment {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The moment `duration` earlier; the machine's start if that is later.
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration))
+    }
+
     /// The moment `duration` later.
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))

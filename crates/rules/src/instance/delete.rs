@@ -15,7 +15,7 @@ use super::{
     run::{
         gone::{self, Gone},
         restart,
-        stop::{waits_for_stop, with_refusal},
+        stop::{await_stop, waits_for_stop},
     },
     start::{resolve, restored},
     step::{ApiCall, Decision, Step, Write},
@@ -146,7 +146,8 @@ fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
             return release(draft);
         }
         if bound.lookup_failed {
-            return draft.await_list(verdict, None);
+            let listed_at = draft.listed_at();
+            return draft.await_list(listed_at, verdict, None);
         }
         let call = ApiCall::Get {
             instance_id: bound.id.clone(),
@@ -154,8 +155,7 @@ fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
         return draft.call(call, deleting("making sure that the instance is stopped"));
     }
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
-        let verdict = with_refusal(verdict, bound);
-        return draft.await_list(verdict, Some(wait));
+        return await_stop(draft, bound, verdict, wait);
     }
     let instance_id = bound.id.clone();
     draft.call(ApiCall::Stop { instance_id }, verdict)

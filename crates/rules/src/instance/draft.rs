@@ -35,7 +35,7 @@ const STALLED_PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Draft<'a> {
     pub input: &'a Input<'a>,
     pub status: CortecsInstanceStatus,
-    list: bool,
+    list_after: Option<Moment>,
     busy: bool,
     queue: Option<Rank>,
     look_again: Option<Duration>,
@@ -46,7 +46,7 @@ impl<'a> Draft<'a> {
         Self {
             input,
             status: input.resource.status.clone().unwrap_or_default(),
-            list: false,
+            list_after: None,
             busy: false,
             queue: None,
             look_again: None,
@@ -135,7 +135,7 @@ impl<'a> Draft<'a> {
     /// Nothing is remembered of the bound instance. The shell takes note of every binding before it asks for a decision, so
     /// the next look knows more.
     pub fn not_noted(mut self) -> Decision {
-        self.wants_list();
+        self.needs_list(self.input.now);
         self.unchanged(None)
     }
 
@@ -158,7 +158,7 @@ impl<'a> Draft<'a> {
         if answered || self.input.account.fleet.is_none() {
             self.status.last_handled_request_at = Some(value.clone());
         } else {
-            self.list = true;
+            self.needs_list(*noticed);
             self.busy = true;
         }
     }
@@ -198,9 +198,14 @@ impl<'a> Draft<'a> {
         Verdict::stalled(Phase::Failed, Reason::AccountHeld, message)
     }
 
-    /// A list that begins from now on is needed.
-    pub fn wants_list(&mut self) {
-        self.list = true;
+    /// A list that begins later than `after` is needed.
+    pub fn needs_list(&mut self, after: Moment) {
+        self.list_after = self.list_after.max(Some(after));
+    }
+
+    /// When the list was asked for that is decided on. A list that begins later is another one.
+    pub fn listed_at(&self) -> Moment {
+        self.snapshot().map(|s| s.requested_at).unwrap_or_default()
     }
 
     /// Poll the account at the active interval.
@@ -231,9 +236,15 @@ impl<'a> Draft<'a> {
         self.finish(step)
     }
 
-    /// Nothing to do before a list shows what became of a call. Where lists fail, that is what is told.
-    pub fn await_list(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
-        self.list = true;
+    /// Nothing to do before a list that begins later than `after` shows what became of a call. Where lists fail, the resource
+    /// says so.
+    pub fn await_list(
+        mut self,
+        after: Moment,
+        verdict: Verdict,
+        wait: Option<Duration>,
+    ) -> Decision {
+        self.needs_list(after);
         let fleet = self.input.account.fleet.as_ref();
         let verdict = match fleet.and_then(|f| f.problem.as_ref()) {
             Some((_, message)) => {
@@ -247,7 +258,7 @@ impl<'a> Draft<'a> {
     /// Nothing is known that is worth showing: the status stays as it is.
     pub fn unchanged(mut self, wait: Option<Duration>) -> Decision {
         self.status = self.input.resource.status.clone().unwrap_or_default();
-        self.look_again = wait.or(self.list.then_some(PATIENCE));
+        self.look_again = wait.or(self.list_after.map(|_| PATIENCE));
         self.finish(Step::Rest)
     }
 
@@ -297,7 +308,7 @@ impl<'a> Draft<'a> {
         Decision {
             step,
             status: self.status,
-            list: self.list,
+            list_after: self.list_after,
             busy: self.busy,
             queue: self.queue,
             look_again: self.look_again,

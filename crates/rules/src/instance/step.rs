@@ -15,8 +15,8 @@ pub struct Decision {
     pub step: Step,
     /// The status as it should be, or as the step's write makes it.
     pub status: CortecsInstanceStatus,
-    /// A list that begins after this decision is needed.
-    pub list: bool,
+    /// A list that begins later than this moment is needed.
+    pub list_after: Option<Moment>,
     /// Something is in progress: the account is listed at the active interval, and each list is looked at.
     pub busy: bool,
     /// A call is to be made, and waits for its turn.
@@ -33,7 +33,7 @@ impl Decision {
             self.step,
             Step::Rest | Step::Write(Write::Status(Purpose::Report))
         );
-        rests && self.queue.is_none() && !self.list
+        rests && self.queue.is_none() && self.list_after.is_none()
     }
 }
 

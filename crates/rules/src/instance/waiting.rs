@@ -10,7 +10,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    facts::memory::{Failure, FailureKind},
+    facts::memory::FailureKind,
     pacing::pressure::{Rank, Wait},
 };
 
@@ -28,8 +28,10 @@ impl Draft<'_> {
         let Some(delay) = self.delay(&verdict) else {
             return self.act(Step::Call(call), verdict);
         };
-        if self.is_newer_than_list(self.input.memory.failure.as_ref()) {
-            self.wants_list();
+        if let Some(failure) = &self.input.memory.failure
+            && self.listed_at() <= failure.failed_at
+        {
+            self.needs_list(failure.failed_at);
         }
         self.wait_for(delay)
     }
@@ -80,12 +82,6 @@ impl Draft<'_> {
                 self.rest(verdict, None)
             }
         }
-    }
-
-    /// Whether no list was asked for since the failure.
-    fn is_newer_than_list(&self, failure: Option<&Failure>) -> bool {
-        let listed = self.snapshot().map(|s| s.requested_at);
-        failure.is_some_and(|failure| listed < Some(failure.failed_at))
     }
 
     fn retrying(&self, phase: Phase) -> Verdict {

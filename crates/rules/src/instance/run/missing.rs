@@ -33,12 +33,12 @@ pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
     match gone::check(&draft, bound) {
         // As long as nothing is known, what was known stays.
         Gone::No => {
-            draft.wants_list();
+            draft.needs_list(bound.first_seen);
             draft.is_busy();
             draft.unchanged(None)
         }
         Gone::NeedsList => {
-            draft.wants_list();
+            draft.needs_list(draft.listed_at());
             draft.rest(verdict, None)
         }
         Gone::Held => {

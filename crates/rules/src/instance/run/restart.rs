@@ -65,7 +65,7 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
                     up(draft, attempt, bound, asked)
                 }
                 Some(_) => stopped(draft, attempt),
-                None => missing(draft, bound),
+                None => missing(draft, bound, *since),
             }
         }
     }
@@ -131,7 +131,7 @@ fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
         return draft.rest(resolving(UNKNOWN), Some(wait));
     }
     if attempt.settled_lists < 2 {
-        draft.wants_list();
+        draft.needs_list(draft.listed_at().max(settled_at));
         return draft.rest(resolving(UNKNOWN), None);
     }
     settled(
@@ -140,7 +140,8 @@ fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
     )
 }
 
-fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
+/// No list since the outcome became unknown shows it.
+fn missing(mut draft: Draft<'_>, bound: &Bound, since: Moment) -> Decision {
     draft.is_busy();
     match gone::check(&draft, bound) {
         Gone::Held => {
@@ -161,7 +162,7 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
             draft.rest(resolving("the instance is not listed any more"), Some(wait))
         }
         Gone::No | Gone::NeedsList => {
-            draft.wants_list();
+            draft.needs_list(draft.listed_at().max(since));
             let awaited = draft.list_awaited();
             draft.rest(resolving(awaited), None)
         }
@@ -178,9 +179,10 @@ fn resolving(message: impl Into<String>) -> Verdict {
 }
 
 pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision {
-    if bound.called.is_some_and(|called| seen < called) {
+    if let Some(called) = bound.called.filter(|called| seen < *called) {
         // That it is stopped may be older than the restart that was made.
-        return draft.await_list(Verdict::starting("the instance is being restarted"), None);
+        let verdict = Verdict::starting("the instance is being restarted");
+        return draft.await_list(called, verdict, None);
     }
     if let Err(verdict) = gate::starts(&draft) {
         return draft.rest(verdict, None);

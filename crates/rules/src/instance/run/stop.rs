@@ -16,8 +16,7 @@ use crate::{
 /// Stops it, unless a stop is being waited for.
 pub(crate) fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
-        let verdict = with_refusal(verdict, bound);
-        return draft.await_list(verdict, Some(wait));
+        return await_stop(draft, bound, verdict, wait);
     }
     let call = ApiCall::Stop {
         instance_id: bound.id.clone(),
@@ -25,8 +24,19 @@ pub(crate) fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdi
     draft.call(call, verdict)
 }
 
+/// A stop was made: the next list that began after it shows what became of it, and after `wait` it is made once more.
+pub(crate) fn await_stop(
+    draft: Draft<'_>,
+    bound: &Bound,
+    verdict: Verdict,
+    wait: Duration,
+) -> Decision {
+    let called = bound.called.unwrap_or_default();
+    draft.await_list(called, with_refusal(verdict, bound), Some(wait))
+}
+
 /// The verdict with what the API says against the stops that were tried.
-pub(crate) fn with_refusal(verdict: Verdict, bound: &Bound) -> Verdict {
+fn with_refusal(verdict: Verdict, bound: &Bound) -> Verdict {
     match &bound.refusal {
         Some(refusal) if bound.stops > 1 => Verdict {
             message: format!("{}; {refusal}", verdict.message),

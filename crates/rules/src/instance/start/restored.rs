@@ -3,6 +3,7 @@
 //! nobody else's, whatever the spec asks for; before that is settled nothing is started and nothing is let go.
 
 use cortecs_api::types::Instance;
+use cortecs_clock::Moment;
 use cortecs_resources::{
     instance_status::{CortecsInstanceStatus, Phase},
     reason::Reason,
@@ -140,7 +141,8 @@ fn look_up(draft: Draft<'_>, bound: &Bound) -> Decision {
 
 fn await_list(draft: Draft<'_>, bound: &Bound) -> Decision {
     let verdict = taking_back(&draft, bound);
-    draft.await_list(verdict, None)
+    let listed_at = draft.listed_at();
+    draft.await_list(listed_at, verdict, None)
 }
 
 /// There is no secret to check the annotation with.
@@ -152,7 +154,8 @@ fn unchecked(mut draft: Draft<'_>) -> Decision {
             Verdict::reconciling(phase, Reason::WaitingForAccount, "the account is looked at")
         }
     };
-    draft.wants_list();
+    // Any list will do: what is awaited is the account.
+    draft.needs_list(Moment::default());
     verdict.message = format!(
         "whether the instance that the annotation cortecs.ai/instance-id names belongs to this resource cannot be told: {}",
         verdict.message

@@ -57,7 +57,8 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     };
     let Some(snapshot) = fresh_list(&draft) else {
-        draft.wants_list();
+        let fresh = draft.input.settings.fresh();
+        draft.needs_list(draft.input.now.before(fresh));
         let verdict = waiting_for_list(&draft);
         return draft.rest(verdict, None);
     };

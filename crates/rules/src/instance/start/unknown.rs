@@ -81,7 +81,7 @@ pub(crate) fn unknown(
         return draft.rest(Verdict::resolving_start(message), None);
     }
     let Some(snapshot) = draft.snapshot().filter(|s| s.requested_at >= since) else {
-        draft.wants_list();
+        draft.needs_list(since);
         let awaited = draft.list_awaited();
         return draft.rest(Verdict::resolving_start(awaited), None);
     };
@@ -121,7 +121,7 @@ pub(crate) fn unknown(
     }
     if !settled {
         if input.now >= settled_at {
-            draft.wants_list();
+            draft.needs_list(draft.listed_at().max(settled_at));
             return draft.rest(outcome_unknown(intent), None);
         }
         let wait = settled_at.since(input.now);
@@ -188,7 +188,7 @@ fn confirm(
             )
         }
         None => {
-            draft.wants_list();
+            draft.needs_list(snapshot.requested_at);
             draft.rest(
                 Verdict::resolving_start(
                     "what may be the start's own is listed but not there: another list is awaited",

@@ -43,8 +43,8 @@ fn a_running_instance_is_shown_and_then_left_alone() {
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     let again = scene.decide();
     assert_eq!(
-        (again.step, again.busy, again.list, again.look_again),
-        (Step::Rest, false, false, None)
+        (again.step, again.busy, again.list_after, again.look_again),
+        (Step::Rest, false, None, None)
     );
 }
 
@@ -70,7 +70,10 @@ fn a_stop_is_ordered_once_and_then_awaited() {
     memory.stops = 1;
     let decision = scene.decide();
     assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
-    assert!(decision.list, "what is seen is older than the stop");
+    assert!(
+        decision.list_after.is_some(),
+        "what is seen is older than the stop"
+    );
     scene.lists([1003], &[instance("i-1", "running")]);
     assert_ne!(
         scene.decide().step,
@@ -211,7 +214,7 @@ fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
     scene.observe();
     scene.lists([1001], &[]);
     let decision = scene.decide();
-    assert!(decision.list && reconciling(&decision) == Some("InstanceMissing"));
+    assert!(decision.list_after.is_some() && reconciling(&decision) == Some("InstanceMissing"));
     scene.lists([1002], &[]);
     assert!(
         matches!(
@@ -314,7 +317,7 @@ fn without_news_nothing_is_changed() {
     scene.view.fleet = Some(FleetView::default());
     let decision = scene.decide();
     assert_eq!(decision.step, Step::Rest);
-    assert!(decision.list);
+    assert!(decision.list_after.is_some());
 }
 
 #[test]
@@ -322,7 +325,7 @@ fn a_reconcile_that_was_asked_for_is_handled_by_a_later_list() {
     let mut scene = seen(json!({}), "running").annotated("cortecs.ai/requestedAt", "1");
     scene.now = at(1002);
     let decision = scene.decide();
-    assert!(decision.list && decision.status.last_handled_request_at.is_none());
+    assert!(decision.list_after.is_some() && decision.status.last_handled_request_at.is_none());
     scene.lists([1003], &[instance("i-1", "running")]);
     assert_eq!(
         scene.decide().status.last_handled_request_at.as_deref(),

@@ -20,7 +20,7 @@ fn a_list_from_before_the_intent_was_seen_proves_nothing() {
     scene.list(999, &[instance("i-1", "pending")]);
     scene.quorum_read_at = Some(at(1000));
     let decision = scene.decide();
-    assert!(decision.list && decision.step != Step::QuorumRead);
+    assert!(decision.list_after.is_some() && decision.step != Step::QuorumRead);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn it_is_void_after_the_settle_time_two_lists_and_a_quorum_read() {
     scene.quorum_read_at = Some(at(SETTLED + 9));
     scene.now = at(SETTLED + 1);
     assert!(
-        scene.decide().list,
+        scene.decide().list_after.is_some(),
         "lists from before the settle time do not count"
     );
     scene.lists([SETTLED + 1], &[]);
@@ -178,7 +178,7 @@ fn what_is_listed_but_not_there_is_not_bound() {
     let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
     attempt.lookups.insert("i-gone".into(), (at(1001), false));
     let decision = scene.decide();
-    assert!(decision.list && decision.status.instance_id.is_none());
+    assert!(decision.list_after.is_some() && decision.status.instance_id.is_none());
     // Another one beside it is looked at, and a later list makes it worth another look.
     scene.lists(
         [1002],

@@ -188,7 +188,10 @@ fn a_turn_is_declined_by_who_neither_calls_nor_is_about_to() {
     let mut stale = fresh();
     stale.now = at(2000);
     let decision = stale.decide();
-    assert!(decision.list && !decision.declines_turn(), "{decision:?}");
+    assert!(
+        decision.list_after.is_some() && !decision.declines_turn(),
+        "{decision:?}"
+    );
     let mut stopped = fresh();
     stopped.resource["spec"]["state"] = json!("Stopped");
     assert!(stopped.decide().declines_turn());
