@@ -36,7 +36,6 @@ simulator_is_up() {
 
 # The other functions ask the one at $api_address.
 
-
 # control PATH [JSON] asks the simulator, or posts to it. Through bash itself: no HTTP
 # client is sure to be here.
 control() {
