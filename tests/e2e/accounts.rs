@@ -169,7 +169,7 @@ async fn an_account_in_use_stays_until_its_last_user_is_gone() {
     assert_eq!(account.finalizers(), [ACCOUNT_FINALIZER]);
     bed.delete_account().await;
     let account = bed
-        .wait_account("held", |a| a.reason("Ready") == "InUse")
+        .wait_account("in use", |a| a.reason("Ready") == "InUse")
         .await;
     account.assert_says("Ready", "phi");
     // An account that is being deleted starts nothing. Its instances keep running and can be removed.

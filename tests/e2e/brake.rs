@@ -99,7 +99,7 @@ async fn credentials_that_came_to_belong_to_another_account_start_nothing_again(
     let bed = Bed::new("brake-swapped").await;
     let _operator = bed.operator();
     let ids = crowd(&bed).await;
-    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.api.set_owner(CLIENT_ID, "another owner");
     is_held(&bed).await;
     all_say(&bed, is_missing).await;
     // An empty list does not prove that the instance is deleted: the resource waits, and its condition says why.
@@ -220,13 +220,13 @@ async fn accounts_of_one_client_id_are_on_hold_together() {
             .await
             .unwrap_or_else(|| panic!("the second account did not become {what}"))
     };
-    wait_second("held", &|a| hold(a).is_some()).await;
+    wait_second("on hold", &|a| hold(a).is_some()).await;
     bed.stalls("other", "AccountHeld").await;
 
     // The hold on one account is enough to hold both.
     bed.annotate_account(RESUME, "now").await;
     let account = bed
-        .wait_account("held by the other", |a| {
+        .wait_account("on hold because of the other", |a| {
             hold(a).is_none() && a.message(READY).contains("second")
         })
         .await;

@@ -14,7 +14,7 @@ async fn resources_that_are_stopped_and_deleted_during_a_hold_do_not_end_it() {
     let bed = Bed::new("brake-people").await;
     let _operator = bed.operator();
     let ids = crowd(&bed).await;
-    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.api.set_owner(CLIENT_ID, "another owner");
     is_held(&bed).await;
     all_say(&bed, is_missing).await;
     bed.change("b", json!({"state": "Stopped"})).await;
@@ -77,7 +77,7 @@ async fn a_hold_is_found_again_when_the_status_is_emptied_while_no_operator_runs
     let bed = Bed::new("brake-emptied-meanwhile").await;
     let operator = bed.operator();
     crowd(&bed).await;
-    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.api.set_owner(CLIENT_ID, "another owner");
     is_held(&bed).await;
     all_say(&bed, is_missing).await;
     operator.kill();
@@ -90,11 +90,11 @@ async fn a_hold_is_found_again_when_the_status_is_emptied_while_no_operator_runs
 
 #[tokio::test]
 async fn without_an_account_to_record_the_hold_a_missing_instance_still_proves_nothing() {
-    let bed = Bed::new("brake-nobody").await;
+    let bed = Bed::new("brake-no-account").await;
     let _operator = bed.operator();
     crowd(&bed).await;
     bed.lose_account().await;
-    bed.api.set_owner(CLIENT_ID, "somebody else");
+    bed.api.set_owner(CLIENT_ID, "another owner");
     bed.delete("e").await;
     bed.wait("e", "waiting", |r| {
         stalled_because("AccountHeld")(r) && r.message(STALLED).contains("no account")

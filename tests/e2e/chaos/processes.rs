@@ -234,7 +234,7 @@ impl<'a> Processes<'a> {
             }
             if Instant::now() > deadline {
                 self.tally
-                    .wrong(format!("nobody became the leader within {SOON:?}"));
+                    .wrong(format!("no process became the leader within {SOON:?}"));
                 return None;
             }
             sleep(LOOK).await;

@@ -23,21 +23,21 @@ pub(crate) fn hold(account: &CortecsAccount) -> Option<&Hold> {
 }
 
 pub(crate) async fn is_held(bed: &Bed) -> Arc<CortecsAccount> {
-    bed.wait_account("held", |a| {
+    bed.wait_account("on hold", |a| {
         stalled_because("MassChange")(a) && hold(a).is_some()
     })
     .await
 }
 
 pub(crate) async fn is_free(bed: &Bed) -> Arc<CortecsAccount> {
-    bed.wait_account("free", |a| is_ready(a) && hold(a).is_none())
+    bed.wait_account("ready without a hold", |a| is_ready(a) && hold(a).is_none())
         .await
 }
 
 /// Waits until each of the five says that the account is on hold.
 pub(crate) async fn all_say(bed: &Bed, what: impl Fn(&CortecsInstance) -> bool) {
     for name in NAMES {
-        bed.wait(name, "held", |r| {
+        bed.wait(name, "stalled by the hold", |r| {
             stalled_because("AccountHeld")(r) && what(r)
         })
         .await;
