@@ -19,44 +19,49 @@ doctor: ## Check that everything that is needed is there
 
 .PHONY: build
 build: ## Build the operator (target/debug/cortecs-operator)
-	cargo build --locked
+	cargo build --locked -p cortecs-operator
+
+.PHONY: simulator
+simulator: ## Build the simulated API (target/debug/cortecs-simulator)
+	cargo build --locked -p cortecs-simulator
 
 .PHONY: test
 test: doctor ## Run everything: format, lint, unit tests, suites against a real API server, demo
 	@began=$$SECONDS
-	$(stage) "1/8 format" cargo fmt --check
-	$(stage) "2/8 lint" cargo clippy --quiet --locked --all-targets -- -D warnings
+	$(stage) "1/8 format" cargo fmt --all --check
+	$(stage) "2/8 lint" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	$(stage) "3/8 control plane (10 to 15 minutes the first time)" tests/control-plane/control-plane binaries
 	$(stage) "4/8 control plane's own tests" $(MAKE) --no-print-directory helper
-	$(stage) "5/8 build of the tests" cargo test --quiet --locked --all-targets --no-run
+	$(stage) "5/8 build of the tests" cargo test --quiet --locked --workspace --all-targets --no-run
 	$(stage) "6/8 demo" deploy/demo
-	$(stage) "7/8 unit and property tests, and the smaller suites" cargo test --locked --no-fail-fast --lib --bins $(smaller)
-	$(stage) "8/8 end to end" cargo test --locked --no-fail-fast --test e2e -- --test-threads 10
+	$(stage) "7/8 unit and property tests, and the smaller suites" $(MAKE) --no-print-directory unit SUITES='$(smaller)'
+	$(stage) "8/8 end to end" cargo test --locked --no-fail-fast --workspace --test e2e -- --test-threads 10
 	printf 'make test: all passed in %d s\n' "$$((SECONDS - began))"
 
 .PHONY: lint
 lint: ## Check the format, and lint with warnings as errors
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: unit
-unit: ## Run the unit and property tests
-	cargo test --locked --lib --bins
+unit: ## Run the unit and property tests, and the examples of the API's client
+	cargo test --locked --no-fail-fast --workspace --lib --bins --test purity $(SUITES)
+	cargo test --locked --workspace --doc --quiet
 
 .PHONY: model
 model: ## Explore the start protocol in full; MODEL_ONLY=WORD, MODEL_STATES=N (cuts), MODEL_THREADS=N
-	cargo test --locked --lib --config 'profile.dev.package.cortecs-operator.opt-level=2' -- \
-		--ignored --exact --nocapture instance::decide::tests::model::runs::the_protocol_holds_within_the_full_bounds
+	cargo test --locked -p cortecs-rules --lib --config 'profile.dev.package.cortecs-rules.opt-level=2' -- \
+		--ignored --exact --nocapture instance::tests::model::runs::the_protocol_holds_within_the_full_bounds
 
 .PHONY: suites
 suites: control-plane ## Run the suites: against a real API server, and of the simulator against cortecs-py
-	cargo test --locked --no-fail-fast $(smaller)
-	cargo test --locked --no-fail-fast --test e2e -- --test-threads 10
+	cargo test --locked --no-fail-fast --workspace $(smaller)
+	cargo test --locked --no-fail-fast --workspace --test e2e -- --test-threads 10
 
 .PHONY: chaos
 chaos: control-plane ## Kill and pause the operator while everything goes wrong, for half an hour: CHAOS_KILLS, CHAOS_RESOURCES, CHAOS_SEED
 	@export CHAOS_KILLS="$${CHAOS_KILLS:-520}" CHAOS_RESOURCES="$${CHAOS_RESOURCES:-48}"
-	cargo test --locked --test e2e chaos::chaos -- --exact --nocapture
+	cargo test --locked --workspace --test e2e chaos::chaos -- --exact --nocapture
 
 .PHONY: control-plane
 control-plane: ## Find or build the control plane's binaries (10 to 15 minutes the first time)
@@ -87,7 +92,7 @@ fuzz: ## Feed hostile input to what takes it, each target for FUZZ_SECONDS (60):
 	done
 
 .PHONY: crds
-crds: ## Write crds/ from the types in src/resources
+crds: ## Write crds/ from the types in crates/resources
 	@target=$$(mktemp -d)
 	trap 'rm -rf "$$target"' EXIT
 	cargo build --quiet --locked
@@ -129,7 +134,7 @@ deny: ## Check licences, bans, sources and advisories of the dependencies; DENY=
 		exit 1
 	fi
 	for manifest in Cargo.toml deploy/image/roots/Cargo.toml; do
-		cargo deny --config "$$PWD/deny.toml" --manifest-path "$$manifest" --locked --log-level error check $(DENY)
+		cargo deny --config "$$PWD/deny.toml" --manifest-path "$$manifest" --workspace --locked --log-level error check $(DENY)
 	done
 
 .PHONY: e2e

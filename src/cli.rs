@@ -8,7 +8,7 @@ use cortecs_rules::account::allowed_hosts::AllowedHosts;
 use reqwest::Url;
 
 use crate::{
-    kubernetes::scope::Namespaces,
+    kubernetes::scope::WatchedNamespaces,
     serve::telemetry::{LogFormat, LogLevel},
 };
 
@@ -57,7 +57,7 @@ pub struct RunArgs {
         value_name = "NAMESPACES",
         default_value_t
     )]
-    pub watch_namespaces: Namespaces,
+    pub watch_namespaces: WatchedNamespaces,
 
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(
@@ -126,7 +126,7 @@ pub struct CheckArgs {
 pub struct RunConfig {
     pub default_account: Option<ObjectKey>,
     pub allowed_hosts: AllowedHosts,
-    pub watch_namespaces: Namespaces,
+    pub watch_namespaces: WatchedNamespaces,
     pub listen: SocketAddr,
     /// Resources worked on at once, per controller: 1–256.
     pub concurrency: u16,

@@ -10,19 +10,21 @@ use cortecs_rules::{
 use kube::Client;
 
 use crate::{
-    account,
+    account::{self, context::AccountController},
     catalog::Catalog,
     cli::RunConfig,
-    fleet::{directory::Directory, hooks::Claims},
+    fleet::directory::Directory,
     instance::{
         self,
+        claims::BookClaims,
         context::{Context, EffectHook},
+        controller::CALLS,
         history::History,
         restore_watch,
         shared_book::SharedBook,
         wakes::Wakes,
     },
-    kubernetes::{client, events::Events},
+    kubernetes::{self, client, controller::Shell, events::Events, queue::Watches},
     leadership::{LEASE_NAME, Leadership, identity, peers::Installs},
     serve::{
         health::{Health, HealthServer},
@@ -118,12 +120,18 @@ async fn control(
 ) -> Result<(), String> {
     let config = &parts.config;
     let book = SharedBook::default();
-    let wakes = Arc::new(Wakes::new(
-        book.clone(),
-        config.default_account.clone(),
-        &config.watch_namespaces,
-        config.settle,
-    ));
+    let watches = Arc::new(Watches::new(&config.watch_namespaces));
+    let claims = Arc::new(BookClaims {
+        book: book.clone(),
+        watches: Arc::clone(&watches),
+        default_account: config.default_account.clone(),
+        settle: config.settle,
+    });
+    let wakes = Arc::new(Wakes {
+        book: book.clone(),
+        watches: Arc::clone(&watches),
+        default_account: config.default_account.clone(),
+    });
     let directory = Directory::new(parts.client.clone());
     let events = Events::new(parts.client.clone(), identity);
     let us = ManagedBy {
@@ -131,21 +139,21 @@ async fn control(
         lease: config.leader_elect.then(|| LEASE_NAME.to_owned()),
     };
     let installs = Arc::new(Installs::new(us, parts.client.clone()));
-    let accounts = account::context::Context {
-        kube: parts.client.clone(),
+    let accounts = Arc::new(AccountController {
+        client: parts.client.clone(),
         directory: directory.clone(),
-        claims: Arc::clone(&wakes) as _,
-        listener: Arc::clone(&wakes) as _,
+        claims,
+        instances: Arc::clone(&wakes) as _,
         allowed_hosts: config.allowed_hosts.clone(),
         leadership: leadership.clone(),
         metrics: health.metrics.clone(),
         events: events.clone(),
         installs: Arc::clone(&installs),
-        namespaces: config.watch_namespaces.clone(),
-        concurrency: config.concurrency,
+        watches: Arc::new(Watches::new(&config.watch_namespaces)),
         request_timeout: config.request_timeout,
         limits: PollLimits::default(),
-    };
+        state: account::context::State::default(),
+    });
     let instances = Arc::new(Context {
         client: parts.client.clone(),
         book,
@@ -158,7 +166,7 @@ async fn control(
         },
         metrics: health.metrics.clone(),
         events,
-        wakes: Arc::clone(&wakes),
+        watches,
         installs,
         default_account: config.default_account.clone(),
         namespaces: config.watch_namespaces.clone(),
@@ -167,22 +175,32 @@ async fn control(
         workers: tokio::sync::Semaphore::new(config.concurrency.into()),
         effects: parts.effects,
     });
+    let shell = |watches: &Arc<Watches>, concurrency| Shell {
+        client: parts.client.clone(),
+        watches: Arc::clone(watches),
+        metrics: health.metrics.clone(),
+        concurrency,
+        shutdown: shutdown.clone(),
+    };
+    let of_accounts = shell(&accounts.watches, config.concurrency);
+    let of_instances = shell(&instances.watches, config.concurrency.saturating_add(CALLS));
     let controllers = async {
         tokio::join!(
-            account::reconcile::run(accounts, shutdown.clone()),
-            instance::controller::run(Arc::clone(&instances), config.concurrency, shutdown.clone()),
+            account::controller::run(Arc::clone(&accounts), &of_accounts),
+            kubernetes::controller::run(&of_instances, Arc::clone(&instances)),
         )
     };
     tokio::select! {
         _ = controllers => Ok(()),
-        () = watch_over(&instances, &directory, health) => Ok(()),
+        () = watch_over(&instances, &wakes, health) => Ok(()),
         () = restore_watch::watch_over(&instances) => Ok(()),
         why = instances.history.broken() => Err(why),
     }
 }
 
 /// Shows that the main loop is alive, whether the stores have synced, and how many resources are in which phase; never completes.
-async fn watch_over(instances: &Context, directory: &Directory, health: &Health) {
+async fn watch_over(instances: &Context, wakes: &Wakes, health: &Health) {
+    let directory = &instances.directory;
     let mut counted = BTreeSet::new();
     let mut synced = false;
     loop {
@@ -191,10 +209,10 @@ async fn watch_over(instances: &Context, directory: &Directory, health: &Health)
             health.readiness.ready();
         } else {
             health.readiness.not_ready("the resources are being listed");
-            synced = instances.wakes.synced() && directory.synced();
+            synced = instances.watches.all_listed() && directory.synced();
             if synced {
                 // Those that name no account that there is are woken by none.
-                instances.wakes.wake_all();
+                wakes.wake_all();
                 // What was listed before could not be judged.
                 directory.request_withheld();
                 continue;

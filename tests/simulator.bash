@@ -1,5 +1,41 @@
 # shellcheck shell=bash
-# Asks a running simulator, at $api_address. Read by scripts that have fail.
+# Builds, starts and asks a simulator. Read by scripts that have fail and until_true.
+
+# need_binaries sets binary, the operator's, and simulator_binary: by CORTECS_OPERATOR_BINARY and CORTECS_SIMULATOR_BINARY, or
+# else cargo builds both at once, so that what they share is built once.
+need_binaries() {
+	binary=${CORTECS_OPERATOR_BINARY:-} simulator_binary=${CORTECS_SIMULATOR_BINARY:-}
+	if [[ -z $binary || -z $simulator_binary ]]; then
+		local built
+		built=$(cargo build --quiet --locked -p cortecs-operator -p cortecs-simulator --bins --message-format=json-render-diagnostics |
+			sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+		: "${binary:=$(grep '/cortecs-operator$' <<<"$built")}" "${simulator_binary:=$(grep '/cortecs-simulator$' <<<"$built")}"
+	fi
+	[[ -x $binary && -x $simulator_binary ]] || fail "cargo named no binaries"
+}
+
+# start_simulator LOG FLAG... starts it at a free port of this machine, for the client that CORTECS_CLIENT_ID and
+# CORTECS_CLIENT_SECRET name, and sets simulator, which the caller has to end.
+start_simulator() {
+	simulator_log=$1
+	: >"$simulator_log"
+	"$simulator_binary" --listen 127.0.0.1:0 "${@:2}" >"$simulator_log" 2>&1 &
+	simulator=$!
+}
+
+# await_simulator waits until it is up, and sets api_url and api_address.
+await_simulator() {
+	until_true "the simulator" simulator_is_up
+	api_address=${api_url#http://} && api_address=${api_address%%/*}
+}
+simulator_is_up() {
+	kill -0 "$simulator" 2>/dev/null || fail "the simulator ended: $(cat "$simulator_log")"
+	api_url=$(sed -n 's/^CORTECS_API_BASE_URL=//p' "$simulator_log")
+	[[ -n $api_url ]]
+}
+
+# The other functions ask the one at $api_address.
+
 
 # control PATH [JSON] asks the simulator, or posts to it. Through bash itself: no HTTP
 # client is sure to be here.

@@ -2,11 +2,18 @@
 
 #![no_main]
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use cortecs_api::answers;
 use cortecs_resources::instance_status::CortecsInstanceStatus;
-use cortecs_rules::{account::summary::sum_up, facts::snapshot::Snapshot, instance::status::show_instance};
+use cortecs_rules::{
+    account::summary::sum_up,
+    facts::{args, snapshot::Snapshot},
+    instance::status::show_instance,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
@@ -20,8 +27,8 @@ fuzz_target!(|body: &[u8]| {
     for instance in &list {
         // Over what the one before left.
         show_instance(&mut status, instance);
-        let args = status.instance_args.as_ref().expect("arguments");
-        assert!(args.fits());
+        let shown = status.instance_args.as_ref().expect("arguments");
+        assert!(args::fits(shown));
         assert!(status.worker_statuses.len() <= 64);
         assert!(status.base_url.as_ref().is_none_or(|url| url.len() <= 2048));
         assert!(status.progress.as_ref().is_none_or(|text| text.len() <= 32));
@@ -37,5 +44,5 @@ fuzz_target!(|body: &[u8]| {
     };
     let summary = sum_up(&snapshot, &BTreeMap::new(), |_| false);
     assert!(summary.unmanaged.len() <= 50);
-    assert!(summary.unmanaged.iter().all(|u| u.args.fits()));
+    assert!(summary.unmanaged.iter().all(|u| args::fits(&u.args)));
 });

@@ -7,8 +7,27 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_api::answers;
 use cortecs_clock::Moment;
-use cortecs_resources::{CortecsInstance, account::{AccountMode, Adoption, Sharing}, instance_status::AccountIdentity, key::ObjectKey};
-use cortecs_rules::{facts::{memory::{Attempt, Memory, Outcome}, sealed_id::Claim, snapshot::Snapshot}, instance::{decide, input::{Account, AccountView, Desired, FleetView, Input, Settings}, protocol::Rules, step::{Purpose, Step}}, ledger::book::Book};
+use cortecs_resources::{
+    CortecsInstance,
+    account::{AccountMode, Adoption, Sharing},
+    instance_status::AccountIdentity,
+    key::ObjectKey,
+};
+use cortecs_rules::{
+    facts::{
+        args,
+        memory::{Attempt, Memory, Outcome},
+        sealed_id::SealedId,
+        snapshot::Snapshot,
+    },
+    instance::{
+        decide,
+        input::{Account, AccountView, Desired, FleetView, Input, Settings},
+        protocol::Rules,
+        step::{ApiCall, Purpose, Step, Write},
+    },
+    ledger::book::Book,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -69,15 +88,15 @@ fuzz_target!(|data: &[u8]| {
         memory.start = Some(attempt);
     }
     let settle = Duration::from_secs(180);
-    let claim = match case.claim {
-        None => Claim::None,
-        Some(id) if id.is_empty() => Claim::Unchecked,
-        Some(id) => Claim::Proven(id),
+    let sealed_id = match case.claim {
+        None => SealedId::None,
+        Some(id) if id.is_empty() => SealedId::Unchecked,
+        Some(id) => SealedId::Proven(id),
     };
     for now in [at(1000), now] {
         memory.observe(&resource, Some(&snapshot), settle, now);
-        let claim = claim.clone();
-        memory.observe_claim(claim, Some(API_URL), &resource, Some(&snapshot), now);
+        let sealed_id = sealed_id.clone();
+        memory.observe_sealed_id(sealed_id, Some(API_URL), &resource, Some(&snapshot), now);
     }
     let mut book = Book::default();
     book.apply(Arc::new(resource.clone()));
@@ -130,12 +149,12 @@ fuzz_target!(|data: &[u8]| {
     {
         assert!(!matches!(
             decision.step,
-            Step::Start { .. } | Step::WriteStatus(Purpose::Unbind)
+            Step::Call(ApiCall::Start { .. }) | Step::Write(Write::Status(Purpose::Unbind))
         ));
     }
     // A start is recorded before it is made, and within the schema.
-    if let Step::WriteStatus(Purpose::StartIntent(_)) = decision.step {
+    if let Step::Write(Write::Status(Purpose::StartIntent(_))) = decision.step {
         let start = decision.status.start.as_ref().expect("an intent");
-        assert!(start.args.fits() && start.known_instance_ids.len() <= 512);
+        assert!(args::fits(&start.args) && start.known_instance_ids.len() <= 512);
     }
 });

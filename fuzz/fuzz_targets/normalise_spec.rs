@@ -3,8 +3,8 @@
 #![no_main]
 
 use cortecs_api::types::Model;
-use cortecs_resources::{instance::CortecsInstanceSpec, instance_status::InstanceArgs};
-use cortecs_rules::facts::args;
+use cortecs_resources::instance::CortecsInstanceSpec;
+use cortecs_rules::facts::{args, defaults};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(serde::Deserialize)]
@@ -22,9 +22,9 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let stated = args::stated(&case.spec);
-    match args::pin(&case.spec, case.model.as_ref()) {
+    match defaults::pin(&case.spec, case.model.as_ref()) {
         Ok(pinned) => {
-            assert!(InstanceArgs::from(&pinned).fits());
+            assert!(args::fits(&args::recorded(&pinned)));
             assert!(args::matches(&pinned, &pinned));
             let _ = args::is_outdated(&case.spec, &stated, &pinned);
             let _ = args::satisfies(&case.spec, &pinned);

@@ -1,63 +1,85 @@
 //! What the controller of accounts works with.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use cortecs_clock::Backoff;
 use cortecs_resources::key::ObjectKey;
-use cortecs_rules::{account::allowed_hosts::AllowedHosts, pacing::schedule::PollLimits};
+use cortecs_rules::{
+    account::allowed_hosts::AllowedHosts, ledger::book::Scope, pacing::schedule::PollLimits,
+};
 
 use crate::{
     fleet::{
         directory::Directory,
-        hooks::{Claims, Listener},
+        hooks::{Claims, InstanceHooks},
+        relay::Relay,
     },
-    kubernetes::{events::Events, scope::Namespaces, wake::WakeSet},
+    kubernetes::{events::Events, queue::Watches},
     leadership::{Leadership, peers::Installs},
     serve::metrics::Metrics,
 };
+
 /// How often each account is looked at without an event. Most looks call nobody.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How soon after somebody else's write came first.
-pub(crate) const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the controller works with.
-#[derive(Clone)]
-pub struct Context {
-    pub kube: kube::Client,
+pub struct AccountController {
+    pub client: kube::Client,
     pub directory: Directory,
     pub claims: Arc<dyn Claims>,
-    pub listener: Arc<dyn Listener>,
+    pub instances: Arc<dyn InstanceHooks>,
     pub allowed_hosts: AllowedHosts,
     pub leadership: Leadership,
     pub metrics: Metrics,
     pub events: Events,
     pub installs: Arc<Installs>,
-    pub namespaces: Namespaces,
-    /// Accounts reconciled at once.
-    pub concurrency: u16,
+    pub watches: Arc<Watches>,
     /// Bounds each request to the API.
     pub request_timeout: Duration,
     pub limits: PollLimits,
+    pub state: State,
 }
 
-/// What the parts of the controller share.
-pub(crate) struct Shared {
-    pub context: Context,
-    pub(crate) wakes: Vec<(Option<String>, Arc<WakeSet>)>,
-    pub(crate) backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
+/// What the controller remembers from one event to the next.
+#[derive(Default)]
+pub struct State {
+    backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
+    /// The accounts that a watch has shown since it began to list anew.
+    listings: Mutex<BTreeMap<Scope, BTreeSet<ObjectKey>>>,
 }
 
-pub(crate) fn wake(wakes: &[(Option<String>, Arc<WakeSet>)], accounts: Vec<ObjectKey>) {
-    for (scope, wakes) in wakes {
-        let watched = |key: &&ObjectKey| scope.as_ref().is_none_or(|scope| *scope == key.namespace);
-        accounts
-            .iter()
-            .filter(watched)
-            .for_each(|key| wakes.wake(key.clone()));
+impl AccountController {
+    /// What a new fleet reports to.
+    pub(super) fn relay(&self) -> Arc<Relay> {
+        let watches = Arc::clone(&self.watches);
+        Arc::new(Relay {
+            directory: self.directory.downgrade(),
+            claims: Arc::clone(&self.claims),
+            instances: Arc::clone(&self.instances),
+            accounts: watches,
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// Tells that an account's entry has changed.
+    pub(super) fn tell(&self, account: &ObjectKey) {
+        self.instances.on_account_changed(account);
+    }
+
+    pub(super) fn backoffs(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Backoff>> {
+        let backoffs = self.state.backoffs.lock();
+        backoffs.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn listings(&self) -> MutexGuard<'_, BTreeMap<Scope, BTreeSet<ObjectKey>>> {
+        let listings = self.state.listings.lock();
+        listings.unwrap_or_else(PoisonError::into_inner)
     }
 }

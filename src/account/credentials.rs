@@ -1,8 +1,10 @@
 //! Credentials from their Secret: fetched by name only, never listed or watched.
 
 use cortecs_api::Credentials;
-use cortecs_resources::account::{CLIENT_ID_KEY, CLIENT_SECRET_KEY};
-use cortecs_rules::facts::account_entry::SECRET_UNREADABLE;
+use cortecs_resources::{
+    account::{CLIENT_ID_KEY, CLIENT_SECRET_KEY},
+    reason::Reason,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
@@ -31,12 +33,12 @@ pub enum CredentialsError {
 
 impl CredentialsError {
     /// The condition's reason.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::NotFound(_) => "SecretNotFound",
-            Self::Forbidden(_) => "SecretForbidden",
-            Self::Invalid { .. } => "SecretInvalid",
-            Self::Unreadable(_) => SECRET_UNREADABLE,
+            Self::NotFound(_) => Reason::SecretNotFound,
+            Self::Forbidden(_) => Reason::SecretForbidden,
+            Self::Invalid { .. } => Reason::SecretInvalid,
+            Self::Unreadable(_) => Reason::SecretUnreadable,
         }
     }
 
@@ -168,7 +170,7 @@ mod tests {
         ];
         for (result, key, word) in cases {
             let error = result.unwrap_err();
-            assert_eq!(error.reason(), "SecretInvalid");
+            assert_eq!(error.reason(), Reason::SecretInvalid);
             let message = error.to_string();
             assert!(
                 message.contains("team/cortecs") && message.contains(key) && message.contains(word),

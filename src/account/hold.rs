@@ -9,25 +9,25 @@ use cortecs_rules::{
 };
 use jiff::Timestamp;
 
-use super::context::Context;
+use super::context::AccountController;
 use crate::fleet::{directory::Directory, poll::Fleet};
 /// The account's hold as it should be, and the order to resume that counts as handled. Where the hold is to be ended because
 /// what it is about is back, no list that says otherwise is made known from here on, until that is recorded or
 /// [abandoned](Directory::abandon_release).
 pub(crate) fn next_hold(
-    context: &Context,
+    controller: &AccountController,
     account: &CortecsAccount,
     fleet: Option<&Fleet>,
     now: Timestamp,
 ) -> (Option<Hold>, Option<String>) {
-    let directory = &context.directory;
+    let directory = &controller.directory;
     let key = ObjectKey::of(account);
     let known = directory.hold_record(&key);
     let hold = known.hold.as_ref();
     let held = hold.map(|hold| FleetKey::new(&hold.api_url, hold.client_id.as_str()));
     let returned = held.as_ref().is_some_and(|held| {
         directory.begin_release(held, &key);
-        is_back(context, held)
+        is_back(controller, held)
     });
     if !returned {
         directory.abandon_release(&key);
@@ -50,8 +50,8 @@ pub(crate) fn next_hold(
 
 /// Whether the newest list shows what should run. While one is looked at that nobody knows of yet, none is the newest. Where
 /// nobody has such credentials any more, it is as if it were empty.
-fn is_back(context: &Context, key: &FleetKey) -> bool {
-    let new = match context.directory.fleet(key) {
+fn is_back(controller: &AccountController, key: &FleetKey) -> bool {
+    let new = match controller.directory.fleet(key) {
         Some(fleet) => fleet.undisputed(),
         None => Some(Arc::default()),
     };
@@ -62,7 +62,7 @@ fn is_back(context: &Context, key: &FleetKey) -> bool {
             new: &new,
             past: &Past::default(),
         };
-        context.claims.measure(lists).returned()
+        controller.claims.measure(lists).returned()
     })
 }
 

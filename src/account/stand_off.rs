@@ -1,18 +1,18 @@
 //! Accounts that another operator manages: they and what uses them are left alone, and people are told.
 
-use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey};
+use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     account::owner::{Life, Other, Owner, decide_owner},
     event::EventText,
-    facts::account_entry::{AccountState, MANAGED_ELSEWHERE},
+    facts::account_entry::AccountState,
 };
 
-use super::context::{Context, Shared, wake};
+use super::context::AccountController;
 
-impl Shared {
+impl AccountController {
     /// Which operator manages the account.
     pub(crate) fn owner(&self, account: &CortecsAccount) -> Owner {
-        let installs = &self.context.installs;
+        let installs = &self.installs;
         let claim = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
         let life = claim.map_or(Life::Unknown, |claim| installs.life(claim));
         let assigned = annotations::value(account, annotations::OPERATOR);
@@ -21,30 +21,30 @@ impl Shared {
 
     /// Another operator manages the account: nothing is written, and what uses it is left alone. It is said where people look.
     pub(crate) async fn stand_off(&self, key: &ObjectKey, account: &CortecsAccount, other: &Other) {
-        let Context {
+        let Self {
             directory,
             metrics,
             events,
             installs,
             ..
-        } = &self.context;
+        } = self;
         let message = other.explain(&installs.us().namespace);
         directory.leave(key);
         metrics.remove_account(&key.to_string());
         metrics.set_contested(&key.to_string(), other.is_contest());
         let state = AccountState::Unusable {
-            reason: MANAGED_ELSEWHERE,
+            reason: Reason::ManagedElsewhere,
             message: message.clone(),
         };
         if !directory.settle(account, state) {
             return;
         }
         self.tell(key);
-        if other.is_contest() && self.context.leadership.may_act() {
+        if other.is_contest() && self.leadership.may_act() {
             tracing::warn!(other = other.namespace, "{message}");
             let telling = EventText {
                 warning: true,
-                reason: MANAGED_ELSEWHERE.to_owned(),
+                reason: Reason::ManagedElsewhere.to_string(),
                 note: message,
             };
             events.publish(account, vec![telling]).await;
@@ -53,17 +53,17 @@ impl Shared {
 
     /// Looks again at the accounts that other operators have claimed, when what is known of those changes; never completes.
     pub(crate) async fn watch_others(&self) {
-        let Context {
+        let Self {
             directory,
             installs,
             ..
-        } = &self.context;
+        } = self;
         let claims = || {
             let all = directory.claims().into_iter();
             all.filter(|(_, claim)| claim.namespace != installs.us().namespace)
         };
         let named = || claims().map(|(_, claim)| claim).collect();
-        let looked = || wake(&self.wakes, claims().map(|(account, _)| account).collect());
+        let looked = || claims().for_each(|(account, _)| self.watches.add(account));
         installs.watch(named, looked).await;
     }
 }

@@ -19,17 +19,16 @@ use jiff::SignedDuration;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams, PostParams},
-    runtime::controller::Action,
 };
 use serde_json::json;
 
 use super::{
-    context::{CONFLICT_PAUSE, Context, LOOK_INTERVAL, Shared},
+    context::{AccountController, CONFLICT_PAUSE, LOOK_INTERVAL},
     hold::{next_hold, why_held},
 };
-use crate::{
-    fleet::summarize::summarize,
-    kubernetes::client::{KubeError, bounded},
+use crate::kubernetes::{
+    client::{KubeError, bounded},
+    controller::Requeue,
 };
 
 /// How often a deletion asks whether somebody uses the account still: who goes tells nobody.
@@ -37,21 +36,21 @@ const IN_USE_INTERVAL: Duration = Duration::from_secs(5);
 /// Most names in a message.
 const MAX_NAMES: usize = 3;
 
-impl Shared {
+impl AccountController {
     /// Makes at most one write.
     pub(crate) async fn write(
         &self,
         key: &ObjectKey,
         account: &CortecsAccount,
-    ) -> Result<Action, KubeError> {
-        let Context {
+    ) -> Result<Requeue, KubeError> {
+        let Self {
             directory, claims, ..
-        } = &self.context;
+        } = self;
         let Some(entry) = directory.account(&key.namespace, &key.name) else {
-            return Ok(Action::await_change());
+            return Ok(Requeue::OnChange);
         };
-        let again = Action::requeue(LOOK_INTERVAL.mul_f64(0.95 + 0.1 * fastrand::f64()));
-        if !self.context.leadership.may_act() {
+        let again = Requeue::After(LOOK_INTERVAL.mul_f64(0.95 + 0.1 * fastrand::f64()));
+        if !self.leadership.may_act() {
             return Ok(again);
         }
         let deleting = account.metadata.deletion_timestamp.is_some();
@@ -64,25 +63,25 @@ impl Shared {
             return Ok(again);
         }
         if deleting && !ours {
-            return Ok(Action::await_change());
+            return Ok(Requeue::OnChange);
         }
         if !claims.synced() {
             // Nothing is known of users and claims yet.
-            return Ok(Action::requeue(CONFLICT_PAUSE));
+            return Ok(Requeue::After(CONFLICT_PAUSE));
         }
         if !deleting {
             self.write_status(account, &entry, None).await?;
             return Ok(again);
         }
-        let users = claims.users(&key.namespace, &key.name);
-        if users == 0 {
+        let users = claims.users(key);
+        if users.is_empty() {
             let mut finalizers = account.finalizers().to_vec();
             finalizers.retain(|f| f != ACCOUNT_FINALIZER);
             self.set_finalizers(account, &finalizers).await?;
-            return Ok(Action::await_change());
+            return Ok(Requeue::OnChange);
         }
-        self.write_status(account, &entry, Some(users)).await?;
-        Ok(Action::requeue(IN_USE_INTERVAL))
+        self.write_status(account, &entry, Some(&users)).await?;
+        Ok(Requeue::After(IN_USE_INTERVAL))
     }
 
     async fn set_finalizers(
@@ -104,16 +103,18 @@ impl Shared {
         .map(drop)
     }
 
-    /// Writes the status if it says anything new. `held_by`: so many resources hold up the deletion.
+    /// Writes the status if it says anything new. `users`: the resources that keep the account from being deleted.
     async fn write_status(
         &self,
         account: &CortecsAccount,
         entry: &AccountEntry,
-        held_by: Option<usize>,
+        users: Option<&[ObjectKey]>,
     ) -> Result<(), KubeError> {
-        let Context {
-            directory, claims, ..
-        } = &self.context;
+        let Self {
+            directory,
+            claims: _,
+            ..
+        } = self;
         let fleet_key = match &entry.state {
             AccountState::Usable(key) => Some(key.clone()),
             _ => directory.remembered(account).fleet,
@@ -122,12 +123,11 @@ impl Shared {
         let snapshot = fleet.as_ref().and_then(|fleet| fleet.snapshot());
         let summary = fleet
             .as_ref()
-            .zip(snapshot.as_deref())
-            .map(|(fleet, snapshot)| summarize(fleet.key(), snapshot, &**claims));
+            .and_then(|fleet| directory.summary(fleet.key()));
         let now = clock::wall();
         let previous = account.status.clone().unwrap_or_default();
         let key = ObjectKey::of(account);
-        let (hold, last_handled_resume) = next_hold(&self.context, account, fleet.as_deref(), now);
+        let (hold, last_handled_resume) = next_hold(self, account, fleet.as_deref(), now);
         let hold_ended = match &hold {
             Some(_) => None,
             None => directory.hold_record(&key).end(now),
@@ -137,31 +137,32 @@ impl Shared {
             .and_then(|fleet| why_held(directory, fleet.key(), &key, hold.as_ref()));
         let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
         let age = age.and_then(|age| SignedDuration::try_from(age).ok());
-        let holders = match held_by {
-            Some(_) => claims.user_names(&entry.namespace, &entry.name, MAX_NAMES),
-            None => Vec::new(),
-        };
         let view = View {
             generation: account.metadata.generation.unwrap_or_default(),
             state: entry.state.clone(),
             health: fleet.map(|fleet| fleet.health()).unwrap_or_default(),
             summary: summary.as_ref(),
             listed_at: age.and_then(|age| now.checked_sub(age).ok()),
-            held_by,
-            holders,
+            used_by: users.map(<[_]>::len),
+            users: users
+                .unwrap_or_default()
+                .iter()
+                .take(MAX_NAMES)
+                .cloned()
+                .collect(),
             hold,
             last_handled_resume,
             hold_ended,
-            managed_by: Some(self.context.installs.us().clone()),
+            managed_by: Some(self.installs.us().clone()),
             held,
         };
         let status = next_status(&previous, &view, now);
         let is_ready = is_true(&status.as_ref().unwrap_or(&previous).conditions, READY);
-        self.context.metrics.set_ready(&key.to_string(), is_ready);
+        self.metrics.set_ready(&key.to_string(), is_ready);
         let Some(status) = status else {
             return Ok(());
         };
-        if !self.context.leadership.may_act() {
+        if !self.leadership.may_act() {
             directory.abandon_release(&key);
             return Ok(());
         }
@@ -191,7 +192,7 @@ impl Shared {
                     );
                 }
                 if !events.is_empty() {
-                    self.context.events.publish(&written, events).await;
+                    self.events.publish(&written, events).await;
                 }
                 Ok(())
             }
@@ -206,6 +207,6 @@ impl Shared {
 
     fn api(&self, account: &CortecsAccount) -> Api<CortecsAccount> {
         let namespace = account.namespace().unwrap_or_default();
-        Api::namespaced(self.context.kube.clone(), &namespace)
+        Api::namespaced(self.client.clone(), &namespace)
     }
 }

@@ -1,4 +1,4 @@
-//! Models and hardware types.
+//! The API's catalog: `models` has what it says of models, remembered for a while.
 
 mod models;
 

@@ -25,13 +25,13 @@ const FRESH: Duration = Duration::from_secs(30);
 type Labels = BTreeMap<String, String>;
 
 /// The labels of namespaces, fetched one by one when asked for and remembered for half a minute.
-pub struct Namespaces {
+pub struct NamespaceLabels {
     client: Client,
     /// `None`: there is no such namespace.
     known: Mutex<HashMap<String, (Moment, Option<Labels>)>>,
 }
 
-impl Namespaces {
+impl NamespaceLabels {
     pub fn new(client: Client) -> Self {
         Self {
             client,

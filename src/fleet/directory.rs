@@ -18,13 +18,14 @@ use cortecs_rules::{
         account_entry::{AccountEntry, AccountState},
         fleet_key::FleetKey,
     },
+    ledger::book::Scope,
     pacing::schedule::PollSettings,
 };
 use kube::ResourceExt;
 use tokio::sync::watch;
 
 use super::{
-    admission::FleetBrake, allowed_namespaces::Namespaces, api_calls::ApiObserver, poll::Fleet,
+    admission::FleetBrake, allowed_namespaces::NamespaceLabels, api_calls::ApiObserver, poll::Fleet,
 };
 use crate::kubernetes::client::KubeError;
 
@@ -35,7 +36,7 @@ pub struct Directory {
 }
 
 struct Inner {
-    namespaces: Namespaces,
+    namespaces: NamespaceLabels,
     state: Mutex<State>,
     synced: watch::Sender<bool>,
 }
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) fleets: BTreeMap<FleetKey, FleetRecord>,
     /// Watches whose first list has not come yet; `None` until they are started.
     pub(crate) unlisted: Option<usize>,
+    /// The watches whose first list has come.
+    pub(crate) listed: BTreeSet<Scope>,
     /// Accounts of the first lists that have not been looked at yet.
     pub(crate) awaited: BTreeSet<ObjectKey>,
 }
@@ -88,7 +91,7 @@ impl Directory {
     pub fn new(client: kube::Client) -> Self {
         Self {
             inner: Arc::new(Inner {
-                namespaces: Namespaces::new(client),
+                namespaces: NamespaceLabels::new(client),
                 state: Mutex::default(),
                 synced: watch::Sender::new(false),
             }),
@@ -105,6 +108,27 @@ impl Directory {
     /// The fleet; it outlives its accounts while something is bound in it.
     pub fn fleet(&self, key: &FleetKey) -> Option<Arc<Fleet>> {
         self.state().fleets.get(key).map(|r| Arc::clone(&r.fleet))
+    }
+
+    /// Notes in which fleet something is in progress for the resource, if in any: no other fleet lists for it any more, nor keeps
+    /// its turn.
+    pub fn set_busy(&self, resource: &ObjectKey, fleet: Option<&FleetKey>) {
+        for known in self.fleets() {
+            let busy = Some(known.key()) == fleet;
+            if known.set_busy(resource, busy) && !busy {
+                known.turns().decline(resource);
+            }
+        }
+    }
+
+    /// Every fleet.
+    pub(crate) fn fleets(&self) -> Vec<Arc<Fleet>> {
+        let state = self.state();
+        state
+            .fleets
+            .values()
+            .map(|r| Arc::clone(&r.fleet))
+            .collect()
     }
 
     /// Whether each account that was there at the start has been looked at once.
@@ -258,15 +282,10 @@ impl Directory {
     }
 
     /// A watch of `scope` (a namespace, or all) lists just `present`. Those that are gone; they are forgotten.
-    pub(crate) fn listed(
-        &self,
-        scope: Option<&str>,
-        present: &BTreeSet<ObjectKey>,
-        first: bool,
-    ) -> Vec<ObjectKey> {
+    pub(crate) fn listed(&self, scope: &Scope, present: &BTreeSet<ObjectKey>) -> Vec<ObjectKey> {
         let gone: Vec<ObjectKey> = {
             let mut state = self.state();
-            if first {
+            if state.listed.insert(scope.clone()) {
                 state.unlisted = state.unlisted.map(|n| n.saturating_sub(1));
                 let State {
                     accounts, awaited, ..
@@ -279,7 +298,8 @@ impl Directory {
                 awaited.extend(present.iter().filter(unseen).cloned());
                 self.tell_synced(&state);
             }
-            let watched = |key: &&ObjectKey| scope.is_none_or(|scope| scope == key.namespace);
+            let watched =
+                |key: &&ObjectKey| scope.as_ref().is_none_or(|scope| *scope == key.namespace);
             let known = state.accounts.keys().filter(watched);
             known
                 .filter(|key| !present.contains(key))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cortecs_clock as clock;
 use cortecs_resources::{CortecsAccount, account::Hold, key::ObjectKey};
 use cortecs_rules::{
     account::{
@@ -15,7 +16,6 @@ use jiff::Timestamp;
 use super::{
     admission::Found,
     directory::{Directory, State},
-    poll::Fleet,
 };
 use crate::fleet::admission::Admission;
 
@@ -169,15 +169,9 @@ impl Directory {
 
     /// Lists again where the last list was not made known.
     pub fn request_withheld(&self) {
-        let fleets: Vec<Arc<Fleet>> = {
-            let state = self.state();
-            state
-                .fleets
-                .values()
-                .map(|r| Arc::clone(&r.fleet))
-                .collect()
-        };
-        fleets.iter().for_each(|fleet| fleet.request_withheld());
+        self.fleets()
+            .iter()
+            .for_each(|fleet| fleet.request_withheld());
     }
 }
 
@@ -193,7 +187,7 @@ impl State {
     pub(crate) fn hold_changed(&self, hold: Option<&Hold>) {
         let key = hold.map(|hold| FleetKey::new(&hold.api_url, hold.client_id.as_str()));
         if let Some(record) = key.and_then(|key| self.fleets.get(&key)) {
-            record.fleet.request_list();
+            record.fleet.request_list_after(clock::moment());
         }
     }
 

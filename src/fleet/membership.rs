@@ -98,6 +98,11 @@ impl Directory {
         }
     }
 
+    /// What the last list of the fleet amounts to, once that is known.
+    pub(crate) fn summary(&self, key: &FleetKey) -> Option<Summary> {
+        self.state().fleets.get(key)?.summary.clone()
+    }
+
     /// Notes what a good list says. The accounts to wake: none while nothing has changed.
     pub(crate) fn summarized(&self, key: &FleetKey, summary: Option<Summary>) -> Vec<ObjectKey> {
         let mut state = self.state();

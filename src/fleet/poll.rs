@@ -28,7 +28,10 @@ use tokio::{
     time::sleep,
 };
 
-use super::{hooks::Listener, turns::Turns};
+use super::{
+    hooks::{FleetObserver, Listed},
+    turns::Turns,
+};
 
 /// How long prices are taken for current.
 const PRICES_FRESH: Duration = Duration::from_secs(3600);
@@ -47,7 +50,7 @@ struct Inner {
     key: FleetKey,
     client: Client,
     limits: PollLimits,
-    listener: Arc<dyn Listener>,
+    observer: Arc<dyn FleetObserver>,
     turns: Turns,
     state: Mutex<State>,
     wake: Notify,
@@ -65,6 +68,8 @@ struct State {
     health: FleetHealth,
     /// The last good list was not made known.
     withheld: bool,
+    /// A list has failed since the last one that was made known.
+    failing: bool,
     /// Counts changes of the credentials: what an older list says of them no longer matters.
     credentials: u64,
 }
@@ -82,14 +87,14 @@ impl Fleet {
         client: Client,
         settings: PollSettings,
         limits: PollLimits,
-        listener: Arc<dyn Listener>,
+        observer: Arc<dyn FleetObserver>,
     ) -> Self {
         let inner = Arc::new(Inner {
-            turns: Turns::new(key.clone(), Arc::clone(&listener)),
+            turns: Turns::new(key.clone(), Arc::clone(&observer)),
             key,
             client,
             limits,
-            listener,
+            observer,
             state: Mutex::new(State {
                 settings,
                 ..State::default()
@@ -147,43 +152,38 @@ impl Fleet {
         self.inner.ended.subscribe()
     }
 
-    /// Asks for a list that begins after this call, as soon as the least distance between two lists, or the backoff after
-    /// a failure, allows. Requests made while a list is under way become one further list together.
-    pub fn request_list(&self) {
-        self.inner.state().schedule.request();
+    /// Asks for a list that begins after the moment `after`, as soon as the least distance between two lists, or the backoff
+    /// after a failure, allows. Nothing is asked for where the last list began after it.
+    pub fn request_list_after(&self, after: Moment) {
+        self.inner.state().schedule.request(after);
         self.inner.wake.notify_one();
     }
 
     /// Asks for a list if the last one was not made known.
     pub(crate) fn request_withheld(&self) {
         if self.inner.state().withheld {
-            self.request_list();
+            self.request_list_after(clock::moment());
         }
     }
 
-    /// Notes whether something is in progress for the resource `key`. While that is so for any, lists follow each other
-    /// in the active interval.
-    pub fn set_busy(&self, key: &ObjectKey, busy: bool) {
-        let changed = {
-            let mut state = self.inner.state();
-            let before = state.busy.is_empty();
-            if busy {
-                if !state.busy.contains(key) {
-                    state.busy.insert(key.clone());
-                }
-            } else {
-                state.busy.remove(key);
-            }
-            before != state.busy.is_empty()
+    /// Notes whether something is in progress for the resource `key`, and says whether that is news. While something is for any
+    /// resource, lists follow each other in the active interval.
+    pub fn set_busy(&self, key: &ObjectKey, busy: bool) -> bool {
+        let mut state = self.inner.state();
+        let was_idle = state.busy.is_empty();
+        let news = match busy {
+            true => !state.busy.contains(key) && state.busy.insert(key.clone()),
+            false => state.busy.remove(key),
         };
-        if changed {
+        if was_idle != state.busy.is_empty() {
             self.inner.wake.notify_one();
         }
+        news
     }
 
     /// Tells that a resource went and left an instance behind: the last list is summed up anew.
     pub fn claims_changed(&self) {
-        self.inner.listener.on_summary_stale(&self.inner.key);
+        self.inner.observer.on_summary_stale(&self.inner.key);
     }
 
     /// Swaps the intervals.
@@ -242,7 +242,7 @@ impl Inner {
             let wait = match self.client.list_hardware_types().await {
                 Ok(catalog) => {
                     self.state().prices = Some(Arc::new(Prices::of(catalog)));
-                    self.listener.on_summary_stale(&self.key);
+                    self.observer.on_summary_stale(&self.key);
                     PRICES_FRESH
                 }
                 Err(error) => {
@@ -298,14 +298,20 @@ impl Inner {
         match result {
             Ok(instances) => {
                 let (old, new) = self.succeed(begun, instances);
-                if self.listener.admits(&self.key, old.as_deref(), &new) {
-                    self.publish(&new);
-                    self.listener.on_list(&self.key, old.as_deref(), &new);
+                if self.observer.admits(&self.key, old.as_deref(), &new) {
+                    let (busy, recovered) = self.publish(&new);
+                    self.observer.on_list(Listed {
+                        fleet: &self.key,
+                        old: old.as_deref(),
+                        new: &new,
+                        busy: &busy,
+                        recovered,
+                    });
                 }
             }
             Err(error) => {
-                self.fail(begun, &error);
-                self.listener.on_list_failed(&self.key);
+                let busy = self.fail(begun, &error);
+                self.observer.on_list_failed(&self.key, &busy);
             }
         }
         self.ended.send_modify(|count| *count += 1);
@@ -339,17 +345,23 @@ impl Inner {
         (old, new)
     }
 
-    fn publish(&self, new: &Arc<Snapshot>) {
+    /// Makes a list known. The resources with something in progress, and whether a list has failed before this one.
+    fn publish(&self, new: &Arc<Snapshot>) -> (Vec<ObjectKey>, bool) {
         let mut state = self.state();
         state.withheld = false;
         state.health.last_good = Some(new.received_at);
         state.snapshot = Some(Arc::clone(new));
+        let recovered = std::mem::take(&mut state.failing);
+        (state.busy.iter().cloned().collect(), recovered)
     }
 
-    fn fail(&self, begun: &Begun, error: &cortecs_api::Error) {
+    /// Takes note of a failed list. The resources with something in progress.
+    fn fail(&self, begun: &Begun, error: &cortecs_api::Error) -> Vec<ObjectKey> {
         let now = clock::moment();
         let auth = error.class() == RetryClass::Auth;
         let mut state = self.state();
+        state.failing = true;
+        let busy = state.busy.iter().cloned().collect();
         let superseded = begun.credentials != state.credentials;
         let failure = Failure {
             auth,
@@ -362,7 +374,7 @@ impl Inner {
         if auth && superseded {
             // It speaks of the credentials before: those of now have not been tried yet.
             state.schedule.start_over();
-            return;
+            return busy;
         }
         state.health.failures = state.schedule.failures();
         if auth {
@@ -377,6 +389,7 @@ impl Inner {
             });
         }
         tracing::debug!(fleet = %self.key, %error, "list failed");
+        busy
     }
 }
 

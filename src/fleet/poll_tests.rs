@@ -20,12 +20,12 @@ struct Heard {
     refuses: Mutex<bool>,
 }
 
-impl Listener for Heard {
+impl FleetObserver for Heard {
     fn admits(&self, _: &FleetKey, _: Option<&Snapshot>, _: &Snapshot) -> bool {
         !*self.refuses.lock().unwrap()
     }
 
-    fn on_list(&self, _: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) {
+    fn on_list(&self, Listed { old, new, .. }: Listed<'_>) {
         let heard = (
             old.map(|old| old.sequence),
             new.sequence,
@@ -34,11 +34,11 @@ impl Listener for Heard {
         self.lists.lock().unwrap().push(heard);
     }
 
-    fn on_list_failed(&self, _: &FleetKey) {
+    fn on_list_failed(&self, _: &FleetKey, _: &[ObjectKey]) {
         *self.failures.lock().unwrap() += 1;
     }
 
-    fn on_account_changed(&self, _: &str, _: &str) {}
+    fn on_summary_stale(&self, _: &FleetKey) {}
 
     fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
@@ -152,7 +152,7 @@ async fn a_list_says_when_it_was_asked_for_and_what_is_there() {
         .outsider_start("demo", args)
         .unwrap();
     let asked = clock::moment();
-    stage.fleet.request_list();
+    stage.fleet.request_list_after(clock::moment());
     stage.ended(2).await;
     let snapshot = stage.fleet.snapshot().unwrap();
     assert_eq!(snapshot.sequence, 2);
@@ -172,11 +172,11 @@ async fn requests_during_a_list_become_one_more_that_begins_after_them() {
         when: When::After,
         duration: Duration::from_millis(300),
     });
-    stage.fleet.request_list();
+    stage.fleet.request_list_after(clock::moment());
     stage.begun(2).await;
     let asked = clock::moment();
     for _ in 0..200 {
-        stage.fleet.request_list();
+        stage.fleet.request_list_after(clock::moment());
     }
     assert_eq!(
         stage.fleet.snapshot().unwrap().sequence,
@@ -228,7 +228,7 @@ async fn a_failed_list_keeps_the_last_good_one() {
         let good = stage.fleet.snapshot().unwrap();
         stage.fault(effect.clone());
         let asked = clock::moment();
-        stage.fleet.request_list();
+        stage.fleet.request_list_after(clock::moment());
         stage.ended(2).await;
         assert!(
             Arc::ptr_eq(&good, &stage.fleet.snapshot().unwrap()),
@@ -238,7 +238,7 @@ async fn a_failed_list_keeps_the_last_good_one() {
         assert_eq!(health.failures, 1, "{effect}");
         assert!(health.last_error.is_some() && !health.authentication_failed);
         assert_eq!(health.last_good, Some(good.received_at));
-        stage.fleet.request_list();
+        stage.fleet.request_list_after(clock::moment());
         assert!(
             stage.due() >= asked.after(Duration::from_secs(1)),
             "no request lifts the backoff"
@@ -246,7 +246,7 @@ async fn a_failed_list_keeps_the_last_good_one() {
 
         // As if the backoff were over.
         stage.fleet.inner.state().schedule.start_over();
-        stage.fleet.request_list();
+        stage.fleet.request_list_after(clock::moment());
         stage.ended(3).await;
         let health = stage.fleet.health();
         assert_eq!((health.last_error, health.failures), (None, 0));
@@ -261,13 +261,13 @@ async fn refused_credentials_wait_for_new_ones() {
     let good = stage.fleet.snapshot().unwrap();
     assert!(stage.simulator.handle().set_secret("demo", "rotated"));
     stage.simulator.handle().expire_tokens();
-    stage.fleet.request_list();
+    stage.fleet.request_list_after(clock::moment());
     stage.ended(2).await;
     let health = stage.fleet.health();
     assert!(health.authentication_failed && health.refused_at.is_some());
     assert_eq!(health.last_error.unwrap().class, RetryClass::Auth);
     assert!(Arc::ptr_eq(&good, &stage.fleet.snapshot().unwrap()));
-    stage.fleet.request_list();
+    stage.fleet.request_list_after(clock::moment());
     stage.fleet.set_credentials(credentials("demo-secret"));
     assert!(stage.is_idle(), "the same secret is not tried again");
     stage.fleet.set_credentials(credentials("rotated"));
@@ -322,7 +322,7 @@ async fn a_list_that_is_not_admitted_is_known_to_nobody_and_followed_by_others()
     let known = stage.fleet.snapshot().unwrap();
     let heard = stage.heard.lists.lock().unwrap().clone();
     *stage.heard.refuses.lock().unwrap() = true;
-    stage.fleet.request_list();
+    stage.fleet.request_list_after(clock::moment());
     // Nobody is busy: it goes on by itself.
     stage.ended(4).await;
     assert_eq!(stage.fleet.snapshot(), Some(Arc::clone(&known)));

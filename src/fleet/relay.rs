@@ -12,21 +12,22 @@ use cortecs_rules::{
 use super::{
     admission::Found,
     directory::{Directory, WeakDirectory},
-    hooks::{Claims, Listener},
+    hooks::{Claims, FleetObserver, InstanceHooks, Listed},
     summarize::summarize,
 };
-use crate::serve::metrics::Metrics;
+use crate::{kubernetes::queue::Watches, serve::metrics::Metrics};
 
 /// What a fleet's loop talks to: it tells the instances first, then those accounts for which something has changed.
 pub struct Relay {
     pub(crate) directory: WeakDirectory,
     pub(crate) claims: Arc<dyn Claims>,
-    pub(crate) listener: Arc<dyn Listener>,
-    pub(crate) wakes: Arc<dyn Fn(Vec<ObjectKey>) + Send + Sync>,
+    pub(crate) instances: Arc<dyn InstanceHooks>,
+    /// Where accounts wait to be looked at.
+    pub(crate) accounts: Arc<Watches>,
     pub(crate) metrics: Metrics,
 }
 
-impl Listener for Relay {
+impl FleetObserver for Relay {
     fn admits(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) -> bool {
         let Some(directory) = self.directory.upgrade() else {
             return false;
@@ -51,12 +52,13 @@ impl Listener for Relay {
         if !admission.admitted {
             tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is put aside until the loss that it shows, or the end of the hold, is recorded");
         }
-        (self.wakes)(admission.wake);
+        self.wake(admission.wake);
         admission.admitted
     }
 
-    fn on_list(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) {
-        self.listener.on_list(fleet, old, new);
+    fn on_list(&self, listed: Listed<'_>) {
+        self.instances.on_list(listed);
+        let Listed { fleet, new, .. } = listed;
         let Some(directory) = self.directory.upgrade() else {
             return;
         };
@@ -76,8 +78,8 @@ impl Listener for Relay {
         }
     }
 
-    fn on_list_failed(&self, key: &FleetKey) {
-        self.listener.on_list_failed(key);
+    fn on_list_failed(&self, key: &FleetKey, busy: &[ObjectKey]) {
+        self.instances.on_list_failed(key, busy);
         let Some(directory) = self.directory.upgrade() else {
             return;
         };
@@ -88,20 +90,20 @@ impl Listener for Relay {
                 || fleet.snapshot().is_none()
         });
         if worth_telling {
-            (self.wakes)(directory.troubled(key));
+            self.wake(directory.troubled(key));
         }
     }
 
-    fn on_account_changed(&self, namespace: &str, name: &str) {
-        self.listener.on_account_changed(namespace, name);
-    }
-
     fn on_turn(&self, resources: Vec<ObjectKey>) {
-        self.listener.on_turn(resources);
+        self.instances.on_turn(resources);
     }
 }
 
 impl Relay {
+    fn wake(&self, accounts: Vec<ObjectKey>) {
+        accounts.into_iter().for_each(|key| self.accounts.add(key));
+    }
+
     /// Tells the metrics and, where that is news, the accounts what a list amounts to.
     fn sum_up(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
         let summary = self
@@ -128,9 +130,9 @@ impl Relay {
         if directory.hold_is_news(fleet, hold) {
             wake = directory.accounts_of(fleet);
             for account in &wake {
-                self.on_account_changed(&account.namespace, &account.name);
+                self.instances.on_account_changed(account);
             }
         }
-        (self.wakes)(wake);
+        self.wake(wake);
     }
 }

@@ -13,7 +13,7 @@ use cortecs_rules::{
     pacing::pressure::{News, Pressure, Rank, Wait},
 };
 
-use super::hooks::Listener;
+use super::hooks::FleetObserver;
 
 /// The turns of one fleet. Clones share them.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct Turns(Arc<Inner>);
 
 struct Inner {
     fleet: FleetKey,
-    listener: Arc<dyn Listener>,
+    observer: Arc<dyn FleetObserver>,
     pressure: Mutex<Pressure>,
 }
 
@@ -32,10 +32,10 @@ pub struct Turn {
 }
 
 impl Turns {
-    pub(crate) fn new(fleet: FleetKey, listener: Arc<dyn Listener>) -> Self {
+    pub(crate) fn new(fleet: FleetKey, observer: Arc<dyn FleetObserver>) -> Self {
         Self(Arc::new(Inner {
             fleet,
-            listener,
+            observer,
             pressure: Mutex::default(),
         }))
     }
@@ -63,7 +63,7 @@ impl Turns {
     /// `key` is gone, or wants no call any more: if it was its turn, it is the next one's.
     pub fn decline(&self, key: &ObjectKey) {
         let next = self.0.lock().decline(key, clock::moment());
-        self.0.listener.on_turn(next);
+        self.0.observer.on_turn(next);
     }
 
     /// Whether no call is to be made now, whoever's turn it is.
@@ -101,7 +101,7 @@ impl Inner {
             let seconds = until.since(now).as_secs_f64();
             tracing::warn!(fleet = %self.fleet, seconds, "calls are held back");
         }
-        self.listener.on_turn(longer);
+        self.observer.on_turn(longer);
     }
 
     fn lock(&self) -> MutexGuard<'_, Pressure> {
@@ -112,7 +112,7 @@ impl Inner {
 impl Drop for Turn {
     fn drop(&mut self) {
         let next = self.inner.lock().end(&self.key, clock::moment());
-        self.inner.listener.on_turn(next);
+        self.inner.observer.on_turn(next);
     }
 }
 

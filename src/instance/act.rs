@@ -8,13 +8,14 @@ use cortecs_resources::{
     conditions::{READY, find_condition, is_true},
     instance_status::CortecsInstanceStatus,
     key::ObjectKey,
+    reason::Reason,
 };
 use cortecs_rules::{
     facts::sealed_id,
     instance::{
         events::{derive_events, status_restored},
         record,
-        step::{Decision, Purpose, Step},
+        step::{Decision, Purpose, Step, Write},
     },
 };
 use secrecy::ExposeSecret;
@@ -49,31 +50,58 @@ pub async fn act(
     fleet: Option<&Fleet>,
     decision: Decision,
 ) -> Result<Next, KubeError> {
-    let status = decision.status;
     match decision.step {
-        Step::None => return Ok(Next::AsDecided),
-        Step::AddFinalizer => {
+        Step::Rest => Ok(Next::AsDecided),
+        // Read by the reconcile itself, between two decisions.
+        Step::QuorumRead => Ok(Next::Now),
+        Step::Call(call) => {
+            let next = match call.is_recorded() {
+                true => Next::Record,
+                false => Next::Now,
+            };
+            if let Some(fleet) = fleet {
+                let account = account_label(resource).unwrap_or_default();
+                let caller = Caller {
+                    context,
+                    fleet,
+                    key,
+                    generation: resource.metadata.generation.unwrap_or_default(),
+                    account: &account,
+                };
+                caller.make(call).await;
+            }
+            Ok(next)
+        }
+        Step::Write(Write::AddFinalizer) => {
             let result = write::add_finalizer(context, key, resource).await;
             context.effect_happened("add the finalizer").await;
             wrote(context, result?);
+            Ok(Next::Now)
         }
-        Step::RemoveFinalizer => {
+        Step::Write(Write::RemoveFinalizer) => {
             let result = write::remove_finalizer(context, key, resource).await;
             context.effect_happened("remove the finalizer").await;
             result?;
-            return Ok(Next::OnChange);
+            Ok(Next::OnChange)
         }
-        Step::WriteStatus(purpose) => {
+        Step::Write(Write::Status(purpose)) => {
             let next = match purpose {
                 Purpose::Report => Next::AsDecided,
                 // What was written ahead is carried out, even by a process that was asked to stop meanwhile.
                 Purpose::StartIntent(_) | Purpose::RestartIntent(_) => Next::Record,
-                _ => Next::Now,
+                Purpose::DropStart
+                | Purpose::DropRestart
+                | Purpose::Bind { .. }
+                | Purpose::Dismiss
+                | Purpose::VoidStart
+                | Purpose::Unbind
+                | Purpose::Restore => Next::Now,
             };
-            write_status(context, key, resource, status, purpose).await?;
-            return Ok(next);
+            write_status(context, key, resource, decision.status, purpose).await?;
+            Ok(next)
         }
-        Step::RecordAccepted { intent, instance } => {
+        Step::Write(Write::RecordAccepted { intent, instance }) => {
+            let status = decision.status;
             let result = write::record_accepted(context, key, &status, intent, &instance).await;
             context.effect_happened("record the instance").await;
             match result {
@@ -86,79 +114,20 @@ pub async fn act(
                         book.remember(key, |memory| record::recorded(memory, &instance, now));
                     }
                     tell(context, resource, &written).await;
+                    Ok(Next::Now)
                 }
                 Err(error) => {
                     if error.kind() == KubeErrorKind::Invalid {
                         // The intent is no longer there, most likely.
                         refresh(context, key).await?;
                     }
-                    return Err(error);
+                    Err(error)
                 }
             }
         }
-        // Read by the reconcile itself, between two decisions.
-        Step::QuorumRead => {}
-        Step::FetchModel { model_id } => {
-            if let Some(fleet) = fleet {
-                // The answer, good or bad, is in the cache for the next decision.
-                let _ = context
-                    .catalog
-                    .model(fleet.client(), &fleet.key().api_url, &model_id, |result| {
-                        fleet.turns().hear(result)
-                    })
-                    .await;
-                context.effect_happened("ask the catalog").await;
-            }
+        Step::Write(Write::Seal { instance_id }) => {
+            seal(context, key, resource, fleet, &instance_id).await
         }
-        Step::Seal { instance_id } => {
-            return seal(context, key, resource, fleet, &instance_id).await;
-        }
-        step => {
-            call(context, key, resource, fleet, step).await;
-            return Ok(Next::Record);
-        }
-    }
-    Ok(Next::Now)
-}
-
-async fn call(
-    context: &Context,
-    key: &ObjectKey,
-    resource: &CortecsInstance,
-    fleet: Option<&Fleet>,
-    step: Step,
-) {
-    let Some(fleet) = fleet else { return };
-    let account = account_label(resource).unwrap_or_default();
-    let caller = Caller {
-        context,
-        fleet,
-        key,
-        generation: resource.metadata.generation.unwrap_or_default(),
-        account: &account,
-    };
-    match step {
-        Step::Start {
-            intent,
-            args,
-            before,
-        } => caller.start(intent, &args, before).await,
-        Step::Restart {
-            intent,
-            instance_id,
-            before,
-        } => caller.restart(intent, &instance_id, before).await,
-        Step::Stop { instance_id } => caller.stop(&instance_id).await,
-        Step::Delete { instance_id } => caller.delete(&instance_id).await,
-        Step::Get { instance_id } => caller.get(&instance_id).await,
-        Step::None
-        | Step::AddFinalizer
-        | Step::RemoveFinalizer
-        | Step::WriteStatus(_)
-        | Step::RecordAccepted { .. }
-        | Step::QuorumRead
-        | Step::Seal { .. }
-        | Step::FetchModel { .. } => {}
     }
 }
 
@@ -268,7 +237,7 @@ async fn tell(context: &Context, old: &CortecsInstance, new: &CortecsInstance) {
     let Some(status) = &new.status else { return };
     let before = old.status.as_ref();
     if is_true(&status.conditions, READY)
-        && find_condition(&status.conditions, READY).is_some_and(|r| r.reason == "Running")
+        && find_condition(&status.conditions, READY).and_then(Reason::of) == Some(Reason::Running)
         && !before.is_some_and(|b| is_true(&b.conditions, READY))
         && let Some(started) = status.last_start_time
         && let Ok(waited) = Duration::try_from(clock::wall().duration_since(started))

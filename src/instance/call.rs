@@ -5,10 +5,13 @@ use std::time::Duration;
 use cortecs_api::{Call, Client, Error, RetryClass, types::InstanceArgs};
 use cortecs_clock as clock;
 use cortecs_clock::{Backoff, Moment};
-use cortecs_resources::key::ObjectKey;
+use cortecs_resources::{key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     facts::memory::{Failure, FailureKind, Memory, Outcome},
-    instance::record::{self, Times},
+    instance::{
+        record::{self, Times},
+        step::ApiCall,
+    },
 };
 use tracing::Instrument;
 use uuid::Uuid;
@@ -34,8 +37,40 @@ pub struct Caller<'a> {
 }
 
 impl Caller<'_> {
+    /// Makes the call, and takes note of its outcome.
+    pub async fn make(&self, call: ApiCall) {
+        match call {
+            ApiCall::FetchModel { model_id } => self.fetch_model(&model_id).await,
+            ApiCall::Start {
+                intent,
+                args,
+                before,
+            } => self.start(intent, &args, before).await,
+            ApiCall::Restart {
+                intent,
+                instance_id,
+                before,
+            } => self.restart(intent, &instance_id, before).await,
+            ApiCall::Stop { instance_id } => self.stop(&instance_id).await,
+            ApiCall::Delete { instance_id } => self.delete(&instance_id).await,
+            ApiCall::Get { instance_id } => self.get(&instance_id).await,
+        }
+    }
+
+    /// Asks the catalog. The answer, good or bad, is in its cache for the next decision.
+    async fn fetch_model(&self, model_id: &str) {
+        let Self { context, fleet, .. } = self;
+        let url = &fleet.key().api_url;
+        let hear = |result: &_| fleet.turns().hear(result);
+        let _ = context
+            .catalog
+            .model(fleet.client(), url, model_id, hear)
+            .await;
+        context.effect_happened("ask the catalog").await;
+    }
+
     /// The one call of a start intent.
-    pub async fn start(&self, intent: Uuid, args: &InstanceArgs, before: Moment) {
+    async fn start(&self, intent: Uuid, args: &InstanceArgs, before: Moment) {
         let call = async |client: Client| client.start_instance(args).await;
         let Some((result, _)) = self.made("start", Some(before), call).await else {
             return self.remember(record::call_not_made);
@@ -51,39 +86,39 @@ impl Caller<'_> {
         };
         self.context.metrics.start(self.account, word);
         self.remember(|memory| record::started(memory, intent, outcome));
-        self.fleet.request_list();
+        self.fleet.request_list_after(clock::moment());
     }
 
     /// The one call of a restart intent.
-    pub async fn restart(&self, intent: Uuid, id: &str, before: Moment) {
+    async fn restart(&self, intent: Uuid, id: &str, before: Moment) {
         let call = async |client: Client| client.restart_instance(id).await;
         let Some((result, times)) = self.made("restart", Some(before), call).await else {
             return self.remember(record::call_not_made);
         };
         let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
         self.remember(|memory| record::restarted(memory, intent, id, outcome, times));
-        self.fleet.request_list();
+        self.fleet.request_list_after(clock::moment());
     }
 
-    pub async fn stop(&self, id: &str) {
+    async fn stop(&self, id: &str) {
         let call = async |client: Client| client.stop_instance(id).await;
         if let Some((result, times)) = self.made("stop", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::stopped(memory, id, answer, times));
-            self.fleet.request_list();
+            self.fleet.request_list_after(clock::moment());
         }
     }
 
-    pub async fn delete(&self, id: &str) {
+    async fn delete(&self, id: &str) {
         let call = async |client: Client| client.delete_instance(id).await;
         if let Some((result, _)) = self.made("delete", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::deleted(memory, id, answer));
-            self.fleet.request_list();
+            self.fleet.request_list_after(clock::moment());
         }
     }
 
-    pub async fn get(&self, id: &str) {
+    async fn get(&self, id: &str) {
         let call = async |client: Client| client.get_instance(id).await;
         if let Some((result, times)) = self.made("get", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
@@ -165,17 +200,17 @@ impl Caller<'_> {
 fn as_moved(failure: &mut Failure) {
     let jittered = Backoff::after(failure.count.saturating_sub(1)).next(fastrand::f64(), None);
     failure.kind = FailureKind::Transient;
-    failure.reason = "RetryingAfterError";
+    failure.reason = Reason::RetryingAfterError;
     failure.retry_at = failure.failed_at.after(jittered);
 }
 
 /// The condition's reason for a failed call.
-fn reason(kind: FailureKind, error: &Error) -> &'static str {
+fn reason(kind: FailureKind, error: &Error) -> Reason {
     match (kind, error.call(), error.status()) {
-        (FailureKind::Transient, ..) => "RetryingAfterError",
-        (FailureKind::Auth, ..) => "CredentialsInvalid",
-        (FailureKind::Terminal, _, Some(403)) => "Forbidden",
-        (FailureKind::Terminal, Call::StartInstance, _) => "InvalidArguments",
-        (FailureKind::Terminal, ..) => "CallRefused",
+        (FailureKind::Transient, ..) => Reason::RetryingAfterError,
+        (FailureKind::Auth, ..) => Reason::CredentialsInvalid,
+        (FailureKind::Terminal, _, Some(403)) => Reason::Forbidden,
+        (FailureKind::Terminal, Call::StartInstance, _) => Reason::InvalidArguments,
+        (FailureKind::Terminal, ..) => Reason::CallRefused,
     }
 }

@@ -7,12 +7,12 @@ use cortecs_rules::instance::input::Settings;
 use futures::future::BoxFuture;
 use kube::Client;
 
-use super::{history::History, wakes::Wakes};
+use super::history::History;
 use crate::{
     catalog::Catalog,
     fleet::directory::Directory,
     instance::shared_book::SharedBook,
-    kubernetes::{events::Events, scope::Namespaces},
+    kubernetes::{events::Events, queue::Watches, scope::WatchedNamespaces},
     leadership::{Leadership, peers::Installs},
     serve::metrics::Metrics,
 };
@@ -30,10 +30,10 @@ pub struct Context {
     pub settings: Settings,
     pub metrics: Metrics,
     pub events: Events,
-    pub wakes: Arc<Wakes>,
+    pub watches: Arc<Watches>,
     pub installs: Arc<Installs>,
     pub default_account: Option<ObjectKey>,
-    pub namespaces: Namespaces,
+    pub namespaces: WatchedNamespaces,
     pub history: History,
     /// One quorum read serves all who ask while it is awaited.
     pub quorum: tokio::sync::Mutex<()>,

@@ -1,6 +1,10 @@
-//! The controller of instances: what is watched, and the reconcile that puts observe, decide and act together.
+//! The controller of instances: what it watches, and the reconcile that puts observe, decide and act together.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash},
+    sync::Arc,
+    time::Duration,
+};
 
 use cortecs_clock as clock;
 use cortecs_clock::Backoff;
@@ -16,203 +20,107 @@ use cortecs_rules::{
     },
     ledger::book::Scope,
 };
-use futures::{StreamExt, TryStreamExt, future, stream};
-use kube::{
-    Api, ResourceExt,
-    runtime::{
-        Predicate, PredicateConfig, WatchStreamExt, applier,
-        controller::{Action, Config, ReconcileRequest},
-        predicates,
-        reflector::{self, ObjectRef},
-        watcher,
-    },
-};
+use kube::{ResourceExt, runtime::watcher::Event};
 use tokio::sync::{AcquireError, SemaphorePermit};
-use tracing::{Instrument, Span};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::{
     act::{self, Next},
     context::Context,
-    observe::{Observed, is_elsewhere, observe},
+    observe::{Observation, is_elsewhere, observe},
     quorum, removed,
 };
 use crate::{
-    fleet::{hooks::Claims, poll::Fleet, turns::Turn},
-    kubernetes::{client::KubeError, wake::WakeSet},
-    serve::{metrics::ReconcileResult, signals::Shutdown, telemetry::reconcile_span},
+    fleet::{poll::Fleet, turns::Turn},
+    kubernetes::{
+        client::KubeError,
+        controller::{Reconciler, Requeue},
+    },
 };
-
-/// The controller's name in metrics.
-const CONTROLLER: &str = "cortecsinstance";
 
 /// Every resource is looked at this often, whatever happens: a net below the watches and the lists. It reads memory only.
 const NET: Duration = Duration::from_secs(600);
 
 /// How many resources may wait for the API beside those that are worked on. Each fleet has few calls under way at once, so this
 /// is room for many slow ones.
-const CALLS: u16 = 256;
+pub const CALLS: u16 = 256;
 
 /// How soon to look again while this process may not act, or does not know all resources yet.
 const NOT_YET: Duration = Duration::from_millis(500);
 
-/// Watches and reconciles until `shutdown`; the steps at hand are finished and recorded first.
-pub async fn run(context: Arc<Context>, concurrency: u16, shutdown: Shutdown) {
-    let scopes: Vec<(Option<String>, Arc<WakeSet>)> = context
-        .wakes
-        .scopes()
-        .map(|(scope, set)| (scope.clone(), Arc::clone(set)))
-        .collect();
-    future::join_all(scopes.into_iter().map(|(scope, wakes)| {
-        run_scope(
-            Arc::clone(&context),
-            scope,
-            wakes,
-            concurrency,
-            shutdown.clone(),
-        )
-    }))
-    .await;
-}
+impl Reconciler for Context {
+    type Object = CortecsInstance;
+    const NAME: &'static str = "cortecsinstance";
 
-async fn run_scope(
-    context: Arc<Context>,
-    scope: Option<String>,
-    wakes: Arc<WakeSet>,
-    concurrency: u16,
-    shutdown: Shutdown,
-) {
-    let api: Api<CortecsInstance> = match &scope {
-        None => Api::all(context.client.clone()),
-        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-    };
-    let (reader, writer) = reflector::store();
-    let book_keeper = Arc::clone(&context);
-    let doubter = Arc::clone(&context);
-    let changed = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .inspect_err(move |error| {
-            tracing::warn!(%error, "the watch of instances failed and is repeated");
-            doubter.history.doubt();
-        })
-        .inspect_ok(move |event| note(&book_keeper, &scope, event))
-        .reflect(writer)
-        .touched_objects()
-        .predicate_filter(
-            predicates::generation
-                .combine(predicates::finalizers)
-                .combine(orders),
-            PredicateConfig::default(),
-        )
-        .filter_map(|resource| future::ready(resource.ok()))
-        .map(|resource| ObjectRef::from_obj(&resource));
-    let woken = wakes
-        .stream()
-        .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
-    // No further resource is taken up after that; those at hand are finished.
-    let asked = shutdown.clone();
-    let queue = stream::select(changed, woken)
-        .take_until(async move { asked.requested().await })
-        .map(|resource| Ok::<_, Infallible>(ReconcileRequest::from(resource)));
-    let synced = reader.clone();
-    let work = applier(
-        |resource, context| Box::pin(reconcile(resource, context)),
-        |_, error: &Infallible, _| match *error {},
-        context,
-        reader,
-        queue,
-        Config::default().concurrency(concurrency.saturating_add(CALLS)),
-    )
-    .for_each(|_| future::ready(()));
-    tokio::select! {
-        () = work => {}
-        // Nothing was taken up, and the watch that would have to fill the store has ended.
-        () = shutdown.requested_before(synced.wait_until_ready()) => {}
-    }
-}
-
-/// What people ask for by annotation, the order to delete, and a loss: of the annotation with the id, or of the status.
-fn orders(resource: &CortecsInstance) -> Option<u64> {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    for name in [
-        annotations::RESTARTED_AT,
-        annotations::REQUESTED_AT,
-        annotations::RESOLVE_START,
-        annotations::INSTANCE_ID,
-    ] {
-        resource.annotations().get(name).hash(&mut hasher);
-    }
-    resource
-        .metadata
-        .deletion_timestamp
-        .is_some()
-        .hash(&mut hasher);
-    let status = resource.status.as_ref();
-    status
-        .is_none_or(CortecsInstanceStatus::records_nothing)
-        .hash(&mut hasher);
-    Some(hasher.finish())
-}
-
-/// The book follows the watch.
-fn note(context: &Context, scope: &Scope, event: &watcher::Event<CortecsInstance>) {
-    let mut book = context.book.lock();
-    let went = match event {
-        watcher::Event::Init => {
-            book.begin_listing(scope.clone());
-            Vec::new()
+    /// Orders by annotation, and a loss: of the annotation with the id, or of the status.
+    fn relevant(resource: &CortecsInstance, hasher: &mut DefaultHasher) {
+        for name in [
+            annotations::RESTARTED_AT,
+            annotations::REQUESTED_AT,
+            annotations::RESOLVE_START,
+            annotations::INSTANCE_ID,
+        ] {
+            resource.annotations().get(name).hash(hasher);
         }
-        watcher::Event::InitApply(resource) | watcher::Event::Apply(resource) => {
-            if matches!(event, watcher::Event::InitApply(_)) && book.knows_newer(resource) {
-                // A list that began before the last write shows that too: it is looked into.
-                context.history.doubt();
+        let status = resource.status.as_ref();
+        status
+            .is_none_or(CortecsInstanceStatus::records_nothing)
+            .hash(hasher);
+    }
+
+    /// The book follows the watch.
+    fn note(&self, scope: &Scope, event: &Event<CortecsInstance>) {
+        let mut book = self.book.lock();
+        let went = match event {
+            Event::Init => {
+                book.begin_listing(scope.clone());
+                Vec::new()
             }
-            Vec::from_iter(book.apply(Arc::new(resource.clone())))
-        }
-        watcher::Event::InitDone => {
-            let went = book.end_listing(scope);
-            context.wakes.watch_synced(scope.clone());
-            went
-        }
-        watcher::Event::Delete(resource) => Vec::from_iter(book.deleted(resource)),
-    };
-    drop(book);
-    removed::follow(context, &went);
-}
+            Event::InitApply(resource) | Event::Apply(resource) => {
+                if matches!(event, Event::InitApply(_)) && book.knows_newer(resource) {
+                    // A list that began before the last write shows that too: it is looked into.
+                    self.history.doubt();
+                }
+                Vec::from_iter(book.apply(Arc::new(resource.clone())))
+            }
+            Event::InitDone => book.end_listing(scope),
+            Event::Delete(resource) => Vec::from_iter(book.deleted(resource)),
+        };
+        drop(book);
+        removed::follow(self, &went);
+    }
 
-async fn reconcile(
-    resource: Arc<CortecsInstance>,
-    context: Arc<Context>,
-) -> Result<Action, Infallible> {
-    let key = ObjectKey::of(&*resource);
-    let span = reconcile_span(CONTROLLER, &*resource);
-    let guard = context.metrics.reconcile(CONTROLLER);
-    let result = async {
+    fn watch_failed(&self) {
+        self.history.doubt();
+    }
+
+    async fn reconcile(&self, resource: Arc<CortecsInstance>) -> Result<Requeue, KubeError> {
+        let key = ObjectKey::of(&*resource);
         // A call and the write that records it are one: a process that is asked to stop finishes both.
         // So what follows a call does not queue for a worker again: it is little, and the calls are few.
-        let mut worker = Some(context.workers.acquire().await);
+        let mut worker = Some(self.workers.acquire().await);
         let mut turn = None;
         let mut named = None;
         loop {
-            name_instance(&context, &key, &mut named);
-            if let Some(after) = step(&context, &key, &mut worker, &mut turn).await? {
-                return Ok(after);
+            name_instance(self, &key, &mut named);
+            if let Some(requeue) = step(self, &key, &mut worker, &mut turn).await? {
+                return Ok(requeue);
             }
         }
     }
-    .instrument(span.clone())
-    .await;
-    let (action, result) = span.in_scope(|| match result {
-        Ok(After::Wait(wait)) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
-        Ok(After::Change) => (Action::await_change(), ReconcileResult::Success),
-        Err(error) => (
-            Action::requeue(failed(&context, &key, &error)),
-            ReconcileResult::Error,
-        ),
-    });
-    guard.finish(result);
-    Ok(action)
+
+    fn back_off(&self, resource: &CortecsInstance) -> Duration {
+        let key = ObjectKey::of(resource);
+        let wait = self.book.lock().remember(&key, |memory| {
+            let mut backoff = Backoff::after(memory.write_failures);
+            let wait = backoff.next(fastrand::f64(), None);
+            memory.write_failures = backoff.failures();
+            memory.write_retry_at = clock::moment().after(wait);
+            wait
+        });
+        wait.unwrap_or(NOT_YET)
+    }
 }
 
 /// From here on the reconcile's lines name the bound instance, once there is one.
@@ -231,20 +139,16 @@ fn name_instance(context: &Context, key: &ObjectKey, named: &mut Option<String>)
 /// A place among those who work on a resource.
 type Worker<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 
-enum After {
-    Wait(Duration),
-    Change,
-}
-
 /// Observe, decide, act: one step. `None`: the next one belongs to it.
 async fn step(
     context: &Context,
     key: &ObjectKey,
     worker: &mut Option<Worker<'_>>,
     turn: &mut Option<Turn>,
-) -> Result<Option<After>, KubeError> {
-    if !context.leadership.may_act() || !context.wakes.synced() || context.history.is_broken() {
-        return Ok(Some(After::Wait(NOT_YET)));
+) -> Result<Option<Requeue>, KubeError> {
+    if !context.leadership.may_act() || !context.watches.all_listed() || context.history.is_broken()
+    {
+        return Ok(Some(Requeue::After(NOT_YET)));
     }
     let entry = context
         .book
@@ -253,18 +157,18 @@ async fn step(
         .map(|entry| (Arc::clone(&entry.resource), entry.memory.write_retry_at));
     let Some((resource, retry_at)) = entry else {
         removed::forget(context, key);
-        return Ok(Some(After::Change));
+        return Ok(Some(Requeue::OnChange));
     };
     if is_elsewhere(context, &resource) {
         // Whoever manages the account looks after it.
-        return Ok(Some(After::Wait(NET)));
+        return Ok(Some(Requeue::After(NET)));
     }
     let now = clock::moment();
     if now < retry_at {
-        return Ok(Some(After::Wait(retry_at.since(now))));
+        return Ok(Some(Requeue::After(retry_at.since(now))));
     }
-    let mut observed = observe(context, &resource).await;
-    let mut decision = decide_on(context, key, &resource, &mut observed, turn);
+    let observed = observe(context, &resource).await;
+    let mut decision = decide_on(context, key, &resource, &observed, turn);
     if decision
         .as_ref()
         .is_some_and(|d| d.step == Step::QuorumRead)
@@ -272,24 +176,24 @@ async fn step(
         // It confirms the list that was decided on, so it is that list that is decided on again: a newer one would need
         // another read, and lists may come faster than reads.
         quorum::read_by_quorum(context).await?;
-        decision = decide_on(context, key, &resource, &mut observed, turn);
+        decision = decide_on(context, key, &resource, &observed, turn);
     }
     let Some(decision) = decision else {
         // It changed while its account was looked at.
-        return Ok(Some(After::Wait(Duration::ZERO)));
+        return Ok(Some(Requeue::After(Duration::ZERO)));
     };
     follow_lists(context, key, &observed, &decision);
     let wait = decision
         .look_again
         .unwrap_or_else(|| NET.mul_f64(0.9 + 0.2 * fastrand::f64()));
-    if decision.step != Step::None {
+    if decision.step != Step::Rest {
         tracing::debug!(step = ?decision.step, "next step");
     }
     let calls = decision.step.is_call();
     if calls {
         *worker = None;
     }
-    let acted = act::act(context, key, &resource, observed.fleet.as_deref(), decision).await;
+    let acted = act::act(context, key, &resource, observed.fleet(), decision).await;
     if calls {
         *turn = None;
     }
@@ -300,22 +204,22 @@ async fn step(
                 .lock()
                 .remember(key, |memory| memory.write_failures = 0);
             Ok(match next {
-                Next::Now => Some(After::Wait(Duration::ZERO)),
+                Next::Now => Some(Requeue::After(Duration::ZERO)),
                 Next::Record => None,
-                Next::AsDecided => Some(After::Wait(wait)),
+                Next::AsDecided => Some(Requeue::After(wait)),
                 Next::OnChange => {
                     removed::forget(context, key);
-                    Some(After::Change)
+                    Some(Requeue::OnChange)
                 }
             })
         }
         Err(error) if error.is_conflict() => {
             act::refresh(context, key).await?;
-            Ok(Some(After::Wait(Duration::ZERO)))
+            Ok(Some(Requeue::After(Duration::ZERO)))
         }
         Err(error) if error.is_not_found() => {
             removed::forget(context, key);
-            Ok(Some(After::Change))
+            Ok(Some(Requeue::OnChange))
         }
         Err(error) => Err(error),
     }
@@ -326,7 +230,7 @@ fn decide_on(
     context: &Context,
     key: &ObjectKey,
     resource: &Arc<CortecsInstance>,
-    observed: &mut Observed,
+    observed: &Observation,
     turn: &mut Option<Turn>,
 ) -> Option<Decision> {
     let now = clock::moment();
@@ -337,26 +241,18 @@ fn decide_on(
     {
         return None;
     }
-    let snapshot = observed
-        .view
-        .fleet
-        .as_ref()
-        .and_then(|f| f.snapshot.clone());
+    let snapshot = observed.snapshot();
     book.remember(key, |memory| {
-        memory.observe(resource, snapshot.as_deref(), context.settings.settle, now);
-        let api_url = observed.fleet.as_ref().map(|f| f.key().api_url.as_str());
-        let claim = observed.claim.clone();
-        memory.observe_claim(claim, api_url, resource, snapshot.as_deref(), now);
+        memory.observe(resource, snapshot, context.settings.settle, now);
+        let api_url = observed.fleet().map(|fleet| fleet.key().api_url.as_str());
+        let sealed_id = observed.sealed_id.clone();
+        memory.observe_sealed_id(sealed_id, api_url, resource, snapshot, now);
     });
-    let turns = observed.fleet.as_deref().map(Fleet::turns);
-    if let (Some(turns), Some(view)) = (turns, &mut observed.view.fleet) {
-        (view.trouble, view.wait) = turns.look(key);
-    }
     let memory = book.get(key)?.memory.clone();
     let decision = decide(&Input {
         key,
         resource,
-        account: &observed.view,
+        account: &observed.view(key),
         book: &book,
         memory: &memory,
         model: observed.model.as_ref(),
@@ -369,7 +265,7 @@ fn decide_on(
         return None;
     }
     record::announce(&mut book, key, &decision);
-    if let Some(turns) = turns {
+    if let Some(turns) = observed.fleet().map(Fleet::turns) {
         if let Some(rank) = decision.queue {
             turns.queue(key, rank);
         }
@@ -381,30 +277,16 @@ fn decide_on(
 }
 
 /// Tells the fleet what the resource waits for.
-fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observed, decision: &Decision) {
-    let fleet = observed.fleet.as_ref();
+fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observation, decision: &Decision) {
+    let fleet = observed.fleet();
+    let busy_in = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
+    context.directory.set_busy(key, busy_in);
     if let Some(fleet) = fleet {
-        fleet.set_busy(key, decision.busy);
         if decision.list {
-            fleet.request_list();
+            fleet.request_list_after(clock::moment());
         }
         if decision.declines_turn() {
             fleet.turns().decline(key);
         }
     }
-    let waits_for = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
-    removed::wait_for(context, key, waits_for);
-}
-
-/// How long to wait after Kubernetes did not do what it was asked.
-fn failed(context: &Context, key: &ObjectKey, error: &KubeError) -> Duration {
-    tracing::warn!(%error, "reconcile failed and is repeated");
-    let wait = context.book.lock().remember(key, |memory| {
-        let mut backoff = Backoff::after(memory.write_failures);
-        let wait = backoff.next(fastrand::f64(), None);
-        memory.write_failures = backoff.failures();
-        memory.write_retry_at = clock::moment().after(wait);
-        wait
-    });
-    wait.unwrap_or(NOT_YET)
 }

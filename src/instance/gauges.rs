@@ -7,6 +7,7 @@ use std::{
 
 use cortecs_clock as clock;
 use cortecs_resources::instance_status::{CortecsInstanceStatus, Phase};
+use cortecs_rules::facts::home::named_account;
 use jiff::Timestamp;
 
 use super::context::Context;
@@ -30,10 +31,11 @@ pub fn set_gauges(context: &Context, counted: &mut BTreeSet<String>) {
         .map(|account| (account.clone(), Counts::default()))
         .collect();
     for (_, entry) in context.book.lock().iter() {
-        let account = context.wakes.account_of(&entry.resource).and_then(|named| {
-            let found = context.directory.account(&named.namespace, &named.name)?;
-            Some((named.to_string(), found))
-        });
+        let account =
+            named_account(&entry.resource, context.default_account.as_ref()).and_then(|named| {
+                let found = context.directory.account(&named.namespace, &named.name)?;
+                Some((named.to_string(), found))
+            });
         let name = match account {
             Some((_, found)) if found.state.is_elsewhere() => continue,
             Some((name, _)) => name,

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use cortecs_api::RetryClass;
 use cortecs_resources::{
     CortecsInstance, account::NamespacesFrom, annotations, instance_status::AccountIdentity,
-    key::ObjectKey,
+    key::ObjectKey, reason::Reason,
 };
 use cortecs_rules::{
     facts::{
         account_entry::{AccountEntry, AccountState},
         args,
-        fleet_key::FleetKey,
-        home::named_account,
+        home::{fleet_of, home, home_account, named_account},
         memory::FailureKind,
-        sealed_id::{self, Claim},
+        sealed_id::{self, SealedId},
+        snapshot::Snapshot,
     },
     instance::input::{Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView},
 };
@@ -24,29 +24,64 @@ use secrecy::ExposeSecret;
 use super::context::Context;
 use crate::fleet::poll::Fleet;
 
-/// What was gathered.
-pub struct Observed {
-    pub view: AccountView,
-    /// The fleet of the view, to make calls with.
-    pub fleet: Option<Arc<Fleet>>,
+/// What was gathered. What can change from one moment to the next, whose turn it is to make a call, is looked at in
+/// [`Observation::view`], right before the decision.
+pub struct Observation {
+    named: Option<ObjectKey>,
+    desired: Desired,
+    fleet: Option<ObservedFleet>,
     pub model: Option<CatalogAnswer>,
     /// What the annotation with the id is worth.
-    pub claim: Claim,
+    pub sealed_id: SealedId,
+}
+
+struct ObservedFleet {
+    fleet: Arc<Fleet>,
+    snapshot: Option<Arc<Snapshot>>,
+    problem: Option<(FailureKind, String)>,
+    held: Option<String>,
+}
+
+impl Observation {
+    /// The fleet, to make calls with.
+    pub fn fleet(&self) -> Option<&Fleet> {
+        self.fleet.as_ref().map(|observed| &*observed.fleet)
+    }
+
+    /// The list that the decision is taken from.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.fleet.as_ref()?.snapshot.as_deref()
+    }
+
+    /// The accounts that concern the resource, as a decision takes them.
+    pub fn view(&self, resource: &ObjectKey) -> AccountView {
+        let fleet = self.fleet.as_ref().map(|observed| {
+            let (trouble, wait) = observed.fleet.turns().look(resource);
+            FleetView {
+                snapshot: observed.snapshot.clone(),
+                problem: observed.problem.clone(),
+                held: observed.held.clone(),
+                trouble,
+                wait,
+            }
+        });
+        AccountView {
+            named: self.named.clone(),
+            desired: self.desired.clone(),
+            fleet,
+        }
+    }
 }
 
 /// Looks at the accounts that concern the resource. Reads from memory but for the labels of its namespace, where an account asks for them.
-pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed {
+pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observation {
     let desired = desired(context, resource).await;
-    let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
-    let key = match (home, &desired) {
-        (Some(home), _) => Some(FleetKey::new(&home.api_url, home.client_id.as_str())),
-        (None, Desired::Usable(account)) => Some(FleetKey::new(
-            &account.identity.api_url,
-            account.identity.client_id.as_str(),
-        )),
+    let lives_in = match (home(resource), &desired) {
+        (Some(home), _) => Some(fleet_of(home)),
+        (None, Desired::Usable(account)) => Some(fleet_of(&account.identity)),
         (None, _) => None,
     };
-    let fleet = key.and_then(|key| context.directory.fleet(&key));
+    let fleet = lives_in.and_then(|key| context.directory.fleet(&key));
     let model = match &desired {
         Desired::Usable(account) => {
             let model_id = args::normalise_model_id(&resource.spec.model_id);
@@ -63,40 +98,36 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observed 
         _ => None,
     };
     let named = named_account(resource, context.default_account.as_ref());
-    Observed {
-        claim: claim(context, resource, named.as_ref(), fleet.as_deref()),
-        view: AccountView {
-            named,
-            desired,
-            fleet: fleet.as_deref().map(|fleet| view_of(context, fleet)),
-        },
-        fleet,
+    Observation {
+        sealed_id: check_sealed_id(context, resource, named.as_ref(), fleet.as_deref()),
+        named,
+        desired,
+        fleet: fleet.map(|fleet| observe_fleet(context, fleet)),
         model,
     }
 }
 
 /// Whether another operator manages the account in which the resource lives, or that it names.
 pub fn is_elsewhere(context: &Context, resource: &CortecsInstance) -> bool {
-    let home = resource.status.as_ref().and_then(|s| s.account.as_ref());
-    let home = home.map(|home| ObjectKey::new(&home.namespace, &home.name));
-    let account = home.or_else(|| named_account(resource, context.default_account.as_ref()));
+    let account = home_account(resource)
+        .or_else(|| named_account(resource, context.default_account.as_ref()));
     let entry = account.and_then(|key| context.directory.account(&key.namespace, &key.name));
     entry.is_some_and(|entry| entry.state.is_elsewhere())
 }
 
 /// Checks the annotation with the secret that the fleet works with, and with the one that the account's Secret holds now.
-fn claim(
+fn check_sealed_id(
     context: &Context,
     resource: &CortecsInstance,
     account: Option<&ObjectKey>,
     fleet: Option<&Fleet>,
-) -> Claim {
+) -> SealedId {
     let annotation = resource.annotations().get(annotations::INSTANCE_ID);
     let Some(value) = annotation.filter(|value| sealed_id::is_well_formed(value)) else {
-        return Claim::None;
+        return SealedId::None;
     };
     let Some(fleet) = fleet else {
-        return Claim::Unchecked;
+        return SealedId::Unchecked;
     };
     let read = account.and_then(|account| context.directory.credentials(account));
     let read = read.filter(|read| read.client_id == fleet.key().client_id);
@@ -106,13 +137,13 @@ fn claim(
         .flatten()
         .filter_map(|credentials| sealed_id::Key::derive(credentials.client_secret.expose_secret()))
         .find_map(|secret| secret.verify(&key.namespace, &key.name, value));
-    proven.map_or(Claim::None, Claim::Proven)
+    proven.map_or(SealedId::None, SealedId::Proven)
 }
 
 async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     let Some(key) = named_account(resource, context.default_account.as_ref()) else {
         return Desired::Unusable {
-            reason: "AccountNotFound",
+            reason: Reason::AccountNotFound,
             message:
                 "no account is named: set spec.accountRef, or give the operator a --default-account"
                     .to_owned(),
@@ -123,7 +154,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     }
     let Some(entry) = context.directory.account(&key.namespace, &key.name) else {
         return Desired::Unusable {
-            reason: "AccountNotFound",
+            reason: Reason::AccountNotFound,
             message: format!(
                 "there is no CortecsAccount {key}: create it, or correct spec.accountRef"
             ),
@@ -138,7 +169,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         }
         AccountState::Unusable { reason, message } => {
             return Desired::Unusable {
-                reason,
+                reason: *reason,
                 message: format!("account {key}: {message}"),
             };
         }
@@ -178,7 +209,7 @@ fn sees_all_users(context: &Context, entry: &AccountEntry) -> bool {
             && context.namespaces.contains(&entry.namespace))
 }
 
-fn view_of(context: &Context, fleet: &Fleet) -> FleetView {
+fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
     // Before the list and after it: what was published under a hold is never seen without.
     let held = context.directory.held(fleet.key());
     let health = fleet.health();
@@ -189,14 +220,13 @@ fn view_of(context: &Context, fleet: &Fleet) -> FleetView {
         };
         (kind, error.message)
     });
-    FleetView {
+    ObservedFleet {
         snapshot: fleet.snapshot(),
         problem: match (health.authentication_failed, problem) {
             (true, Some((_, message))) => Some((FailureKind::Auth, message)),
             (_, problem) => problem,
         },
         held: held.or_else(|| context.directory.held(fleet.key())),
-        // Looked at when it is decided.
-        ..FleetView::default()
+        fleet,
     }
 }

@@ -9,7 +9,10 @@ use kube::{Api, ResourceExt, api::ListParams};
 use super::{context::Context, write::api};
 use crate::{
     instance::removed,
-    kubernetes::client::{KubeError, bounded},
+    kubernetes::{
+        client::{KubeError, bounded},
+        controller,
+    },
 };
 /// How many resources one page of a quorum read has.
 const PAGE: u32 = 500;
@@ -59,11 +62,8 @@ pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
 }
 
 async fn read_scopes(context: &Context) -> Result<(), KubeError> {
-    for (scope, _) in context.wakes.scopes() {
-        let api: Api<CortecsInstance> = match scope {
-            None => Api::all(context.client.clone()),
-            Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        };
+    for scope in context.watches.scopes() {
+        let api: Api<CortecsInstance> = controller::api(&context.client, scope);
         let (newest, known) = {
             let book = context.book.lock();
             (book.newest().to_owned(), book.resources())

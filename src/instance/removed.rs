@@ -1,7 +1,10 @@
 //! What a resource that is gone leaves: an instance that may be nobody's, others that claim it too, and those who waited with it.
 
 use cortecs_resources::{instance::DeletionPolicy, key::ObjectKey};
-use cortecs_rules::{facts::fleet_key::FleetKey, ledger::book::Entry};
+use cortecs_rules::{
+    facts::{fleet_key::FleetKey, home::fleet_of},
+    ledger::book::Entry,
+};
 
 use super::context::Context;
 
@@ -15,19 +18,9 @@ pub fn follow(context: &Context, went: &[Entry]) {
     }
 }
 
-/// The resource is gone: nobody waits for it any more.
+/// The resource is gone: nothing is in progress for it any more.
 pub fn forget(context: &Context, key: &ObjectKey) {
-    wait_for(context, key, None);
-}
-
-/// Notes which fleet the resource waits for; the one before no longer lists for it, nor keeps its turn.
-pub fn wait_for(context: &Context, key: &ObjectKey, fleet: Option<&FleetKey>) {
-    if let Some(before) = context.wakes.set_busy(key, fleet)
-        && let Some(fleet) = context.directory.fleet(&before)
-    {
-        fleet.set_busy(key, false);
-        fleet.turns().decline(key);
-    }
+    context.directory.set_busy(key, None);
 }
 
 /// What a resource that is gone had.
@@ -44,7 +37,7 @@ impl Left {
         let status = entry.resource.status.as_ref()?;
         let home = status.account.as_ref()?;
         Some(Self {
-            fleet: FleetKey::new(&home.api_url, home.client_id.as_str()),
+            fleet: fleet_of(home),
             id: status.instance_id.clone()?,
             unowned: !entry.memory.released
                 || entry.resource.spec.deletion_policy != DeletionPolicy::Delete,
@@ -55,10 +48,10 @@ impl Left {
     fn tell(self, context: &Context) {
         let heirs: Vec<ObjectKey> = {
             let book = context.book.lock();
-            let heirs = book.interested(&self.fleet.api_url, &self.id);
+            let heirs = book.present_and_future_claimants(&self.fleet.api_url, &self.id);
             heirs.cloned().collect()
         };
-        heirs.into_iter().for_each(|key| context.wakes.wake(key));
+        heirs.into_iter().for_each(|key| context.watches.add(key));
         let fleet = context.directory.fleet(&self.fleet);
         if let Some(fleet) = fleet.filter(|_| self.unowned) {
             tracing::warn!(

@@ -6,7 +6,10 @@ use cortecs_resources::CortecsInstance;
 use kube::{Api, api::ListParams};
 
 use super::{context::Context, quorum};
-use crate::kubernetes::client::{KubeError, bounded};
+use crate::kubernetes::{
+    client::{KubeError, bounded},
+    controller,
+};
 /// How often the version of the list is compared without a reason to doubt.
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -36,11 +39,8 @@ pub async fn watch_over(context: &Context) {
 }
 
 async fn compare_lists(context: &Context) -> Result<(), KubeError> {
-    for (scope, _) in context.wakes.scopes() {
-        let api: Api<CortecsInstance> = match scope {
-            None => Api::all(context.client.clone()),
-            Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        };
+    for scope in context.watches.scopes() {
+        let api: Api<CortecsInstance> = controller::api(&context.client, scope);
         let known = context.book.lock().newest().to_owned();
         let params = ListParams::default().limit(1);
         let what = "compare versions";

@@ -1,6 +1,15 @@
-//! Kubernetes: the client, what is watched, the one shell of all controllers, events.
+//! What every controller needs of Kubernetes.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | [`client`] | the client, and a bound on every call |
+//! | [`scope`] | which namespaces are watched |
+//! | [`queue`] | the objects that wait to be looked at, for each watch |
+//! | [`controller`] | the one shell of all controllers: watch, filter, queue, reconcile, requeue |
+//! | [`events`] | the publishing of events |
 
 pub mod client;
+pub mod controller;
 pub mod events;
+pub mod queue;
 pub mod scope;
-pub mod wake;

@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use cortecs_resources::key::is_label;
+use cortecs_rules::ledger::book::Scope;
 
 /// The namespaces to look after; empty means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Namespaces(BTreeSet<String>);
+pub struct WatchedNamespaces(BTreeSet<String>);
 
-impl Namespaces {
+impl WatchedNamespaces {
     /// Whether all namespaces are looked after.
     pub fn is_all(&self) -> bool {
         self.0.is_empty()
@@ -19,13 +20,21 @@ impl Namespaces {
         self.is_all() || self.0.contains(namespace)
     }
 
+    /// What has to be watched: each namespace, or all at once.
+    pub fn scopes(&self) -> Vec<Scope> {
+        match self.is_all() {
+            true => vec![None],
+            false => self.0.iter().cloned().map(Some).collect(),
+        }
+    }
+
     /// The namespaces in order; none when all are looked after.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 }
 
-impl FromStr for Namespaces {
+impl FromStr for WatchedNamespaces {
     type Err = String;
 
     fn from_str(list: &str) -> Result<Self, Self::Err> {
@@ -45,7 +54,7 @@ impl FromStr for Namespaces {
     }
 }
 
-impl fmt::Display for Namespaces {
+impl fmt::Display for WatchedNamespaces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.names().collect::<Vec<_>>().join(","))
     }

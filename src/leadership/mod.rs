@@ -2,6 +2,8 @@
 //!
 //! Every write carries the resourceVersion that was read, so two processes never both get it. Losing it is final: the process
 //! ends, and its successor starts from fresh reads.
+//!
+//! `lease_object` is the `Lease` as an object; [`peers`] looks at the Leases of other installed operators.
 
 mod lease_object;
 pub mod peers;
@@ -15,7 +17,7 @@ use tokio::sync::watch;
 pub use crate::leadership::lease_object::LEASE_NAME;
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
-use cortecs_rules::lease::{LeaseStep, Loss, Observed, RETRY_PERIOD, decide_lease};
+use cortecs_rules::lease::{LeaseObservation, LeaseStep, Loss, RETRY_PERIOD, decide_lease};
 
 use crate::{
     kubernetes::client::{KubeError, KubeErrorKind, bounded},
@@ -68,7 +70,7 @@ impl Leadership {
         let election = Election {
             leases: Api::namespaced(client, namespace),
             me: identity,
-            observed: Observed::default(),
+            observed: LeaseObservation::default(),
             lease: None,
             stale: true,
             standing: Arc::clone(&standing),
@@ -191,7 +193,7 @@ pub fn identity() -> String {
 struct Election {
     leases: Api<Lease>,
     me: String,
-    observed: Observed,
+    observed: LeaseObservation,
     /// The object as last read or written.
     lease: Option<Lease>,
     /// Whether `lease` must be read before the next step.

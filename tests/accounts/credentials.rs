@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cortecs_resources::reason::Reason;
 use cortecs_rules::facts::account_entry::AccountState;
 use cortecs_simulator::Endpoint;
 use serde_json::json;
@@ -77,7 +78,7 @@ async fn a_rotated_secret_is_read_when_the_old_one_is_refused() {
     assert!(matches!(
         scenario.state("main"),
         Some(AccountState::Unusable {
-            reason: "CredentialsInvalid",
+            reason: Reason::CredentialsInvalid,
             ..
         })
     ));

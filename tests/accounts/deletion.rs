@@ -19,7 +19,7 @@ async fn an_account_in_use_is_deleted_when_its_last_user_goes() {
         .users
         .lock()
         .unwrap()
-        .insert(user.clone(), 2);
+        .insert(user.clone(), 4);
     *scenario.others.bound.lock().unwrap() = true;
     scenario
         .secrets()
@@ -33,7 +33,7 @@ async fn an_account_in_use_is_deleted_when_its_last_user_goes() {
         .unwrap();
     let message = scenario.reason("main", "InUse").await;
     assert!(
-        message.contains("2 CortecsInstances") && message.contains("team/llama, …"),
+        message.contains("4 CortecsInstances") && message.contains("team/llama, …"),
         "{message}"
     );
     let entry = scenario

@@ -8,13 +8,16 @@ use std::{
 
 use cortecs_api::{install_crypto_provider, types::InstanceArgs};
 use cortecs_operator::{
-    account::{context::Context, reconcile::run},
+    account::{
+        context::{AccountController, State},
+        controller::run,
+    },
     fleet::{
         directory::Directory,
-        hooks::{Claims, Listener},
+        hooks::{Claims, InstanceHooks, Listed},
         poll::Fleet,
     },
-    kubernetes::events::Events,
+    kubernetes::{controller::Shell, events::Events, queue::Watches},
     leadership::{Leadership, peers::Installs},
     serve::{
         metrics::Metrics,
@@ -68,16 +71,10 @@ impl Claims for Others {
         self.claimed.lock().unwrap().contains(instance_id)
     }
 
-    fn users(&self, namespace: &str, account: &str) -> usize {
+    fn users(&self, account: &ObjectKey) -> Vec<ObjectKey> {
         let users = self.users.lock().unwrap();
-        users
-            .get(&format!("{namespace}/{account}"))
-            .copied()
-            .unwrap_or_default()
-    }
-
-    fn user_names(&self, _: &str, _: &str, limit: usize) -> Vec<ObjectKey> {
-        vec![ObjectKey::new("team", "llama"); limit.min(1)]
+        let count = users.get(&account.to_string()).copied();
+        vec![ObjectKey::new("team", "llama"); count.unwrap_or_default()]
     }
 
     fn fleet_in_use(&self, _: &FleetKey) -> bool {
@@ -87,18 +84,23 @@ impl Claims for Others {
     fn measure(&self, _: Lists<'_>) -> Measure {
         *self.measure.lock().unwrap()
     }
+
+    fn down(&self, _: &FleetKey, _: &Snapshot) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    fn late(&self, _: &FleetKey, _: &Snapshot) -> BTreeMap<String, ObjectKey> {
+        BTreeMap::new()
+    }
 }
 
-impl Listener for Others {
-    fn on_list(&self, _: &FleetKey, _: Option<&Snapshot>, _: &Snapshot) {}
+impl InstanceHooks for Others {
+    fn on_list(&self, _: Listed<'_>) {}
 
-    fn on_list_failed(&self, _: &FleetKey) {}
+    fn on_list_failed(&self, _: &FleetKey, _: &[ObjectKey]) {}
 
-    fn on_account_changed(&self, namespace: &str, name: &str) {
-        self.changed
-            .lock()
-            .unwrap()
-            .insert(format!("{namespace}/{name}"));
+    fn on_account_changed(&self, account: &ObjectKey) {
+        self.changed.lock().unwrap().insert(account.to_string());
     }
 
     fn on_turn(&self, _: Vec<ObjectKey>) {}
@@ -137,25 +139,33 @@ impl Scenario {
         let directory = Directory::new(client.clone());
         let metrics = Metrics::new();
         let (trigger, shutdown) = Shutdown::new();
-        let context = Context {
-            kube: client.clone(),
+        let watches = Arc::new(Watches::new(&namespace.parse().unwrap()));
+        let shell = Shell {
+            client: client.clone(),
+            watches: Arc::clone(&watches),
+            metrics: metrics.clone(),
+            concurrency: 4,
+            shutdown,
+        };
+        let controller = AccountController {
+            client: client.clone(),
             directory: directory.clone(),
             claims: others.clone(),
-            listener: others.clone(),
+            instances: others.clone(),
             allowed_hosts: format!("http://{}", simulator.address()).parse().unwrap(),
             leadership: Leadership::always(),
             metrics: metrics.clone(),
             events: Events::new(client.clone(), "tests"),
             installs: Arc::new(Installs::new(ManagedBy::default(), client.clone())),
-            namespaces: namespace.parse().unwrap(),
-            concurrency: 4,
+            watches,
             request_timeout: Duration::from_secs(10),
             limits: PollLimits {
                 floor: Duration::from_millis(5),
                 ..PollLimits::default()
             },
+            state: State::default(),
         };
-        tokio::spawn(run(context, shutdown));
+        tokio::spawn(async move { run(Arc::new(controller), &shell).await });
         Self {
             namespace,
             client,
@@ -239,7 +249,7 @@ impl Scenario {
         let fleet = self.fleet();
         let mut ended = fleet.ended();
         ended.mark_unchanged();
-        fleet.request_list();
+        fleet.request_list_after(cortecs_clock::moment());
         timeout(DEADLINE, ended.changed())
             .await
             .expect("a list in time")

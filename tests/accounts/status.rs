@@ -122,7 +122,7 @@ async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
         ..Measure::default()
     };
     *scenario.others.measure.lock().unwrap() = lost;
-    scenario.fleet().request_list();
+    scenario.fleet().request_list_after(cortecs_clock::moment());
     let message = scenario.reason("main", "MassChange").await;
     assert!(message.contains("4 of 5"), "{message}");
     let mut ended = scenario.fleet().ended();
@@ -136,7 +136,7 @@ async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
         down: 1,
         ..lost
     };
-    scenario.fleet().request_list();
+    scenario.fleet().request_list_after(cortecs_clock::moment());
     scenario.reason("main", "Verified").await;
     let fleet = scenario.fleet();
     let mut ended = fleet.ended();

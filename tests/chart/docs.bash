@@ -10,9 +10,6 @@
 #   port 8080          any port, for an operator that a command runs in the foreground
 # What is marked "node" or "never" is not run here, and counted: tests/in-cluster runs the first.
 
-# shellcheck source=/dev/null
-. "$root/tests/simulator.bash"
-
 # Lives as long as check: starts an operator where there is a Deployment, again when it changes, and ends it with it.
 play_pods() {
 	local -A pid=() is=()
@@ -43,7 +40,7 @@ play_pods() {
 				environment+=("$key=$value")
 			done < <(KUBECONFIG=$dir/plane/kubeconfig "$kubectl" --namespace "$where" get deployment cortecs-operator --output \
 				'go-template={{range (index .spec.template.spec.containers 0).env}}{{if .value}}{{.name}}={{.value}}{{"\n"}}{{end}}{{end}}')
-			env KUBECONFIG="$dir/pod.$where" POD_NAMESPACE="$where" "${environment[@]}" CORTECS_OPERATOR_ALLOWED_API_HOSTS="http://$address" \
+			env KUBECONFIG="$dir/pod.$where" POD_NAMESPACE="$where" "${environment[@]}" CORTECS_OPERATOR_ALLOWED_API_HOSTS="http://$api_address" \
 				CORTECS_OPERATOR_LISTEN=127.0.0.1:0 "$binary" run >>"$dir/pods.log" 2>&1 &
 			pid[$where]=$! is[$where]=$what
 		done <<<"$found"
@@ -59,7 +56,7 @@ make_stands() {
 set -euo pipefail
 more=()
 case \$1 in install | upgrade) more=(--set replicaCount=0 --timeout 2m) ;; esac
-[[ " \$* " != *' account.create=true '* ]] || more+=(--set account.spec.apiUrl='$api_url' --set 'config.allowedApiHosts={http://$address}')
+[[ " \$* " != *' account.create=true '* ]] || more+=(--set account.spec.apiUrl='$api_url' --set 'config.allowedApiHosts={http://$api_address}')
 exec "\$HELM_OF_TEST" "\$@" "\${more[@]}"
 END
 	chmod +x "$dir/bin/helm"
@@ -109,7 +106,7 @@ prepare() {
 		"$kubectl" create namespace team-a >/dev/null
 		"$HELM_OF_TEST" upgrade cortecs-operator "$chart" --namespace cortecs-system --reuse-values --set "accounts[0].name=more,accounts[0].namespace=team-a" \
 			--set "accounts[0].credentials.clientId=other-id,accounts[0].credentials.clientSecret=other-secret,accounts[0].spec.apiUrl=$api_url" \
-			--set "config.allowedApiHosts={http://$address}" >/dev/null
+			--set "config.allowedApiHosts={http://$api_address}" >/dev/null
 		[[ -n $(made_secrets) ]] || fail "the chart made no Secret" ;;
 	"docs/upgrade.md: With kubectl" | "docs/upgrade.md: With kustomize")
 		run_commands docs/install.md "${1#*: }"
@@ -165,7 +162,7 @@ run_commands() {
 		ran=$((ran + 1))
 		[[ $command != *samples/instance.yaml* ]] || asked=$((asked + 1))
 		if [[ $mark == beside ]]; then
-			(cd "$dir/checkout" && exec env CORTECS_OPERATOR_ALLOWED_API_HOSTS="http://$address" bash -c "exec env ${command/:8080/:0}") >>"$dir/pods.log" 2>&1 </dev/null &
+			(cd "$dir/checkout" && exec env CORTECS_OPERATOR_ALLOWED_API_HOSTS="http://$api_address" bash -c "exec env ${command/:8080/:0}") >>"$dir/pods.log" 2>&1 </dev/null &
 			beside=$!
 			processes+=("$beside")
 			continue
@@ -200,12 +197,10 @@ tell() {
 
 test_docs() {
 	# asked: how often an instance was asked for. again: by another Helm, which sections without Helm do not need.
-	local binary api_url address api_address pushed pods='' beside='' fresh='' ran=0 asked=0 again=''
+	local binary api_url api_address pushed pods='' beside='' fresh='' ran=0 asked=0 again=''
 	local -A left=()
 	kubectl=$("$plane" kubectl-path)
-	need_binary
-	start_simulator
-	api_address=$address
+	simulate
 	pushed=registry.example/cortecs-operator:$(deploy/release version)
 	: >"$dir/pods.log"
 	export KUBECONFIG=$dir/plane/kubeconfig

@@ -10,10 +10,9 @@ argo_definitions() {
 
 # nothing_to_ignore VALUES: what the operator writes is none of what was applied, so there is no difference to ignore.
 nothing_to_ignore() {
-	local binary api_url address
-	need_binary
-	start_simulator
-	"$helm4" template "$release" "$chart" --namespace "$namespace" --skip-tests --values "$1" --set "config.allowedApiHosts={http://$address}" >"$dir/rendered.yaml"
+	local binary api_url api_address
+	simulate
+	"$helm4" template "$release" "$chart" --namespace "$namespace" --skip-tests --values "$1" --set "config.allowedApiHosts={http://$api_address}" >"$dir/rendered.yaml"
 	{
 		"$kubectl" patch --local --filename deploy/gitops/instances/account.yaml --type merge --output yaml \
 			--patch "{\"spec\":{\"apiUrl\":\"$api_url\",\"poll\":{\"activeSeconds\":1}}}"

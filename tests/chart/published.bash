@@ -127,7 +127,7 @@ published_files() {
 	files
 	package=$dir/files/cortecs-operator-$version.tgz
 	expect "the files" "$(find "$dir/files" -type f -printf '%f\n' | sort | paste -sd ' ')" "cortecs-operator-$version.tgz crds.yaml install.yaml"
-	need_binary
+	need_binaries
 	diff <("$binary" crds) "$dir/files/crds.yaml" || fail "crds.yaml is not what the operator prints"
 	expect "the changed lines of install.yaml" "$(grep -vxFf deploy/install.yaml "$dir/files/install.yaml")" \
 		"          image: $image:$version@$digest"

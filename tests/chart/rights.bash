@@ -70,24 +70,12 @@ ask() {
 }
 metrics_asked_for() { grep -ohE '(cortecs|controller_runtime|leader_election)_[a-z_]+' "$chart/files/alerts.yaml" "$chart/files/dashboard.json" | sort -u; }
 
-# Sets binary.
-need_binary() {
-	binary=${CORTECS_OPERATOR_BINARY:-}
-	[[ -n $binary ]] || binary=$(cargo build --quiet --locked --bin cortecs-operator --message-format=json-render-diagnostics |
-		sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
-	[[ -x $binary ]] || fail "cargo named no binary"
-}
-
-# Sets api_url and address.
-start_simulator() {
-	: >"$dir/simulator.log"
-	CORTECS_CLIENT_ID=some-id CORTECS_CLIENT_SECRET=some-secret "$binary" simulate --listen 127.0.0.1:0 \
-		--step-milliseconds 10 >"$dir/simulator.log" 2>&1 &
-	processes+=($!)
-	simulator_is_up() { grep -q '^CORTECS_API_BASE_URL=' "$dir/simulator.log"; }
-	until_true "the simulator" simulator_is_up
-	api_url=$(sed -n 's/^CORTECS_API_BASE_URL=//p' "$dir/simulator.log")
-	address=${api_url#http://} address=${address%%/*}
+# Sets binary, api_url and api_address.
+simulate() {
+	need_binaries
+	CORTECS_CLIENT_ID=some-id CORTECS_CLIENT_SECRET=some-secret start_simulator "$dir/simulator.log" --step-milliseconds 10
+	processes+=("$simulator")
+	await_simulator
 }
 
 # The real operator, with the rights and the environment of the release.
@@ -105,15 +93,14 @@ start_operator() {
 # The real operator, with the rights and the environment of the mode for one namespace alone.
 test_one-namespace() {
 	start_plane
-	local binary api_url address
-	need_binary
-	start_simulator
+	local binary api_url api_address
+	simulate
 	"$kubectl" apply --server-side -f crds/ >/dev/null
 	"$kubectl" wait --for=condition=Established crd/cortecsinstances.cortecs.ai crd/cortecsaccounts.cortecs.ai >/dev/null
 	# Labels are read, though namespaces are cluster-scoped.
 	"$kubectl" label namespace "$namespace" rents=yes >/dev/null
 	local values=(--namespace "$namespace" --values "$chart/ci/single-namespace-values.yaml"
-		--set config.logLevel=debug --set "config.allowedApiHosts={http://$address}" --set account.spec.apiUrl="$api_url"
+		--set config.logLevel=debug --set "config.allowedApiHosts={http://$api_address}" --set account.spec.apiUrl="$api_url"
 		--set account.spec.allowedNamespaces.from=Selector --set account.spec.allowedNamespaces.selector.matchLabels.rents=yes)
 	"$helm3" install "$release" "$chart" "${values[@]}" >/dev/null
 	expect "the cluster-scoped objects" "$("$kubectl" get clusterroles,clusterrolebindings,validatingadmissionpolicies --output name | grep cortecs || true)" ''

@@ -107,7 +107,7 @@ async fn credentials_that_came_to_belong_to_another_account_start_nothing_again(
     bed.wait("e", "waiting", |r| {
         r.metadata.deletion_timestamp.is_some()
             && r.reason(STALLED) == "AccountHeld"
-            && r.message(STALLED).contains("holds itself")
+            && r.message(STALLED).contains("on hold")
     })
     .await;
     bed.wait_lists(8).await;

@@ -32,7 +32,8 @@ refused() {
 
 milliseconds() { date +%s%3N; }
 
-# The operator's image twice, under two names: a rebuild is the same, and an upgrade has where to go. And kubectl, for a client.
+# The operator's image twice, under two names: a rebuild is the same, and an upgrade has where to go. And the simulated API, and
+# kubectl for a client.
 build_images() {
 	local first second
 	first=$(deploy/image/build localhost/cortecs-operator:dev)
@@ -40,6 +41,8 @@ build_images() {
 	second=$(deploy/image/build localhost/cortecs-operator:next)
 	cp target/image/cortecs-operator.tar "$dir/next.tar"
 	expect "the digest of the same image, packed again" "$second" "$first"
+	deploy/image/stage "$dir/simulator" cortecs-simulator
+	deploy/image/pack --name localhost/cortecs-simulator:dev --output "$dir/simulator.tar" --entrypoint /cortecs-simulator "$dir/simulator" >/dev/null
 	mkdir "$dir/client"
 	cp "$("$cluster" binaries | awk '$1 == "kubectl" { print $2 }')" "$dir/client/kubectl"
 	deploy/image/pack --name localhost/kubectl:dev --output "$dir/client.tar" --entrypoint /kubectl "$dir/client" >/dev/null
@@ -60,7 +63,7 @@ traces() {
 	done
 	# Servers by the mark of tests/cluster, containers by what they run.
 	for process in /proc/[0-9]*; do
-		if grep -qz '^CORTECS_OPERATOR_CLUSTER=' "$process/environ" || [[ $(readlink "$process/exe") == /@(pause|kubectl|cortecs-operator) ]]; then
+		if grep -qz '^CORTECS_OPERATOR_CLUSTER=' "$process/environ" || [[ $(readlink "$process/exe") == /@(pause|kubectl|cortecs-operator|cortecs-simulator) ]]; then
 			tr '\0' ' ' <"$process/cmdline"
 		fi
 	done 2>/dev/null || true

@@ -19,6 +19,7 @@
 //! | `call` | the names of the calls, and who observes them |
 //!
 //! `config`, `client`, `token` and `http` need the feature `client`, which is on by default. The other modules do no I/O.
+#![cfg_attr(all(doctest, feature = "client"), doc = include_str!("../README.md"))]
 
 pub mod answers;
 mod call;

@@ -5,6 +5,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use crate::reason::Reason;
+
 /// The state that the spec asks for is reached.
 pub const READY: &str = "Ready";
 /// The endpoint is usable: at least one worker runs and `baseUrl` is set.
@@ -24,7 +26,7 @@ pub fn set_condition(
     conditions: &mut Vec<Condition>,
     kind: &str,
     status: bool,
-    reason: &str,
+    reason: Reason,
     message: &str,
     generation: i64,
     now: Timestamp,
@@ -36,14 +38,14 @@ pub fn set_condition(
             condition.last_transition_time = whole_seconds(now);
         }
         condition.status = status.to_owned();
-        condition.reason = reason.to_owned();
+        condition.reason = reason.to_string();
         condition.message = message;
         condition.observed_generation = Some(generation);
     } else {
         conditions.push(Condition {
             type_: kind.to_owned(),
             status: status.to_owned(),
-            reason: reason.to_owned(),
+            reason: reason.to_string(),
             message,
             observed_generation: Some(generation),
             last_transition_time: whole_seconds(now),
@@ -91,12 +93,28 @@ mod tests {
     #[test]
     fn the_transition_time_moves_only_with_the_status() {
         let mut conditions = Vec::new();
-        set_condition(&mut conditions, READY, false, "Starting", "a", 1, at(10));
-        set_condition(&mut conditions, READY, false, "Pending", "b", 2, at(20));
+        set_condition(
+            &mut conditions,
+            READY,
+            false,
+            Reason::Starting,
+            "a",
+            1,
+            at(10),
+        );
+        set_condition(
+            &mut conditions,
+            READY,
+            false,
+            Reason::Pending,
+            "b",
+            2,
+            at(20),
+        );
         assert_eq!(conditions[0].last_transition_time.0, at(10));
         assert_eq!(conditions[0].reason, "Pending");
         assert_eq!(conditions[0].observed_generation, Some(2));
-        set_condition(&mut conditions, READY, true, "Running", "", 2, at(30));
+        set_condition(&mut conditions, READY, true, Reason::Running, "", 2, at(30));
         assert_eq!(conditions[0].last_transition_time.0, at(30));
         assert_eq!(conditions.len(), 1);
     }
@@ -108,7 +126,7 @@ mod tests {
             &mut conditions,
             READY,
             false,
-            "X",
+            Reason::Failed,
             &"ä".repeat(5000),
             1,
             at(0),

@@ -7,6 +7,7 @@ pub mod crds;
 pub mod instance;
 pub mod instance_status;
 pub mod key;
+pub mod reason;
 #[cfg(any(test, feature = "schema-check"))]
 pub mod schema;
 

@@ -38,7 +38,7 @@ pub struct LeaseRecord {
 
 /// What this process knows of the `Lease`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
+pub struct LeaseObservation {
     /// The last record seen, even when the object has gone since.
     record: Option<LeaseRecord>,
     present: bool,
@@ -73,7 +73,7 @@ pub enum Loss {
     Deleted,
 }
 
-impl Observed {
+impl LeaseObservation {
     /// Notes what a read showed; `now` is when its answer had arrived. None: there is no such object.
     pub fn saw(&mut self, record: Option<LeaseRecord>, now: Moment) {
         self.present = record.is_some();
@@ -111,7 +111,7 @@ impl Observed {
 /// The next step of the process named `me` at `now`.
 ///
 /// An object that is gone keeps the others waiting like one that is there: its holder may not have noticed yet.
-pub fn decide_lease(observed: &Observed, now: Moment, me: &str) -> LeaseStep {
+pub fn decide_lease(observed: &LeaseObservation, now: Moment, me: &str) -> LeaseStep {
     let mine = observed.holder() == Some(me);
     if let Some(act_until) = observed.act_until {
         return match observed.holder() {
@@ -168,25 +168,28 @@ mod tests {
         }
     }
 
-    fn saw(holder: &str, version: u32, now: Moment) -> Observed {
-        let mut observed = Observed::default();
+    fn saw(holder: &str, version: u32, now: Moment) -> LeaseObservation {
+        let mut observed = LeaseObservation::default();
         observed.saw(Some(record(holder, version)), now);
         observed
     }
 
-    fn holding(sent: Moment) -> Observed {
-        let mut observed = Observed::default();
+    fn holding(sent: Moment) -> LeaseObservation {
+        let mut observed = LeaseObservation::default();
         observed.wrote(record("me", 1), sent, sent);
         observed
     }
 
-    fn decide(observed: &Observed, now: Moment) -> LeaseStep {
+    fn decide(observed: &LeaseObservation, now: Moment) -> LeaseStep {
         decide_lease(observed, now, "me")
     }
 
     #[test]
     fn a_free_lease_is_taken_at_once() {
-        assert_eq!(decide(&Observed::default(), at(0)), LeaseStep::Acquire);
+        assert_eq!(
+            decide(&LeaseObservation::default(), at(0)),
+            LeaseStep::Acquire
+        );
         assert_eq!(decide(&saw("", 1, at(0)), at(0)), LeaseStep::Acquire);
     }
 
@@ -223,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_longer_duration_is_respected_a_shorter_or_absurd_one_is_not() {
-        let mut observed = Observed::default();
+        let mut observed = LeaseObservation::default();
         let with = |seconds, version: &str| {
             let duration = Some(Duration::from_secs(seconds));
             Some(LeaseRecord {

@@ -7,6 +7,23 @@
 //! ```
 //! No task initialises workers: an instance's state is computed from the time since its start.
 //!
+//! | file | content |
+//! |---|---|
+//! | `endpoint` | the calls of the API |
+//! | `account`, `access` | the accounts and their tokens |
+//! | `catalog` | the models and hardware types |
+//! | `start` | the arguments of a start: the check and the defaults |
+//! | `held`, `progress` | one instance and its history; the progress of its workers |
+//! | `world` | all instances, and the effects of the calls |
+//! | `lag` | the lag of lists |
+//! | `api` | the calls: request, change of the world, answer |
+//! | `fault`, `millis` | faults on demand, and their durations in JSON |
+//! | `journal` | the records of requests |
+//! | `shared` | the state that the shell and the handles share |
+//! | `connection`, `shell` | the HTTP side |
+//! | `handle`, [`control`] | the control of a simulator: within a process, over HTTP |
+//! | `server` | the start and the stop of the simulator |
+//!
 //! The API is under `/api/v1`. `/_control/` offers the functions of a [`Handle`] over HTTP; see [`control`].
 
 mod access;

@@ -1,5 +1,7 @@
 //! What `/metrics` shows: controller-runtime's names where one exists, `cortecs_…` for the rest.
 //!
+//! `accounts` keeps what carries an account's name, `account_families` exposes it, `reconcile` counts a reconcile.
+//!
 //! Labels are bounded: controllers, endpoints, phases and outcomes are fixed words, codes are HTTP's, and accounts are those that
 //! exist ([`Metrics::retain_accounts`] forgets the others).
 

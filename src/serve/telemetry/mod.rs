@@ -1,4 +1,4 @@
-//! Logging.
+//! Log lines and traces: `json` formats the lines for programs, `traces` sends the spans to a collector.
 
 mod json;
 #[cfg(feature = "otlp")]
@@ -128,13 +128,14 @@ pub fn reconcile_span(controller: &'static str, resource: &impl ResourceExt) -> 
     )
 }
 
-/// The level for this crate; libraries say no more than `info`, whatever is asked for, since HTTP libraries may trace
+/// The level for the operator's own crates; libraries say no more than `info`, whatever is asked for, since HTTP libraries may trace
 /// headers, and headers carry tokens.
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::INFO))
         // Its span around each reconcile says less than ours does.
         .with_target("kube_runtime::controller", level.min(LevelFilter::WARN))
+        .with_target("cortecs_api", level)
         .with_target("cortecs_operator", level)
 }
 

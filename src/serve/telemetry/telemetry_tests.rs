@@ -10,7 +10,8 @@ use super::*;
 fn libraries_stay_quiet_at_debug_and_trace() {
     for level in [LevelFilter::DEBUG, LevelFilter::TRACE] {
         let filter = filter(level);
-        assert!(filter.would_enable("crate::serve", &Level::DEBUG));
+        assert!(filter.would_enable("cortecs_operator::serve", &Level::DEBUG));
+        assert!(filter.would_enable("cortecs_api::token", &Level::DEBUG));
         assert!(filter.would_enable("kube_client::client", &Level::INFO));
         assert!(!filter.would_enable("kube_runtime::controller", &Level::INFO));
         assert!(!filter.would_enable("hyper::proto::h1", &Level::DEBUG));

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use cortecs_operator::{cli::RunConfig, kubernetes::scope::Namespaces};
+use cortecs_operator::{cli::RunConfig, kubernetes::scope::WatchedNamespaces};
 use cortecs_resources::key::ObjectKey;
 use cortecs_simulator::{SimulatedAccount, Simulator, SimulatorConfig};
 use serde_json::Value;
@@ -58,7 +58,7 @@ impl Bed {
             config: RunConfig {
                 default_account: None,
                 allowed_hosts: Default::default(),
-                watch_namespaces: Namespaces::default(),
+                watch_namespaces: WatchedNamespaces::default(),
                 listen: ([127, 0, 0, 1], 0).into(),
                 concurrency: 16,
                 leader_elect: false,

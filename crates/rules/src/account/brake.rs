@@ -1,5 +1,5 @@
 //! The mass-change brake: when most of what should run is suddenly gone or stopped and nobody here ordered it, the account
-//! holds itself. Wrong credentials, a broken list and a person's stop of everything look like that. Pure.
+//! goes on hold. Wrong credentials, a broken list and a person's stop of everything look like that. Pure.
 //!
 //! It is measured against the persisted statuses, before the list that shows the change is known to anybody: so a process
 //! that ends between the measurement and its record finds the same change again.
@@ -83,7 +83,7 @@ pub struct Lists<'a> {
     pub past: &'a Past,
 }
 
-/// How the fleet was held before.
+/// How the last hold of the fleet ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Past {
     /// When the last hold ended.
@@ -301,12 +301,12 @@ pub fn holds(hold: &Hold, fleet: &FleetKey) -> bool {
     hold.api_url == fleet.api_url && hold.client_id == fleet.client_id
 }
 
-/// What happened, and the ways out, for people. `account`: the one that holds.
+/// What happened, and the ways out, for people. `account`: the one that is on hold.
 pub fn explain(hold: &Hold, account: &str) -> String {
     format!(
-        "account {account} holds itself since {}, or until the annotation {} of the account gets a new value: then what is lost \
+        "account {account} has been on hold since {}, or until the annotation {} of the account gets a new value: then what is lost \
          is started again",
-        what_is_held(hold),
+        what_is_on_hold(hold),
         annotations::RESUME,
     )
 }
@@ -314,13 +314,13 @@ pub fn explain(hold: &Hold, account: &str) -> String {
 /// The same where the credentials are no account's any more.
 pub fn explain_unrecorded(hold: &Hold) -> String {
     format!(
-        "what lives under client id {}, which no account has any more, is held since {}, or until an account has it again",
+        "what lives under client id {}, which no account has any more, has been on hold since {}, or until an account has it again",
         hold.client_id,
-        what_is_held(hold),
+        what_is_on_hold(hold),
     )
 }
 
-fn what_is_held(hold: &Hold) -> String {
+fn what_is_on_hold(hold: &Hold) -> String {
     format!(
         "{}: {} of {} instances that should run were gone or stopped, and nobody here ordered that (wrong credentials, a \
          broken list or a stop of everything look like this). Nothing is started and nothing counts as gone until most of \

@@ -25,9 +25,9 @@ pub fn derive_events(
             warning: false,
             reason: "HoldEnded".to_owned(),
             note: match old.last_handled_resume == new.last_handled_resume {
-                true => "what should run is back: the account is not held any more".to_owned(),
+                true => "what should run is back: the account is not on hold any more".to_owned(),
                 false => {
-                    "as ordered, the account is not held any more: what should run is started again"
+                    "as ordered, the account is not on hold any more: what should run is started again"
                         .to_owned()
                 }
             },

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`allowed_hosts`] | which API hosts credentials are sent to |
 //! | [`owner`] | which of several operators manages the account |
-//! | [`brake`] | whether a list shows a mass change, and whether the account holds itself |
+//! | [`brake`] | whether a list shows a mass change, and whether the account goes on hold |
 //! | [`hold_record`] | what is known of a hold, whatever becomes of the status |
 //! | [`summary`] | counts of a list, and its unmanaged instances |
 //! | [`status`] | the account's status |

@@ -1,15 +1,15 @@
-//! Which of several installed operators manages an account, decided from the claim in its status. No I/O, no clock.
+//! Which of several installed operators manages an account, decided from `status.managedBy`. No I/O, no clock.
 //!
-//! Each has a Lease of its own, in its own namespace, so their Leases do not keep them from each other. The claim does: it is
-//! written under the resourceVersion that was read, so one of them gets it, and the others leave the account and what uses it
-//! alone. It is believed as long as the Lease of the one that it names moves.
+//! Each has a Lease of its own, in its own namespace, so their Leases do not keep them from each other. `status.managedBy` does: it
+//! is written under the resourceVersion that was read, so one operator writes it, and the others leave the account and what uses
+//! it alone. It counts as long as the Lease of the operator that it names is renewed.
 
 use std::time::Duration;
 
 use cortecs_clock::Moment;
 use cortecs_resources::account::ManagedBy;
 
-use crate::lease::{LeaseRecord, LeaseStep, Observed, decide_lease};
+use crate::lease::{LeaseObservation, LeaseRecord, LeaseStep, decide_lease};
 
 /// How long an operator must have been gone until another one takes its accounts: longer than a restart.
 pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(60);
@@ -50,43 +50,43 @@ pub struct Other {
 pub enum Why {
     /// A person said so.
     Assigned,
-    /// It has claimed the account, and has not been looked at yet.
-    Claimed,
-    /// It has claimed the account, and runs.
+    /// The status names it, and its Lease has not been looked at yet.
+    Unchecked,
+    /// The status names it, and it runs.
     Runs,
-    /// It has claimed the account, and nobody knows whether it runs.
+    /// The status names it, and whether it runs cannot be seen.
     Unseen(String),
 }
 
-/// Decides who manages an account for the operator `us`. `assigned` is the namespace that a person named; `life` speaks of the one
-/// that the claim names.
+/// Decides who manages an account for the operator `us`. `assigned` is the namespace that a person named; `life` is of the
+/// operator that `managed_by` names.
 pub fn decide_owner(
     us: &ManagedBy,
-    claim: Option<&ManagedBy>,
+    managed_by: Option<&ManagedBy>,
     assigned: Option<&str>,
     life: Life,
 ) -> Owner {
-    let claimed_by_us = claim == Some(us);
+    let is_us = managed_by == Some(us);
     match assigned {
         Some(namespace) if namespace != us.namespace => {
             return other(namespace, Why::Assigned);
         }
-        Some(_) if claimed_by_us => return Owner::Us,
+        Some(_) if is_us => return Owner::Us,
         Some(_) => return Owner::Free,
         None => {}
     }
-    match claim {
+    match managed_by {
         None => Owner::Free,
         // It may take part in the election now, or no longer.
-        Some(claim) if claim.namespace == us.namespace => match claimed_by_us {
+        Some(by) if by.namespace == us.namespace => match is_us {
             true => Owner::Us,
             false => Owner::Free,
         },
-        Some(claim) => match life {
+        Some(by) => match life {
             Life::Gone => Owner::Free,
-            Life::Unknown => other(&claim.namespace, Why::Claimed),
-            Life::Runs => other(&claim.namespace, Why::Runs),
-            Life::Unseen(why) => other(&claim.namespace, Why::Unseen(why)),
+            Life::Unknown => other(&by.namespace, Why::Unchecked),
+            Life::Runs => other(&by.namespace, Why::Runs),
+            Life::Unseen(why) => other(&by.namespace, Why::Unseen(why)),
         },
     }
 }
@@ -110,8 +110,8 @@ impl Other {
                 "the annotation cortecs.ai/operator gives this account to the operator in namespace {namespace}: the one in {us} \
                  leaves it, and the instances that use it, alone"
             ),
-            Why::Claimed => format!(
-                "the operator in namespace {namespace} has claimed this account: whether it runs is being looked at"
+            Why::Unchecked => format!(
+                "the status names the operator in namespace {namespace} as the manager of this account: whether it runs is being looked at"
             ),
             Why::Runs => format!(
                 "the operator in namespace {namespace} manages this account: the one in {us} leaves it, and the instances that use \
@@ -119,7 +119,7 @@ impl Other {
                  cortecs.ai/operator"
             ),
             Why::Unseen(problem) => format!(
-                "the operator in namespace {namespace} has claimed this account, and whether it runs cannot be seen ({problem}): \
+                "the status names the operator in namespace {namespace} as the manager of this account, and whether it runs cannot be seen ({problem}): \
                  the one in {us} leaves it, and the instances that use it, alone. If it does not run any more, annotate the account \
                  with cortecs.ai/operator={us}"
             ),
@@ -130,8 +130,8 @@ impl Other {
 /// What was seen of another operator's Lease.
 #[derive(Clone, Debug, Default)]
 pub struct Sighting {
-    observed: Observed,
-    /// Since when nobody has held it.
+    observed: LeaseObservation,
+    /// Since when the Lease has had no holder.
     free_since: Option<Moment>,
     problem: Option<String>,
     looked: bool,

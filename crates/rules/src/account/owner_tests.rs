@@ -7,9 +7,9 @@ fn operator(namespace: &str) -> ManagedBy {
     }
 }
 
-fn owner(claim: Option<&str>, assigned: Option<&str>, life: Life) -> Owner {
-    let claim = claim.map(operator);
-    decide_owner(&operator("ours"), claim.as_ref(), assigned, life)
+fn owner(managed_by: Option<&str>, assigned: Option<&str>, life: Life) -> Owner {
+    let managed_by = managed_by.map(operator);
+    decide_owner(&operator("ours"), managed_by.as_ref(), assigned, life)
 }
 
 fn why(owner: Owner) -> Option<Why> {
@@ -20,15 +20,15 @@ fn why(owner: Owner) -> Option<Why> {
 }
 
 #[test]
-fn what_nobody_has_claimed_is_free_and_what_we_have_is_ours() {
+fn what_nobody_manages_is_free_and_what_we_manage_is_ours() {
     assert_eq!(owner(None, None, Life::Unknown), Owner::Free);
     assert_eq!(owner(Some("ours"), None, Life::Unknown), Owner::Us);
 }
 
 #[test]
-fn what_another_one_has_claimed_is_its_own_until_it_is_gone_for_sure() {
+fn what_another_one_manages_is_its_own_until_it_is_gone_for_sure() {
     for (life, expected) in [
-        (Life::Unknown, Some(Why::Claimed)),
+        (Life::Unknown, Some(Why::Unchecked)),
         (Life::Runs, Some(Why::Runs)),
         (
             Life::Unseen("forbidden".to_owned()),
@@ -68,10 +68,10 @@ fn an_operator_that_began_to_take_part_in_the_election_says_so() {
 
 #[test]
 fn two_that_cannot_see_each_other_do_not_take_turns() {
-    let claim = operator("theirs");
+    let managed_by = operator("theirs");
     let unseen = Life::Unseen("it has no Lease".to_owned());
     for us in ["a", "b"] {
-        let decided = decide_owner(&operator(us), Some(&claim), None, unseen.clone());
+        let decided = decide_owner(&operator(us), Some(&managed_by), None, unseen.clone());
         assert!(matches!(decided, Owner::Other(_)), "{decided:?}");
     }
 }
@@ -85,7 +85,7 @@ fn only_what_nobody_has_settled_is_a_contest() {
     assert!(other(Why::Runs).is_contest());
     assert!(other(Why::Unseen(String::new())).is_contest());
     assert!(!other(Why::Assigned).is_contest());
-    assert!(!other(Why::Claimed).is_contest());
+    assert!(!other(Why::Unchecked).is_contest());
     for why in [Why::Runs, Why::Unseen("forbidden".to_owned())] {
         let said = other(why).explain("ours");
         for part in ["theirs", "ours", "cortecs.ai/operator"] {

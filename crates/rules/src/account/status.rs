@@ -5,6 +5,7 @@ use cortecs_resources::{
     account::{CortecsAccountStatus, Hold, ManagedBy},
     conditions::{READY, RECONCILING, STALLED, remove_condition, set_condition, whole_seconds},
     key::ObjectKey,
+    reason::Reason,
 };
 use jiff::Timestamp;
 
@@ -21,9 +22,9 @@ pub struct View<'a> {
     /// When the list behind `summary` was received.
     pub listed_at: Option<Timestamp>,
     /// It is being deleted while this many resources use it.
-    pub held_by: Option<usize>,
+    pub used_by: Option<usize>,
     /// Some of those.
-    pub holders: Vec<ObjectKey>,
+    pub users: Vec<ObjectKey>,
     /// The account's own hold, as it should be.
     pub hold: Option<Hold>,
     /// The value of `cortecs.ai/resume` that counts as handled.
@@ -32,7 +33,7 @@ pub struct View<'a> {
     pub hold_ended: Option<Timestamp>,
     /// This operator.
     pub managed_by: Option<ManagedBy>,
-    /// Why what the account stands for is held, by this account or by another of the same client id.
+    /// Why the fleet of the account is on hold: this account is, or another one of the same client id.
     pub held: Option<String>,
 }
 
@@ -103,9 +104,13 @@ pub fn next_status(
     Some(next)
 }
 
-fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
-    if let Some(users) = view.held_by {
-        return (Progress::Reconciling, "InUse", in_use(users, &view.holders));
+fn judge(view: &View<'_>) -> (Progress, Reason, String) {
+    if let Some(count) = view.used_by {
+        return (
+            Progress::Reconciling,
+            Reason::InUse,
+            in_use(count, &view.users),
+        );
     }
     match &view.state {
         AccountState::Unusable { reason, message } => {
@@ -114,16 +119,16 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
             } else {
                 Progress::Stalled
             };
-            (progress, reason, message.clone())
+            (progress, *reason, message.clone())
         }
         AccountState::Pending => (
             Progress::Reconciling,
-            "Verifying",
+            Reason::Verifying,
             "the credentials are being verified".to_owned(),
         ),
         AccountState::Usable(_) => {
             if let Some(why) = &view.held {
-                return (Progress::Stalled, "MassChange", why.clone());
+                return (Progress::Stalled, Reason::MassChange, why.clone());
             }
             let never_listed = view.health.last_good.is_none();
             match &view.health.last_error {
@@ -131,7 +136,7 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
                     match error.class {
                         RetryClass::Terminal => (
                             Progress::Stalled,
-                            "ListRefused",
+                            Reason::ListRefused,
                             format!(
                                 "{}; check apiUrl and the account's permissions",
                                 error.message
@@ -139,19 +144,19 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
                         ),
                         _ => (
                             Progress::Reconciling,
-                            "RetryingAfterError",
+                            Reason::RetryingAfterError,
                             format!("{}; trying again", error.message),
                         ),
                     }
                 }
                 _ if never_listed => (
                     Progress::Reconciling,
-                    "Verifying",
+                    Reason::Verifying,
                     "the instances are being listed for the first time".to_owned(),
                 ),
                 _ => (
                     Progress::Done,
-                    "Verified",
+                    Reason::Verified,
                     "the API accepts the credentials and lists the instances".to_owned(),
                 ),
             }
@@ -159,16 +164,16 @@ fn judge(view: &View<'_>) -> (Progress, &'static str, String) {
     }
 }
 
-fn in_use(users: usize, holders: &[ObjectKey]) -> String {
-    let resources = match users {
+fn in_use(count: usize, users: &[ObjectKey]) -> String {
+    let resources = match count {
         1 => "1 CortecsInstance uses".to_owned(),
         n => format!("{n} CortecsInstances use"),
     };
-    let names = match holders {
+    let names = match users {
         [] => String::new(),
         shown => {
             let names: Vec<_> = shown.iter().map(ToString::to_string).collect();
-            let more = if users > shown.len() { ", …" } else { "" };
+            let more = if count > shown.len() { ", …" } else { "" };
             format!(" ({}{more})", names.join(", "))
         }
     };

@@ -2,6 +2,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     account::InstanceCounts,
     conditions::{find_condition, is_true},
+    reason::Reason,
 };
 
 use super::*;
@@ -67,14 +68,14 @@ fn each_situation_has_its_conditions() {
     assert_conditions(&first, "Verifying", &[RECONCILING]);
     let unusable = View {
         state: AccountState::Unusable {
-            reason: "SecretNotFound",
+            reason: Reason::SecretNotFound,
             message: "Secret a/b does not exist".to_owned(),
         },
         ..usable()
     };
     assert_conditions(&unusable, "SecretNotFound", &[STALLED]);
     let mut deleting = unusable;
-    deleting.held_by = Some(1);
+    deleting.used_by = Some(1);
     assert_conditions(&deleting, "InUse", &[RECONCILING]);
 }
 
@@ -137,10 +138,10 @@ fn what_was_listed_stays_when_it_cannot_be_listed_any_more() {
 }
 
 #[test]
-fn a_held_deletion_names_who_holds_it() {
+fn a_deletion_that_waits_names_the_users() {
     let mut view = usable();
-    view.held_by = Some(5);
-    view.holders = vec![ObjectKey::new("a", "x"), ObjectKey::new("b", "y")];
+    view.used_by = Some(5);
+    view.users = vec![ObjectKey::new("a", "x"), ObjectKey::new("b", "y")];
     let status = status(&view);
     let message = &find_condition(&status.conditions, READY).unwrap().message;
     assert!(
@@ -152,14 +153,14 @@ fn a_held_deletion_names_who_holds_it() {
 #[test]
 fn a_hold_is_shown_until_it_ends() {
     let held = View {
-        held: Some("it holds itself".to_owned()),
+        held: Some("it is on hold".to_owned()),
         last_handled_resume: Some("1".to_owned()),
         ..usable()
     };
     assert_conditions(&held, "MassChange", &[STALLED]);
     let mut refused = held.clone();
     refused.state = AccountState::Unusable {
-        reason: "CredentialsInvalid",
+        reason: Reason::CredentialsInvalid,
         message: String::new(),
     };
     assert_conditions(&refused, "CredentialsInvalid", &[STALLED]);

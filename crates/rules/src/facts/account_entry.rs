@@ -1,6 +1,9 @@
 //! What other controllers see of an account.
 
-use cortecs_resources::account::{CortecsAccountSpec, Hold, ManagedBy};
+use cortecs_resources::{
+    account::{CortecsAccountSpec, Hold, ManagedBy},
+    reason::Reason,
+};
 
 use super::fleet_key::FleetKey;
 
@@ -12,7 +15,7 @@ pub struct AccountEntry {
     pub spec: CortecsAccountSpec,
     /// It is being deleted: stops and deletes go on, nothing is started.
     pub deleting: bool,
-    /// It holds itself.
+    /// Its hold, if it is on hold.
     pub hold: Option<Hold>,
     /// The operator that its status names.
     pub managed_by: Option<ManagedBy>,
@@ -29,21 +32,11 @@ pub enum AccountState {
     Usable(FleetKey),
     /// A person must act, unless it [`is passing`](Self::is_passing).
     Unusable {
-        /// The condition's reason: `ApiUrlNotAllowed`, `ApiUrlInvalid`, `SecretNotFound`, `SecretForbidden`, `SecretInvalid`,
-        /// `CredentialsInvalid`, or one that is passing: [`SECRET_UNREADABLE`], [`CREDENTIALS_UNVERIFIED`]; or
-        /// [`MANAGED_ELSEWHERE`], which no status shows.
-        reason: &'static str,
+        /// The condition's reason. Of [`Reason::ManagedElsewhere`] there is no condition.
+        reason: Reason,
         message: String,
     },
 }
-
-/// Another operator manages it: it and what uses it are left alone.
-pub const MANAGED_ELSEWHERE: &str = "ManagedElsewhere";
-
-/// The Secret cannot be read at the moment.
-pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
-/// The API cannot be asked about the credentials at the moment.
-pub const CREDENTIALS_UNVERIFIED: &str = "CredentialsUnverified";
 
 impl AccountState {
     /// Whether it is expected to change by itself.
@@ -51,19 +44,35 @@ impl AccountState {
         match self {
             Self::Pending => true,
             Self::Usable(_) => false,
-            Self::Unusable { reason, .. } => {
-                matches!(*reason, SECRET_UNREADABLE | CREDENTIALS_UNVERIFIED)
-            }
+            Self::Unusable { reason, .. } => matches!(
+                reason,
+                Reason::SecretUnreadable | Reason::CredentialsUnverified
+            ),
         }
     }
 
     /// Whether another operator manages it.
     pub fn is_elsewhere(&self) -> bool {
-        matches!(self, Self::Unusable { reason, .. } if *reason == MANAGED_ELSEWHERE)
+        matches!(
+            self,
+            Self::Unusable {
+                reason: Reason::ManagedElsewhere,
+                ..
+            }
+        )
     }
 
     /// Whether the Secret keeps it from being usable: people often create it a moment later.
     pub fn awaits_secret(&self) -> bool {
-        matches!(self, Self::Unusable { reason, .. } if reason.starts_with("Secret"))
+        matches!(
+            self,
+            Self::Unusable {
+                reason: Reason::SecretNotFound
+                    | Reason::SecretForbidden
+                    | Reason::SecretInvalid
+                    | Reason::SecretUnreadable,
+                ..
+            }
+        )
     }
 }

@@ -1,4 +1,4 @@
-//! What this process remembers of one resource and no status can hold: calls it has made, and since when it has seen what.
+//! What this process remembers of one resource and no status records: calls it has made, and since when it has seen what.
 //!
 //! A new process knows none of it, and everything that is decided is safe without it: an intent that nobody remembers
 //! may have been carried out, an id that was never seen before may be missing from a lagging list.
@@ -8,12 +8,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
-use cortecs_resources::{CortecsInstance, annotations, instance_status::CortecsInstanceStatus};
+use cortecs_resources::{
+    CortecsInstance, annotations, instance_status::CortecsInstanceStatus, reason::Reason,
+};
 use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::{
-    sealed_id::{Claim, is_well_formed},
+    sealed_id::{SealedId, is_well_formed},
     snapshot::Snapshot,
 };
 
@@ -27,9 +29,9 @@ pub struct Memory {
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
     /// What the annotation with the id is worth, as last looked at.
-    pub claim: Claim,
+    pub sealed_id: SealedId,
     /// The annotation's value that was looked at then.
-    pub claim_of: Option<String>,
+    pub sealed_value: Option<String>,
     /// The instance that only the annotation names, the status being empty: it is watched as a bound one is.
     pub named: Option<Named>,
     /// Someone else emptied the status: the book goes on with the one before, which is to be written back.
@@ -123,7 +125,7 @@ pub struct Named {
 pub struct Failure {
     pub kind: FailureKind,
     /// The condition's reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// Names the call and the cause, and what the API said.
     pub message: String,
     /// The generation of the spec that was tried.
@@ -193,9 +195,9 @@ impl Memory {
     }
 
     /// Takes note of what the annotation with the id is worth. `api_url`: where the instance is, if it is there.
-    pub fn observe_claim(
+    pub fn observe_sealed_id(
         &mut self,
-        claim: Claim,
+        sealed_id: SealedId,
         api_url: Option<&str>,
         resource: &CortecsInstance,
         snapshot: Option<&Snapshot>,
@@ -203,7 +205,7 @@ impl Memory {
     ) {
         let status = resource.status.as_ref();
         let before = self.named.take().map(|named| named.bound);
-        if let (Claim::Proven(id), Some(api_url)) = (&claim, api_url)
+        if let (SealedId::Proven(id), Some(api_url)) = (&sealed_id, api_url)
             && status.is_none_or(CortecsInstanceStatus::records_nothing)
         {
             let bound = observe_bound(before, Some(id), snapshot, now);
@@ -212,9 +214,9 @@ impl Memory {
                 bound,
             });
         }
-        self.claim = claim;
+        self.sealed_id = sealed_id;
         let value = resource.annotations().get(annotations::INSTANCE_ID);
-        self.claim_of = value.filter(|value| is_well_formed(value)).cloned();
+        self.sealed_value = value.filter(|value| is_well_formed(value)).cloned();
     }
 
     /// What is remembered of an instance that is bound, or that the annotation names.
@@ -226,8 +228,8 @@ impl Memory {
             .find(|bound| bound.id == id)
     }
 
-    /// The failure that still holds the resource back.
-    pub fn holding_back(&self, generation: i64, now: Moment) -> Option<&Failure> {
+    /// The failure after which the resource still backs off.
+    pub fn backing_off(&self, generation: i64, now: Moment) -> Option<&Failure> {
         self.failure.as_ref().filter(|failure| {
             now < failure.retry_at
                 && !(failure.kind == FailureKind::Terminal && failure.generation != generation)

@@ -17,7 +17,7 @@ const MAX_LENGTH: usize = 3 * 256 + 1 + MAC_DIGITS;
 
 /// What the annotation of a resource is worth.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Claim {
+pub enum SealedId {
     /// There is none, or it was not sealed for this resource with the account's secret.
     #[default]
     None,
@@ -58,12 +58,12 @@ impl Key {
     }
 }
 
-/// Whether the value has the form of a sealed id: whether it holds is for [`Key::verify`] to say.
+/// Whether the value has the form of a sealed id: [`Key::verify`] says whether it is valid.
 pub fn is_well_formed(value: &str) -> bool {
     parse(value).is_some()
 }
 
-/// The id that a value names, whoever sealed it: whether it holds is for [`Key::verify`] to say.
+/// The id that a value names, whoever sealed it: [`Key::verify`] says whether it is valid.
 pub fn named_id(value: &str) -> Option<String> {
     parse(value).map(|(instance_id, _)| instance_id)
 }

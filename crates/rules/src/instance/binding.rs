@@ -7,6 +7,7 @@ use cortecs_resources::{
     CortecsInstance, annotations,
     instance_status::{AccountIdentity, CortecsInstanceStatus, Phase},
     key::ObjectKey,
+    reason::Reason,
 };
 use kube::ResourceExt;
 
@@ -25,7 +26,7 @@ use crate::{
 const CHECKED_SOON: Duration = Duration::from_secs(1);
 
 /// Waits until it is known what the annotation of another resource is worth that names the instance too.
-pub(crate) fn await_claim(draft: Draft<'_>, mut verdict: Verdict, other: &ObjectKey) -> Decision {
+pub(crate) fn await_check(draft: Draft<'_>, mut verdict: Verdict, other: &ObjectKey) -> Decision {
     verdict.message = format!(
         "{}; the annotation cortecs.ai/instance-id of {other} names it too and is checked first",
         verdict.message
@@ -58,7 +59,7 @@ pub(crate) fn bind(
 /// Whether all resources were read by quorum after the list was there: what others wrote before is known.
 pub(crate) fn read_by_quorum_since(draft: &Draft<'_>, snapshot: &Snapshot) -> bool {
     let read_at = draft.input.book.quorum_read_at();
-    !draft.holds(Rule::QuorumRead) || read_at.is_some_and(|read| read >= snapshot.received_at)
+    !draft.enforces(Rule::QuorumRead) || read_at.is_some_and(|read| read >= snapshot.received_at)
 }
 
 /// Running instances first, then pending, then stopped ones; among equals in order of ids.
@@ -74,14 +75,17 @@ pub(crate) fn preference(instance: &Instance) -> (u8, &str) {
 
 /// Another resource whose annotation names the instance and was not looked at yet: it may prove that the instance is its
 /// own. Whatever it turned out to be worth, once looked at it keeps nobody waiting.
-pub(crate) fn unread_claim<'a>(draft: &Draft<'a>, instance_id: &str) -> Option<&'a ObjectKey> {
+pub(crate) fn unchecked_annotation<'a>(
+    draft: &Draft<'a>,
+    instance_id: &str,
+) -> Option<&'a ObjectKey> {
     let entries = draft.input.book.iter();
     let mut others = entries.filter(|(key, _)| *key != draft.input.key);
     let unread = others.find(|(_, entry)| {
         let status = entry.resource.status.as_ref();
         let value = entry.resource.annotations().get(annotations::INSTANCE_ID);
         status.is_none_or(CortecsInstanceStatus::records_nothing)
-            && value != entry.memory.claim_of.as_ref()
+            && value != entry.memory.sealed_value.as_ref()
             && value
                 .and_then(|value| sealed_id::named_id(value))
                 .as_deref()
@@ -105,7 +109,7 @@ pub(crate) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
     let metadata = &owner.resource.metadata;
     Some(Verdict::stalled(
         Phase::Failed,
-        "InstanceClaimed",
+        Reason::InstanceClaimed,
         format!(
             "instance {id} belongs to {}/{}: this resource does not touch it; delete one of the two",
             metadata.namespace.as_deref().unwrap_or_default(),

@@ -5,7 +5,7 @@
 //! an answer about it alone. Only then the finalizer goes.
 
 use cortecs_api::types::InstanceState;
-use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase};
+use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase, reason::Reason};
 
 use super::{
     binding::claimed_by_another,
@@ -18,9 +18,9 @@ use super::{
         stop::{waits_for_stop, with_refusal},
     },
     start::{resolve, restored},
-    step::{Decision, Step},
+    step::{ApiCall, Decision, Step, Write},
     verdict::Verdict,
-    waiting::Hold,
+    waiting::Delay,
 };
 use crate::facts::memory::Bound;
 
@@ -62,11 +62,11 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Gone::Held if bound.removal_tried => return unproven(draft, bound),
         Gone::Yes if bound.removal_tried => return release(draft),
         Gone::NeedsGet if bound.removal_tried => {
-            let step = Step::Get {
+            let call = ApiCall::Get {
                 instance_id: bound.id.clone(),
             };
             return draft.call(
-                step,
+                call,
                 deleting("the account's list lacks the instance: making sure that it is gone"),
             );
         }
@@ -80,21 +80,21 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
 }
 
 fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
-    let step = removal(&draft, bound);
-    draft.call(step, deleting("the instance is being stopped and deleted"))
+    let call = removal(&draft, bound);
+    draft.call(call, deleting("the instance is being stopped and deleted"))
 }
 
 /// The next call that removes the instance.
-fn removal(draft: &Draft<'_>, bound: &Bound) -> Step {
+fn removal(draft: &Draft<'_>, bound: &Bound) -> ApiCall {
     let instance_id = bound.id.clone();
     let seen_stopped = bound.latest(draft.snapshot()).is_some_and(|(seen, i)| {
         i.instance_status.status == InstanceState::Stopped
             && bound.called.is_some_and(|called| seen >= called)
     });
     if bound.stop_answered || seen_stopped {
-        Step::Delete { instance_id }
+        ApiCall::Delete { instance_id }
     } else {
-        Step::Stop { instance_id }
+        ApiCall::Stop { instance_id }
     }
 }
 
@@ -106,22 +106,25 @@ fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         phase: Phase::Deleting,
         ..held
     };
-    match draft.hold(&verdict) {
-        Some(Hold::Back(_, wait)) => return draft.rest(verdict, wait),
+    match draft.delay(&verdict) {
+        Some(Delay::Pause(_, wait)) => return draft.rest(verdict, wait),
         Some(turn) => return draft.wait_for(turn),
         None => {}
     }
     let now = draft.input.now;
-    let (step, wait) = match draft.spec().deletion_policy {
+    let (call, wait) = match draft.spec().deletion_policy {
         DeletionPolicy::Stop => {
             let instance_id = bound.id.clone();
-            (Step::Stop { instance_id }, waits_for_stop(bound, now, now))
+            (
+                ApiCall::Stop { instance_id },
+                waits_for_stop(bound, now, now),
+            )
         }
         DeletionPolicy::Delete | DeletionPolicy::Orphan => (removal(&draft, bound), None),
     };
     match wait {
         Some(_) => draft.rest(verdict, wait),
-        None => draft.act(step, verdict),
+        None => draft.act(Step::Call(call), verdict),
     }
 }
 
@@ -139,29 +142,29 @@ fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
     }
     let after_stop = bound.stops > 0 && bound.called.is_some_and(|called| seen >= called);
     if is_stopped && after_stop {
-        if !draft.holds(Rule::StopProven) {
+        if !draft.enforces(Rule::StopProven) {
             return release(draft);
         }
         if bound.lookup_failed {
             return draft.await_list(verdict, None);
         }
-        let step = Step::Get {
+        let call = ApiCall::Get {
             instance_id: bound.id.clone(),
         };
-        return draft.call(step, deleting("making sure that the instance is stopped"));
+        return draft.call(call, deleting("making sure that the instance is stopped"));
     }
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
         let verdict = with_refusal(verdict, bound);
         return draft.await_list(verdict, Some(wait));
     }
     let instance_id = bound.id.clone();
-    draft.call(Step::Stop { instance_id }, verdict)
+    draft.call(ApiCall::Stop { instance_id }, verdict)
 }
 
 /// Nothing is left to be done at the API.
 fn release(draft: Draft<'_>) -> Decision {
     draft.act(
-        Step::RemoveFinalizer,
+        Step::Write(Write::RemoveFinalizer),
         deleting("nothing is left to be done at the API"),
     )
 }
@@ -182,5 +185,5 @@ fn unreachable(draft: Draft<'_>, bound: &Bound, verdict: Verdict) -> Decision {
 }
 
 fn deleting(message: &str) -> Verdict {
-    Verdict::reconciling(Phase::Deleting, "Deleting", message)
+    Verdict::reconciling(Phase::Deleting, Reason::Deleting, message)
 }

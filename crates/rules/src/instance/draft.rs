@@ -8,6 +8,7 @@ use cortecs_resources::{
     INSTANCE_FINALIZER, annotations,
     instance::CortecsInstanceSpec,
     instance_status::{AccountIdentity, CortecsInstanceStatus, Phase, RestartIntent},
+    reason::Reason,
 };
 use kube::ResourceExt;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use super::{
     input::Input,
     protocol::Rule,
     status,
-    step::{Decision, Purpose, Step},
+    step::{ApiCall, Decision, Purpose, Step, Write},
 };
 use crate::{
     facts::{
@@ -34,9 +35,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to wait before looking again at what needs a person, and may be mended without waking the resource.
 const STALLED_PATIENCE: Duration = Duration::from_secs(60);
-
-/// The reason of what goes on by itself once a call works.
-pub(crate) const RETRYING: &str = "RetryingAfterError";
 
 pub(crate) struct Draft<'a> {
     pub input: &'a Input<'a>,
@@ -67,14 +65,14 @@ impl<'a> Draft<'a> {
         self.input.resource.metadata.generation.unwrap_or_default()
     }
 
-    /// Whether a rule of the protocol holds: always, but in tests of the model checker.
-    pub fn holds(&self, rule: Rule) -> bool {
-        self.input.settings.rules.hold(rule)
+    /// Whether a rule of the protocol is enforced: always, except in tests of the model checker.
+    pub fn enforces(&self, rule: Rule) -> bool {
+        self.input.settings.rules.enforce(rule)
     }
 
     /// Whether another open start must be settled before this resource goes on.
-    pub fn is_held_up_by(&self, open: &OpenStart<'_>, client_id: &str) -> bool {
-        open.blocks(client_id) || (open.unresolved && !self.holds(Rule::AskingHoldsUpNobody))
+    pub fn is_blocked_by(&self, open: &OpenStart<'_>, client_id: &str) -> bool {
+        open.blocks(client_id) || (open.unresolved && !self.enforces(Rule::AskingBlocksNobody))
     }
 
     pub fn phase(&self) -> Phase {
@@ -97,7 +95,7 @@ impl<'a> Draft<'a> {
         self.input.account.fleet.as_ref()?.snapshot.as_deref()
     }
 
-    /// Why the fleet is held, if it is.
+    /// Why the fleet is on hold, if it is.
     pub fn held(&self) -> Option<&'a str> {
         self.input.account.fleet.as_ref()?.held.as_deref()
     }
@@ -184,14 +182,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Lists lack the instance while the account holds itself: the verdict, and the status takes note of it.
+    /// Lists lack the instance while the account is on hold: the verdict, and the status takes note of it.
     pub fn missing_while_held(&mut self, id: &str) -> Verdict {
         let now = self.input.wall;
         self.status.missing_since.get_or_insert(now);
         let why = self.held().unwrap_or_default();
         let message =
             format!("the account's list lacks instance {id}, and that proves nothing: {why}");
-        Verdict::stalled(Phase::Failed, "AccountHeld", message)
+        Verdict::stalled(Phase::Failed, Reason::AccountHeld, message)
     }
 
     /// A list that begins from now on is needed.
@@ -220,9 +218,9 @@ impl<'a> Draft<'a> {
             .or((verdict.kind == VerdictKind::Stalled).then_some(STALLED_PATIENCE));
         self.render(&verdict);
         let step = if self.input.resource.status.as_ref() == Some(&self.status) {
-            Step::None
+            Step::Rest
         } else {
-            Step::WriteStatus(Purpose::Report)
+            Step::Write(Write::Status(Purpose::Report))
         };
         self.finish(step)
     }
@@ -232,20 +230,22 @@ impl<'a> Draft<'a> {
         self.list = true;
         let fleet = self.input.account.fleet.as_ref();
         let verdict = match fleet.and_then(|f| f.problem.as_ref()) {
-            Some((_, message)) => Verdict::reconciling(verdict.phase, RETRYING, message),
+            Some((_, message)) => {
+                Verdict::reconciling(verdict.phase, Reason::RetryingAfterError, message)
+            }
             None => verdict,
         };
         self.rest(verdict, wait)
     }
 
-    /// One call, unless it is held back.
-    pub fn call(mut self, step: Step, verdict: Verdict) -> Decision {
-        match self.hold(&verdict) {
-            Some(hold) => {
+    /// One call, unless it is delayed.
+    pub fn call(mut self, call: ApiCall, verdict: Verdict) -> Decision {
+        match self.delay(&verdict) {
+            Some(delay) => {
                 self.list |= self.is_newer_than_list(self.input.memory.failure.as_ref());
-                self.wait_for(hold)
+                self.wait_for(delay)
             }
-            None => self.act(step, verdict),
+            None => self.act(Step::Call(call), verdict),
         }
     }
 
@@ -259,13 +259,13 @@ impl<'a> Draft<'a> {
     pub fn unchanged(mut self, wait: Option<Duration>) -> Decision {
         self.status = self.input.resource.status.clone().unwrap_or_default();
         self.look_again = wait.or(self.list.then_some(PATIENCE));
-        self.finish(Step::None)
+        self.finish(Step::Rest)
     }
 
     /// The status that this process knows is written as it is, where someone else emptied it.
     pub fn put_back(mut self) -> Decision {
         self.busy = true;
-        self.finish(Step::WriteStatus(Purpose::Restore))
+        self.finish(Step::Write(Write::Status(Purpose::Restore)))
     }
 
     /// One call, or one change of the resource's metadata. The status is shown by a later decision.
@@ -279,7 +279,7 @@ impl<'a> Draft<'a> {
     pub fn write(mut self, purpose: Purpose, verdict: Verdict) -> Decision {
         self.busy = true;
         self.render(&verdict);
-        self.finish(Step::WriteStatus(purpose))
+        self.finish(Step::Write(Write::Status(purpose)))
     }
 
     pub fn uuid(&self) -> Uuid {
@@ -289,7 +289,7 @@ impl<'a> Draft<'a> {
     fn render(&mut self, verdict: &Verdict) {
         let (spec, generation) = (self.spec(), self.generation());
         let mut verdict = verdict.clone();
-        if verdict.reason == RETRYING
+        if verdict.reason == Reason::RetryingAfterError
             && let Some(trouble) = self.trouble()
         {
             // One message for all that fails meanwhile: each other one would be a write.

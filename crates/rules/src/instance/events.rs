@@ -3,6 +3,7 @@
 use cortecs_resources::{
     conditions::{READY, STALLED, find_condition},
     instance_status::CortecsInstanceStatus,
+    reason::Reason,
 };
 
 use crate::event::EventText;
@@ -40,7 +41,7 @@ pub fn derive_events(
     {
         events.push(EventText {
             warning: find_condition(&new.conditions, STALLED).is_some()
-                || ready.reason == "RetryingAfterError",
+                || Reason::of(ready) == Some(Reason::RetryingAfterError),
             reason: ready.reason.clone(),
             note: ready.message.clone(),
         });
@@ -64,7 +65,7 @@ mod tests {
 
     use super::*;
 
-    fn status(ready: bool, reason: &str, message: &str) -> CortecsInstanceStatus {
+    fn status(ready: bool, reason: Reason, message: &str) -> CortecsInstanceStatus {
         let mut status = CortecsInstanceStatus::default();
         set_condition(
             &mut status.conditions,
@@ -80,13 +81,16 @@ mod tests {
 
     #[test]
     fn each_new_reason_is_told_once() {
-        let starting = status(false, "Starting", "step 1 of 5");
+        let starting = status(false, Reason::Starting, "step 1 of 5");
         assert_eq!(derive_events(None, &starting).len(), 1);
         assert_eq!(
-            derive_events(Some(&starting), &status(false, "Starting", "step 2 of 5")),
+            derive_events(
+                Some(&starting),
+                &status(false, Reason::Starting, "step 2 of 5")
+            ),
             []
         );
-        let told = derive_events(Some(&starting), &status(true, "Running", "runs"));
+        let told = derive_events(Some(&starting), &status(true, Reason::Running, "runs"));
         assert_eq!(
             (told.len(), told[0].warning, told[0].reason.as_str()),
             (1, false, "Running")
@@ -95,12 +99,12 @@ mod tests {
 
     #[test]
     fn what_needs_a_person_is_a_warning() {
-        let mut stalled = status(false, "InvalidArguments", "no such model");
+        let mut stalled = status(false, Reason::InvalidArguments, "no such model");
         set_condition(
             &mut stalled.conditions,
             STALLED,
             true,
-            "InvalidArguments",
+            Reason::InvalidArguments,
             "",
             1,
             Timestamp::UNIX_EPOCH,
@@ -111,9 +115,9 @@ mod tests {
 
     #[test]
     fn a_new_instance_is_told() {
-        let mut bound = status(false, "Starting", "");
+        let mut bound = status(false, Reason::Starting, "");
         bound.instance_id = Some("i-1".into());
-        let told = derive_events(Some(&status(false, "Starting", "")), &bound);
+        let told = derive_events(Some(&status(false, Reason::Starting, "")), &bound);
         assert_eq!(
             told.iter().map(|t| t.reason.as_str()).collect::<Vec<_>>(),
             ["Bound"]

@@ -3,7 +3,7 @@
 //! Stops, deletes and the resolving of open calls need only the fleet. Starts, restarts and replacements also need the
 //! account's consent: its mode, its namespaces, its being there to stay.
 
-use cortecs_resources::{account::AccountMode, instance_status::Phase};
+use cortecs_resources::{account::AccountMode, instance_status::Phase, reason::Reason};
 
 use super::{
     draft::Draft,
@@ -36,7 +36,11 @@ pub(crate) fn calls(draft: &Draft<'_>) -> Result<(), Verdict> {
              resource to remove the instance there",
             home.namespace, home.name, home.client_id, home.api_url,
         );
-        return Err(Verdict::stalled(Phase::Failed, "AccountChanged", message));
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            Reason::AccountChanged,
+            message,
+        ));
     }
     reachable(draft)
 }
@@ -46,7 +50,7 @@ pub(crate) fn reachable(draft: &Draft<'_>) -> Result<(), Verdict> {
     match &draft.input.account.fleet {
         None => Err(match &draft.input.account.desired {
             Desired::Unusable { reason, message } => {
-                Verdict::stalled(Phase::Failed, reason, message)
+                Verdict::stalled(Phase::Failed, *reason, message)
             }
             Desired::Pending(awaited) => waiting(draft.phase(), awaited),
             Desired::Usable(_) => {
@@ -56,7 +60,7 @@ pub(crate) fn reachable(draft: &Draft<'_>) -> Result<(), Verdict> {
         Some(fleet) => match &fleet.problem {
             Some((FailureKind::Auth, message)) => Err(Verdict::stalled(
                 Phase::Failed,
-                "CredentialsInvalid",
+                Reason::CredentialsInvalid,
                 message,
             )),
             _ => Ok(()),
@@ -69,7 +73,7 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
     let account = match &draft.input.account.desired {
         Desired::Pending(awaited) => return Err(waiting(draft.phase(), awaited)),
         Desired::Unusable { reason, message } => {
-            return Err(Verdict::stalled(Phase::Failed, reason, message));
+            return Err(Verdict::stalled(Phase::Failed, *reason, message));
         }
         Desired::Usable(account) => account,
     };
@@ -77,31 +81,31 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
     if !account.allowed {
         return Err(Verdict::stalled(
             Phase::Failed,
-            "AccountNotAllowed",
+            Reason::AccountNotAllowed,
             format!("account {name} does not allow this namespace: see its spec.allowedNamespaces"),
         ));
     }
     if account.deleting {
         return Err(Verdict::stalled(
             Phase::Failed,
-            "AccountNotFound",
+            Reason::AccountNotFound,
             format!("account {name} is being deleted: nothing is started with it any more"),
         ));
     }
     if account.mode == AccountMode::Hold {
         return Err(Verdict::stalled(
             Phase::Failed,
-            "AccountHeld",
-            format!("account {name} is held: nothing is started until its spec.mode is Active"),
+            Reason::AccountHeld,
+            format!("account {name} is on hold: nothing is started until its spec.mode is Active"),
         ));
     }
     calls(draft)?;
     if let Some(why) = draft.held() {
-        return Err(Verdict::stalled(Phase::Failed, "AccountHeld", why));
+        return Err(Verdict::stalled(Phase::Failed, Reason::AccountHeld, why));
     }
     Ok(account)
 }
 
 fn waiting(phase: Phase, awaited: &str) -> Verdict {
-    Verdict::reconciling(phase, "WaitingForAccount", awaited)
+    Verdict::reconciling(phase, Reason::WaitingForAccount, awaited)
 }

@@ -9,6 +9,7 @@ use cortecs_resources::{
     account::{AccountMode, Adoption, Sharing},
     instance_status::AccountIdentity,
     key::ObjectKey,
+    reason::Reason,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -89,7 +90,7 @@ pub enum Desired {
     Pending(String),
     /// It cannot be used; the reason is a condition's.
     Unusable {
-        reason: &'static str,
+        reason: Reason,
         message: String,
     },
     Usable(Account),
@@ -118,7 +119,7 @@ pub struct FleetView {
     pub snapshot: Option<Arc<Snapshot>>,
     /// Why the last list failed.
     pub problem: Option<(FailureKind, String)>,
-    /// Why an account holds itself, if one of this fleet does: nothing is started, and absence proves nothing.
+    /// Why an account of this fleet is on hold, if one is: nothing is started, and absence proves nothing.
     pub held: Option<String>,
     /// What the API said when it began to fail or to ask for fewer calls, until a call works again.
     pub trouble: Option<Arc<str>>,

@@ -41,12 +41,14 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
+use cortecs_resources::reason::Reason;
+
 use draft::Draft;
 use input::Input;
 use protocol::Rule;
 use run::{bound, seal};
 use start::{resolve, restored, unbound};
-use step::{Decision, Step};
+use step::{Decision, Step, Write};
 use verdict::Verdict;
 
 /// Decides on one resource.
@@ -63,10 +65,13 @@ pub fn decide(input: &Input<'_>) -> Decision {
 }
 
 fn live(mut draft: Draft<'_>) -> Decision {
-    if !draft.has_finalizer() && draft.holds(Rule::FinalizerFirst) {
-        let verdict =
-            Verdict::reconciling(draft.phase(), "Pending", "the finalizer is being added");
-        return draft.act(Step::AddFinalizer, verdict);
+    if !draft.has_finalizer() && draft.enforces(Rule::FinalizerFirst) {
+        let verdict = Verdict::reconciling(
+            draft.phase(),
+            Reason::Pending,
+            "the finalizer is being added",
+        );
+        return draft.act(Step::Write(Write::AddFinalizer), verdict);
     }
     draft.note_request();
     if draft.status.start.is_some() {

@@ -1,4 +1,4 @@
-//! The rules of the start protocol that decisions enforce. All of them hold; only the model checker's tests switch one off,
+//! The rules of the start protocol that decisions enforce. All of them are enforced; only the model checker's tests switch one off,
 //! to see that the checker finds what the rule is for.
 
 /// A rule of the start protocol.
@@ -16,15 +16,15 @@ pub enum Rule {
     Gone,
     /// A restart is written ahead.
     RestartAhead,
-    /// A start that waits for a person holds up nobody.
-    AskingHoldsUpNobody,
+    /// A start that waits for a person blocks no other start.
+    AskingBlocksNobody,
     /// A restart whose outcome is not known is open until the settle time has passed, whatever is seen.
     RestartStaysOpen,
     /// What is left behind stopped was said to be stopped by an answer about it alone.
     StopProven,
 }
 
-/// Which rules hold: all of them, outside tests.
+/// Which rules are enforced: all of them, outside tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     #[cfg(test)]
@@ -32,14 +32,14 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether this rule holds.
+    /// Whether this rule is enforced.
     #[cfg(not(test))]
-    pub const fn hold(self, _: Rule) -> bool {
+    pub const fn enforce(self, _: Rule) -> bool {
         true
     }
 
     #[cfg(test)]
-    pub fn hold(self, rule: Rule) -> bool {
+    pub fn enforce(self, rule: Rule) -> bool {
         self.off != Some(rule)
     }
 

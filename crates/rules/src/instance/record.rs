@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::step::Purpose;
 use crate::{
     facts::memory::{Attempt, Bound, Failure, Memory, Outcome},
-    instance::step::{Decision, Step},
+    instance::step::{ApiCall, Decision, Step, Write},
     ledger::book::Book,
 };
 
@@ -41,22 +41,22 @@ pub struct Times {
 /// Takes note of a step that is about to be carried out. To be called under the lock under which it was decided: from
 /// here on nobody else decides as if it had not begun.
 pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
-    let released = decision.step == Step::RemoveFinalizer;
+    let released = decision.step == Step::Write(Write::RemoveFinalizer);
     book.remember(key, |memory| memory.released = released);
     match &decision.step {
-        Step::Start { .. } => {
+        Step::Call(ApiCall::Start { .. }) => {
             book.remember(key, |memory| call_begins(memory.start.as_mut()));
         }
-        Step::Restart { .. } => {
+        Step::Call(ApiCall::Restart { .. }) => {
             book.remember(key, |memory| call_begins(memory.restart.as_mut()));
         }
-        Step::WriteStatus(Purpose::DropStart) => {
+        Step::Write(Write::Status(Purpose::DropStart)) => {
             book.remember(key, |memory| call_dropped(memory.start.as_mut()));
         }
-        Step::WriteStatus(Purpose::DropRestart) => {
+        Step::Write(Write::Status(Purpose::DropRestart)) => {
             book.remember(key, |memory| call_dropped(memory.restart.as_mut()));
         }
-        Step::WriteStatus(Purpose::Bind { instance_id, .. }) => {
+        Step::Write(Write::Status(Purpose::Bind { instance_id, .. })) => {
             if let Some(home) = &decision.status.account {
                 book.reserve(key, &home.api_url, instance_id);
             }

@@ -1,5 +1,7 @@
 //! What is remembered after a step.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 use crate::facts::memory::FailureKind;
 
@@ -17,7 +19,7 @@ fn times(asked: u64) -> Times {
 fn failure(error: &Error) -> Failure {
     Failure {
         kind: FailureKind::Transient,
-        reason: "RetryingAfterError",
+        reason: Reason::RetryingAfterError,
         message: error.to_string(),
         generation: 1,
         failed_at: at(0),

@@ -12,6 +12,7 @@ use cortecs_resources::{
     instance_status::{
         CortecsInstanceStatus, InitProgress, InstanceStatus, Phase, WorkerStatus, Workers,
     },
+    reason::Reason,
 };
 use jiff::Timestamp;
 
@@ -96,7 +97,7 @@ pub fn render(
 
     let available = up && running > 0 && status.base_url.is_some();
     let conditions = &mut status.conditions;
-    let mut set = |kind: &str, value: bool, reason: &str, message: &str| {
+    let mut set = |kind: &str, value: bool, reason: Reason, message: &str| {
         set_condition(conditions, kind, value, reason, message, generation, now);
     };
     set(
@@ -109,7 +110,7 @@ pub fn render(
         set(
             AVAILABLE,
             true,
-            "EndpointUsable",
+            Reason::EndpointUsable,
             "at least one worker runs",
         );
     } else {
@@ -122,7 +123,7 @@ pub fn render(
     }
     let message = format!("{running} of {desired} workers run");
     if running >= desired && running > 0 {
-        set(WORKERS_READY, true, "AllWorkersRun", &message);
+        set(WORKERS_READY, true, Reason::AllWorkersRun, &message);
     } else {
         set(
             WORKERS_READY,
@@ -183,12 +184,12 @@ fn running_workers(status: &CortecsInstanceStatus) -> i32 {
     i32::try_from(running).unwrap_or(i32::MAX)
 }
 
-fn unavailable_reason(phase: Phase) -> &'static str {
+fn unavailable_reason(phase: Phase) -> Reason {
     match phase {
-        Phase::Stopped | Phase::Stopping | Phase::Deleting => "Stopped",
-        Phase::Failed => "Failed",
-        Phase::Pending => "NotStarted",
-        Phase::Starting | Phase::Running | Phase::Replacing => "WorkersNotReady",
+        Phase::Stopped | Phase::Stopping | Phase::Deleting => Reason::Stopped,
+        Phase::Failed => Reason::Failed,
+        Phase::Pending => Reason::NotStarted,
+        Phase::Starting | Phase::Running | Phase::Replacing => Reason::WorkersNotReady,
     }
 }
 

@@ -26,9 +26,13 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether nothing is called before something else happens: a turn would be wasted. Who awaits a list is about to call.
+    /// Whether no call is made before something else happens, so that a turn would be wasted. A resource that awaits a list
+    /// is about to make a call.
     pub fn declines_turn(&self) -> bool {
-        let rests = matches!(self.step, Step::None | Step::WriteStatus(Purpose::Report));
+        let rests = matches!(
+            self.step,
+            Step::Rest | Step::Write(Write::Status(Purpose::Report))
+        );
         rests && self.queue.is_none() && !self.list
     }
 }
@@ -37,20 +41,36 @@ impl Decision {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Nothing to do.
-    None,
+    Rest,
+    /// One write to Kubernetes.
+    Write(Write),
+    /// One call to the Cortecs API.
+    Call(ApiCall),
+    /// Read all resources by quorum.
+    QuorumRead,
+}
+
+/// A write to Kubernetes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
     /// Put the finalizer on the resource.
     AddFinalizer,
     /// Take the finalizer off: nothing is left to be done at the API.
     RemoveFinalizer,
     /// Replace the status by the decision's, under the resource version that was decided on.
-    WriteStatus(Purpose),
+    Status(Purpose),
     /// Record the accepted instance by a patch that tests for the intent's id.
     RecordAccepted {
         intent: Uuid,
         instance: Arc<Instance>,
     },
-    /// Read all resources by quorum.
-    QuorumRead,
+    /// Write the annotation that names the bound instance, under the resource version that was decided on.
+    Seal { instance_id: String },
+}
+
+/// A call to the Cortecs API.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApiCall {
     /// Ask the catalog for a model.
     FetchModel {
         model_id: String,
@@ -59,14 +79,14 @@ pub enum Step {
     Start {
         intent: Uuid,
         args: InstanceArgs,
-        /// Later than that it must not be sent.
+        /// The call must not be sent later than this.
         before: Moment,
     },
     /// The one call of a restart intent.
     Restart {
         intent: Uuid,
         instance_id: String,
-        /// Later than that it must not be sent.
+        /// The call must not be sent later than this.
         before: Moment,
     },
     Stop {
@@ -78,39 +98,30 @@ pub enum Step {
     Get {
         instance_id: String,
     },
-    /// Write the annotation that names the bound instance, under the resource version that was decided on.
-    Seal {
-        instance_id: String,
-    },
 }
 
 impl Step {
     /// Whether the API is called.
     pub fn is_call(&self) -> bool {
-        match self {
-            Self::None
-            | Self::AddFinalizer
-            | Self::RemoveFinalizer
-            | Self::WriteStatus(_)
-            | Self::RecordAccepted { .. }
-            | Self::QuorumRead
-            | Self::Seal { .. } => false,
-            Self::FetchModel { .. }
-            | Self::Start { .. }
-            | Self::Restart { .. }
-            | Self::Stop { .. }
-            | Self::Delete { .. }
-            | Self::Get { .. } => true,
-        }
+        matches!(self, Self::Call(_))
     }
 
     /// Whether it takes a turn: it is a call, or what is written ahead of one.
     pub fn takes_turn(&self) -> bool {
-        let ahead = matches!(
+        let is_intent = matches!(
             self,
-            Self::WriteStatus(Purpose::StartIntent(_) | Purpose::RestartIntent(_))
+            Self::Write(Write::Status(
+                Purpose::StartIntent(_) | Purpose::RestartIntent(_)
+            ))
         );
-        ahead || self.is_call()
+        is_intent || self.is_call()
+    }
+}
+
+impl ApiCall {
+    /// Whether the next step records its outcome. The catalog's answer is not recorded.
+    pub fn is_recorded(&self) -> bool {
+        !matches!(self, Self::FetchModel { .. })
     }
 }
 

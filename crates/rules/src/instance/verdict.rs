@@ -1,6 +1,6 @@
 //! What is true of a resource, in the words of its conditions.
 
-use cortecs_resources::instance_status::Phase;
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use crate::facts::memory::{Failure, FailureKind};
 
@@ -9,7 +9,7 @@ use crate::facts::memory::{Failure, FailureKind};
 pub struct Verdict {
     pub phase: Phase,
     pub kind: VerdictKind,
-    pub reason: &'static str,
+    pub reason: Reason,
     pub message: String,
 }
 
@@ -27,28 +27,23 @@ pub enum VerdictKind {
 }
 
 impl Verdict {
-    pub fn ready(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn ready(phase: Phase, reason: Reason, message: impl Into<String>) -> Self {
         Self::new(VerdictKind::Ready, phase, reason, message)
     }
 
-    pub fn reconciling(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn reconciling(phase: Phase, reason: Reason, message: impl Into<String>) -> Self {
         Self::new(VerdictKind::Reconciling, phase, reason, message)
     }
 
-    pub fn stalled(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn stalled(phase: Phase, reason: Reason, message: impl Into<String>) -> Self {
         Self::new(VerdictKind::Stalled, phase, reason, message)
     }
 
-    pub fn resting(phase: Phase, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn resting(phase: Phase, reason: Reason, message: impl Into<String>) -> Self {
         Self::new(VerdictKind::Resting, phase, reason, message)
     }
 
-    fn new(
-        kind: VerdictKind,
-        phase: Phase,
-        reason: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
+    fn new(kind: VerdictKind, phase: Phase, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             phase,
             kind,
@@ -60,17 +55,17 @@ impl Verdict {
     pub(crate) fn suspended(what: &str) -> Self {
         Self::resting(
             Phase::Pending,
-            "Suspended",
+            Reason::Suspended,
             format!("the resource is suspended: {what}"),
         )
     }
 
     pub(crate) fn pending(message: impl Into<String>) -> Self {
-        Self::reconciling(Phase::Pending, "Pending", message)
+        Self::reconciling(Phase::Pending, Reason::Pending, message)
     }
 
     pub(crate) fn starting(message: impl Into<String>) -> Self {
-        Self::reconciling(Phase::Starting, "Starting", message)
+        Self::reconciling(Phase::Starting, Reason::Starting, message)
     }
 
     /// What a failed call means for the resource.

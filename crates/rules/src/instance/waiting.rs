@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use cortecs_resources::instance_status::Phase;
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use super::{
-    draft::{Draft, PATIENCE, RETRYING},
+    draft::{Draft, PATIENCE},
     step::Decision,
     verdict::Verdict,
 };
@@ -15,52 +15,52 @@ use crate::{
 };
 
 /// What a call waits for.
-pub(crate) enum Hold {
-    /// That something is over: what to show, and how long it may take.
-    Back(Verdict, Option<Duration>),
-    /// Its turn; the verdict is for who does not show anything yet.
+pub(crate) enum Delay {
+    /// The end of a pause, after a failure or in the account's bad times: what to show, and how long it may take.
+    Pause(Verdict, Option<Duration>),
+    /// Its turn. The verdict is shown by a resource that does not show anything yet.
     Turn(Verdict, Rank),
 }
 
 impl<'a> Draft<'a> {
     /// What a call has to wait for, if for anything. `verdict` is what it would go with.
-    pub fn hold(&self, verdict: &Verdict) -> Option<Hold> {
+    pub fn delay(&self, verdict: &Verdict) -> Option<Delay> {
         let input = self.input;
-        let own = input.memory.holding_back(self.generation(), input.now);
+        let own = input.memory.backing_off(self.generation(), input.now);
         let left = own.map(|failure| failure.retry_at.since(input.now));
         let lasting = own.is_some_and(|failure| failure.kind != FailureKind::Transient);
         let wait = input.account.fleet.as_ref().and_then(|f| f.wait);
         match (own, wait) {
             (_, Some(Wait::Until(until))) if !lasting => {
                 let wait = left.max(Some(until.since(input.now)));
-                Some(Hold::Back(self.retrying(verdict.phase), wait))
+                Some(Delay::Pause(self.retrying(verdict.phase), wait))
             }
-            (Some(failure), _) => Some(Hold::Back(
+            (Some(failure), _) => Some(Delay::Pause(
                 Verdict::of_failure(failure, verdict.phase),
                 left,
             )),
-            (None, Some(_)) => Some(Hold::Turn(verdict.clone(), Rank::First)),
+            (None, Some(_)) => Some(Delay::Turn(verdict.clone(), Rank::First)),
             (None, None) => None,
         }
     }
 
     /// What a call that makes something billed has to wait for. In bad times a list shows first that the API works again: a
     /// start whose outcome is not known costs more than a list that fails.
-    pub fn hold_start(&self, verdict: &Verdict) -> Option<Hold> {
+    pub fn delay_start(&self, verdict: &Verdict) -> Option<Delay> {
         let fleet = self.input.account.fleet.as_ref();
         let fails = fleet.is_some_and(|f| f.problem.is_some() && f.trouble.is_some());
-        let hold = self.hold(verdict).map(|hold| match hold {
-            Hold::Turn(verdict, _) => Hold::Turn(verdict, Rank::Later),
-            back => back,
+        let delay = self.delay(verdict).map(|delay| match delay {
+            Delay::Turn(verdict, _) => Delay::Turn(verdict, Rank::Later),
+            pause => pause,
         });
-        hold.or_else(|| fails.then(|| Hold::Back(self.retrying(verdict.phase), None)))
+        delay.or_else(|| fails.then(|| Delay::Pause(self.retrying(verdict.phase), None)))
     }
 
     /// Waits until the call may be made.
-    pub fn wait_for(mut self, hold: Hold) -> Decision {
-        match hold {
-            Hold::Back(verdict, wait) => self.rest(verdict, wait),
-            Hold::Turn(verdict, rank) => {
+    pub fn wait_for(mut self, delay: Delay) -> Decision {
+        match delay {
+            Delay::Pause(verdict, wait) => self.rest(verdict, wait),
+            Delay::Turn(verdict, rank) => {
                 self.queues(rank);
                 if self.status.observed_generation == Some(self.generation()) {
                     // It is not for long: what is shown stays.
@@ -78,6 +78,6 @@ impl<'a> Draft<'a> {
 
     fn retrying(&self, phase: Phase) -> Verdict {
         let message = self.trouble().unwrap_or("the API fails for the moment");
-        Verdict::reconciling(phase, RETRYING, message)
+        Verdict::reconciling(phase, Reason::RetryingAfterError, message)
     }
 }

@@ -1,6 +1,6 @@
 //! Which instance is claimed by which resource, and which starts are under way.
 //!
-//! The book holds the newest version of each resource that this process knows: what the watch delivered, overlaid by
+//! The book has the newest version of each resource that this process knows: what the watch delivered, overlaid by
 //! what the process itself has just written. Claims are asked for by API URL, since two client ids may belong to one
 //! owner and show the same instances. Pure: the shell feeds it.
 
@@ -17,7 +17,7 @@ use cortecs_resources::{
 };
 use kube::ResourceExt;
 
-use super::open_start::OpenStart;
+use super::open_start::{OpenStart, Stalled};
 use crate::facts::{args, memory::Memory};
 
 /// All resources, their claims and what this process remembers of them.
@@ -278,16 +278,19 @@ impl Book {
     /// Whether a resource other than `me` claims the instance at this API, or will once it has been made sure that the
     /// instance is there: its annotation proves that it was its own.
     pub fn is_claimed_by_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
-        self.interested(api_url, instance_id).any(|key| key != me)
+        self.present_and_future_claimants(api_url, instance_id)
+            .any(|key| key != me)
     }
 
     /// Whether a resource claims the instance at this API, or will: see [`Book::is_claimed_by_other`].
     pub fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool {
-        self.interested(api_url, instance_id).next().is_some()
+        self.present_and_future_claimants(api_url, instance_id)
+            .next()
+            .is_some()
     }
 
     /// The resources that claim the instance at this API, or will: see [`Book::is_claimed_by_other`].
-    pub fn interested<'a>(
+    pub fn present_and_future_claimants<'a>(
         &'a self,
         api_url: &'a str,
         instance_id: &'a str,
@@ -331,7 +334,7 @@ impl Book {
             in_flight: entry.memory.start_in_flight(),
             unresolved: entry.memory.start_unresolved(),
             client_id: &status.account.as_ref()?.client_id,
-            stalled: stalled.map(|c| c.reason.as_str()),
+            stalled: stalled.map(Stalled::of),
         })
     }
 

@@ -1,7 +1,8 @@
 //! A start of another resource that is open.
 
 use cortecs_api::types::Instance;
-use cortecs_resources::{instance_status::StartIntent, key::ObjectKey};
+use cortecs_resources::{instance_status::StartIntent, key::ObjectKey, reason::Reason};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::facts::args;
 
@@ -16,8 +17,27 @@ pub struct OpenStart<'a> {
     pub unresolved: bool,
     /// The account in which it was made.
     pub client_id: &'a str,
-    /// Why it is stalled, if it is.
-    pub stalled: Option<&'a str>,
+    /// Why its resource is stalled, if it is.
+    pub stalled: Option<Stalled>,
+}
+
+/// Why the resource of an open start is stalled, as far as this matters to other starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stalled {
+    /// A person has to say what became of the start.
+    StartUnresolved,
+    /// Another reason, which this version may not know.
+    Otherwise,
+}
+
+impl Stalled {
+    /// Why a stored condition `Stalled` is there.
+    pub fn of(condition: &Condition) -> Self {
+        match Reason::of(condition) {
+            Some(Reason::StartUnresolved) => Self::StartUnresolved,
+            Some(_) | None => Self::Otherwise,
+        }
+    }
 }
 
 impl OpenStart<'_> {
@@ -30,12 +50,12 @@ impl OpenStart<'_> {
                 .contains(&instance.instance_id)
     }
 
-    /// Whether others have to wait until it is resolved. One that waits for a person holds up nobody; one whose account
-    /// needs a person holds up only those who use the same.
+    /// Whether others have to wait until it is resolved. One that waits for a person blocks no other start; one whose account
+    /// needs a person blocks only the starts in the same account.
     pub fn blocks(&self, client_id: &str) -> bool {
         let waits = match self.stalled {
-            Some("StartUnresolved") => true,
-            Some(_) => self.client_id != client_id,
+            Some(Stalled::StartUnresolved) => true,
+            Some(Stalled::Otherwise) => self.client_id != client_id,
             None => false,
         };
         self.unresolved && !waits

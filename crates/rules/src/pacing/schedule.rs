@@ -93,9 +93,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Asks for a list that begins later than now. Any number of requests are one until it begins.
-    pub fn request(&mut self) {
-        self.requested = true;
+    /// Asks for a list that begins later than `after`: nothing is asked for where the last list did, be it still under way. Any
+    /// number of requests are one until a list begins.
+    pub fn request(&mut self, after: Moment) {
+        self.requested |= self.began.is_none_or(|began| began <= after);
     }
 
     /// A list begins: it answers all requests so far.
@@ -186,6 +187,9 @@ mod tests {
         auth_retry: Duration::from_secs(60),
     };
 
+    /// After whatever a test does: only a list that begins from now on will do.
+    const LATER: Moment = Moment::from_boot(Duration::MAX);
+
     fn at(milliseconds: u64) -> Moment {
         Moment::from_boot(Duration::from_millis(milliseconds))
     }
@@ -221,7 +225,7 @@ mod tests {
     #[test]
     fn a_request_is_bounded_by_the_floor_only() {
         let mut schedule = listed();
-        schedule.request();
+        schedule.request(LATER);
         assert_eq!(schedule.due(false, SETTINGS, LIMITS), at(10_500));
         schedule.begin(at(10_500));
         schedule.succeed(at(10_600), 0.5);
@@ -232,9 +236,22 @@ mod tests {
     fn a_request_during_a_list_outlives_it() {
         let mut schedule = listed();
         schedule.begin(at(20_000));
-        schedule.request();
+        schedule.request(LATER);
         schedule.succeed(at(20_100), 0.5);
         assert_eq!(schedule.due(false, SETTINGS, LIMITS), at(20_500));
+    }
+
+    #[test]
+    fn a_list_that_began_late_enough_is_not_asked_for_again() {
+        let mut schedule = listed();
+        schedule.request(at(9_999));
+        assert_eq!(schedule.due(false, SETTINGS, LIMITS), at(70_100));
+        schedule.request(at(10_000));
+        assert_eq!(schedule.due(false, SETTINGS, LIMITS), at(10_500));
+        schedule.begin(at(10_500));
+        schedule.request(at(10_400));
+        schedule.succeed(at(10_600), 0.5);
+        assert_eq!(schedule.due(false, SETTINGS, LIMITS), at(70_600));
     }
 
     #[test]
@@ -243,7 +260,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..8 {
             schedule.fail(at(0), Failure::default(), SETTINGS.idle, LIMITS, 1.0);
-            schedule.request();
+            schedule.request(LATER);
             waits.push(schedule.due(
                 true,
                 SETTINGS,

@@ -5,7 +5,7 @@ use cortecs_api::{
     types::{Instance, InstanceState},
 };
 use cortecs_clock::Moment;
-use cortecs_resources::{instance::DesiredState, instance_status::Phase};
+use cortecs_resources::{instance::DesiredState, instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::memory::Bound,
@@ -55,7 +55,10 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
         let message =
             format!("the API says that the instance is {word:?}, which this version does not know");
         let phase = draft.phase();
-        return draft.rest(Verdict::reconciling(phase, "UnknownState", message), None);
+        return draft.rest(
+            Verdict::reconciling(phase, Reason::UnknownState, message),
+            None,
+        );
     }
     let up = *state != InstanceState::Stopped;
     if spec.suspend {
@@ -66,7 +69,11 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
             draft,
             bound,
             seen,
-            Verdict::reconciling(Phase::Stopping, "Stopping", "the instance is being stopped"),
+            Verdict::reconciling(
+                Phase::Stopping,
+                Reason::Stopping,
+                "the instance is being stopped",
+            ),
         ),
         (DesiredState::Stopped, false) => {
             handle_restart(&mut draft);
@@ -84,7 +91,7 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
                 seen,
                 Verdict::reconciling(
                     Phase::Stopping,
-                    "Restarting",
+                    Reason::Restarting,
                     "the instance is being stopped, to be restarted",
                 ),
             ),
@@ -122,7 +129,7 @@ fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
 fn stopped_as_asked() -> Verdict {
     Verdict::ready(
         Phase::Stopped,
-        "Stopped",
+        Reason::Stopped,
         "the instance is stopped, as asked",
     )
 }

@@ -1,6 +1,6 @@
 //! What others did to the instance, and what a person asked for once: whether to act on it.
 
-use cortecs_resources::{annotations, instance_status::Phase};
+use cortecs_resources::{annotations, instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::drift_policy::accepts_drift,
@@ -28,7 +28,7 @@ pub(crate) fn handle_restart(draft: &mut Draft<'_>) {
 pub(crate) fn drift_accepted() -> Verdict {
     Verdict::resting(
         Phase::Stopped,
-        "DriftAccepted",
+        Reason::DriftAccepted,
         "someone else stopped or deleted the instance, and driftPolicy accepts it: change the spec or set cortecs.ai/restartedAt to run it again",
     )
 }

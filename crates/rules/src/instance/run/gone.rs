@@ -18,7 +18,7 @@ pub(crate) enum Gone {
     Settling(Duration),
     /// A get of it must fail.
     NeedsGet,
-    /// The account holds itself: what its lists lack is not gone for that.
+    /// The account is on hold: what its lists lack is not gone for that.
     Held,
     /// Two lists in a row lack it, a get failed with 400 or 404, and the settle time has passed.
     Yes,
@@ -30,7 +30,7 @@ pub(crate) fn check(draft: &Draft<'_>, bound: &Bound) -> Gone {
     match bound.absent_lists {
         0 => Gone::No,
         _ if draft.held().is_some() => Gone::Held,
-        _ if !draft.holds(Rule::Gone) => Gone::Yes,
+        _ if !draft.enforces(Rule::Gone) => Gone::Yes,
         1 => Gone::NeedsList,
         _ if now < settled => Gone::Settling(settled.since(now)),
         _ if !bound.lookup_failed => Gone::NeedsGet,

@@ -1,10 +1,12 @@
 //! Lists lack the bound instance: whether it is gone, and what follows from that.
 
+use cortecs_resources::reason::Reason;
+
 use crate::{
     facts::memory::Bound,
     instance::{
         draft::Draft,
-        step::{Decision, Purpose, Step},
+        step::{ApiCall, Decision, Purpose},
         verdict::Verdict,
     },
 };
@@ -19,7 +21,7 @@ pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
     let id = &bound.id;
     let verdict = Verdict::reconciling(
         draft.phase(),
-        "InstanceMissing",
+        Reason::InstanceMissing,
         format!("the account's list lacks instance {id}: making sure that it is gone"),
     );
     if draft.spec().suspend && bound.absent_lists > 0 {
@@ -45,10 +47,10 @@ pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         }
         Gone::Settling(wait) => draft.rest(verdict, Some(wait)),
         Gone::NeedsGet => {
-            let step = Step::Get {
+            let call = ApiCall::Get {
                 instance_id: id.clone(),
             };
-            draft.call(step, verdict)
+            draft.call(call, verdict)
         }
         Gone::Yes => unbind(draft, "the instance is gone from the account"),
     }

@@ -1,7 +1,7 @@
 //! Replacing the bound instance by one with other arguments: the API cannot resize.
 
 use cortecs_clock::Moment;
-use cortecs_resources::{instance::UpdateStrategyType, instance_status::Phase};
+use cortecs_resources::{instance::UpdateStrategyType, instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::memory::Bound,
@@ -9,7 +9,7 @@ use crate::{
         draft::Draft,
         gate,
         start::pin::{NotPinned, known_to_catalog, pinned},
-        step::{Decision, Step},
+        step::{ApiCall, Decision},
         verdict::Verdict,
     },
 };
@@ -29,7 +29,7 @@ pub(crate) fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
 pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decision {
     let verdict = Verdict::reconciling(
         Phase::Replacing,
-        "Replacing",
+        Reason::Replacing,
         "the instance is being removed, to be started anew with other arguments",
     );
     if let Err(verdict) = gate::starts(&draft) {
@@ -43,7 +43,7 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
     {
         let message = "the instance was taken over by its id and cannot be resized: remove spec.adopt to let another one be started in its place";
         return draft.rest(
-            Verdict::stalled(Phase::Failed, "InvalidArguments", message),
+            Verdict::stalled(Phase::Failed, Reason::InvalidArguments, message),
             None,
         );
     }
@@ -51,7 +51,7 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
     match known_to_catalog(&draft).and_then(|()| pinned(&draft)) {
         Ok(_) => {}
         Err(NotPinned::Fetch(model_id)) => {
-            return draft.call(Step::FetchModel { model_id }, verdict);
+            return draft.call(ApiCall::FetchModel { model_id }, verdict);
         }
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     }
@@ -59,8 +59,8 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
         return stop(draft, bound, seen, verdict);
     }
     draft.is_busy();
-    let step = Step::Delete {
+    let call = ApiCall::Delete {
         instance_id: bound.id.clone(),
     };
-    draft.call(step, verdict)
+    draft.call(call, verdict)
 }

@@ -5,6 +5,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     instance::{DeletionPolicy, DesiredState},
     instance_status::{Phase, RestartIntent},
+    reason::Reason,
 };
 use uuid::Uuid;
 
@@ -19,9 +20,9 @@ use crate::{
         gate,
         protocol::Rule,
         run::{drift::handle_restart, running::run},
-        step::{Decision, Purpose, Step},
+        step::{ApiCall, Decision, Purpose, Step},
         verdict::Verdict,
-        waiting::Hold,
+        waiting::Delay,
     },
 };
 
@@ -36,8 +37,8 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
         Outcome::Written => {
             let young = input.now <= attempt.first_seen.after(input.settings.young());
             if young && is_still_wanted(&draft) {
-                match draft.hold_start(&Verdict::starting("the instance is being restarted")) {
-                    Some(Hold::Back(verdict, _)) => return settled(draft, verdict),
+                match draft.delay_start(&Verdict::starting("the instance is being restarted")) {
+                    Some(Delay::Pause(verdict, _)) => return settled(draft, verdict),
                     Some(turn) => return draft.wait_for(turn),
                     None => {}
                 }
@@ -75,7 +76,7 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
 fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decision {
     let (now, spec) = (draft.input.now, draft.spec());
     let settled_at = attempt.first_seen.after(draft.input.settings.settle);
-    if now >= settled_at || !draft.holds(Rule::RestartStaysOpen) {
+    if now >= settled_at || !draft.enforces(Rule::RestartStaysOpen) {
         return settled(draft, Verdict::starting("the instance was restarted"));
     }
     let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
@@ -86,7 +87,7 @@ fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decis
     let mut decision = if to_stop {
         let verdict = Verdict::reconciling(
             Phase::Stopping,
-            "ResolvingRestart",
+            Reason::ResolvingRestart,
             "the instance is being stopped; a restart whose outcome is not known may still take effect",
         );
         stop(draft, bound, seen, verdict)
@@ -106,11 +107,11 @@ fn taken_back() -> Verdict {
 
 /// The one call of a restart intent.
 pub(crate) fn call(draft: Draft<'_>, bound: &Bound, intent: Uuid, before: Moment) -> Decision {
-    let step = Step::Restart {
+    let step = Step::Call(ApiCall::Restart {
         intent,
         instance_id: bound.id.clone(),
         before,
-    };
+    });
     draft.act(step, Verdict::starting("the instance is being restarted"))
 }
 
@@ -151,10 +152,10 @@ fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
             draft.write(Purpose::Unbind, Verdict::pending("the instance is gone"))
         }
         Gone::NeedsGet => {
-            let step = Step::Get {
+            let call = ApiCall::Get {
                 instance_id: bound.id.clone(),
             };
-            draft.call(step, resolving("the instance is not listed any more"))
+            draft.call(call, resolving("the instance is not listed any more"))
         }
         Gone::Settling(wait) => {
             draft.rest(resolving("the instance is not listed any more"), Some(wait))
@@ -173,7 +174,7 @@ fn settled(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
 }
 
 fn resolving(message: impl Into<String>) -> Verdict {
-    Verdict::reconciling(Phase::Starting, "ResolvingRestart", message)
+    Verdict::reconciling(Phase::Starting, Reason::ResolvingRestart, message)
 }
 
 pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision {
@@ -186,13 +187,13 @@ pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decisi
     }
     let turn = Verdict::reconciling(
         Phase::Stopped,
-        "Pending",
+        Reason::Pending,
         "other calls of the account are made before the restart",
     );
-    if let Some(hold) = draft.hold_start(&turn) {
-        return draft.wait_for(hold);
+    if let Some(delay) = draft.delay_start(&turn) {
+        return draft.wait_for(delay);
     }
-    if !draft.holds(Rule::RestartAhead) {
+    if !draft.enforces(Rule::RestartAhead) {
         let (id, now) = (draft.uuid(), draft.input.now);
         return call(draft, bound, id, now);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_resources::instance_status::Phase;
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::args,
@@ -20,7 +20,10 @@ pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
         } else {
             "the instance runs"
         };
-        return draft.rest(Verdict::ready(Phase::Running, "Running", message), None);
+        return draft.rest(
+            Verdict::ready(Phase::Running, Reason::Running, message),
+            None,
+        );
     }
     let deadline = i64::from(draft.spec().progress_deadline_seconds);
     let waited = draft.status.last_start_time.map_or(0, |since| {
@@ -36,7 +39,7 @@ pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
             "the instance did not become usable within {deadline} s (spec.progressDeadlineSeconds); it is still being waited for"
         );
         return draft.rest(
-            Verdict::stalled(Phase::Failed, "ProgressDeadlineExceeded", message),
+            Verdict::stalled(Phase::Failed, Reason::ProgressDeadlineExceeded, message),
             None,
         );
     }

@@ -1,12 +1,12 @@
 //! Whether the annotation that names the bound instance is to be written.
 
 use crate::{
-    facts::sealed_id::Claim,
+    facts::sealed_id::SealedId,
     instance::{
         binding::claimed_by_another,
         draft::Draft,
         input::Input,
-        step::{Decision, Purpose, Step},
+        step::{Decision, Purpose, Step, Write},
     },
 };
 
@@ -15,13 +15,13 @@ use crate::{
 pub(crate) fn first(input: &Input<'_>, decision: Decision) -> Decision {
     let free = matches!(
         decision.step,
-        Step::None | Step::WriteStatus(Purpose::Report)
+        Step::Rest | Step::Write(Write::Status(Purpose::Report))
     );
     let status = input.resource.status.as_ref();
     let Some(id) = status.and_then(|s| s.instance_id.as_ref()) else {
         return decision;
     };
-    let proven = matches!(&input.memory.claim, Claim::Proven(proven) if proven == id);
+    let proven = matches!(&input.memory.sealed_id, SealedId::Proven(proven) if proven == id);
     // Without its fleet there is no secret to seal with.
     let due = free
         && !proven
@@ -32,9 +32,9 @@ pub(crate) fn first(input: &Input<'_>, decision: Decision) -> Decision {
         return decision;
     }
     Decision {
-        step: Step::Seal {
+        step: Step::Write(Write::Seal {
             instance_id: id.clone(),
-        },
+        }),
         ..decision
     }
 }

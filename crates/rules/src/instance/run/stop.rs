@@ -8,7 +8,7 @@ use crate::{
     facts::memory::Bound,
     instance::{
         draft::Draft,
-        step::{Decision, Step},
+        step::{ApiCall, Decision},
         verdict::Verdict,
     },
 };
@@ -19,10 +19,10 @@ pub(crate) fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdi
         let verdict = with_refusal(verdict, bound);
         return draft.await_list(verdict, Some(wait));
     }
-    let step = Step::Stop {
+    let call = ApiCall::Stop {
         instance_id: bound.id.clone(),
     };
-    draft.call(step, verdict)
+    draft.call(call, verdict)
 }
 
 /// The verdict with what the API says against the stops that were tried.

@@ -4,12 +4,12 @@ use cortecs_api::{
     flaw_of_instance,
     types::{Instance, InstanceArgs},
 };
-use cortecs_resources::{account::Adoption, instance_status::Phase};
+use cortecs_resources::{account::Adoption, instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::{args, snapshot::Snapshot},
     instance::{
-        binding::{await_claim, bind, preference, read_by_quorum_since, unread_claim},
+        binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,
         input::Account,
         run::drift::handle_restart,
@@ -39,7 +39,7 @@ pub(crate) fn adopted<'a>(
     if account.adoption == Adoption::None {
         return Adopted::Refused(Verdict::stalled(
             Phase::Failed,
-            "AdoptionNotAllowed",
+            Reason::AdoptionNotAllowed,
             format!(
                 "account {}/{} does not let resources take over instances: set its spec.adoption to Unclaimed, or remove spec.adopt",
                 account.identity.namespace, account.identity.name
@@ -60,7 +60,11 @@ pub(crate) fn adopted<'a>(
         let Some(instance) = snapshot.instances.get(id) else {
             let message =
                 format!("there is no instance {id} in the account: correct or remove spec.adopt");
-            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InstanceNotFound", message));
+            return Adopted::Refused(Verdict::stalled(
+                Phase::Failed,
+                Reason::InstanceNotFound,
+                message,
+            ));
         };
         if let Some(why) = flaw_of_instance(id) {
             let message = format!(
@@ -68,20 +72,28 @@ pub(crate) fn adopted<'a>(
             );
             return Adopted::Refused(Verdict::stalled(
                 Phase::Failed,
-                "AdoptionNotAllowed",
+                Reason::AdoptionNotAllowed,
                 message,
             ));
         }
         if taken(instance) {
             let message =
                 format!("instance {id} belongs to another resource: correct or remove spec.adopt");
-            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InstanceClaimed", message));
+            return Adopted::Refused(Verdict::stalled(
+                Phase::Failed,
+                Reason::InstanceClaimed,
+                message,
+            ));
         }
         if !args::satisfies(draft.spec(), &instance.instance_args) {
             let message = format!(
                 "instance {id} was started with other arguments than the spec asks for: make them equal"
             );
-            return Adopted::Refused(Verdict::stalled(Phase::Failed, "InvalidArguments", message));
+            return Adopted::Refused(Verdict::stalled(
+                Phase::Failed,
+                Reason::InvalidArguments,
+                message,
+            ));
         }
         return Adopted::Instance(instance);
     }
@@ -103,14 +115,14 @@ pub(crate) fn adopt(
 ) -> Decision {
     let verdict = Verdict::reconciling(
         Phase::Pending,
-        "Adopting",
+        Reason::Adopting,
         format!("instance {} is being taken over", instance.instance_id),
     );
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
-    if let Some(other) = unread_claim(&draft, &instance.instance_id) {
-        return await_claim(draft, verdict, other);
+    if let Some(other) = unchecked_annotation(&draft, &instance.instance_id) {
+        return await_check(draft, verdict, other);
     }
     handle_restart(&mut draft);
     draft.begins_to_run();

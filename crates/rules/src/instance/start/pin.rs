@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cortecs_api::types::InstanceArgs;
-use cortecs_resources::instance_status::Phase;
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::{args, defaults},
@@ -44,13 +44,13 @@ pub(crate) fn known_to_catalog(draft: &Draft<'_>) -> Result<(), NotPinned> {
         Some(Err(problem)) if problem.terminal => Err(invalid(&problem.message)),
         Some(Err(problem)) => {
             let verdict =
-                Verdict::reconciling(Phase::Pending, "RetryingAfterError", &problem.message);
+                Verdict::reconciling(Phase::Pending, Reason::RetryingAfterError, &problem.message);
             Err(NotPinned::Because(verdict, CATALOG_BACKOFF))
         }
     }
 }
 
 fn invalid(message: &str) -> NotPinned {
-    let verdict = Verdict::stalled(Phase::Failed, "InvalidArguments", message);
+    let verdict = Verdict::stalled(Phase::Failed, Reason::InvalidArguments, message);
     NotPinned::Because(verdict, CATALOG_RETRY)
 }

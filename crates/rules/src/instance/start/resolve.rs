@@ -10,6 +10,7 @@ use cortecs_resources::{
         MAX_CANDIDATE_IDS, MAX_KNOWN_INSTANCE_IDS, MAX_VOIDED_STARTS, Phase, StartIntent,
         VOIDED_START_HOURS, VoidedStart,
     },
+    reason::Reason,
 };
 
 use super::{
@@ -23,14 +24,14 @@ use crate::{
         snapshot::Snapshot,
     },
     instance::{
-        binding::{await_claim, bind, preference, read_by_quorum_since, unread_claim},
+        binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,
         gate,
         input::Desired,
         protocol::Rule,
-        step::{Decision, Purpose, Step},
+        step::{ApiCall, Decision, Purpose, Step, Write},
         verdict::Verdict,
-        waiting::Hold,
+        waiting::Delay,
     },
     ledger::open_start::OpenStart,
 };
@@ -58,10 +59,10 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
             unknown(draft, intent, attempt, attempt.first_seen)
         }
         Outcome::Accepted(instance) => {
-            let step = Step::RecordAccepted {
+            let step = Step::Write(Write::RecordAccepted {
                 intent: intent.id,
                 instance: instance.clone(),
-            };
+            });
             draft.act(step, Verdict::starting("the instance is being started"))
         }
         Outcome::Refused(failure) => {
@@ -70,7 +71,7 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
         }
         Outcome::Dropped => drop_start(draft, taken_back()),
         Outcome::InFlight => draft.rest(Verdict::starting("the instance is being started"), None),
-        Outcome::Unknown(_) if !draft.holds(Rule::OneCall) => written(draft, intent, attempt),
+        Outcome::Unknown(_) if !draft.enforces(Rule::OneCall) => written(draft, intent, attempt),
         Outcome::Unknown(since) => unknown(draft, intent, attempt, *since),
     }
 }
@@ -81,17 +82,17 @@ fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decisio
     let young = input.now <= attempt.first_seen.after(input.settings.young());
     if young && is_still_wanted(&draft, intent) {
         let verdict = Verdict::starting("the instance is being started");
-        match draft.hold_start(&verdict) {
+        match draft.delay_start(&verdict) {
             // Taken back at once: it would be too old, or stand in the way of others.
-            Some(Hold::Back(verdict, _)) => return drop_start(draft, verdict),
+            Some(Delay::Pause(verdict, _)) => return drop_start(draft, verdict),
             Some(turn) => return draft.wait_for(turn),
             None => {}
         }
-        let step = Step::Start {
+        let step = Step::Call(ApiCall::Start {
             intent: intent.id,
             args: args::of_record(&intent.args),
             before: attempt.first_seen.after(input.settings.young()),
-        };
+        });
         return draft.act(step, verdict);
     }
     drop_start(draft, taken_back())
@@ -129,7 +130,7 @@ fn others_block(draft: &Draft<'_>, intent: &StartIntent) -> bool {
         input
             .book
             .equal_open_starts(&home.api_url, &wanted, input.key)
-            .any(|open| draft.is_held_up_by(&open, &home.client_id))
+            .any(|open| draft.is_blocked_by(&open, &home.client_id))
     })
 }
 
@@ -170,7 +171,7 @@ fn unknown(
         return draft.rest(
             Verdict::stalled(
                 Phase::Failed,
-                "StartUnresolved",
+                Reason::StartUnresolved,
                 "the account of the start is not recorded",
             ),
             None,
@@ -182,8 +183,8 @@ fn unknown(
         .unwrap_or_default();
     let wanted = args::of_record(&intent.args);
     let first =
-        |o: &OpenStart<'_>, held_up: bool| o.in_flight || (held_up && is_older(o.intent, intent));
-    let comes_first = |o: &OpenStart<'_>| first(o, draft.is_held_up_by(o, &client_id));
+        |o: &OpenStart<'_>, blocks: bool| o.in_flight || (blocks && is_older(o.intent, intent));
+    let comes_first = |o: &OpenStart<'_>| first(o, draft.is_blocked_by(o, &client_id));
     let mut others = input.book.equal_open_starts(&api_url, &wanted, input.key);
     if let Some(other) = others.find(comes_first) {
         let message = format!("the equal start of {} is settled first", other.key);
@@ -201,8 +202,9 @@ fn unknown(
         // What the start was answered with, and nothing else.
         candidates.retain(|instance| instance.instance_id == accepted.instance_id);
     }
-    let claim = |o: &OpenStart<'_>| candidates.iter().any(|i| o.may_have_made(i)) && comes_first(o);
-    if let Some(other) = input.book.open_starts(&api_url, input.key).find(claim) {
+    let may_own =
+        |o: &OpenStart<'_>| candidates.iter().any(|i| o.may_have_made(i)) && comes_first(o);
+    if let Some(other) = input.book.open_starts(&api_url, input.key).find(may_own) {
         // Answers leave arguments out: what looks like this start's may be that one's.
         let message = format!("the start of {} is settled first", other.key);
         return draft.rest(resolving(message), None);
@@ -262,7 +264,7 @@ fn shared_because(draft: &Draft<'_>) -> Result<Option<&'static str>, Verdict> {
         Desired::Usable(_) => Ok(None),
         Desired::Pending(awaited) => Err(resolving(awaited)),
         Desired::Unusable { reason, message } => {
-            Err(Verdict::stalled(Phase::Failed, reason, message))
+            Err(Verdict::stalled(Phase::Failed, *reason, message))
         }
     }
 }
@@ -273,7 +275,7 @@ fn person_decides<'a>(draft: &Draft<'a>, attempt: &Attempt) -> Option<&'a str> {
         &draft.input.resource.status.as_ref()?.conditions,
         conditions::STALLED,
     )
-    .is_some_and(|c| c.reason == "StartUnresolved");
+    .is_some_and(|c| Reason::of(c) == Some(Reason::StartUnresolved));
     if asked && attempt.ordered {
         draft.annotation(annotations::RESOLVE_START)
     } else {
@@ -299,11 +301,11 @@ fn confirm(
     match best {
         Some(best) if lookup(best).is_some_and(|(_, found)| found) => take(draft, snapshot, best),
         Some(best) => {
-            let step = Step::Get {
+            let call = ApiCall::Get {
                 instance_id: best.instance_id.clone(),
             };
             draft.call(
-                step,
+                call,
                 resolving("an instance that may be the start's own is being looked up"),
             )
         }
@@ -324,8 +326,8 @@ fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision 
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
-    if let Some(other) = unread_claim(&draft, &instance.instance_id) {
-        return await_claim(draft, verdict, other);
+    if let Some(other) = unchecked_annotation(&draft, &instance.instance_id) {
+        return await_check(draft, verdict, other);
     }
     let Some(home) = draft.home().cloned() else {
         return draft.rest(verdict, None);
@@ -333,12 +335,12 @@ fn take(draft: Draft<'_>, snapshot: &Snapshot, instance: &Instance) -> Decision 
     bind(draft, home, instance, true, verdict)
 }
 
-/// Gives the start up, unless the account is held: then what lists lack proves nothing.
+/// Gives the start up, unless the account is on hold: then what lists lack proves nothing.
 fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Decision {
     if let Some(why) = draft.held() {
         let message = format!("nothing has come of the start yet, and that proves nothing: {why}");
         return draft.rest(
-            Verdict::stalled(Phase::Failed, "AccountHeld", message),
+            Verdict::stalled(Phase::Failed, Reason::AccountHeld, message),
             None,
         );
     }
@@ -398,7 +400,7 @@ fn lost(intent: &StartIntent) -> Verdict {
 }
 
 fn resolving(message: impl Into<String>) -> Verdict {
-    Verdict::reconciling(Phase::Starting, "ResolvingStart", message)
+    Verdict::reconciling(Phase::Starting, Reason::ResolvingStart, message)
 }
 
 /// What could never be stopped is not bound.
@@ -429,7 +431,7 @@ fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> Decision {
             start.old_order = Some(NONE.to_owned());
         }
     }
-    let verdict = Verdict::stalled(Phase::Failed, "StartUnresolved", message);
+    let verdict = Verdict::stalled(Phase::Failed, Reason::StartUnresolved, message);
     draft.rest(verdict, None)
 }
 

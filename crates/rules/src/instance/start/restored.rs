@@ -3,13 +3,16 @@
 //! nobody else's, whatever the spec asks for; before that is settled nothing is started and nothing is let go.
 
 use cortecs_api::types::Instance;
-use cortecs_resources::instance_status::{CortecsInstanceStatus, Phase};
+use cortecs_resources::{
+    instance_status::{CortecsInstanceStatus, Phase},
+    reason::Reason,
+};
 
 use crate::{
     facts::{
         args,
         memory::{Bound, Named},
-        sealed_id::Claim,
+        sealed_id::SealedId,
         snapshot::Snapshot,
     },
     instance::{
@@ -21,7 +24,7 @@ use crate::{
             drift::handle_restart,
             gone::{self, Gone},
         },
-        step::{Decision, Step},
+        step::{ApiCall, Decision, Step},
         verdict::Verdict,
     },
 };
@@ -32,10 +35,10 @@ pub(crate) fn is_open(draft: &Draft<'_>) -> bool {
     if !status.is_none_or(CortecsInstanceStatus::records_nothing) {
         return false;
     }
-    match &draft.input.memory.claim {
-        Claim::None => false,
-        Claim::Unchecked => true,
-        Claim::Proven(_) => named(draft).is_none_or(|n| how_gone(draft, &n.bound) != Gone::Yes),
+    match &draft.input.memory.sealed_id {
+        SealedId::None => false,
+        SealedId::Unchecked => true,
+        SealedId::Proven(_) => named(draft).is_none_or(|n| how_gone(draft, &n.bound) != Gone::Yes),
     }
 }
 
@@ -70,7 +73,7 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
                 bound.id
             );
             draft.rest(
-                Verdict::stalled(Phase::Failed, "AccountHeld", message),
+                Verdict::stalled(Phase::Failed, Reason::AccountHeld, message),
                 None,
             )
         }
@@ -91,7 +94,7 @@ pub(crate) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
     let owner = claimants.find(|key| *key != draft.input.key)?;
     Some(Verdict::stalled(
         Phase::Failed,
-        "InstanceClaimed",
+        Reason::InstanceClaimed,
         format!(
             "instance {}, which the annotation cortecs.ai/instance-id names, belongs to {owner} now: this resource does not \
              touch it and starts nothing; remove the annotation to let it start one of its own, or delete one of the two",
@@ -129,10 +132,10 @@ fn present(
 
 fn look_up(draft: Draft<'_>, bound: &Bound) -> Decision {
     let verdict = taking_back(&draft, bound);
-    let step = Step::Get {
+    let call = ApiCall::Get {
         instance_id: bound.id.clone(),
     };
-    draft.call(step, verdict)
+    draft.call(call, verdict)
 }
 
 fn await_list(draft: Draft<'_>, bound: &Bound) -> Decision {
@@ -145,7 +148,9 @@ fn unchecked(mut draft: Draft<'_>) -> Decision {
     let phase = phase(&draft);
     let mut verdict = match gate::reachable(&draft) {
         Err(verdict) => verdict,
-        Ok(()) => Verdict::reconciling(phase, "WaitingForAccount", "the account is looked at"),
+        Ok(()) => {
+            Verdict::reconciling(phase, Reason::WaitingForAccount, "the account is looked at")
+        }
     };
     draft.wants_list();
     verdict.message = format!(
@@ -167,7 +172,7 @@ fn taking_back(draft: &Draft<'_>, bound: &Bound) -> Verdict {
         "instance {} is this resource's own, as the annotation cortecs.ai/instance-id proves: it is being looked for",
         bound.id
     );
-    Verdict::reconciling(phase(draft), "Restoring", message)
+    Verdict::reconciling(phase(draft), Reason::Restoring, message)
 }
 
 fn phase(draft: &Draft<'_>) -> Phase {

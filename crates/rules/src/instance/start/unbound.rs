@@ -5,6 +5,7 @@ use cortecs_resources::{
     annotations,
     instance::DesiredState,
     instance_status::{MAX_KNOWN_INSTANCE_IDS, Phase, StartIntent},
+    reason::Reason,
 };
 
 use super::{
@@ -19,7 +20,7 @@ use crate::{
         input::Account,
         protocol::Rule,
         run::drift::{drift_accepted, drift_is_accepted, handle_restart},
-        step::{Decision, Purpose, Step},
+        step::{ApiCall, Decision, Purpose, Step},
         verdict::Verdict,
     },
 };
@@ -29,7 +30,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if spec.state == DesiredState::Stopped {
         handle_restart(&mut draft);
         return draft.rest(
-            Verdict::ready(Phase::Stopped, "Stopped", "nothing runs, as asked"),
+            Verdict::ready(Phase::Stopped, Reason::Stopped, "nothing runs, as asked"),
             None,
         );
     }
@@ -44,14 +45,14 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Err(verdict) => return draft.rest(verdict, None),
     };
     let turn = Verdict::pending("other calls of the account are made first");
-    if let Some(hold) = draft.hold_start(&turn) {
-        return draft.wait_for(hold);
+    if let Some(delay) = draft.delay_start(&turn) {
+        return draft.wait_for(delay);
     }
     let args = match pinned(&draft) {
         Ok(args) => args,
         Err(NotPinned::Fetch(model_id)) => {
             return draft.act(
-                Step::FetchModel { model_id },
+                Step::Call(ApiCall::FetchModel { model_id }),
                 Verdict::pending("the catalog is being asked"),
             );
         }
@@ -84,14 +85,14 @@ fn start(
     let unresolved = input
         .book
         .equal_open_starts(api_url, &args, input.key)
-        .find(|open| draft.is_held_up_by(open, &account.identity.client_id));
+        .find(|open| draft.is_blocked_by(open, &account.identity.client_id));
     if let Some(open) = unresolved {
         let message = format!(
             "the start of {} asked for the same and its outcome is not known yet",
             open.key
         );
         return draft.rest(
-            Verdict::reconciling(Phase::Pending, "ResolvingStart", message),
+            Verdict::reconciling(Phase::Pending, Reason::ResolvingStart, message),
             None,
         );
     }
@@ -103,7 +104,7 @@ fn start(
         );
         draft.is_busy();
         return draft.rest(
-            Verdict::stalled(Phase::Failed, "TooManyInstances", message),
+            Verdict::stalled(Phase::Failed, Reason::TooManyInstances, message),
             None,
         );
     }
@@ -142,7 +143,7 @@ fn known_ids(
     let (book, me) = (draft.input.book, draft.input.key);
     let open: Vec<&StartIntent> = book
         .equal_open_starts(api_url, wanted, me)
-        .filter(|_| draft.holds(Rule::KnownIdsTakenOver))
+        .filter(|_| draft.enforces(Rule::KnownIdsTakenOver))
         .map(|open| open.intent)
         .collect();
     let known_to_open = |id: &String| {
@@ -177,9 +178,9 @@ fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
         .as_ref()
         .is_some_and(|f| f.problem.is_some());
     let reason = if failed {
-        "RetryingAfterError"
+        Reason::RetryingAfterError
     } else {
-        "Pending"
+        Reason::Pending
     };
     Verdict::reconciling(Phase::Pending, reason, draft.list_awaited())
 }

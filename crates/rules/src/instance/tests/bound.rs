@@ -1,5 +1,7 @@
 //! What a bound instance needs.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 use crate::facts::memory::Failure;
 
@@ -24,16 +26,16 @@ fn seen(spec: Value, state: &str) -> Scene {
 }
 
 fn stop() -> Step {
-    Step::Stop {
+    Step::Call(ApiCall::Stop {
         instance_id: "i-1".into(),
-    }
+    })
 }
 
 #[test]
 fn a_running_instance_is_shown_and_then_left_alone() {
     let mut scene = seen(json!({}), "running");
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
     assert_eq!(
         decision.status.base_url.as_deref(),
         Some("https://i.example/v1")
@@ -42,7 +44,7 @@ fn a_running_instance_is_shown_and_then_left_alone() {
     let again = scene.decide();
     assert_eq!(
         (again.step, again.busy, again.list, again.look_again),
-        (Step::None, false, false, None)
+        (Step::Rest, false, false, None)
     );
 }
 
@@ -67,7 +69,7 @@ fn a_stop_is_ordered_once_and_then_awaited() {
     memory.called = Some(at(1002));
     memory.stops = 1;
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
     assert!(decision.list, "what is seen is older than the stop");
     scene.lists([1003], &[instance("i-1", "running")]);
     assert_ne!(
@@ -90,24 +92,33 @@ fn a_restart_is_written_ahead() {
     let decision = scene.decide();
     assert_eq!(
         decision.step,
-        Step::WriteStatus(Purpose::RestartIntent(scene.fresh_id))
+        Step::Write(Write::Status(Purpose::RestartIntent(scene.fresh_id)))
     );
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
 
     // Found open by another process it is resolved by looking.
     scene.lists([1005], &[instance("i-1", "stopped")]);
-    assert!(!matches!(scene.decide().step, Step::Restart { .. }));
+    assert!(!matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::Restart { .. })
+    ));
     // That it is up may be older than the restart, which may still be on its way.
     scene.lists([1006], &[instance("i-1", "pending")]);
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
     assert!(decision.status.restart.is_some());
     assert!(decision.look_again.is_some());
     scene.lists([1190], &[instance("i-1", "running")]);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::DropRestart))
+    );
 
     scene.lists([1200, 1201], &[instance("i-1", "stopped")]);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::DropRestart))
+    );
 }
 
 #[test]
@@ -117,9 +128,15 @@ fn this_processs_own_restart_is_made_once() {
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     let written = Attempt::written(scene.fresh_id, scene.now);
     scene.memory.as_mut().unwrap().restart = Some(written);
-    assert!(matches!(scene.decide().step, Step::Restart { .. }));
+    assert!(matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::Restart { .. })
+    ));
     scene.account(|a| a.mode = AccountMode::Hold);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::DropRestart))
+    );
 }
 
 #[test]
@@ -130,7 +147,7 @@ fn a_restart_that_was_asked_for_stops_first_and_is_done_once() {
     let decision = scene.decide();
     assert_eq!(
         decision.step,
-        Step::WriteStatus(Purpose::RestartIntent(scene.fresh_id))
+        Step::Write(Write::Status(Purpose::RestartIntent(scene.fresh_id)))
     );
     assert_eq!(
         decision.status.last_handled_restart_at.as_deref(),
@@ -164,7 +181,10 @@ fn a_model_that_the_catalog_does_not_know_takes_nothing_down() {
     let spec = json!({ "hardwareTypeId": "NVIDIA_L4_1", "contextLength": 16_000, "numWorkers": 2 });
     let mut scene = seen(spec, "running");
     scene.model = None;
-    assert!(matches!(scene.decide().step, Step::FetchModel { .. }));
+    assert!(matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::FetchModel { .. })
+    ));
     scene.model = Some(Err(CatalogProblem {
         terminal: true,
         message: "no such model".into(),
@@ -179,9 +199,9 @@ fn changed_arguments_replace_the_instance_if_what_replaces_it_is_sound() {
     let mut scene = seen(json!({ "numWorkers": 2 }), "running");
     assert_eq!(scene.decide().step, stop());
     scene.lists([1003], &[instance("i-1", "stopped")]);
-    let delete = Step::Delete {
+    let delete = Step::Call(ApiCall::Delete {
         instance_id: "i-1".into(),
-    };
+    });
     assert_eq!(scene.decide().step, delete);
     scene
         .memory
@@ -192,7 +212,7 @@ fn changed_arguments_replace_the_instance_if_what_replaces_it_is_sound() {
         .unwrap()
         .deleted = true;
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Unbind));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Unbind)));
     assert!(decision.status.instance_id.is_none() && decision.status.account.is_none());
 
     let mut unsound = seen(json!({ "numWorkers": 2, "hardwareTypeId": "X" }), "running");
@@ -202,7 +222,10 @@ fn changed_arguments_replace_the_instance_if_what_replaces_it_is_sound() {
         json!({ "numWorkers": 2, "updateStrategy": { "type": "OnDelete" } }),
         "running",
     );
-    assert_eq!(later.decide().step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(
+        later.decide().step,
+        Step::Write(Write::Status(Purpose::Report))
+    );
 }
 
 #[test]
@@ -217,19 +240,19 @@ fn drift_is_reverted_or_accepted() {
     let mut scene = ran(json!({}));
     assert!(matches!(
         scene.decide().step,
-        Step::WriteStatus(Purpose::RestartIntent(_))
+        Step::Write(Write::Status(Purpose::RestartIntent(_)))
     ));
 
     let mut scene = ran(json!({ "driftPolicy": "Accept" }));
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    assert_eq!(scene.decide().step, Step::None);
+    assert_eq!(scene.decide().step, Step::Rest);
     // A change of the spec, or a restart asked for, ends that.
     let mut scene = scene.annotated("cortecs.ai/restartedAt", "now");
     assert!(matches!(
         scene.decide().step,
-        Step::WriteStatus(Purpose::RestartIntent(_))
+        Step::Write(Write::Status(Purpose::RestartIntent(_)))
     ));
 }
 
@@ -253,7 +276,7 @@ fn accepted_drift_outlasts_other_trouble_and_the_instances_end() {
         .unwrap()
         .lookup_failed = true;
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Unbind));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Unbind)));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     assert!(scene.decide().status.start.is_none());
 }
@@ -264,7 +287,10 @@ fn what_the_api_took_otherwise_is_no_reason_to_replace() {
     scene.resource["status"]["requestedArgs"]["contextLength"] = json!(33_000);
     scene.observe();
     scene.lists([1001], &[instance("i-1", "running")]);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::Report))
+    );
     scene.resource["spec"]["contextLength"] = json!(12_000);
     assert_eq!(scene.decide().step, stop());
 }
@@ -278,13 +304,16 @@ fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
     assert!(decision.list && reconciling(&decision) == Some("InstanceMissing"));
     scene.lists([1002], &[]);
     assert!(
-        matches!(scene.decide().step, Step::WriteStatus(Purpose::Report)),
+        matches!(
+            scene.decide().step,
+            Step::Write(Write::Status(Purpose::Report))
+        ),
         "the settle time has not passed"
     );
     scene.now = at(1000 + SETTLE.as_secs());
-    let get = Step::Get {
+    let get = Step::Call(ApiCall::Get {
         instance_id: "i-1".into(),
-    };
+    });
     assert_eq!(scene.decide().step, get);
     scene
         .memory
@@ -294,7 +323,10 @@ fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
         .as_mut()
         .unwrap()
         .lookup_failed = true;
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Unbind));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::Unbind))
+    );
     // Shown once more, it starts all over.
     let now = scene.now.since_boot().as_secs();
     scene.lists([now + 1], &[instance("i-1", "running")]);
@@ -314,7 +346,7 @@ fn another_account_is_never_looked_at() {
         change(&mut scene);
         let decision = scene.decide();
         assert_eq!(stalled(&decision), Some("AccountChanged"));
-        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
     }
 }
 
@@ -359,7 +391,7 @@ fn suspended_resources_only_watch() {
     ] {
         assert_eq!(
             seen(spec, state).decide().step,
-            Step::WriteStatus(Purpose::Report)
+            Step::Write(Write::Status(Purpose::Report))
         );
     }
 }
@@ -369,7 +401,7 @@ fn a_failed_call_is_tried_again_after_its_wait() {
     let mut scene = seen(json!({ "state": "Stopped" }), "running");
     scene.memory.as_mut().unwrap().failure = Some(Failure {
         kind: crate::facts::memory::FailureKind::Transient,
-        reason: "RetryingAfterError",
+        reason: Reason::RetryingAfterError,
         message: "stop instance failed: HTTP 503".into(),
         generation: 1,
         failed_at: at(1001),
@@ -388,7 +420,7 @@ fn without_news_nothing_is_changed() {
     let mut scene = bound(json!({}));
     scene.view.fleet = Some(FleetView::default());
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::None);
+    assert_eq!(decision.step, Step::Rest);
     assert!(decision.list);
 }
 

@@ -1,5 +1,7 @@
 //! What a deleted resource leaves behind: nothing that is paid for, unless it was told to.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 use crate::facts::memory::{Bound, FailureKind};
 
@@ -18,23 +20,23 @@ impl Scene {
 }
 
 fn stop() -> Step {
-    Step::Stop {
+    Step::Call(ApiCall::Stop {
         instance_id: "i-1".into(),
-    }
+    })
 }
 
 fn delete() -> Step {
-    Step::Delete {
+    Step::Call(ApiCall::Delete {
         instance_id: "i-1".into(),
-    }
+    })
 }
 
 #[test]
 fn nothing_bound_nothing_open_nothing_to_do() {
     let mut scene = Scene::new(json!({}), json!({})).deleting();
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
     scene.resource["metadata"]["finalizers"] = json!(["someone.else/finalizer"]);
-    assert_eq!(scene.decide().step, Step::None);
+    assert_eq!(scene.decide().step, Step::Rest);
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn it_is_stopped_and_deleted_by_calling_whatever_the_list_says() {
         scene.bound().stop_answered = true;
         assert_eq!(scene.decide().step, delete());
         scene.bound().deleted = true;
-        assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+        assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
     }
 }
 
@@ -62,9 +64,12 @@ fn absence_from_a_list_alone_lets_nothing_go() {
     scene.lists([1200, 1201, 1202], &[]);
     assert_eq!(scene.decide().step, delete(), "it is called first");
     scene.bound().removal_tried = true;
-    assert!(matches!(scene.decide().step, Step::Get { .. }));
+    assert!(matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::Get { .. })
+    ));
     scene.bound().lookup_failed = true;
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }
 
 #[test]
@@ -74,9 +79,12 @@ fn whatever_the_api_answers_what_is_gone_lets_the_resource_go() {
     scene.bound().removal_tried = true;
     scene.now = at(1000 + SETTLE.as_secs());
     scene.lists([1200, 1201], &[]);
-    assert!(matches!(scene.decide().step, Step::Get { .. }));
+    assert!(matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::Get { .. })
+    ));
     scene.bound().lookup_failed = true;
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 
     // Seen stopped by a later list, it can be deleted all the same.
     let mut scene = bound("Delete");
@@ -91,7 +99,7 @@ fn an_open_start_is_resolved_first() {
     let mut scene = Scene::new(json!({}), status).deleting();
     scene.observe();
     scene.lists([1001], &[]);
-    assert_ne!(scene.decide().step, Step::RemoveFinalizer);
+    assert_ne!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }
 
 #[test]
@@ -107,7 +115,10 @@ fn an_open_restart_is_resolved_first() {
     assert_eq!(decision.step, stop());
     assert!(decision.status.restart.is_some());
     scene.lists([1190], &[instance("i-1", "pending")]);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropRestart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::DropRestart))
+    );
 }
 
 #[test]
@@ -118,26 +129,29 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
     scene.bound().stops = 1;
     assert_ne!(
         scene.decide().step,
-        Step::RemoveFinalizer,
+        Step::Write(Write::RemoveFinalizer),
         "the list is older than the stop"
     );
     // A list may show how it was before a restart.
     scene.lists([1003], &[instance("i-1", "stopped")]);
-    let get = Step::Get {
+    let get = Step::Call(ApiCall::Get {
         instance_id: "i-1".into(),
-    };
+    });
     assert_eq!(scene.decide().step, get);
     scene.bound().lookup_failed = true;
     let decision = scene.decide();
     assert!(
         matches!(
             decision.step,
-            Step::None | Step::WriteStatus(Purpose::Report)
+            Step::Rest | Step::Write(Write::Status(Purpose::Report))
         ) && decision.list
     );
     scene.bound().stopped = true;
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
-    assert_eq!(bound("Orphan").decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
+    assert_eq!(
+        bound("Orphan").decide().step,
+        Step::Write(Write::RemoveFinalizer)
+    );
 }
 
 #[test]
@@ -173,14 +187,14 @@ fn without_credentials_it_waits_and_says_why() {
     scene.view = AccountView {
         named: Some(ObjectKey::new("ns", "main")),
         desired: Desired::Unusable {
-            reason: "SecretNotFound",
+            reason: Reason::SecretNotFound,
             message: "Secret ns/cortecs is not there".into(),
         },
         fleet: None,
     };
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("SecretNotFound"));
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
 
     // Found by a new process, after the account's credentials became somebody else's.
     let mut scene = bound("Delete");
@@ -203,5 +217,5 @@ fn who_does_not_own_the_instance_leaves_it() {
     );
     older["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
     scene.others = vec![older];
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }

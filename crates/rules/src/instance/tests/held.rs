@@ -1,4 +1,6 @@
-//! While the account holds itself nothing is started, and absence proves nothing.
+//! While the account is on hold nothing is started, and absence proves nothing.
+
+use cortecs_resources::reason::Reason;
 
 use super::*;
 
@@ -16,7 +18,8 @@ fn bound(spec: Value, state: &str) -> Scene {
 }
 
 fn is_held(decision: &Decision) -> bool {
-    decision.step == Step::WriteStatus(Purpose::Report) && stalled(decision) == Some("AccountHeld")
+    decision.step == Step::Write(Write::Status(Purpose::Report))
+        && stalled(decision) == Some("AccountHeld")
 }
 
 #[test]
@@ -42,9 +45,15 @@ fn what_was_written_ahead_is_taken_back() {
     let status = json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", &[]) });
     let mut scene = Scene::new(json!({}), status);
     scene.remember_start(Outcome::Written);
-    assert!(matches!(scene.decide().step, Step::Start { .. }));
+    assert!(matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::Start { .. })
+    ));
     scene.hold(true);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::DropStart))
+    );
 }
 
 #[test]
@@ -55,7 +64,10 @@ fn what_runs_goes_on_and_ordered_stops_do_too() {
 
     let mut unwanted = bound(json!({ "state": "Stopped" }), "running");
     unwanted.lists([1001], &[instance("i-1", "running")]);
-    assert!(matches!(unwanted.decide().step, Step::Stop { .. }));
+    assert!(matches!(
+        unwanted.decide().step,
+        Step::Call(ApiCall::Stop { .. })
+    ));
 }
 
 #[test]
@@ -84,7 +96,10 @@ fn what_lists_lack_is_not_gone_and_that_is_recorded() {
     // Or the hold ends without it.
     back.lists([SETTLED + 5, SETTLED + 6], &[]);
     back.hold(false);
-    assert!(matches!(back.decide().step, Step::Get { .. }));
+    assert!(matches!(
+        back.decide().step,
+        Step::Call(ApiCall::Get { .. })
+    ));
 }
 
 #[test]
@@ -104,7 +119,10 @@ fn a_restart_whose_instance_is_missing_waits() {
         .lookup_failed = true;
     assert!(is_held(&scene.decide()));
     scene.hold(false);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Unbind));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::Unbind))
+    );
 }
 
 #[test]
@@ -123,7 +141,7 @@ fn an_open_start_is_not_given_up_but_may_be_found() {
     scene.found(&["i-1"]);
     let step = scene.decide().step;
     assert!(
-        matches!(step, Step::WriteStatus(Purpose::Bind { .. })),
+        matches!(step, Step::Write(Write::Status(Purpose::Bind { .. }))),
         "{step:?}"
     );
 }
@@ -132,17 +150,20 @@ fn an_open_start_is_not_given_up_but_may_be_found() {
 fn a_delete_is_done_only_by_its_own_answer() {
     let mut scene = bound(json!({}), "running").deleting();
     scene.lists([SETTLED + 1, SETTLED + 2], &[]);
-    assert!(matches!(scene.decide().step, Step::Stop { .. }));
+    assert!(matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::Stop { .. })
+    ));
     let remembered = scene.memory.as_mut().unwrap().bound.as_mut().unwrap();
     (remembered.removal_tried, remembered.lookup_failed) = (true, true);
     remembered.stop_answered = true;
     assert!(
-        matches!(scene.decide().step, Step::Delete { .. }),
+        matches!(scene.decide().step, Step::Call(ApiCall::Delete { .. })),
         "it is tried on"
     );
     scene.memory.as_mut().unwrap().failure = Some(crate::facts::memory::Failure {
         kind: crate::facts::memory::FailureKind::Transient,
-        reason: "RetryingAfterError",
+        reason: Reason::RetryingAfterError,
         message: "not found".into(),
         generation: 1,
         failed_at: scene.now,
@@ -154,11 +175,11 @@ fn a_delete_is_done_only_by_its_own_answer() {
     let message = &find_condition(&decision.status.conditions, STALLED)
         .unwrap()
         .message;
-    assert!(message.contains("holds itself"), "{message}");
+    assert!(message.contains("is on hold"), "{message}");
     assert_eq!(decision.look_again, Some(Duration::from_secs(20)));
 
     scene.hold(false);
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
     scene.hold(true);
     scene
         .memory
@@ -168,7 +189,7 @@ fn a_delete_is_done_only_by_its_own_answer() {
         .as_mut()
         .unwrap()
         .deleted = true;
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }
 
 #[test]

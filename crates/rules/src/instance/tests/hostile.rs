@@ -2,7 +2,7 @@
 //! done to an instance on the strength of it. A status that is refused would never be written again: a wedge.
 
 use cortecs_api::{answers, is_shown};
-use cortecs_resources::schema::status_violations;
+use cortecs_resources::{reason::Reason, schema::status_violations};
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
@@ -104,7 +104,7 @@ fn parsed(instances: &[Value]) -> Vec<Instance> {
 /// The status can be written and shown.
 fn check(decision: &Decision) -> Result<(), TestCaseError> {
     let mut status = decision.status.clone();
-    if let Step::RecordAccepted { instance, .. } = &decision.step {
+    if let Step::Write(Write::RecordAccepted { instance, .. }) = &decision.step {
         status.instance_id = Some(instance.instance_id.clone());
         let before = status.instance_args.take();
         status.instance_args = Some(args::in_force(&instance.instance_args, before.as_ref()));
@@ -147,7 +147,7 @@ proptest! {
         check(&decision)?;
         // It is there, whatever it says of itself.
         let keeps = decision.status.instance_id.as_deref() == Some("i-1")
-            && !matches!(decision.step, Step::Start { .. } | Step::RemoveFinalizer | Step::WriteStatus(Purpose::Unbind));
+            && !matches!(decision.step, Step::Call(ApiCall::Start { .. }) | Step::Write(Write::RemoveFinalizer) | Step::Write(Write::Status(Purpose::Unbind)));
         prop_assert!(keeps, "{decision:?}");
     }
 
@@ -161,7 +161,7 @@ proptest! {
             scene.list(999, &parsed(&[odd_one.clone()]));
             let decision = scene.decide();
             check(&decision)?;
-            prop_assert!(matches!(decision.step, Step::None | Step::WriteStatus(Purpose::Report)), "{decision:?}");
+            prop_assert!(matches!(decision.step, Step::Rest | Step::Write(Write::Status(Purpose::Report))), "{decision:?}");
             prop_assert_eq!(reconciling(&decision), Some("UnknownState"));
             prop_assert!(!cortecs_resources::conditions::is_true(&decision.status.conditions, "Ready"));
         }
@@ -221,7 +221,7 @@ proptest! {
         if let Some(memory) = &mut scene.memory {
             memory.failure = Some(Failure {
                 kind: FailureKind::Terminal,
-                reason: "InvalidArguments",
+                reason: Reason::InvalidArguments,
                 message,
                 generation: 1,
                 failed_at: at(999),

@@ -3,12 +3,12 @@
 mod bound;
 mod delete;
 mod held;
-mod hold;
 mod hostile;
 mod model;
 mod resolve;
 mod restored;
 mod start;
+mod waiting;
 mod walk;
 mod world;
 
@@ -33,12 +33,12 @@ use super::{
         Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView, Input, Settings,
     },
     protocol::{Rule, Rules},
-    step::{Decision, Purpose, Step},
+    step::{ApiCall, Decision, Purpose, Step, Write},
 };
 use crate::{
     facts::{
         memory::{Attempt, Memory, Outcome},
-        sealed_id::Claim,
+        sealed_id::SealedId,
         snapshot::Snapshot,
     },
     ledger::book::Book,
@@ -54,7 +54,7 @@ struct Scene {
     view: AccountView,
     memory: Option<Memory>,
     /// What the annotation is worth; unless given, it names the bound instance.
-    claim: Option<Claim>,
+    sealed_id: Option<SealedId>,
     /// What is remembered of the others.
     remembered: Vec<(&'static str, Memory)>,
     model: Option<CatalogAnswer>,
@@ -157,7 +157,7 @@ impl Scene {
                 fleet: Some(FleetView::default()),
             },
             memory: None,
-            claim: None,
+            sealed_id: None,
             remembered: Vec::new(),
             model: Some(model()),
             now: at(1000),
@@ -190,10 +190,10 @@ impl Scene {
         }
     }
 
-    /// The account holds itself, or does no longer.
+    /// The account is on hold, or is not any more.
     fn hold(&mut self, held: bool) {
         if let Some(fleet) = &mut self.view.fleet {
-            fleet.held = held.then(|| "it holds itself".to_owned());
+            fleet.held = held.then(|| "it is on hold".to_owned());
         }
     }
 
@@ -218,10 +218,10 @@ impl Scene {
         let memory = self.memory.get_or_insert_default();
         memory.observe(&resource, snapshot.as_deref(), SETTLE, self.now);
         let bound = resource.status.as_ref().and_then(|s| s.instance_id.clone());
-        let claim = self.claim.clone();
-        let claim = claim.unwrap_or_else(|| bound.map_or(Claim::None, Claim::Proven));
+        let sealed_id = self.sealed_id.clone();
+        let sealed_id = sealed_id.unwrap_or_else(|| bound.map_or(SealedId::None, SealedId::Proven));
         let api_url = self.view.fleet.as_ref().map(|_| API);
-        memory.observe_claim(claim, api_url, &resource, snapshot.as_deref(), self.now);
+        memory.observe_sealed_id(sealed_id, api_url, &resource, snapshot.as_deref(), self.now);
     }
 
     fn decide(&mut self) -> Decision {

@@ -13,7 +13,7 @@ fn lost(known: &[&str]) -> Scene {
 }
 
 fn is_bind(step: &Step, id: &str) -> bool {
-    matches!(step, Step::WriteStatus(Purpose::Bind { instance_id, resolved: true }) if instance_id == id)
+    matches!(step, Step::Write(Write::Status(Purpose::Bind { instance_id, resolved: true })) if instance_id == id)
 }
 
 #[test]
@@ -29,9 +29,9 @@ fn a_list_from_before_the_intent_was_seen_proves_nothing() {
 fn a_new_equal_instance_is_bound_after_a_quorum_read_of_the_resources() {
     let mut scene = lost(&[]);
     scene.lists([1001], &[instance("i-1", "pending")]);
-    let get = Step::Get {
+    let get = Step::Call(ApiCall::Get {
         instance_id: "i-1".into(),
-    };
+    });
     assert_eq!(scene.decide().step, get, "lists may show what was deleted");
     scene.found(&["i-1"]);
     assert_eq!(scene.decide().step, Step::QuorumRead);
@@ -89,7 +89,7 @@ fn what_could_never_be_stopped_is_neither_bound_nor_taken_for_nothing() {
     for (order, dismissed) in [("delete-all", false), ("none", true)] {
         scene = scene.annotated("cortecs.ai/resolve-start", order);
         let step = scene.decide().step;
-        let dismisses = step == Step::WriteStatus(Purpose::Dismiss);
+        let dismisses = step == Step::Write(Write::Status(Purpose::Dismiss));
         assert_eq!(dismisses, dismissed, "{step:?}");
         assert!(dismissed || !step.is_call(), "{step:?}");
     }
@@ -112,7 +112,8 @@ fn the_call_is_never_made_again_while_its_outcome_is_unknown() {
         assert!(
             !matches!(
                 step,
-                Step::Start { .. } | Step::WriteStatus(Purpose::StartIntent(_))
+                Step::Call(ApiCall::Start { .. })
+                    | Step::Write(Write::Status(Purpose::StartIntent(_)))
             ),
             "{step:?}"
         );
@@ -136,7 +137,10 @@ fn it_is_void_after_the_settle_time_two_lists_and_a_quorum_read() {
     );
     scene.lists([SETTLED + 2], &[]);
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::VoidStart));
+    assert_eq!(
+        decision.step,
+        Step::Write(Write::Status(Purpose::VoidStart))
+    );
     assert_eq!(decision.status.voided_starts[0].id, Uuid::from_u128(5));
     assert!(decision.status.start.is_none() && decision.status.account.is_none());
 
@@ -162,7 +166,10 @@ fn an_altered_instance_of_the_model_is_left_to_a_person() {
         json!({}),
         json!({ "account": home(), "start": open }),
     )];
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::VoidStart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::VoidStart))
+    );
 }
 
 /// A start open in an account where likeness is no proof, with two candidates, after the question was asked.
@@ -200,7 +207,7 @@ fn where_others_start_instances_too_a_person_decides() {
 
         let mut scene = asked(change).annotated("cortecs.ai/resolve-start", "none");
         let decision = scene.decide();
-        assert_eq!(decision.step, Step::WriteStatus(Purpose::Dismiss));
+        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Dismiss)));
         let start = decision.status.start.as_ref().unwrap();
         assert_eq!(start.known_instance_ids, ["i-1", "i-2"]);
         carry_out(&mut scene, &decision);
@@ -212,14 +219,17 @@ fn where_others_start_instances_too_a_person_decides() {
         );
         scene.lists([SETTLED + 1, SETTLED + 2], &[instance("i-1", "pending")]);
         scene.quorum_read_at = Some(at(SETTLED + 2));
-        assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::VoidStart));
+        assert_eq!(
+            scene.decide().step,
+            Step::Write(Write::Status(Purpose::VoidStart))
+        );
     }
 }
 
 /// The status is written, and what that means is remembered.
 fn carry_out(scene: &mut Scene, decision: &Decision) {
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    let Step::WriteStatus(purpose) = &decision.step else {
+    let Step::Write(Write::Status(purpose)) = &decision.step else {
         panic!("{:?} is no write", decision.step)
     };
     crate::instance::record::wrote(scene.memory.as_mut().unwrap(), purpose, at(1002));
@@ -237,7 +247,7 @@ fn none_is_an_answer_and_not_said_in_advance() {
     assert_eq!(stalled(&decision), Some("StartUnresolved"));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     scene.observe();
-    assert_eq!(scene.decide().step, Step::None);
+    assert_eq!(scene.decide().step, Step::Rest);
 
     // An answer outlives the process that asked, and is about what that one named.
     let mut scene = asked(shared).annotated("cortecs.ai/resolve-start", "none");
@@ -245,7 +255,7 @@ fn none_is_an_answer_and_not_said_in_advance() {
     scene.view.fleet = Some(FleetView::default());
     scene.observe();
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Dismiss));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Dismiss)));
     let start = decision.status.start.as_ref().unwrap();
     assert_eq!(start.known_instance_ids, ["i-1", "i-2"]);
 }
@@ -272,7 +282,7 @@ fn none_is_said_of_the_instances_that_were_named_and_of_no_later_one() {
     scene.lists([SETTLED + 3], &both);
     assert!(!matches!(
         scene.decide().step,
-        Step::WriteStatus(Purpose::VoidStart | Purpose::Dismiss)
+        Step::Write(Write::Status(Purpose::VoidStart | Purpose::Dismiss))
     ));
 }
 
@@ -283,7 +293,7 @@ fn an_order_is_about_one_start_and_one_of_its_candidates() {
     let mut scene = asked(shared);
     scene.resource["status"]["start"]["oldOrder"] = json!("i-1");
     let mut scene = scene.annotated("cortecs.ai/resolve-start", "i-1");
-    assert_eq!(scene.decide().step, Step::None);
+    assert_eq!(scene.decide().step, Step::Rest);
     // Taken away and given again, it is a new one.
     scene.resource["metadata"]["annotations"] = json!({});
     scene.observe();
@@ -307,7 +317,7 @@ fn an_order_is_about_one_start_and_one_of_its_candidates() {
         scene.quorum_read_at = Some(at(1002));
         assert!(!matches!(
             scene.decide().step,
-            Step::WriteStatus(Purpose::Bind { .. }) | Step::Get { .. }
+            Step::Write(Write::Status(Purpose::Bind { .. })) | Step::Call(ApiCall::Get { .. })
         ));
     }
 }
@@ -326,7 +336,10 @@ fn what_is_listed_but_not_there_is_not_bound() {
         [1002],
         &[instance("i-gone", "running"), instance("i-new", "pending")],
     );
-    assert!(matches!(scene.decide().step, Step::Get { .. }));
+    assert!(matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::Get { .. })
+    ));
 }
 
 #[test]
@@ -347,7 +360,7 @@ fn what_may_be_the_instance_of_a_start_under_way_is_left_to_that_one() {
     scene.found(&["i-1"]);
     let decision = scene.decide();
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
 }
 
 #[test]
@@ -362,7 +375,10 @@ fn the_oldest_of_equal_starts_is_resolved_first() {
     scene.lists([1001], &[instance("i-1", "pending")]);
     scene.quorum_read_at = Some(at(1001));
     scene.found(&["i-1"]);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::Report));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::Report))
+    );
 
     scene.others[0]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
     assert!(is_bind(&scene.decide().step, "i-1"));

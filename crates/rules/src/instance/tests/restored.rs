@@ -1,22 +1,24 @@
 //! What an emptied status, or the annotation that outlived it, says; and when the annotation is written.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 
 /// A resource without a status whose annotation is worth this.
-fn restored(claim: Claim) -> Scene {
+fn restored(sealed_id: SealedId) -> Scene {
     let mut scene = Scene::new(json!({}), json!({}));
-    scene.claim = Some(claim);
+    scene.sealed_id = Some(sealed_id);
     scene
 }
 
 fn proven() -> Scene {
-    restored(Claim::Proven("i-1".into()))
+    restored(SealedId::Proven("i-1".into()))
 }
 
 fn get() -> Step {
-    Step::Get {
+    Step::Call(ApiCall::Get {
         instance_id: "i-1".into(),
-    }
+    })
 }
 
 /// The instance was looked up just now.
@@ -39,7 +41,7 @@ fn what_the_annotation_proves_is_bound_once_it_is_listed_confirmed_and_free() {
     scene.quorum_read_at = Some(scene.now);
     let decision = scene.decide();
     assert!(
-        matches!(&decision.step, Step::WriteStatus(Purpose::Bind { instance_id, .. }) if instance_id == "i-1"),
+        matches!(&decision.step, Step::Write(Write::Status(Purpose::Bind { instance_id, .. })) if instance_id == "i-1"),
         "{:?}",
         decision.step
     );
@@ -90,7 +92,10 @@ fn nothing_is_started_before_it_is_known_to_be_gone() {
     scene.list(1199, &[]);
     let decision = scene.decide();
     assert!(
-        matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))),
+        matches!(
+            decision.step,
+            Step::Write(Write::Status(Purpose::StartIntent(_)))
+        ),
         "{:?}",
         decision.step
     );
@@ -122,24 +127,24 @@ fn what_another_has_is_never_touched() {
     let message = &find_condition(conditions, STALLED).unwrap().message;
     assert!(message.contains("ns/winner") && message.contains("remove the annotation"));
     let mut scene = scene.deleting();
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }
 
 #[test]
 fn without_a_secret_to_check_it_with_nothing_is_decided() {
     for (deleting, way_out) in [(false, "cannot be told"), (true, "Orphan")] {
-        let mut scene = restored(Claim::Unchecked);
+        let mut scene = restored(SealedId::Unchecked);
         if deleting {
             scene = scene.deleting();
         }
         scene.view.desired = Desired::Unusable {
-            reason: "SecretNotFound",
+            reason: Reason::SecretNotFound,
             message: "no Secret".into(),
         };
         scene.view.fleet = None;
         let decision = scene.decide();
         assert_eq!(stalled(&decision), Some("SecretNotFound"));
-        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
         let conditions = &decision.status.conditions;
         let message = &find_condition(conditions, STALLED).unwrap().message;
         assert!(message.contains(way_out) && message.contains("no Secret"));
@@ -154,10 +159,10 @@ fn deleting_binds_first_and_leaves_what_is_gone() {
     scene.now = at(1300);
     scene.lists([1301, 1302], &[]);
     looked_up(&mut scene, None);
-    assert_eq!(scene.decide().step, Step::RemoveFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
     let mut orphan = proven().deleting();
     orphan.resource["spec"]["deletionPolicy"] = json!("Orphan");
-    assert_eq!(orphan.decide().step, Step::RemoveFinalizer);
+    assert_eq!(orphan.decide().step, Step::Write(Write::RemoveFinalizer));
 }
 
 #[test]
@@ -168,11 +173,14 @@ fn a_status_that_records_anything_outweighs_the_annotation() {
             "voidedAt": "2026-01-01T00:00:00Z", "args": args()}]}),
     ] {
         let mut scene = Scene::new(json!({}), status);
-        scene.claim = Some(Claim::Proven("i-1".into()));
+        scene.sealed_id = Some(SealedId::Proven("i-1".into()));
         scene.list(999, &[instance("i-1", "running")]);
         let decision = scene.decide();
         assert!(
-            matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))),
+            matches!(
+                decision.step,
+                Step::Write(Write::Status(Purpose::StartIntent(_)))
+            ),
             "{:?}",
             decision.step
         );
@@ -190,15 +198,18 @@ fn others_leave_what_the_annotation_proves_alone() {
         .push(resource("restored", json!({}), json!({})));
     let mut memory = Memory::default();
     let restored: CortecsInstance = serde_json::from_value(scene.others[0].clone()).unwrap();
-    let claim = Claim::Proven("i-1".into());
-    memory.observe_claim(claim, Some(API), &restored, None, at(900));
+    let sealed_id = SealedId::Proven("i-1".into());
+    memory.observe_sealed_id(sealed_id, Some(API), &restored, None, at(900));
     scene.remembered.push(("restored", memory));
     scene.list(999, &[instance("i-1", "running")]);
     scene.observe();
     scene.list(1000, &[instance("i-1", "running")]);
     let decision = scene.decide();
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-    assert!(matches!(decision.step, Step::WriteStatus(Purpose::Report)));
+    assert!(matches!(
+        decision.step,
+        Step::Write(Write::Status(Purpose::Report))
+    ));
 }
 
 /// Another resource without a status whose annotation names i-1, not looked at yet.
@@ -210,17 +221,19 @@ fn unread() -> serde_json::Value {
 }
 
 /// What is remembered of it once it was looked at.
-fn looked_at(claim: Claim) -> Memory {
+fn looked_at(sealed_id: SealedId) -> Memory {
     let mut memory = Memory::default();
     let restored: CortecsInstance = serde_json::from_value(unread()).unwrap();
-    memory.observe_claim(claim, Some(API), &restored, None, at(900));
+    memory.observe_sealed_id(sealed_id, Some(API), &restored, None, at(900));
     memory
 }
 
 fn is_bind(decision: &Decision) -> bool {
     matches!(
         decision.step,
-        Step::WriteStatus(Purpose::Bind { .. } | Purpose::StartIntent(_))
+        Step::Write(Write::Status(
+            Purpose::Bind { .. } | Purpose::StartIntent(_)
+        ))
     )
 }
 
@@ -251,7 +264,7 @@ fn what_an_annotation_may_prove_is_not_bound_before_it_was_looked_at() {
         assert!(!is_bind(&decision), "{decision:?}");
         assert!(reconciling(&decision).is_some() && decision.look_again.is_some());
         // Once it is proven it is the other's.
-        let proven = looked_at(Claim::Proven("i-1".into()));
+        let proven = looked_at(SealedId::Proven("i-1".into()));
         scene.remembered = vec![("restored", proven)];
         assert!(!is_bind(&scene.decide()));
     }
@@ -260,9 +273,9 @@ fn what_an_annotation_may_prove_is_not_bound_before_it_was_looked_at() {
 #[test]
 fn an_annotation_that_proves_nothing_keeps_nobody_waiting() {
     for mut scene in about_to_bind() {
-        for claim in [Claim::None, Claim::Unchecked] {
+        for sealed_id in [SealedId::None, SealedId::Unchecked] {
             scene.others = vec![unread()];
-            scene.remembered = vec![("restored", looked_at(claim))];
+            scene.remembered = vec![("restored", looked_at(sealed_id))];
             assert!(is_bind(&scene.decide()));
         }
         scene.remembered.clear();
@@ -290,7 +303,7 @@ fn sealed(change: impl FnOnce(&mut Scene)) -> Step {
         json!({}),
         json!({"instanceId": "i-1", "account": home(), "lastStartTime": "2026-01-01T00:00:00Z"}),
     );
-    scene.claim = Some(Claim::None);
+    scene.sealed_id = Some(SealedId::None);
     scene.list(999, &[instance("i-1", "running")]);
     change(&mut scene);
     scene.decide().step
@@ -298,29 +311,32 @@ fn sealed(change: impl FnOnce(&mut Scene)) -> Step {
 
 #[test]
 fn the_bound_id_is_sealed_once_and_holds_nothing_up() {
-    let seal = Step::Seal {
+    let seal = Step::Write(Write::Seal {
         instance_id: "i-1".into(),
-    };
+    });
     assert_eq!(sealed(|_| {}), seal);
     assert_eq!(
-        sealed(|s| s.claim = Some(Claim::Proven("i-0".into()))),
+        sealed(|s| s.sealed_id = Some(SealedId::Proven("i-0".into()))),
         seal
     );
-    let proven = sealed(|s| s.claim = Some(Claim::Proven("i-1".into())));
-    assert_eq!(proven, Step::WriteStatus(Purpose::Report));
+    let proven = sealed(|s| s.sealed_id = Some(SealedId::Proven("i-1".into())));
+    assert_eq!(proven, Step::Write(Write::Status(Purpose::Report)));
     let failed = sealed(|s| {
         s.observe();
         s.memory.as_mut().unwrap().seal_retry_at = at(1001);
     });
-    assert_eq!(failed, Step::WriteStatus(Purpose::Report));
+    assert_eq!(failed, Step::Write(Write::Status(Purpose::Report)));
     let stop = sealed(|s| s.resource["spec"]["state"] = json!("Stopped"));
-    assert!(matches!(stop, Step::Stop { .. }), "{stop:?}");
+    assert!(matches!(stop, Step::Call(ApiCall::Stop { .. })), "{stop:?}");
     let no_secret = sealed(|s| s.view.fleet = None);
-    assert!(!matches!(no_secret, Step::Seal { .. }), "{no_secret:?}");
+    assert!(
+        !matches!(no_secret, Step::Write(Write::Seal { .. })),
+        "{no_secret:?}"
+    );
     let claimed = sealed(|s| {
         let mut older = resource("older", json!({}), s.resource["status"].clone());
         older["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
         s.others.push(older);
     });
-    assert_eq!(claimed, Step::WriteStatus(Purpose::Report));
+    assert_eq!(claimed, Step::Write(Write::Status(Purpose::Report)));
 }

@@ -1,5 +1,7 @@
 //! Starting an instance, up to the call.
 
+use cortecs_resources::reason::Reason;
+
 use super::*;
 use crate::facts::memory::{Failure, FailureKind};
 
@@ -11,22 +13,22 @@ fn fresh() -> Scene {
 fn the_finalizer_comes_first() {
     let mut scene = fresh();
     scene.resource["metadata"]["finalizers"] = json!([]);
-    assert_eq!(scene.decide().step, Step::AddFinalizer);
+    assert_eq!(scene.decide().step, Step::Write(Write::AddFinalizer));
 }
 
 #[test]
 fn the_catalog_is_asked_for_what_the_spec_leaves_open() {
     let mut scene = fresh();
     scene.model = None;
-    let wanted = Step::FetchModel {
+    let wanted = Step::Call(ApiCall::FetchModel {
         model_id: "org--name".into(),
-    };
+    });
     assert_eq!(scene.decide().step, wanted);
     scene.resource["spec"]["hardwareTypeId"] = json!("NVIDIA_L4_1");
     scene.resource["spec"]["contextLength"] = json!(8000);
     assert!(matches!(
         scene.decide().step,
-        Step::WriteStatus(Purpose::StartIntent(_))
+        Step::Write(Write::Status(Purpose::StartIntent(_)))
     ));
 }
 
@@ -35,7 +37,13 @@ fn a_list_taken_just_now_comes_before_the_intent() {
     let mut scene = fresh();
     scene.now = at(1030);
     let decision = scene.decide();
-    assert!(decision.list && !matches!(decision.step, Step::WriteStatus(Purpose::StartIntent(_))));
+    assert!(
+        decision.list
+            && !matches!(
+                decision.step,
+                Step::Write(Write::Status(Purpose::StartIntent(_)))
+            )
+    );
 }
 
 #[test]
@@ -45,7 +53,7 @@ fn the_intent_is_written_before_the_call_with_pinned_arguments() {
     let decision = scene.decide();
     assert_eq!(
         decision.step,
-        Step::WriteStatus(Purpose::StartIntent(scene.fresh_id))
+        Step::Write(Write::Status(Purpose::StartIntent(scene.fresh_id)))
     );
     let start = decision.status.start.unwrap();
     assert_eq!(serde_json::to_value(&start.args).unwrap(), args());
@@ -119,9 +127,15 @@ fn no_equal_start_begins_while_one_is_unresolved_unless_that_one_waits_for_a_per
 #[test]
 fn a_young_intent_of_this_process_is_carried_out_once() {
     let mut scene = open(Outcome::Written);
-    assert!(matches!(scene.decide().step, Step::Start { .. }));
+    assert!(matches!(
+        scene.decide().step,
+        Step::Call(ApiCall::Start { .. })
+    ));
     scene.now = at(1000 + SETTLE.as_secs() / 4 + 1);
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::DropStart))
+    );
 }
 
 fn open(outcome: Outcome) -> Scene {
@@ -147,7 +161,7 @@ fn an_intent_that_is_not_wanted_any_more_is_taken_back_before_the_call() {
         let decision = scene.decide();
         assert_eq!(
             decision.step,
-            Step::WriteStatus(Purpose::DropStart),
+            Step::Write(Write::Status(Purpose::DropStart)),
             "change {number}"
         );
         assert!(decision.status.start.is_none() && decision.status.account.is_none());
@@ -159,11 +173,17 @@ fn an_intent_that_is_not_wanted_any_more_is_taken_back_before_the_call() {
 fn an_intent_that_may_be_taken_back_already_is_never_carried_out() {
     let mut scene = open(Outcome::Written);
     scene.resource["spec"]["state"] = json!("Stopped");
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::DropStart))
+    );
     crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
     // As wanted as before.
     scene.resource["spec"]["state"] = json!("Running");
-    assert_eq!(scene.decide().step, Step::WriteStatus(Purpose::DropStart));
+    assert_eq!(
+        scene.decide().step,
+        Step::Write(Write::Status(Purpose::DropStart))
+    );
     // What was carried out is not forgotten by it.
     let mut scene = open(Outcome::InFlight);
     crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
@@ -175,21 +195,24 @@ fn an_intent_that_may_be_taken_back_already_is_never_carried_out() {
 fn an_accepted_start_is_recorded_by_its_intent() {
     let accepted = Arc::new(instance("i-1", "pending"));
     let mut scene = open(Outcome::Accepted(Arc::clone(&accepted)));
-    let wanted = Step::RecordAccepted {
+    let wanted = Step::Write(Write::RecordAccepted {
         intent: Uuid::from_u128(1),
         instance: accepted,
-    };
+    });
     assert_eq!(scene.decide().step, wanted);
     // Later than that it is left to be resolved.
     scene.now = at(1000 + SETTLE.as_secs() + 1);
-    assert!(!matches!(scene.decide().step, Step::RecordAccepted { .. }));
+    assert!(!matches!(
+        scene.decide().step,
+        Step::Write(Write::RecordAccepted { .. })
+    ));
 }
 
 #[test]
 fn a_refused_start_leaves_nothing_open_and_says_why() {
     let failure = |kind| Failure {
         kind,
-        reason: "InvalidArguments",
+        reason: Reason::InvalidArguments,
         message: "start instance failed: HTTP 400: no such context length".into(),
         generation: 1,
         failed_at: at(999),
@@ -198,7 +221,10 @@ fn a_refused_start_leaves_nothing_open_and_says_why() {
     };
     let mut scene = open(Outcome::Refused(failure(FailureKind::Terminal)));
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::DropStart));
+    assert_eq!(
+        decision.step,
+        Step::Write(Write::Status(Purpose::DropStart))
+    );
     assert_eq!(stalled(&decision), Some("InvalidArguments"));
 
     let mut scene = fresh();
@@ -224,7 +250,7 @@ fn what_blocks_a_start_is_said() {
         (
             |s| {
                 s.view.desired = Desired::Unusable {
-                    reason: "SecretNotFound",
+                    reason: Reason::SecretNotFound,
                     message: String::new(),
                 }
             },
@@ -254,7 +280,7 @@ fn suspended_or_stopped_resources_start_nothing() {
     for spec in [json!({ "suspend": true }), json!({ "state": "Stopped" })] {
         let mut scene = Scene::new(spec, json!({}));
         let decision = scene.decide();
-        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
         assert!(decision.status.start.is_none() && reconciling(&decision).is_none());
     }
 }
@@ -280,7 +306,11 @@ fn what_could_never_be_stopped_is_not_adopted() {
             instance_id: "i-9".into(),
             resolved: false,
         };
-        assert_eq!(matching.decide().step, Step::WriteStatus(bound), "{id}");
+        assert_eq!(
+            matching.decide().step,
+            Step::Write(Write::Status(bound)),
+            "{id}"
+        );
     }
 }
 
@@ -300,7 +330,7 @@ fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
         instance_id: "i-c".into(),
         resolved: false,
     };
-    assert_eq!(scene.decide().step, Step::WriteStatus(bound));
+    assert_eq!(scene.decide().step, Step::Write(Write::Status(bound)));
 
     // What a resource has, or an open start may have created, is not there to be taken.
     scene.others = vec![
@@ -318,6 +348,6 @@ fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
     scene.others[1]["status"]["conditions"] = json!([condition("Stalled", "StartUnresolved")]);
     assert!(matches!(
         scene.decide().step,
-        Step::WriteStatus(Purpose::StartIntent(_))
+        Step::Write(Write::Status(Purpose::StartIntent(_)))
     ));
 }

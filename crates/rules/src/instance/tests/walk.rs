@@ -18,7 +18,7 @@ use kube::ResourceExt;
 
 use super::{
     world::{
-        Effect, Landing, Moves, Process, Server, Surroundings, Written, call_of, claim_of,
+        Effect, Landing, Moves, Process, Server, Surroundings, Written, call_of, sealed_id_of,
         surroundings,
     },
     *,
@@ -231,7 +231,7 @@ impl Walk {
         };
         let mut object = (**object).clone();
         let status = Self::status(&object);
-        let proven = matches!((claim_of(&object), &status.instance_id), (Claim::Proven(a), Some(b)) if a == *b);
+        let proven = matches!((sealed_id_of(&object), &status.instance_id), (SealedId::Proven(a), Some(b)) if a == *b);
         let kept_by_annotation = proven && status.start.is_none() && status.restart.is_none();
         self.log.push(format!("the status of {key} is emptied"));
         self.deliver_all();
@@ -316,7 +316,7 @@ impl Walk {
         let Some(decision) = self.process.decide(key, &self.around, moves) else {
             return;
         };
-        if decision.step != Step::None {
+        if decision.step != Step::Rest {
             self.log
                 .push(format!("{} {key}: {:?}", self.now, decision.step));
         }
@@ -327,7 +327,7 @@ impl Walk {
         }
     }
 
-    /// Calls may be held back at any moment.
+    /// Calls may be delayed at any moment.
     fn calls_wait(&mut self) -> Option<Wait> {
         match self.rng.u32(0..20) {
             _ if !self.faults => None,
@@ -339,17 +339,13 @@ impl Walk {
 
     fn act(&mut self, key: &ObjectKey, decision: Decision) {
         match decision.step {
-            Step::None | Step::FetchModel { .. } => {}
-            Step::AddFinalizer
-            | Step::RemoveFinalizer
-            | Step::WriteStatus(_)
-            | Step::Seal { .. }
-            | Step::RecordAccepted { .. } => self.write(key, decision),
+            Step::Rest | Step::Call(ApiCall::FetchModel { .. }) => {}
+            Step::Write(_) => self.write(key, decision),
             Step::QuorumRead => {
                 self.process.read_by_quorum(&self.server, at(self.now));
                 self.reconcile(key);
             }
-            step => self.call(key, &step),
+            Step::Call(call) => self.call(key, &call),
         }
     }
 
@@ -373,7 +369,7 @@ impl Walk {
         }
     }
 
-    fn call(&mut self, key: &ObjectKey, step: &Step) {
+    fn call(&mut self, key: &ObjectKey, made: &ApiCall) {
         if self.faults && self.rng.u32(0..20) == 0 {
             self.log.push("  not made".into());
             self.process.book.remember(key, record::call_not_made);
@@ -381,7 +377,7 @@ impl Walk {
         }
         let fate = self.fate();
         self.log.push(format!("  {fate:?}"));
-        let effect = Effect::of(step);
+        let effect = Effect::of(made);
         let done = match fate {
             Fate::Answered | Fate::LostAfter => Some(self.api.apply(&effect)),
             Fate::Late(seconds) => {
@@ -390,7 +386,7 @@ impl Walk {
             }
             Fate::Refused | Fate::LostBefore => None,
         };
-        let call = call_of(step);
+        let call = call_of(made);
         let result = match (fate, done) {
             (Fate::Answered, Some(Some(instance))) => Ok(instance),
             (Fate::Answered, _) => Err(Error::answered(call, 400)),
@@ -401,7 +397,7 @@ impl Walk {
             asked: at(self.now),
             answered: at(self.now),
         };
-        self.process.answered(key, step, result, times);
+        self.process.answered(key, made, result, times);
     }
 
     fn status(object: &CortecsInstance) -> CortecsInstanceStatus {
@@ -412,8 +408,8 @@ impl Walk {
     fn proven(object: &CortecsInstance) -> Option<String> {
         let status = object.status.as_ref();
         let empty = status.is_none_or(CortecsInstanceStatus::records_nothing);
-        match claim_of(object) {
-            Claim::Proven(id) if empty => Some(id),
+        match sealed_id_of(object) {
+            SealedId::Proven(id) if empty => Some(id),
             _ => None,
         }
     }

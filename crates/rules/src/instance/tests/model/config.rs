@@ -17,7 +17,7 @@ pub struct Budgets {
     /// Lists that show an instance as it was before.
     pub lags: u8,
     /// Times that the watch falls behind.
-    pub holds: u8,
+    pub freezes: u8,
     /// What people ask for.
     pub orders: u8,
     /// Equal instances that an outsider starts.
@@ -40,7 +40,7 @@ impl Budgets {
             self.takeovers,
             self.faults,
             self.lags,
-            self.holds,
+            self.freezes,
             self.orders,
             self.strangers,
         ]

@@ -108,7 +108,7 @@ fn undisturbed(state: &State) -> State {
 fn round(lab: &Lab, mut state: State) -> State {
     let before = state.core;
     if state.cache.is_some() {
-        state = state.after(lab, &Event::Release);
+        state = state.after(lab, &Event::Thaw);
     }
     while !state.late.is_empty() {
         state = state.after(lab, &Event::Effect(0));

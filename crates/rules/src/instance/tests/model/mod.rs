@@ -5,7 +5,7 @@
 //! are an answer, an effect that comes late, a list, a crash, a lease that changes hands, a watch that falls behind, and
 //! whatever people and outsiders do. `stateright` walks through all orders of them.
 //!
-//! | file | what it holds |
+//! | file | what it has |
 //! |---|---|
 //! | `config` | the resources, and how often what may happen |
 //! | `state` | a state |
@@ -19,7 +19,7 @@
 //!
 //! Which rules it takes to break a property, each alone but where said otherwise:
 //! - the intent's write, one call, the finalizer first, known ids, known ids taken over, asking in a shared account, the gone rule, restarts written ahead,
-//!   restarts that stay open, the proof that it is stopped, the classes of statuses, asking holds up nobody, the lease's deadline: each is a test in `rules`.
+//!   restarts that stay open, the proof that it is stopped, the classes of statuses, asking blocks nobody, the lease's deadline: each is a test in `rules`.
 //! - The quorum read and a beginning with the newest state are two locks of one door: a claim that another process wrote.
 //!   Without the read, a process that begins with an old view claims an instance twice; with the read it does not; and
 //!   without the read nothing is found as long as each process begins with the newest state. The deadline is a lock
@@ -37,8 +37,8 @@
 //!   note is in memory.
 //! - From its deadline on a holder of the lease does nothing, and the next begins later: that is a crash whose calls may
 //!   still take effect. Only with that rule off there are two that act.
-//! - The watch is at its newest unless it is held; then nothing of it is seen until it is released. That is what may be
-//!   known at two moments; more holds are more moments.
+//! - The watch is at its newest unless it is frozen; then nothing of it is seen until it is thawed. That is what may be
+//!   known at two moments; more freezes are more moments.
 //! - Instances run from the start on: pending and running are treated alike. Backoffs last until the next tick.
 //!   A refusal is a 429: that a terminal one waits longer changes no order.
 //! - Late effects and lists that lag keep, together, to the settle time: that is the protocol's premise. What an

@@ -41,8 +41,8 @@ pub enum Event {
     Crash(usize),
     Takeover,
     /// The watch falls behind, and catches up.
-    Hold,
-    Release,
+    Freeze,
+    Thaw,
     Order(usize, Order),
     /// A person says what became of a start.
     Resolve(usize),
@@ -103,11 +103,11 @@ impl State {
                     self.operators = vec![new];
                 }
             }
-            Event::Hold => {
-                self.left.holds -= 1;
+            Event::Freeze => {
+                self.left.freezes -= 1;
                 self.cache = Some(self.server.objects.values().cloned().collect());
             }
-            Event::Release => self.cache = None,
+            Event::Thaw => self.cache = None,
             Event::Order(resource, order) => {
                 self.left.orders -= 1;
                 self.order(lab, *resource, *order);
@@ -146,11 +146,8 @@ impl State {
                 let process = &mut self.operators[operator].process;
                 process.read_by_quorum(&self.server, now);
             }
-            Step::Start { .. } | Step::Restart { .. } => {
-                self.call(lab, operator, resource, &decision.step, fault);
-            }
-            Step::Stop { .. } | Step::Delete { .. } | Step::Get { .. } => {
-                self.call(lab, operator, resource, &decision.step, fault);
+            Step::Call(call) => {
+                self.call(lab, operator, resource, call, fault);
             }
             _ => {
                 let lost = fault == Some(Fault::WriteLost);
@@ -161,9 +158,11 @@ impl State {
 
     /// Calls about an instance are made only by whose it is.
     fn touches(&mut self, resource: usize, step: &Step) {
-        if let Step::Restart { instance_id, .. }
-        | Step::Stop { instance_id }
-        | Step::Delete { instance_id } = step
+        if let Step::Call(
+            ApiCall::Restart { instance_id, .. }
+            | ApiCall::Stop { instance_id }
+            | ApiCall::Delete { instance_id },
+        ) = step
             && let Some(fact) = self.facts.get(instance_id)
             && fact.owner != Some(resource)
         {
@@ -179,10 +178,10 @@ impl State {
         lab: &Lab,
         operator: usize,
         resource: usize,
-        step: &Step,
+        made: &ApiCall,
         fault: Option<Fault>,
     ) {
-        let effect = Effect::of(step);
+        let effect = Effect::of(made);
         let starts = matches!(effect, Effect::Start(_));
         self.left.starts = self.left.starts.saturating_sub(starts.into());
         let owner = starts.then_some(resource);
@@ -200,7 +199,7 @@ impl State {
             }
             _ => None,
         };
-        let call = call_of(step);
+        let call = call_of(made);
         let result = match (fault, done) {
             (None, Some(instance)) => Ok(instance),
             (None, None) => Err(Error::answered(call, 400)),
@@ -214,7 +213,7 @@ impl State {
         let flight = Flight {
             operator,
             resource,
-            step: step.clone(),
+            call: made.clone(),
             asked: self.now(),
             result,
         };
@@ -235,7 +234,7 @@ impl State {
             instance.instance_args.num_workers = None;
         }
         let process = &mut self.operators[flight.operator].process;
-        process.answered(&KEYS[flight.resource], &flight.step, result, times);
+        process.answered(&KEYS[flight.resource], &flight.call, result, times);
     }
 
     fn list(&mut self, lab: &Lab, operator: usize, lag: &Lag) {

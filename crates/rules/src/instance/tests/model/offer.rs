@@ -34,9 +34,9 @@ impl State {
             events.push(Event::Takeover);
         }
         if self.cache.is_some() {
-            events.push(Event::Release);
-        } else if self.left.holds > 0 {
-            events.push(Event::Hold);
+            events.push(Event::Thaw);
+        } else if self.left.freezes > 0 {
+            events.push(Event::Freeze);
         }
         if self.left.strangers > 0 {
             events.push(Event::Stranger);
@@ -71,7 +71,7 @@ impl State {
         step: &Step,
         events: &mut Vec<Event>,
     ) {
-        let starts = matches!(step, Step::Start { .. });
+        let starts = matches!(step, Step::Call(ApiCall::Start { .. }));
         if starts && self.left.starts == 0 {
             return;
         }
@@ -87,11 +87,15 @@ impl State {
             return;
         }
         let fits = |fault: &&Fault| match (step, fault) {
-            (Step::WriteStatus(_) | Step::RecordAccepted { .. }, Fault::WriteLost) => true,
-            (Step::Start { .. } | Step::Restart { .. }, fault) => **fault != Fault::WriteLost,
+            (Step::Write(Write::Status(_) | Write::RecordAccepted { .. }), Fault::WriteLost) => {
+                true
+            }
+            (Step::Call(ApiCall::Start { .. } | ApiCall::Restart { .. }), fault) => {
+                **fault != Fault::WriteLost
+            }
             // To these a refusal and a lost call are the same.
             (
-                Step::Stop { .. } | Step::Delete { .. },
+                Step::Call(ApiCall::Stop { .. } | ApiCall::Delete { .. }),
                 Fault::LostBefore | Fault::LostAfter | Fault::Late,
             ) => true,
             _ => false,

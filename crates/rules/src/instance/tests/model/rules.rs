@@ -49,7 +49,7 @@ const NONE: Budgets = Budgets {
     takeovers: 0,
     faults: 0,
     lags: 0,
-    holds: 0,
+    freezes: 0,
     orders: 0,
     strangers: 0,
 };
@@ -182,7 +182,7 @@ fn without_the_quorum_read_a_stale_beginning_claims_an_instance_twice() {
     let budgets = Budgets {
         starts: 1,
         crashes: 1,
-        holds: 1,
+        freezes: 1,
         ..NONE
     };
     let off = Off::Decided(Rule::QuorumRead);
@@ -199,7 +199,7 @@ fn without_the_quorum_read_the_deadline_and_a_fresh_beginning_suffice() {
     let budgets = Budgets {
         starts: 1,
         crashes: 1,
-        holds: 1,
+        freezes: 1,
         ..NONE
     };
     let off = Off::Decided(Rule::QuorumRead);
@@ -213,7 +213,7 @@ fn when_the_old_holder_acts_on_an_instance_is_claimed_twice() {
     let budgets = Budgets {
         starts: 1,
         takeovers: 1,
-        holds: 1,
+        freezes: 1,
         ..NONE
     };
     let off = Off::Deadline;
@@ -224,15 +224,15 @@ fn when_the_old_holder_acts_on_an_instance_is_claimed_twice() {
 }
 
 #[test]
-fn when_who_asks_holds_up_others_an_equal_one_never_starts() {
+fn when_asking_blocks_others_an_equal_start_is_never_made() {
     let budgets = Budgets { faults: 1, ..NONE };
-    let off = Off::Decided(Rule::AskingHoldsUpNobody);
+    let off = Off::Decided(Rule::AskingBlocksNobody);
     let config = Config {
         shared: true,
         answers: false,
         faults: vec![Fault::LostAfter],
         goal: true,
-        ..small("asking holds up nobody", &[READY, READY], off, budgets)
+        ..small("asking blocks nobody", &[READY, READY], off, budgets)
     };
     let wedged = must_break(config, NO_WEDGE);
     assert!(wedged.ends_with("has no instance"), "{wedged}");

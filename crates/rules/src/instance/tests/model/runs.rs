@@ -12,7 +12,7 @@ const QUIET: Budgets = Budgets {
     takeovers: 0,
     faults: 0,
     lags: 0,
-    holds: 0,
+    freezes: 0,
     orders: 0,
     strangers: 0,
 };
@@ -119,7 +119,7 @@ fn full() -> Vec<Config> {
             &PAIR,
             Budgets {
                 takeovers: 1,
-                holds: 1,
+                freezes: 1,
                 ..once
             },
         ),
@@ -130,7 +130,7 @@ fn full() -> Vec<Config> {
             Budgets {
                 orders: 1,
                 lags: 1,
-                holds: 1,
+                freezes: 1,
                 ..once
             },
         ),
@@ -210,7 +210,7 @@ fn explore() {
         takeovers: budget("TAKEOVERS"),
         faults: budget("FAULTS"),
         lags: budget("LAGS"),
-        holds: budget("HOLDS"),
+        freezes: budget("FREEZES"),
         orders: budget("ORDERS"),
         strangers: budget("STRANGERS"),
     };

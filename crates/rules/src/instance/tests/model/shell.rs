@@ -45,7 +45,7 @@ impl State {
         let listed = process.snapshot.as_ref().map(|s| s.requested_at);
         let before = self.server.objects.get(key).cloned();
         let recorded_unwritten = lab.config.is_off(Off::IntentWrite)
-            && matches!(step, Step::RecordAccepted { .. })
+            && matches!(step, Step::Write(Write::RecordAccepted { .. }))
             && self.put_back(operator, resource);
         let process = &mut self.operators[operator].process;
         let written = process.write(key, decision, &mut self.server, landing, now);
@@ -53,16 +53,16 @@ impl State {
             return;
         };
         match &step {
-            Step::WriteStatus(Purpose::StartIntent(_)) => {
+            Step::Write(Write::Status(Purpose::StartIntent(_))) => {
                 self.listed[resource] = self.window(resource, listed);
                 if lab.config.is_off(Off::IntentWrite) {
                     self.take_back(resource, before.as_deref());
                 }
             }
-            Step::WriteStatus(Purpose::Bind { instance_id, .. }) => {
+            Step::Write(Write::Status(Purpose::Bind { instance_id, .. })) => {
                 self.binds(lab, resource, instance_id, before.as_deref());
             }
-            Step::RecordAccepted { instance, .. } => {
+            Step::Write(Write::RecordAccepted { instance, .. }) => {
                 debug_assert!(recorded_unwritten || before.is_some());
                 self.is_bound(resource, &instance.instance_id);
             }
@@ -181,8 +181,8 @@ impl State {
                 continue;
             };
             match &decision.step {
-                Step::None => continue,
-                Step::WriteStatus(Purpose::Report) => {
+                Step::Rest => continue,
+                Step::Write(Write::Status(Purpose::Report)) => {
                     let known = process.resource(key);
                     let status = shown(&decision.status);
                     if known

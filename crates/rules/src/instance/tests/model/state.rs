@@ -65,7 +65,7 @@ pub struct Fact {
 pub struct Flight {
     pub operator: usize,
     pub resource: usize,
-    pub step: Step,
+    pub call: ApiCall,
     pub asked: Moment,
     pub result: Result<Instance, Error>,
 }

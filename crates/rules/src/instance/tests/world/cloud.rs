@@ -26,15 +26,15 @@ pub(in crate::instance::tests) struct Cloud {
 }
 
 impl Effect {
-    /// What the call of this step does.
-    pub fn of(step: &Step) -> Self {
-        match step.clone() {
-            Step::Start { args, .. } => Self::Start(args),
-            Step::Restart { instance_id, .. } => Self::Restart(instance_id),
-            Step::Stop { instance_id } => Self::Stop(instance_id),
-            Step::Delete { instance_id } => Self::Delete(instance_id),
-            Step::Get { instance_id } => Self::Get(instance_id),
-            other => panic!("{other:?} is no call"),
+    /// What the call does.
+    pub fn of(call: &ApiCall) -> Self {
+        match call.clone() {
+            ApiCall::Start { args, .. } => Self::Start(args),
+            ApiCall::Restart { instance_id, .. } => Self::Restart(instance_id),
+            ApiCall::Stop { instance_id } => Self::Stop(instance_id),
+            ApiCall::Delete { instance_id } => Self::Delete(instance_id),
+            ApiCall::Get { instance_id } => Self::Get(instance_id),
+            ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
         }
     }
 

@@ -6,7 +6,7 @@ mod process;
 mod server;
 
 pub(super) use cloud::{Cloud, Effect, Instances};
-pub(super) use process::{Landing, Moves, Process, Surroundings, Written, call_of, claim_of};
+pub(super) use process::{Landing, Moves, Process, Surroundings, Written, call_of, sealed_id_of};
 pub(super) use server::Server;
 
 use super::*;

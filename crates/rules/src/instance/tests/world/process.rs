@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cortecs_api::{Call, Error};
-use cortecs_resources::{INSTANCE_FINALIZER, annotations};
+use cortecs_resources::{INSTANCE_FINALIZER, annotations, reason::Reason};
 use kube::ResourceExt;
 
 use super::{Server, cloud::Instances};
@@ -34,7 +34,7 @@ pub(in crate::instance::tests) struct Surroundings {
     pub named: Option<ObjectKey>,
     pub model: CatalogAnswer,
     pub settings: Settings,
-    /// The account holds itself.
+    /// The account is on hold.
     pub held: bool,
 }
 
@@ -54,17 +54,17 @@ fn key_of_seals() -> Key {
 }
 
 /// What the annotation is worth.
-pub(in crate::instance::tests) fn claim_of(resource: &CortecsInstance) -> Claim {
+pub(in crate::instance::tests) fn sealed_id_of(resource: &CortecsInstance) -> SealedId {
     let value = resource.annotations().get(annotations::INSTANCE_ID);
     let id = value.and_then(|v| key_of_seals().verify("ns", &resource.name_any(), v));
-    id.map_or(Claim::None, Claim::Proven)
+    id.map_or(SealedId::None, SealedId::Proven)
 }
 
 /// As if what is bound were sealed.
-fn claim_as_bound(resource: &CortecsInstance) -> Claim {
+fn sealed_id_as_bound(resource: &CortecsInstance) -> SealedId {
     let status = resource.status.as_ref();
     let id = status.and_then(|s| s.instance_id.clone());
-    id.map_or(Claim::None, Claim::Proven)
+    id.map_or(SealedId::None, SealedId::Proven)
 }
 
 /// How a write ends.
@@ -119,14 +119,14 @@ impl Process {
         let resource = self.resource(key)?;
         let (now, snapshot) = (moves.now, self.snapshot.clone());
         let settle = around.settings.settle;
-        let claim = match moves.seals {
-            true => claim_of(&resource),
-            false => claim_as_bound(&resource),
+        let sealed_id = match moves.seals {
+            true => sealed_id_of(&resource),
+            false => sealed_id_as_bound(&resource),
         };
         self.book.remember(key, |memory| {
             let snapshot = snapshot.as_deref();
             memory.observe(&resource, snapshot, settle, now);
-            memory.observe_claim(claim, Some(API), &resource, snapshot, now);
+            memory.observe_sealed_id(sealed_id, Some(API), &resource, snapshot, now);
         });
         let view = AccountView {
             named: around.named.clone(),
@@ -179,20 +179,20 @@ impl Process {
         let mut wanted = (*resource).clone();
         let mut purpose = None;
         match decision.step {
-            Step::AddFinalizer => {
+            Step::Write(Write::AddFinalizer) => {
                 wanted.metadata.finalizers = Some(vec![INSTANCE_FINALIZER.into()]);
             }
-            Step::RemoveFinalizer => wanted.metadata.finalizers = Some(vec![]),
-            Step::WriteStatus(why) => {
+            Step::Write(Write::RemoveFinalizer) => wanted.metadata.finalizers = Some(vec![]),
+            Step::Write(Write::Status(why)) => {
                 wanted.status = Some(decision.status);
                 purpose = Some(why);
             }
-            Step::Seal { instance_id } => {
+            Step::Write(Write::Seal { instance_id }) => {
                 let value = key_of_seals().seal(&key.namespace, &key.name, &instance_id);
                 let annotations = wanted.annotations_mut();
                 annotations.insert(annotations::INSTANCE_ID.into(), value);
             }
-            Step::RecordAccepted { intent, instance } => {
+            Step::Write(Write::RecordAccepted { intent, instance }) => {
                 return self.record_accepted(key, intent, &instance, server, landing, now);
             }
             other => panic!("{other:?} is no write"),
@@ -271,25 +271,25 @@ impl Process {
     pub fn answered(
         &mut self,
         key: &ObjectKey,
-        step: &Step,
+        call: &ApiCall,
         result: Result<Instance, Error>,
         times: Times,
     ) {
         let now = times.answered;
         let failure = |error: &Error| Failure {
             kind: FailureKind::Transient,
-            reason: "RetryingAfterError",
+            reason: Reason::RetryingAfterError,
             message: error.to_string(),
             generation: 0,
             failed_at: now,
             retry_at: now.after(Duration::from_secs(1)),
             count: 1,
         };
-        self.book.remember(key, |memory| match step {
-            Step::Start { intent, .. } => {
+        self.book.remember(key, |memory| match call {
+            ApiCall::Start { intent, .. } => {
                 record::started(memory, *intent, record::outcome(result, now, failure));
             }
-            Step::Restart {
+            ApiCall::Restart {
                 intent,
                 instance_id,
                 ..
@@ -297,30 +297,30 @@ impl Process {
                 let outcome = record::outcome(result, now, failure);
                 record::restarted(memory, *intent, instance_id, outcome, times);
             }
-            Step::Stop { instance_id } => {
+            ApiCall::Stop { instance_id } => {
                 record::stopped(memory, instance_id, record::answer(result, failure), times);
             }
-            Step::Get { instance_id } => {
+            ApiCall::Get { instance_id } => {
                 record::got(memory, instance_id, record::answer(result, failure), times);
             }
-            Step::Delete { instance_id } => {
+            ApiCall::Delete { instance_id } => {
                 let result = result.map(|_| ());
                 record::deleted(memory, instance_id, record::answer(result, failure));
             }
-            other => panic!("{other:?} is no call"),
+            ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
         });
     }
 }
 
-/// The call of a step.
-pub(in crate::instance::tests) fn call_of(step: &Step) -> Call {
-    match step {
-        Step::Start { .. } => Call::StartInstance,
-        Step::Restart { .. } => Call::RestartInstance,
-        Step::Stop { .. } => Call::StopInstance,
-        Step::Delete { .. } => Call::DeleteInstance,
-        Step::Get { .. } => Call::GetInstance,
-        other => panic!("{other:?} is no call"),
+/// The name of a call.
+pub(in crate::instance::tests) fn call_of(call: &ApiCall) -> Call {
+    match call {
+        ApiCall::Start { .. } => Call::StartInstance,
+        ApiCall::Restart { .. } => Call::RestartInstance,
+        ApiCall::Stop { .. } => Call::StopInstance,
+        ApiCall::Delete { .. } => Call::DeleteInstance,
+        ApiCall::Get { .. } => Call::GetInstance,
+        ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What calls wait for, and what is shown meanwhile.
 
-use cortecs_resources::instance_status::Phase;
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use super::*;
 use crate::{
@@ -72,7 +72,7 @@ fn message(decision: &Decision) -> &str {
 fn own_failure(retry_at: u64, kind: FailureKind) -> Failure {
     Failure {
         kind,
-        reason: "RetryingAfterError",
+        reason: Reason::RetryingAfterError,
         message: "own".into(),
         generation: 1,
         failed_at: at(999),
@@ -95,7 +95,7 @@ fn in_a_pause_nothing_is_asked_for_and_it_is_shown_once() {
         let decision = scene.decide();
         assert_eq!(
             decision.step,
-            Step::WriteStatus(Purpose::Report),
+            Step::Write(Write::Status(Purpose::Report)),
             "{phase:?}"
         );
         assert_eq!(reconciling(&decision), Some("RetryingAfterError"));
@@ -106,7 +106,7 @@ fn in_a_pause_nothing_is_asked_for_and_it_is_shown_once() {
         assert_eq!(decision.look_again, Some(at(1020).since(scene.now)));
         // Whatever else fails meanwhile.
         let again = scene.shown().lists_fail().decide();
-        assert_eq!((again.step, again.busy), (Step::None, true), "{phase:?}");
+        assert_eq!((again.step, again.busy), (Step::Rest, true), "{phase:?}");
     }
 }
 
@@ -117,7 +117,10 @@ fn an_intent_whose_call_cannot_be_made_is_taken_back() {
     scene.remember_start(Outcome::Written);
     let mut scene = scene.in_trouble(paused());
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::WriteStatus(Purpose::DropStart));
+    assert_eq!(
+        decision.step,
+        Step::Write(Write::Status(Purpose::DropStart))
+    );
     assert_eq!(message(&decision), TROUBLE);
     assert!(scene.in_trouble(None).decide().step.is_call());
 }
@@ -128,7 +131,7 @@ fn after_a_pause_a_stop_may_go_first_but_a_start_waits_for_a_good_list() {
     assert!(probing(to_stop()).step.is_call());
     for scene in [fresh(), to_restart()] {
         let decision = probing(scene);
-        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
         assert_eq!(message(&decision), TROUBLE);
     }
     assert!(fresh().in_trouble(None).decide().step.takes_turn());
@@ -147,11 +150,11 @@ fn who_waits_for_a_turn_says_so_only_if_nothing_is_shown_yet() {
     ] {
         let mut scene = scene.waits_for_turn();
         let decision = scene.decide();
-        assert_eq!(decision.step, Step::WriteStatus(Purpose::Report));
+        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
         assert_eq!((decision.queue, decision.busy), (rank, true));
         let mut scene = scene.shown();
         let again = scene.decide();
-        assert_eq!((again.step, again.queue), (Step::None, rank));
+        assert_eq!((again.step, again.queue), (Step::Rest, rank));
     }
     // Bad times that are just over are not taken back before it goes on.
     let mut scene = fresh().in_trouble(paused()).shown().waits_for_turn();
@@ -159,7 +162,7 @@ fn who_waits_for_a_turn_says_so_only_if_nothing_is_shown_yet() {
     let decision = scene.decide();
     assert_eq!(
         (decision.step, decision.queue),
-        (Step::None, Some(Rank::Later))
+        (Step::Rest, Some(Rank::Later))
     );
 }
 

@@ -1,0 +1,82 @@
+//! Answers what fleets and accounts ask about the resources, from the book.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use cortecs_clock as clock;
+use cortecs_resources::{CortecsInstance, key::ObjectKey};
+use cortecs_rules::{
+    account::brake::{self, Lists, Measure},
+    facts::{
+        fleet_key::FleetKey,
+        home::{lives_in, lives_through, named_account},
+        snapshot::Snapshot,
+    },
+    ledger::late,
+};
+
+use super::shared_book::SharedBook;
+use crate::{fleet::hooks::Claims, kubernetes::queue::Watches};
+
+/// The claims of the resources in the book.
+pub struct BookClaims {
+    pub book: SharedBook,
+    pub watches: Arc<Watches>,
+    pub default_account: Option<ObjectKey>,
+    /// How long lists may lag.
+    pub settle: Duration,
+}
+
+impl BookClaims {
+    /// Whether the resource needs the account. From another namespace only a resource that has something through it does: merely
+    /// naming somebody's account must not keep it from being deleted.
+    fn needs(&self, resource: &CortecsInstance, account: &ObjectKey) -> bool {
+        let at_home = resource.metadata.namespace.as_ref() == Some(&account.namespace);
+        let named = || named_account(resource, self.default_account.as_ref());
+        lives_through(resource, account) || (at_home && named().as_ref() == Some(account))
+    }
+}
+
+impl Claims for BookClaims {
+    fn synced(&self) -> bool {
+        self.watches.all_listed()
+    }
+
+    fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool {
+        self.book.lock().is_claimed(api_url, instance_id)
+    }
+
+    fn users(&self, account: &ObjectKey) -> Vec<ObjectKey> {
+        let book = self.book.lock();
+        let users = book
+            .iter()
+            .filter(|(_, entry)| self.needs(&entry.resource, account));
+        let mut users: Vec<_> = users.map(|(key, _)| key.clone()).collect();
+        drop(book);
+        users.sort();
+        users
+    }
+
+    fn fleet_in_use(&self, key: &FleetKey) -> bool {
+        let book = self.book.lock();
+        book.iter().any(|(_, entry)| lives_in(&entry.resource, key))
+    }
+
+    fn measure(&self, lists: Lists<'_>) -> Measure {
+        let book = self.book.lock();
+        let entries = book.iter().map(|(_, entry)| entry);
+        brake::measure(entries, lists, self.settle, clock::wall())
+    }
+
+    fn down(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeSet<String> {
+        let book = self.book.lock();
+        brake::down(book.iter().map(|(_, entry)| entry), fleet, list)
+    }
+
+    fn late(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeMap<String, ObjectKey> {
+        late::late(&self.book.lock(), fleet, list, clock::wall())
+    }
+}
