@@ -11,12 +11,10 @@ use cortecs_resources::{
     key::ObjectKey,
 };
 
-use crate::facts::{args, snapshot::Snapshot};
-
-/// The longest id that a status takes, in characters.
-const MAX_ID: usize = 256;
-/// The longest state, in characters.
-const MAX_WORD: usize = 64;
+use crate::facts::{
+    args::{self, MAX_ID, MAX_WORD},
+    snapshot::Snapshot,
+};
 
 /// A list, summed up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

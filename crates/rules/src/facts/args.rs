@@ -20,8 +20,8 @@ use cortecs_resources::{
 };
 
 /// The longest model or hardware type, and the longest billing interval, that a status takes, in characters.
-const MAX_ID: usize = 256;
-const MAX_WORD: usize = 64;
+pub(crate) const MAX_ID: usize = 256;
+pub(crate) const MAX_WORD: usize = 64;
 
 /// The API's id of a model that was named by its id (`org--name`) or by its Hugging Face name (`org/name`).
 pub fn normalise_model_id(model: &str) -> String {

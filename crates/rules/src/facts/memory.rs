@@ -8,9 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
-use cortecs_resources::{
-    CortecsInstance, annotations, instance_status::CortecsInstanceStatus, reason::Reason,
-};
+use cortecs_resources::{CortecsInstance, annotations, reason::Reason};
 use kube::ResourceExt;
 use uuid::Uuid;
 
@@ -203,10 +201,9 @@ impl Memory {
         snapshot: Option<&Snapshot>,
         now: Moment,
     ) {
-        let status = resource.status.as_ref();
         let before = self.named.take().map(|named| named.bound);
         if let (SealedId::Proven(id), Some(api_url)) = (&sealed_id, api_url)
-            && status.is_none_or(CortecsInstanceStatus::records_nothing)
+            && resource.records_nothing()
         {
             let bound = observe_bound(before, Some(id), snapshot, now);
             self.named = bound.map(|bound| Named {

@@ -3,11 +3,19 @@
 //! It is `ID.MAC`: the id percent-encoded, and a MAC over namespace, name and id with a key derived from the account's
 //! client secret. So nobody can invent one, nor move one to another resource. Pure.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use ring::{hkdf, hmac};
 
 /// What the key is for: another use of the same secret, or another form of what is sealed, gets another key.
 const SALT: &[u8] = b"cortecs-operator";
 const LABEL: &[u8] = b"cortecs.ai/instance-id v1";
+
+/// What is percent-encoded in an id: all but letters, digits, `-`, `_`, `~` and `.`.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'.');
 
 /// Length of the MAC in hexadecimal digits.
 const MAC_DIGITS: usize = 64;
@@ -41,7 +49,7 @@ impl Key {
     /// The annotation's value for an instance of a resource.
     pub fn seal(&self, namespace: &str, name: &str, instance_id: &str) -> String {
         let mac = hmac::sign(&self.0, &message(namespace, name, instance_id));
-        let mut text = encode(instance_id);
+        let mut text = utf8_percent_encode(instance_id, ENCODED).to_string();
         text.push('.');
         for byte in mac.as_ref() {
             push_hex(&mut text, *byte);
@@ -92,32 +100,17 @@ fn parse(value: &str) -> Option<(String, Vec<u8>)> {
     Some((decode(id)?, mac?))
 }
 
-fn encode(id: &str) -> String {
-    let mut text = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push('%');
-            push_hex(&mut text, byte);
-        }
-    }
-    text
-}
-
+/// The id, if each `%` is followed by two hexadecimal digits and the result is UTF-8.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        if *first == b'%' {
-            bytes.push(byte_of(after.get(..2)?)?);
-            rest = after.get(2..)?;
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).ok()
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let id = percent_decode_str(text).decode_utf8().ok()?;
+    text.split('%')
+        .skip(1)
+        .all(is_escape)
+        .then(|| id.into_owned())
 }
 
 fn push_hex(text: &mut String, byte: u8) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cortecs_api::types::{Instance, InstanceState};
 use cortecs_resources::{
     CortecsInstance, annotations,
-    instance_status::{AccountIdentity, CortecsInstanceStatus, Phase},
+    instance_status::{AccountIdentity, Phase},
     key::ObjectKey,
     reason::Reason,
 };
@@ -82,9 +82,8 @@ pub(crate) fn unchecked_annotation<'a>(
     let entries = draft.input.book.iter();
     let mut others = entries.filter(|(key, _)| *key != draft.input.key);
     let unread = others.find(|(_, entry)| {
-        let status = entry.resource.status.as_ref();
         let value = entry.resource.annotations().get(annotations::INSTANCE_ID);
-        status.is_none_or(CortecsInstanceStatus::records_nothing)
+        entry.resource.records_nothing()
             && value != entry.memory.sealed_value.as_ref()
             && value
                 .and_then(|value| sealed_id::named_id(value))

@@ -4,7 +4,6 @@
 //! says; a 200 to the delete is proof, anything else needs the gone rule. What is only to be stopped must be said to be by
 //! an answer about it alone. Only then the finalizer goes.
 
-use cortecs_api::types::InstanceState;
 use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase, reason::Reason};
 
 use super::{
@@ -88,8 +87,7 @@ fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
 fn removal(draft: &Draft<'_>, bound: &Bound) -> ApiCall {
     let instance_id = bound.id.clone();
     let seen_stopped = bound.latest(draft.snapshot()).is_some_and(|(seen, i)| {
-        i.instance_status.status == InstanceState::Stopped
-            && bound.called.is_some_and(|called| seen >= called)
+        i.is_stopped() && bound.called.is_some_and(|called| seen >= called)
     });
     if bound.stop_answered || seen_stopped {
         ApiCall::Delete { instance_id }
@@ -134,8 +132,7 @@ fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
     let verdict = deleting("the instance is being stopped");
     let latest = bound.latest(draft.snapshot());
     let seen = latest.map(|(seen, _)| seen).unwrap_or_default();
-    let is_stopped =
-        latest.is_some_and(|(_, i)| i.instance_status.status == InstanceState::Stopped);
+    let is_stopped = latest.is_some_and(|(_, i)| i.is_stopped());
     // A later list that shows it up says that somebody has restarted it since.
     if bound.stopped && is_stopped {
         return release(draft);

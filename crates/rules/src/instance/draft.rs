@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_api::types::Instance;
+use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     INSTANCE_FINALIZER, annotations,
@@ -20,7 +20,11 @@ use super::{
     step::{Decision, Purpose, Step, Write},
 };
 use crate::{
-    facts::{args, memory::Bound, snapshot::Snapshot},
+    facts::{
+        args,
+        memory::{Bound, FailureKind},
+        snapshot::Snapshot,
+    },
     instance::verdict::{Verdict, VerdictKind},
     ledger::open_start::OpenStart,
     pacing::pressure::Rank,
@@ -66,6 +70,18 @@ impl<'a> Draft<'a> {
         self.input.settings.rules.enforce(rule)
     }
 
+    /// An equal open start in the same API that must be settled before this resource starts something.
+    pub fn blocking_start<'b>(
+        &'b self,
+        home: &'b AccountIdentity,
+        wanted: &'b InstanceArgs,
+    ) -> Option<OpenStart<'b>> {
+        self.input
+            .book
+            .equal_open_starts(&home.api_url, wanted, self.input.key)
+            .find(|open| self.is_blocked_by(open, &home.client_id))
+    }
+
     /// Whether another open start must be settled before this resource goes on.
     pub fn is_blocked_by(&self, open: &OpenStart<'_>, client_id: &str) -> bool {
         open.blocks(client_id) || (open.unresolved && !self.enforces(Rule::AskingBlocksNobody))
@@ -99,6 +115,11 @@ impl<'a> Draft<'a> {
     /// Why the fleet is on hold, if it is.
     pub fn held(&self) -> Option<&'a str> {
         self.input.account.fleet.as_ref()?.held.as_deref()
+    }
+
+    /// Why the account's last list failed, if it did.
+    pub fn list_problem(&self) -> Option<&'a (FailureKind, String)> {
+        self.input.account.fleet.as_ref()?.problem.as_ref()
     }
 
     /// What the API said when the bad times began, while they last.
@@ -181,8 +202,7 @@ impl<'a> Draft<'a> {
 
     /// What to say while a list is awaited: why the last one failed, if it did.
     pub fn list_awaited(&self) -> String {
-        let fleet = self.input.account.fleet.as_ref();
-        match fleet.and_then(|f| f.problem.as_ref()) {
+        match self.list_problem() {
             Some((_, message)) => self.trouble().unwrap_or(message).to_owned(),
             None => "the account's instances are being listed".to_owned(),
         }
@@ -234,8 +254,7 @@ impl<'a> Draft<'a> {
     /// Nothing to do before a list shows what became of a call. Where lists fail, that is what is told.
     pub fn await_list(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
         self.list = true;
-        let fleet = self.input.account.fleet.as_ref();
-        let verdict = match fleet.and_then(|f| f.problem.as_ref()) {
+        let verdict = match self.list_problem() {
             Some((_, message)) => {
                 Verdict::reconciling(verdict.phase, Reason::RetryingAfterError, message)
             }

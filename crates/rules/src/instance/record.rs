@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cortecs_api::{
-    Call, Error, RetryClass,
-    types::{Instance, InstanceState},
-};
+use cortecs_api::{Call, Error, RetryClass, types::Instance};
 use cortecs_clock::Moment;
 use cortecs_resources::key::ObjectKey;
 use uuid::Uuid;
@@ -177,7 +174,7 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
         bound.removal_tried = true;
         bound.refusal = refusal;
         bound.called = Some(times.answered);
-        bound.stopped = !restarting && instance.as_ref().is_some_and(is_stopped);
+        bound.stopped = !restarting && instance.as_ref().is_some_and(Instance::is_stopped);
         if let Some(instance) = instance {
             bound.direct = Some((times.asked, Arc::new(instance)));
         }
@@ -224,14 +221,10 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
             // The list lags.
             bound.absent_lists = 0;
             let after_stop = bound.stops > 0 && bound.called.is_some_and(|at| times.asked >= at);
-            bound.stopped = after_stop && !restarting && is_stopped(&instance);
+            bound.stopped = after_stop && !restarting && instance.is_stopped();
             bound.direct = Some((times.asked, Arc::new(instance)));
         }
     }
-}
-
-fn is_stopped(instance: &Instance) -> bool {
-    instance.instance_status.status == InstanceState::Stopped
 }
 
 /// The instance that a start was answered with is recorded: it is seen as the answer showed it until a list shows it.

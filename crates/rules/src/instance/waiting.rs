@@ -58,8 +58,7 @@ impl Draft<'_> {
     /// What a call that makes something billed has to wait for. In bad times a list shows first that the API works again: a
     /// start whose outcome is not known costs more than a list that fails.
     pub fn delay_start(&self, verdict: &Verdict) -> Option<Delay> {
-        let fleet = self.input.account.fleet.as_ref();
-        let fails = fleet.is_some_and(|f| f.problem.is_some() && f.trouble.is_some());
+        let fails = self.list_problem().is_some() && self.trouble().is_some();
         let delay = self.delay(verdict).map(|delay| match delay {
             Delay::Turn(verdict, _) => Delay::Turn(verdict, Rank::Later),
             pause => pause,

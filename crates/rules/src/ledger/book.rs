@@ -249,10 +249,17 @@ impl Book {
         api_url: &'a str,
         instance_id: &'a str,
     ) -> impl Iterator<Item = &'a ObjectKey> {
-        self.index.claimants(instance_id).filter(move |key| {
-            let entry = self.entries.get(key);
-            entry.is_some_and(|e| e.claims(api_url, instance_id))
-        })
+        self.claimants_if(instance_id, move |entry| entry.claims(api_url, instance_id))
+    }
+
+    fn claimants_if<'a>(
+        &'a self,
+        instance_id: &'a str,
+        is_claimant: impl Fn(&Entry) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a ObjectKey> {
+        self.index
+            .claimants(instance_id)
+            .filter(move |key| self.entries.get(key).is_some_and(&is_claimant))
     }
 
     /// Whether a resource other than `me` claims the instance at this API, or will once it has been made sure that the
@@ -275,11 +282,8 @@ impl Book {
         api_url: &'a str,
         instance_id: &'a str,
     ) -> impl Iterator<Item = &'a ObjectKey> {
-        self.index.claimants(instance_id).filter(move |key| {
-            let entry = self.entries.get(key);
-            entry.is_some_and(|e| {
-                e.claims(api_url, instance_id) || e.named_id(Some(api_url)) == Some(instance_id)
-            })
+        self.claimants_if(instance_id, move |entry| {
+            entry.claims(api_url, instance_id) || entry.named_id(Some(api_url)) == Some(instance_id)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use cortecs_resources::{CortecsInstance, instance_status::CortecsInstanceStatus};
+use cortecs_resources::CortecsInstance;
 
 use crate::facts::memory::Memory;
 
@@ -53,12 +53,8 @@ impl Entry {
         &self,
         resource: Arc<CortecsInstance>,
     ) -> (Arc<CortecsInstance>, Memory) {
-        let is_empty = |resource: &CortecsInstance| {
-            let status = resource.status.as_ref();
-            status.is_none_or(CortecsInstanceStatus::records_nothing)
-        };
         let mut memory = self.memory.clone();
-        memory.status_lost = is_empty(&resource) && !is_empty(&self.resource);
+        memory.status_lost = resource.records_nothing() && !self.resource.records_nothing();
         if !memory.status_lost {
             return (resource, memory);
         }

@@ -3,6 +3,7 @@
 use cortecs_resources::{
     account::{Hold, HoldReason},
     annotations,
+    conditions::whole_seconds,
 };
 use jiff::Timestamp;
 
@@ -67,7 +68,7 @@ pub fn begin(fleet: &FleetKey, measure: Measure, wall: Timestamp) -> Hold {
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     Hold {
         reason: HoldReason::MassChange,
-        since: Timestamp::from_second(wall.as_second()).unwrap_or(wall),
+        since: whole_seconds(wall).0,
         expected: count(measure.expected),
         lost: count(measure.lost),
         api_url: fleet.api_url.clone(),

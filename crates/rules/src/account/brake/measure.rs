@@ -181,7 +181,7 @@ fn is_recorded_up(status: &CortecsInstanceStatus) -> bool {
 /// Whether the list shows the instance as running or about to.
 pub fn is_up_in(list: &Snapshot, id: &str) -> bool {
     let listed = list.instances.get(id);
-    listed.is_some_and(|i| i.instance_status.status != InstanceState::Stopped)
+    listed.is_some_and(|instance| !instance.is_stopped())
 }
 
 /// Whether no stop, restart or replacement of it is due or under way.

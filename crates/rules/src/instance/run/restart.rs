@@ -79,7 +79,7 @@ fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decis
     if now >= settled_at || !draft.enforces(Rule::RestartStaysOpen) {
         return settled(draft, Verdict::starting("the instance was restarted"));
     }
-    let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
+    let deleting = draft.is_deleting();
     let to_stop = match deleting {
         true => spec.deletion_policy != DeletionPolicy::Orphan,
         false => spec.state == DesiredState::Stopped && !spec.suspend,
@@ -117,7 +117,7 @@ pub(crate) fn call(draft: Draft<'_>, bound: &Bound, intent: Uuid, before: Moment
 
 fn is_still_wanted(draft: &Draft<'_>) -> bool {
     let spec = draft.spec();
-    let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
+    let deleting = draft.is_deleting();
     !deleting && !spec.suspend && spec.state == DesiredState::Running && gate::starts(draft).is_ok()
 }
 

@@ -111,14 +111,9 @@ fn must_be_resolved(draft: &Draft<'_>, attempt: &Attempt, accepted: &Instance) -
 
 /// Whether an equal start of another resource has become unresolved since the intent was written.
 fn others_block(draft: &Draft<'_>, intent: &StartIntent) -> bool {
-    let input = draft.input;
     let wanted = args::of_record(&intent.args);
-    draft.home().is_none_or(|home| {
-        input
-            .book
-            .equal_open_starts(&home.api_url, &wanted, input.key)
-            .any(|open| draft.is_blocked_by(&open, &home.client_id))
-    })
+    let home = draft.home();
+    home.is_none_or(|home| draft.blocking_start(home, &wanted).is_some())
 }
 
 fn drop_start(mut draft: Draft<'_>, verdict: Verdict) -> Decision {

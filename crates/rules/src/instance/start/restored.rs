@@ -3,10 +3,7 @@
 //! nobody else's, whatever the spec asks for; before that is settled nothing is started and nothing is let go.
 
 use cortecs_api::types::Instance;
-use cortecs_resources::{
-    instance_status::{CortecsInstanceStatus, Phase},
-    reason::Reason,
-};
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::{
@@ -31,8 +28,7 @@ use crate::{
 
 /// Whether it has to be settled first which instance is the resource's own.
 pub(crate) fn is_open(draft: &Draft<'_>) -> bool {
-    let status = draft.input.resource.status.as_ref();
-    if !status.is_none_or(CortecsInstanceStatus::records_nothing) {
+    if !draft.input.resource.records_nothing() {
         return false;
     }
     match &draft.input.memory.sealed_id {
@@ -176,9 +172,9 @@ fn taking_back(draft: &Draft<'_>, bound: &Bound) -> Verdict {
 }
 
 fn phase(draft: &Draft<'_>) -> Phase {
-    match draft.input.resource.metadata.deletion_timestamp {
-        Some(_) => Phase::Deleting,
-        None => Phase::Pending,
+    match draft.is_deleting() {
+        true => Phase::Deleting,
+        false => Phase::Pending,
     }
 }
 

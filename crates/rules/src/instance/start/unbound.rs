@@ -80,11 +80,7 @@ fn start(
 ) -> Decision {
     let input = draft.input;
     let api_url = &account.identity.api_url;
-    let unresolved = input
-        .book
-        .equal_open_starts(api_url, &args, input.key)
-        .find(|open| draft.is_blocked_by(open, &account.identity.client_id));
-    if let Some(open) = unresolved {
+    if let Some(open) = draft.blocking_start(&account.identity, &args) {
         let message = format!(
             "the start of {} asked for the same and its outcome is not known yet",
             open.key
@@ -169,16 +165,9 @@ fn fresh_list<'a>(draft: &Draft<'a>) -> Option<&'a Snapshot> {
 }
 
 fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
-    let failed = draft
-        .input
-        .account
-        .fleet
-        .as_ref()
-        .is_some_and(|f| f.problem.is_some());
-    let reason = if failed {
-        Reason::RetryingAfterError
-    } else {
-        Reason::Pending
+    let reason = match draft.list_problem() {
+        Some(_) => Reason::RetryingAfterError,
+        None => Reason::Pending,
     };
     Verdict::reconciling(Phase::Pending, reason, draft.list_awaited())
 }
