@@ -183,7 +183,7 @@ pub struct Model {
     pub hardware_configs: Option<BTreeMap<String, HardwareConfig>>,
 }
 
-/// Who made a model.
+/// The maker of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Creator {

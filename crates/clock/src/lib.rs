@@ -1,8 +1,8 @@
-//! Time, for whoever must neither be fooled by a suspended machine nor by a changed clock.
+//! Time that neither a suspended machine nor a changed clock falsifies.
 //!
 //! | module | what it has |
 //! |---|---|
-//! | [`Moment`] | a point in time as a value: it is compared, never read |
+//! | [`Moment`] | a point in time, as a value |
 //! | [`Backoff`] | how long to wait after a failure |
 //! | [`moment`], [`wall`] | the clocks themselves, with the feature `now` |
 

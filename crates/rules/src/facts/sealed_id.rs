@@ -1,12 +1,12 @@
 //! The annotation `cortecs.ai/instance-id`: which instance is a resource's own, in a form that only the operator can write.
 //!
 //! It is `ID.MAC`: the id percent-encoded, and a MAC over namespace, name and id with a key derived from the account's
-//! client secret. So nobody can invent one, nor move one to another resource. Pure.
+//! client secret. So a user can neither invent a value nor move one to another resource. Pure.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use ring::{hkdf, hmac};
 
-/// What the key is for: another use of the same secret, or another form of what is sealed, gets another key.
+/// The purpose of the key: another use of the same secret, or another form of the sealed id, gets another key.
 const SALT: &[u8] = b"cortecs-operator";
 const LABEL: &[u8] = b"cortecs.ai/instance-id v1";
 
@@ -20,16 +20,16 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// Length of the MAC in hexadecimal digits.
 const MAC_DIGITS: usize = 64;
 
-/// The longest value that is looked at, in bytes: an id of 256 bytes, each percent-encoded, a dot and the MAC.
+/// The longest value that is read, in bytes: an id of 256 bytes, each percent-encoded, a dot and the MAC.
 const MAX_LENGTH: usize = 3 * 256 + 1 + MAC_DIGITS;
 
-/// What the annotation of a resource is worth.
+/// What the annotation of a resource proves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SealedId {
     /// There is none, or it was not sealed for this resource with the account's secret.
     #[default]
     None,
-    /// There is one, and no secret at hand to check it with.
+    /// There is one, and no secret to check it with.
     Unchecked,
     /// This instance was this resource's own.
     Proven(String),
@@ -39,7 +39,7 @@ pub enum SealedId {
 pub struct Key(hmac::Key);
 
 impl Key {
-    /// Derives the key; `None` if that fails, which it does for no secret.
+    /// Derives the key. `None` if that fails; it fails for no secret.
     pub fn derive(client_secret: &str) -> Option<Self> {
         let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(client_secret.as_bytes());
         let key = secret.expand(&[LABEL], hmac::HMAC_SHA256).ok()?;
@@ -66,12 +66,12 @@ impl Key {
     }
 }
 
-/// Whether the value has the form of a sealed id: [`Key::verify`] says whether it is valid.
+/// Whether the value has the form of a sealed id. [`Key::verify`] says whether the value is valid.
 pub fn is_well_formed(value: &str) -> bool {
     parse(value).is_some()
 }
 
-/// The id that a value names, whoever sealed it: [`Key::verify`] says whether it is valid.
+/// The id that a value names. [`Key::verify`] says whether the value is valid.
 pub fn named_id(value: &str) -> Option<String> {
     parse(value).map(|(instance_id, _)| instance_id)
 }

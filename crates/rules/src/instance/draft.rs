@@ -33,7 +33,7 @@ use crate::{
 /// How long to wait at most before looking again while something is in progress. Lists and watches wake earlier.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long to wait before looking again at what needs a person, and may be mended without waking the resource.
+/// How long to wait before looking again at a stalled resource: a person may mend its cause without an event for the resource.
 const STALLED_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Draft<'a> {
@@ -122,7 +122,7 @@ impl<'a> Draft<'a> {
         self.input.account.fleet.as_ref()?.problem.as_ref()
     }
 
-    /// What the API said when the bad times began, while they last.
+    /// What the API said when it began to fail or to ask for fewer calls, until a call works again.
     pub fn trouble(&self) -> Option<&'a str> {
         self.input.account.fleet.as_ref()?.trouble.as_deref()
     }
@@ -142,8 +142,8 @@ impl<'a> Draft<'a> {
             .filter(|bound| bound.id == *id)
     }
 
-    /// What is remembered of the bound instance, and the instance as last seen with the moment of the question: the status
-    /// shows it from here on. `None` where nothing is remembered: see [`Self::not_noted`].
+    /// What is remembered of the bound instance, and the instance as last seen, with the moment at which the request for it was
+    /// sent. From here on the status shows that instance. `None` where nothing is remembered: see [`Self::not_noted`].
     pub fn last_seen(&mut self) -> Option<(&'a Bound, Option<(Moment, &'a Instance)>)> {
         let bound = self.bound()?;
         let latest = bound.latest(self.snapshot());
@@ -154,7 +154,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Nothing is remembered of the bound instance. The shell takes note of every binding before it asks for a decision, so
-    /// the next look knows more.
+    /// the next decision knows more.
     pub fn not_noted(mut self) -> Decision {
         self.wants_list();
         self.unchanged(None)
@@ -165,7 +165,7 @@ impl<'a> Draft<'a> {
         self.input.resource.status.as_ref()?.restart.as_ref()
     }
 
-    /// Takes note of `cortecs.ai/requestedAt`: a new value asks for a list, and is handled once a list begun later is there.
+    /// Takes note of `cortecs.ai/requestedAt`: a new value asks for a list, and is handled once a list that began later is there.
     pub fn note_request(&mut self) {
         let Some((value, noticed)) = &self.input.memory.request else {
             return;
@@ -193,14 +193,14 @@ impl<'a> Draft<'a> {
         self.status.reached_generation = None;
     }
 
-    /// The status forgets the instance. An open start keeps its account. That there was one stays: a status that says nothing
-    /// at all is one that somebody has emptied.
+    /// The status forgets the instance. An open start keeps its account. `lastStartTime` is kept or set: without it,
+    /// the status would look like one that someone else has emptied.
     pub fn forget_instance(&mut self) {
         status::forget_instance(&mut self.status);
         self.status.last_start_time.get_or_insert(self.input.wall);
     }
 
-    /// What to say while a list is awaited: why the last one failed, if it did.
+    /// The message while a list is awaited: why the last list failed, if it did.
     pub fn list_awaited(&self) -> String {
         match self.list_problem() {
             Some((_, message)) => self.trouble().unwrap_or(message).to_owned(),
@@ -223,12 +223,12 @@ impl<'a> Draft<'a> {
         self.list = true;
     }
 
-    /// Poll the account at the active interval.
+    /// The account is listed at the active interval.
     pub fn is_busy(&mut self) {
         self.busy = true;
     }
 
-    /// It waits for its turn to make a call.
+    /// The resource waits for its turn to make a call.
     pub fn queues(&mut self, rank: Rank) {
         self.queue = Some(rank);
         self.busy = true;
@@ -251,7 +251,7 @@ impl<'a> Draft<'a> {
         self.finish(step)
     }
 
-    /// Nothing to do before a list shows what became of a call. Where lists fail, that is what is told.
+    /// Nothing to do before a list shows what became of a call. Where lists fail, the status says so.
     pub fn await_list(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
         self.list = true;
         let verdict = match self.list_problem() {
@@ -263,7 +263,7 @@ impl<'a> Draft<'a> {
         self.rest(verdict, wait)
     }
 
-    /// Nothing is known that is worth showing: the status stays as it is.
+    /// Nothing new is known: the status stays as it is.
     pub fn unchanged(mut self, wait: Option<Duration>) -> Decision {
         self.status = self.input.resource.status.clone().unwrap_or_default();
         self.look_again = wait.or(self.list.then_some(PATIENCE));
@@ -300,7 +300,7 @@ impl<'a> Draft<'a> {
         if verdict.reason == Reason::RetryingAfterError
             && let Some(trouble) = self.trouble()
         {
-            // One message for all that fails meanwhile: each other one would be a write.
+            // All failures show the same message until the API works again: another message would be another write.
             verdict.message = trouble.to_owned();
         }
         status::render(

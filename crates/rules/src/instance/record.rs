@@ -1,4 +1,4 @@
-//! What is remembered after a step: pure, so that whoever carries steps out records them alike.
+//! What is remembered after a step. Pure: the shell and the tests record a step in the same way.
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,8 +35,8 @@ pub struct Times {
     pub answered: Moment,
 }
 
-/// Takes note of a step that is about to be carried out. To be called under the lock under which it was decided: from
-/// here on nobody else decides as if it had not begun.
+/// Takes note of a step that is about to be carried out. It must be called under the lock under which the step was
+/// decided, so that no other decision is taken as if the step had not begun.
 pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
     let released = decision.step == Step::Write(Write::RemoveFinalizer);
     book.remember(key, |memory| memory.released = released);

@@ -131,7 +131,7 @@ pub fn render(
     }
     let up = is_up(status);
     let running = if up { running_workers(status) } else { 0 };
-    // While an instance is bound, its own number of workers is what is waited for; the spec's may be pending.
+    // While an instance is bound, its own number of workers is expected; that of the spec may not be in force yet.
     let desired = status
         .instance_args
         .as_ref()
@@ -241,7 +241,7 @@ fn unavailable_reason(phase: Phase) -> Reason {
     }
 }
 
-/// Whether the API's URL can be shown. One that does not fit is none: cut or cleaned, it would lead elsewhere.
+/// Whether the API's URL can be shown. A URL that does not fit is not shown: cut or cleaned, it would lead elsewhere.
 fn is_url(url: &str) -> bool {
     url.len() <= MAX_URL
         && ["https://", "http://"].iter().any(|s| url.starts_with(s))

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::measure::Measure;
 use crate::facts::fleet_key::FleetKey;
 
-/// Whether a list shows a mass change that no account has recorded. `remembered`: an earlier list did, which nobody could record.
+/// Whether a list shows a mass change that no account has recorded. `remembered`: an earlier list showed one while the fleet
+/// had no account to record it.
 pub fn is_unrecorded(measure: Measure, held: bool, remembered: bool) -> bool {
     !held && (measure.trips() || (remembered && !measure.returned()))
 }

@@ -71,8 +71,8 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
     }
 }
 
-/// It is up, which may be older than the restart if a list lags or the instance ran before. So the restart may take effect
-/// until the settle time has passed, also after a stop: until then it stays open, and nothing else waits for that.
+/// The instance is up. That may be older than the restart, if a list lags or the instance ran before. So the restart may take
+/// effect until the settle time has passed, also after a stop. Until then the restart stays open, and nothing else waits for it.
 fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decision {
     let (now, spec) = (draft.input.now, draft.spec());
     let settled_at = attempt.first_seen.after(draft.input.settings.settle);
@@ -121,7 +121,7 @@ fn is_still_wanted(draft: &Draft<'_>) -> bool {
     !deleting && !spec.suspend && spec.state == DesiredState::Running && gate::starts(draft).is_ok()
 }
 
-/// Still stopped: it may yet take effect until the settle time has passed.
+/// The instance is still stopped. The restart may take effect until the settle time has passed.
 fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
     let input = draft.input;
     draft.is_busy();
@@ -179,7 +179,7 @@ fn resolving(message: impl Into<String>) -> Verdict {
 
 pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision {
     if bound.called.is_some_and(|called| seen < called) {
-        // That it is stopped may be older than the restart that was made.
+        // The list may be older than the restart that was made.
         return draft.await_list(Verdict::starting("the instance is being restarted"), None);
     }
     if let Err(verdict) = gate::starts(&draft) {

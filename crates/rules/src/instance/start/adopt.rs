@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What is to be taken over.
+/// The result of the search for an instance to take over.
 pub(crate) enum Adopted<'a> {
     /// Nothing is to be adopted, or nothing is there: start one.
     None,
@@ -52,7 +52,7 @@ pub(crate) fn adopted<'a>(
     let book = draft.input.book;
     let me = draft.input.key;
     let api_url = account.identity.api_url.as_str();
-    // What an open start may have created belongs to it until it is resolved.
+    // An instance that an open start may have created belongs to that start until it is resolved.
     let taken = |instance: &Instance| {
         book.is_claimed_by_other(api_url, &instance.instance_id, me)
             || book

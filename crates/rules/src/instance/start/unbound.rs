@@ -64,7 +64,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     match adopted(&draft, account, snapshot, &args) {
         Adopted::None => start(draft, account, snapshot, args),
         Adopted::Refused(verdict) => {
-            // A list may change that.
+            // Another list may change that.
             draft.is_busy();
             draft.rest(verdict, None)
         }
@@ -126,8 +126,8 @@ fn start(
 /// The ids of the model's instances that a start decided now cannot have created.
 ///
 /// While equal starts are open, an equal instance might be theirs and so is not known: their known ids are taken over
-/// instead, and those that are recorded as someone's. An id that only this process knows to be someone's does not count:
-/// after a crash that start may be resolved to another instance, and this one would be nobody's.
+/// instead, and the ids of instances that are recorded as those of other resources. A claim that only this process remembers does not count:
+/// after a crash that start may be resolved to another instance, and no resource would claim this one.
 fn known_ids(
     draft: &Draft<'_>,
     snapshot: &Snapshot,
