@@ -115,7 +115,7 @@ fn read(folder: &Path, module: &[String], sources: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if stem == "tests" || stem.ends_with("_tests") {
+        if stem == "tests" || stem.ends_with("_tests") || stem.starts_with("test_") {
             continue;
         }
         let child = || [module, std::slice::from_ref(&stem)].concat();

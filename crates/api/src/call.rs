@@ -1,4 +1,4 @@
-//! The calls of the API, and who is told about them.
+//! The calls of the API, and the observer that is told about them.
 
 use std::{fmt, time::Duration};
 

@@ -50,7 +50,7 @@ impl Client {
         Ok(Self { transport, tokens })
     }
 
-    /// Fetches a token if no valid one is held. [`RetryClass::Auth`](crate::RetryClass::Auth) if the credentials are refused.
+    /// Fetches a token if there is no valid one. [`RetryClass::Auth`](crate::RetryClass::Auth) if the credentials are refused.
     pub async fn verify_credentials(&self) -> Result<(), Error> {
         match self.tokens.get().await {
             Ok(_) => Ok(()),
@@ -105,7 +105,7 @@ impl Client {
             .await
     }
 
-    /// Stops every instance of the owner, whoever started it. The ids of those stopped.
+    /// Stops every instance of the owner, also those that others started. Returns the ids of the stopped ones.
     pub async fn stop_all(&self) -> Result<Vec<String>, Error> {
         let request = post::<()>(Call::StopAll, "/instances/stop-all", None)?;
         self.authorized(request, answers::instance_ids).await

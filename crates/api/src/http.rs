@@ -44,7 +44,7 @@ pub(super) struct Transport {
     /// For calls that may safely meet a connection that the other side has just closed.
     pooled: reqwest::Client,
     /// For starts and restarts: each on a connection of its own, since a request lost on an idle connection would
-    /// either be repeated by the HTTP library or have an outcome that nobody knows.
+    /// either be repeated by the HTTP library or have an unknown outcome.
     single: reqwest::Client,
     base_url: Url,
     observer: Option<Arc<dyn CallObserver>>,

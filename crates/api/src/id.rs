@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 
 #[cfg(feature = "client")]
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+#[cfg(feature = "client")]
 use crate::error::Cause;
 use crate::text;
 
@@ -76,21 +79,18 @@ pub(super) fn check_list<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), &
     Ok(())
 }
 
-/// `id` as one segment of a URL's path: each byte but letters, digits, `-`, `_`, `~` and `.` percent-encoded.
+/// What a segment of a URL's path has as it is: letters, digits, `-`, `_`, `~` and `.`.
+#[cfg(feature = "client")]
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'.');
+
+/// `id` as one segment of a URL's path: every other byte is percent-encoded.
 #[cfg(feature = "client")]
 pub(super) fn segment(id: &str) -> String {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut text = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push('%');
-            text.push(char::from(HEX[usize::from(byte >> 4)]));
-            text.push(char::from(HEX[usize::from(byte & 0xf)]));
-        }
-    }
-    text
+    utf8_percent_encode(id, ENCODED).to_string()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@
 //! | [`answers`], [`types`] | the bodies of answers, parsed |
 //! | `text` | texts of the API, made fit to be shown |
 //! | `error` | why a call failed, and its class |
-//! | `call` | the names of the calls, and who observes them |
+//! | `call` | the names of the calls, and the observer of calls |
 //!
 //! `config`, `client`, `token` and `http` need the feature `client`, which is on by default. The other modules do no I/O.
 #![cfg_attr(all(doctest, feature = "client"), doc = include_str!("../README.md"))]

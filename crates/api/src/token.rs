@@ -30,7 +30,7 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 pub(super) type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 type Fetched = Result<Arc<Token>, Arc<Cause>>;
 
-/// An access token as it is held.
+/// An access token.
 pub(super) struct Token {
     id: u64,
     pub(super) secret: SecretString,
@@ -38,7 +38,7 @@ pub(super) struct Token {
     unusable_from: Moment,
 }
 
-/// Hands out the current token. Fetches run in tasks of their own, so a caller that stops waiting stops nobody else.
+/// Hands out the current token. Fetches run in tasks of their own, so a caller that stops waiting stops no other caller.
 #[derive(Clone)]
 pub(super) struct Tokens {
     transport: Arc<Transport>,
@@ -79,7 +79,7 @@ impl Tokens {
         }
     }
 
-    /// A token that is valid for some time yet. Waits for a fetch only if none is held; all who wait share its outcome.
+    /// A token that is valid for some time yet. Waits for a fetch only if there is none; all callers that wait share the fetch's outcome.
     pub(super) async fn get(&self) -> Fetched {
         loop {
             let (epoch, fetch) = {
@@ -168,7 +168,7 @@ impl Tokens {
                 Err(cause) => Err(Arc::new(cause)),
             };
             tokens.settle(epoch, &fetched);
-            // Nobody may be waiting any more: the state has it.
+            // Perhaps no caller waits any more: the state keeps the outcome.
             let _ = sender.send(fetched);
         });
         fetch

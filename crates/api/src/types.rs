@@ -27,6 +27,13 @@ pub struct Instance {
     pub worker_statuses: Vec<WorkerStatus>,
 }
 
+impl Instance {
+    /// Whether the API says that the instance is stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.instance_status.status == InstanceState::Stopped
+    }
+}
+
 /// What an instance was started with. Any field but the model may be missing from an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(remote = "Self")]
@@ -176,7 +183,7 @@ pub struct Model {
     pub hardware_configs: Option<BTreeMap<String, HardwareConfig>>,
 }
 
-/// Who made a model.
+/// The maker of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Creator {

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest wait, except where the server asks for more.
 pub const LONGEST: Duration = Duration::from_secs(5 * 60);
-/// No server is believed when it asks for a longer wait than this.
+/// A server that asks for a longer wait gets this one.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Exponential backoff with full jitter: each wait is drawn evenly between [`SHORTEST`] and a bound that doubles with each
@@ -25,7 +25,8 @@ impl Backoff {
     /// Notes a failure and says how long to wait.
     ///
     /// `random` is a fraction of [0, 1), drawn by the caller; what lies outside counts as the nearest bound.
-    /// `retry_after`, from the server, is the least that is waited: the jitter comes on top, since everyone was told the same.
+    /// `retry_after`, from the server, is the least that is waited: the jitter is added to it, since all
+    /// clients were told the same.
     pub fn next(&mut self, random: f64, retry_after: Option<Duration>) -> Duration {
         let bound = self.bound();
         self.failures = self.failures.saturating_add(1);

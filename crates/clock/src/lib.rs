@@ -1,9 +1,9 @@
-//! Time, for whoever must neither be fooled by a suspended machine nor by a changed clock.
+//! Time that neither a suspended machine nor a changed clock falsifies.
 //!
 //! | module | what it has |
 //! |---|---|
-//! | [`Moment`] | a point in time as a value: it is compared, never read |
-//! | [`Backoff`] | how long to wait after a failure |
+//! | [`Moment`] | a point in time, as a value |
+//! | `backoff`: [`Backoff`] | how long to wait after a failure |
 //! | [`moment`], [`wall`] | the clocks themselves, with the feature `now` |
 
 mod backoff;

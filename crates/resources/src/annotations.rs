@@ -11,13 +11,13 @@ pub const REQUESTED_AT: &str = "cortecs.ai/requestedAt";
 /// Settles a start that cannot be resolved safely: an instance id to take over, or `none`.
 pub const RESOLVE_START: &str = "cortecs.ai/resolve-start";
 
-/// Written by the operator only: the bound instance, sealed (see [`cortecs_rules::facts::sealed_id`]).
+/// Written by the operator only: the bound instance, sealed (see `cortecs_rules::facts::sealed_id`).
 pub const INSTANCE_ID: &str = "cortecs.ai/instance-id";
 
-/// On a `CortecsAccount` that holds itself, any new value: start again what should run.
+/// On a `CortecsAccount` that is on hold, any new value: end the hold and start again what should run.
 pub const RESUME: &str = "cortecs.ai/resume";
 
-/// On a `CortecsAccount`, the namespace of the operator that manages it, where several might.
+/// On a `CortecsAccount`, the namespace of the operator that is to manage it, where several might.
 pub const OPERATOR: &str = "cortecs.ai/operator";
 
 /// Longest value of a user's annotation that is looked at, in bytes.

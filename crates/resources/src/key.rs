@@ -1,4 +1,4 @@
-//! What accounts and instances are found by.
+//! Keys of namespaced objects.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! Who may act, decided from what was seen of the `Lease` and when. No I/O, no clock.
+//! Which process may act, decided from what was seen of the `Lease` and when. No I/O, no clock.
 //!
 //! Clocks of other machines are never trusted: a holder is judged by when this process saw its record change last, and a
 //! process's own right to act counts from when it sent the renewal that was accepted.
@@ -15,7 +15,7 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 pub const ACT_DURATION: Duration = Duration::from_secs(10);
 /// How often the holder renews and the others look.
 pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
-/// A record that claims to hold for longer is not believed.
+/// A longer `leaseDurationSeconds` of a record is cut to this.
 const LONGEST_DURATION: Duration = Duration::from_secs(10 * 60);
 
 // The last call that a holder was allowed to begin has ended before the lease can be taken.

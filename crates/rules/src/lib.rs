@@ -1,16 +1,16 @@
-//! Everything that the operator decides. No I/O, no clock and no randomness: times and fresh ids are passed in.
+//! All decisions of the operator. No I/O, no clock and no randomness: times and fresh ids are passed in.
 //!
 //! In the order in which a decision passes through them; each folder imports only folders above it:
 //!
 //! | folder | what it has |
 //! |---|---|
-//! | [`lease`] | who may act, by what was seen of the `Lease` |
+//! | [`lease`] | which process may act, by what was seen of the `Lease` |
 //! | [`event`] | what an event says |
 //! | [`facts`] | what is known: arguments, lists, where a resource lives, what this process remembers |
 //! | [`ledger`] | which resource claims which instance, and which starts are open |
 //! | [`pacing`] | when a fleet is listed, and how many calls it may make |
 //! | [`cost`] | what instances cost |
-//! | [`account`] | what an account's status shows, the mass-change brake, who manages the account |
+//! | [`account`] | what an account's status shows, the mass-change brake, which operator manages the account |
 //! | [`instance`] | what to do next with one resource |
 
 pub mod account;

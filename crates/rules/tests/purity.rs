@@ -8,13 +8,14 @@
 use std::{fs, path::Path};
 
 /// What the crate may be built of. Whatever is added here must not be able to do I/O, read a clock or draw random numbers.
-const DEPENDENCIES: [&str; 10] = [
+const DEPENDENCIES: [&str; 11] = [
     "cortecs-api",
     "cortecs-clock",
     "cortecs-resources",
     "jiff",
     "k8s-openapi",
     "kube",
+    "percent-encoding",
     "ring",
     "serde_json",
     "url",

@@ -8,7 +8,8 @@ use cortecs_resources::{
 use super::brake::explain;
 use crate::event::EventText;
 
-/// One event for each hold that begins or ends, and one for each instance that turns out to be probably some resource's.
+/// One event for each hold that begins or ends, and one for each unmanaged instance that is probably the late outcome of a
+/// start that was given up.
 pub fn derive_events(
     account: &ObjectKey,
     old: &CortecsAccountStatus,
@@ -45,8 +46,8 @@ pub fn derive_events(
                 warning: true,
                 reason: "LateInstance".to_owned(),
                 note: format!(
-                    "instance {} is nobody's and probably the late outcome of a start of {}/{} that was given up: it is \
-                     billed, and nothing here touches it. Unless somebody else uses it, stop and delete it at the API",
+                    "instance {} is claimed by no resource and probably the late outcome of a start of {}/{} that was given up: it is \
+                     billed, and the operator does not touch it. Unless someone else uses it, stop and delete it at the API",
                     late.id, of.namespace, of.name
                 ),
             });

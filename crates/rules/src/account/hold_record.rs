@@ -1,6 +1,9 @@
 //! What is known of an account's hold, whatever becomes of its status. Pure.
 
-use cortecs_resources::account::{CortecsAccountStatus, Hold};
+use cortecs_resources::{
+    account::{CortecsAccountStatus, Hold},
+    conditions::whole_seconds,
+};
 use jiff::Timestamp;
 
 /// An account's hold, and how earlier ones ended.
@@ -43,7 +46,7 @@ impl HoldRecord {
 
     /// When the hold ends that ends now: never before it began, also when the clock was set back.
     pub fn end(&self, wall: Timestamp) -> Option<Timestamp> {
-        let wall = Timestamp::from_second(wall.as_second()).unwrap_or(wall);
+        let wall = whole_seconds(wall).0;
         self.hold.as_ref().map(|hold| wall.max(hold.since))
     }
 }

@@ -27,12 +27,12 @@ pub enum Life {
     Unseen(String),
 }
 
-/// Who manages an account.
+/// Which operator manages an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// This operator, and its status says so.
     Us,
-    /// Nobody, or somebody who is gone or was replaced: this operator, as soon as the status says so.
+    /// None, or one that is gone or was replaced: this operator will, as soon as the status says so.
     Free,
     /// Another one.
     Other(Other),
@@ -48,7 +48,7 @@ pub struct Other {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// A person said so.
+    /// The annotation `cortecs.ai/operator` names it.
     Assigned,
     /// The status names it, and its Lease has not been looked at yet.
     Unchecked,
@@ -58,7 +58,7 @@ pub enum Why {
     Unseen(String),
 }
 
-/// Decides who manages an account for the operator `us`. `assigned` is the namespace that a person named; `life` is of the
+/// Decides for the operator `us` which operator manages an account. `assigned` is the namespace that a person named; `life` is of the
 /// operator that `managed_by` names.
 pub fn decide_owner(
     us: &ManagedBy,
@@ -97,7 +97,7 @@ fn other(namespace: &str, why: Why) -> Owner {
 }
 
 impl Other {
-    /// Whether two operators look after the account without anybody having said which of them is meant.
+    /// Whether two operators look after the account and no annotation says which of them should.
     pub fn is_contest(&self) -> bool {
         matches!(self.why, Why::Runs | Why::Unseen(_))
     }
@@ -149,7 +149,7 @@ impl Sighting {
         };
     }
 
-    /// It may not be read.
+    /// The Lease may not be read.
     pub fn may_not_look(&mut self, problem: String) {
         *self = Self {
             problem: Some(problem),
@@ -158,7 +158,7 @@ impl Sighting {
         };
     }
 
-    /// A read failed: what was not seen to go on proves nothing.
+    /// A read failed: that no renewal was seen proves nothing.
     pub fn could_not_look(&mut self) {
         self.free_since = None;
     }

@@ -21,9 +21,9 @@ pub struct View<'a> {
     pub summary: Option<&'a Summary>,
     /// When the list behind `summary` was received.
     pub listed_at: Option<Timestamp>,
-    /// It is being deleted while this many resources use it.
+    /// The account is being deleted while this many resources use it.
     pub used_by: Option<usize>,
-    /// Some of those.
+    /// Some of these resources.
     pub users: Vec<ObjectKey>,
     /// The account's own hold, as it should be.
     pub hold: Option<Hold>,

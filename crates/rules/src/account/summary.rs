@@ -11,24 +11,22 @@ use cortecs_resources::{
     key::ObjectKey,
 };
 
-use crate::facts::{args, snapshot::Snapshot};
+use crate::facts::{
+    args::{self, MAX_ID, MAX_WORD},
+    snapshot::Snapshot,
+};
 
-/// The longest id that a status takes, in characters.
-const MAX_ID: usize = 256;
-/// The longest state, in characters.
-const MAX_WORD: usize = 64;
-
-/// A list, summed up.
+/// The summary of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub counts: InstanceCounts,
     /// At most [`MAX_UNMANAGED`]: first those that are probably some resource's, each in order of ids.
     pub unmanaged: Vec<UnmanagedInstance>,
-    /// How many are probably some resource's.
+    /// How many are probably the late outcome of a resource's start.
     pub late: u64,
 }
 
-/// Sums a list up, by what of the list is probably some resource's and what is claimed.
+/// Sums a list up. `late` has the instances that are probably the late outcome of a resource's start.
 pub fn sum_up(
     snapshot: &Snapshot,
     late: &BTreeMap<String, ObjectKey>,

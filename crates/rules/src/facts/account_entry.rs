@@ -7,13 +7,13 @@ use cortecs_resources::{
 
 use super::fleet_key::FleetKey;
 
-/// An account, as far as other controllers care.
+/// An account, as far as other controllers need it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccountEntry {
     pub namespace: String,
     pub name: String,
     pub spec: CortecsAccountSpec,
-    /// It is being deleted: stops and deletes go on, nothing is started.
+    /// The account is being deleted: stops and deletes go on, nothing is started.
     pub deleting: bool,
     /// Its hold, if it is on hold.
     pub hold: Option<Hold>,
@@ -25,10 +25,10 @@ pub struct AccountEntry {
 /// Whether an account can be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AccountState {
-    /// Not looked at yet.
+    /// The account was not checked yet.
     #[default]
     Pending,
-    /// Its fleet is there and the credentials have not been refused.
+    /// The account's fleet is there and the credentials have not been refused.
     Usable(FleetKey),
     /// A person must act, unless it [`is passing`](Self::is_passing).
     Unusable {
@@ -39,7 +39,7 @@ pub enum AccountState {
 }
 
 impl AccountState {
-    /// Whether it is expected to change by itself.
+    /// Whether the state is expected to change by itself.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Pending => true,
@@ -51,7 +51,7 @@ impl AccountState {
         }
     }
 
-    /// Whether another operator manages it.
+    /// Whether another operator manages the account.
     pub fn is_elsewhere(&self) -> bool {
         matches!(
             self,

@@ -20,8 +20,8 @@ use cortecs_resources::{
 };
 
 /// The longest model or hardware type, and the longest billing interval, that a status takes, in characters.
-const MAX_ID: usize = 256;
-const MAX_WORD: usize = 64;
+pub(crate) const MAX_ID: usize = 256;
+pub(crate) const MAX_WORD: usize = 64;
 
 /// The API's id of a model that was named by its id (`org--name`) or by its Hugging Face name (`org/name`).
 pub fn normalise_model_id(model: &str) -> String {
@@ -85,7 +85,7 @@ impl<'a> Compared<'a> {
     }
 }
 
-/// Whether `seen` may be an instance that was asked for with `wanted`: what one of them leaves out agrees with anything.
+/// Whether `seen` may be an instance that was asked for with `wanted`: an argument that one of them leaves out agrees with any value.
 pub fn matches(wanted: &InstanceArgs, seen: &InstanceArgs) -> bool {
     let agree = |pair: (Option<Value<'_>>, Option<Value<'_>>)| match pair {
         (Some(wanted), Some(seen)) => wanted == seen,
@@ -106,8 +106,8 @@ pub fn satisfies(spec: &CortecsInstanceSpec, actual: &InstanceArgs) -> bool {
 }
 
 /// Whether `spec` asks for something else than when the instance was requested, and than what is in force. An answer of the API
-/// that differs from the request is no reason to replace the instance: the next answer would differ as well. What the spec
-/// leaves open agrees with anything.
+/// that differs from the request is no reason to replace the instance: the next answer would differ as well. An argument
+/// that the spec leaves open agrees with any value.
 pub fn is_outdated(
     spec: &CortecsInstanceSpec,
     requested: &InstanceArgs,

@@ -1,10 +1,10 @@
-//! What fleets are found by.
+//! Keys of fleets.
 
 use std::fmt;
 
 use url::Url;
 
-/// One owner at one API: what a fleet is found by.
+/// The key of a fleet: one owner at one API.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FleetKey {
     /// In the form of [`normalize_api_url`].
@@ -29,7 +29,7 @@ impl fmt::Display for FleetKey {
 }
 
 /// One spelling for all that name the same place: lower-case scheme and host, no default port, no slash at the end.
-/// What is no URL stays as it is.
+/// Text that is no URL stays as it is.
 pub fn normalize_api_url(api_url: &str) -> String {
     match Url::parse(api_url.trim()) {
         Ok(url) => url.as_str().trim_end_matches('/').to_owned(),

@@ -1,16 +1,15 @@
-//! What this process remembers of one resource and no status records: calls it has made, and since when it has seen what.
+//! What this process remembers of one resource and no status records: the calls that it has made, and when it first saw an
+//! intent or an instance.
 //!
-//! A new process knows none of it, and everything that is decided is safe without it: an intent that nobody remembers
-//! may have been carried out, an id that was never seen before may be missing from a lagging list.
-//! Pure: the shell feeds it with observations and outcomes.
+//! A new process knows none of this, and each decision is safe without it: an intent that is not remembered may have been
+//! carried out, and an id that was never seen before may be missing from a list that lags.
+//! Pure: the shell passes observations and outcomes in.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
-use cortecs_resources::{
-    CortecsInstance, annotations, instance_status::CortecsInstanceStatus, reason::Reason,
-};
+use cortecs_resources::{CortecsInstance, annotations, reason::Reason};
 use kube::ResourceExt;
 use uuid::Uuid;
 
@@ -28,17 +27,17 @@ pub struct Memory {
     pub failure: Option<Failure>,
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
-    /// What the annotation with the id is worth, as last looked at.
+    /// What the annotation with the id proved when it was last checked.
     pub sealed_id: SealedId,
-    /// The annotation's value that was looked at then.
+    /// The annotation's value that was checked then.
     pub sealed_value: Option<String>,
-    /// The instance that only the annotation names, the status being empty: it is watched as a bound one is.
+    /// The instance that only the annotation names, while the status is empty. It is watched like a bound instance.
     pub named: Option<Named>,
-    /// Someone else emptied the status: the book goes on with the one before, which is to be written back.
+    /// Someone else emptied the status. The book keeps the status from before, which is to be written back.
     pub status_lost: bool,
-    /// The finalizer is being taken off: if the resource goes now, that is this process's doing.
+    /// This process is removing the finalizer: if the resource goes now, this process has released it.
     pub released: bool,
-    /// When to try again to seal the id, after Kubernetes did not do it.
+    /// When to try again to seal the id, after Kubernetes refused the write.
     pub seal_retry_at: Moment,
     /// Failed calls to Kubernetes in a row, and when to try again.
     pub write_failures: u32,
@@ -55,12 +54,13 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// Good lists that began after the settle time.
     pub settled_lists: u32,
-    /// Candidates that were looked up by themselves, when that was asked, and whether they were there: a list may show
-    /// what was deleted a while ago.
+    /// For each candidate that a get has looked up: when the get was sent, and whether the instance was there. A list may show
+    /// instances that were deleted a while ago.
     pub lookups: BTreeMap<String, (Moment, bool)>,
-    /// A person's order about this start was given since it is open, and since the last one that is old by now.
+    /// Whether the annotation `cortecs.ai/resolve-start` has differed from the intent's `oldOrder` at some time since `oldOrder` was
+    /// set. Then its value is an order about this start.
     pub ordered: bool,
-    /// What the intent calls an old order, as last seen.
+    /// `oldOrder` of the intent, as last seen.
     old_order: Option<String>,
     last_sequence: u64,
 }
@@ -70,7 +70,7 @@ pub struct Attempt {
 pub enum Outcome {
     /// This process wrote the intent and has not made the call.
     Written,
-    /// The intent is being taken back. Whether that is recorded may not be known, so the call must not be made any more.
+    /// The intent is being taken back. That may be recorded already, so the call must not be made any more.
     Dropped,
     /// The call is being made.
     InFlight,
@@ -78,7 +78,7 @@ pub enum Outcome {
     Accepted(Arc<Instance>),
     /// Nothing happened at the API.
     Refused(Failure),
-    /// Something may have happened at the API. The moment since when that is clear: only later lists count.
+    /// Something may have happened at the API. Only lists that were requested after this moment count.
     Unknown(Moment),
 }
 
@@ -94,17 +94,17 @@ pub struct Bound {
     pub lookup_failed: bool,
     /// The latest answer that was about this instance alone, and when it was asked for.
     pub direct: Option<(Moment, Arc<Instance>)>,
-    /// The last stop or restart that was made, by when it was answered: lists that began earlier do not show it.
+    /// When the last stop or restart was answered: lists that began earlier do not show its effect.
     pub called: Option<Moment>,
     /// A stop was answered with 200, or refused with 400: a delete may follow.
     pub stop_answered: bool,
-    /// It is proven to be stopped: an answer about it alone says so, to the last stop or to a get after it, and no restart
-    /// was made or open since. Lists prove nothing: one that lags shows how it was before a restart.
+    /// The instance is proven to be stopped: the answer to the last stop, or to a get after it, says so, and no restart was made
+    /// or open since. Lists do not prove it: a list that lags shows the instance as it was before a restart.
     pub stopped: bool,
-    /// Stops in a row that have not been seen to work, and refused deletes: for their backoff.
+    /// Stops in a row whose effect has not been seen, and refused deletes: for their backoff.
     pub stops: u32,
     pub refused_deletes: u32,
-    /// A stop or a delete was made by this process, whatever became of it.
+    /// This process has made a stop or a delete, whatever its outcome.
     pub removal_tried: bool,
     /// What the API said to the last stop that it refused.
     pub refusal: Option<String>,
@@ -126,7 +126,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The condition's reason.
     pub reason: Reason,
-    /// Names the call and the cause, and what the API said.
+    /// The call, the cause, and the message of the API.
     pub message: String,
     /// The generation of the spec that was tried.
     pub generation: i64,
@@ -139,7 +139,7 @@ pub struct Failure {
 /// What a failure asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// Goes away by itself.
+    /// The failure goes away by itself.
     Transient,
     /// The credentials are wrong.
     Auth,
@@ -194,7 +194,7 @@ impl Memory {
         self.bound = observe_bound(self.bound.take(), id, snapshot, now);
     }
 
-    /// Takes note of what the annotation with the id is worth. `api_url`: where the instance is, if it is there.
+    /// Takes note of what the annotation with the id proves. `api_url` is the API at which the instance is expected.
     pub fn observe_sealed_id(
         &mut self,
         sealed_id: SealedId,
@@ -203,10 +203,9 @@ impl Memory {
         snapshot: Option<&Snapshot>,
         now: Moment,
     ) {
-        let status = resource.status.as_ref();
         let before = self.named.take().map(|named| named.bound);
         if let (SealedId::Proven(id), Some(api_url)) = (&sealed_id, api_url)
-            && status.is_none_or(CortecsInstanceStatus::records_nothing)
+            && resource.records_nothing()
         {
             let bound = observe_bound(before, Some(id), snapshot, now);
             self.named = bound.map(|bound| Named {
@@ -251,7 +250,7 @@ impl Memory {
         }
     }
 
-    /// Whether nobody knows what became of the open start. True for one that was not looked at yet.
+    /// Whether the outcome of the open start is not known. True for a start that was not observed yet.
     pub fn start_unresolved(&self) -> bool {
         self.start
             .as_ref()
@@ -268,7 +267,7 @@ impl Attempt {
         }
     }
 
-    /// An intent that this process finds: whoever wrote it may have made the call.
+    /// An intent that this process finds: the process that wrote it may have made the call.
     fn found(id: Uuid, now: Moment) -> Self {
         Self {
             id,
@@ -365,7 +364,7 @@ fn observe_attempt(
     if let Some(attempt) = attempt.as_mut()
         && attempt.outcome == Outcome::InFlight
     {
-        // Nothing else is done for a resource while its call is made: this one was cut off.
+        // Nothing else is done for a resource while its call is made, so this call was cut off.
         attempt.outcome = Outcome::Unknown(now);
     }
     if let (Some(attempt), Some(snapshot)) = (attempt.as_mut(), snapshot)

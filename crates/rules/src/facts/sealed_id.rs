@@ -1,27 +1,35 @@
 //! The annotation `cortecs.ai/instance-id`: which instance is a resource's own, in a form that only the operator can write.
 //!
 //! It is `ID.MAC`: the id percent-encoded, and a MAC over namespace, name and id with a key derived from the account's
-//! client secret. So nobody can invent one, nor move one to another resource. Pure.
+//! client secret. So a user can neither invent a value nor move one to another resource. Pure.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use ring::{hkdf, hmac};
 
-/// What the key is for: another use of the same secret, or another form of what is sealed, gets another key.
+/// The purpose of the key: another use of the same secret, or another form of the sealed id, gets another key.
 const SALT: &[u8] = b"cortecs-operator";
 const LABEL: &[u8] = b"cortecs.ai/instance-id v1";
+
+/// What is percent-encoded in an id: all but letters, digits, `-`, `_`, `~` and `.`.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'.');
 
 /// Length of the MAC in hexadecimal digits.
 const MAC_DIGITS: usize = 64;
 
-/// The longest value that is looked at, in bytes: an id of 256 bytes, each percent-encoded, a dot and the MAC.
+/// The longest value that is read, in bytes: an id of 256 bytes, each percent-encoded, a dot and the MAC.
 const MAX_LENGTH: usize = 3 * 256 + 1 + MAC_DIGITS;
 
-/// What the annotation of a resource is worth.
+/// What the annotation of a resource proves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SealedId {
     /// There is none, or it was not sealed for this resource with the account's secret.
     #[default]
     None,
-    /// There is one, and no secret at hand to check it with.
+    /// There is one, and no secret to check it with.
     Unchecked,
     /// This instance was this resource's own.
     Proven(String),
@@ -31,7 +39,7 @@ pub enum SealedId {
 pub struct Key(hmac::Key);
 
 impl Key {
-    /// Derives the key; `None` if that fails, which it does for no secret.
+    /// Derives the key. `None` if that fails; it fails for no secret.
     pub fn derive(client_secret: &str) -> Option<Self> {
         let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(client_secret.as_bytes());
         let key = secret.expand(&[LABEL], hmac::HMAC_SHA256).ok()?;
@@ -41,7 +49,7 @@ impl Key {
     /// The annotation's value for an instance of a resource.
     pub fn seal(&self, namespace: &str, name: &str, instance_id: &str) -> String {
         let mac = hmac::sign(&self.0, &message(namespace, name, instance_id));
-        let mut text = encode(instance_id);
+        let mut text = utf8_percent_encode(instance_id, ENCODED).to_string();
         text.push('.');
         for byte in mac.as_ref() {
             push_hex(&mut text, *byte);
@@ -58,12 +66,12 @@ impl Key {
     }
 }
 
-/// Whether the value has the form of a sealed id: [`Key::verify`] says whether it is valid.
+/// Whether the value has the form of a sealed id. [`Key::verify`] says whether the value is valid.
 pub fn is_well_formed(value: &str) -> bool {
     parse(value).is_some()
 }
 
-/// The id that a value names, whoever sealed it: [`Key::verify`] says whether it is valid.
+/// The id that a value names. [`Key::verify`] says whether the value is valid.
 pub fn named_id(value: &str) -> Option<String> {
     parse(value).map(|(instance_id, _)| instance_id)
 }
@@ -92,32 +100,17 @@ fn parse(value: &str) -> Option<(String, Vec<u8>)> {
     Some((decode(id)?, mac?))
 }
 
-fn encode(id: &str) -> String {
-    let mut text = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push('%');
-            push_hex(&mut text, byte);
-        }
-    }
-    text
-}
-
+/// The id, if each `%` is followed by two hexadecimal digits and the result is UTF-8.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        if *first == b'%' {
-            bytes.push(byte_of(after.get(..2)?)?);
-            rest = after.get(2..)?;
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).ok()
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let id = percent_decode_str(text).decode_utf8().ok()?;
+    text.split('%')
+        .skip(1)
+        .all(is_escape)
+        .then(|| id.into_owned())
 }
 
 fn push_hex(text: &mut String, byte: u8) {

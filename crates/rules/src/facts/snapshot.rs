@@ -10,7 +10,7 @@ use cortecs_clock::Moment;
 pub struct Snapshot {
     /// Counts this fleet's good lists, from 1.
     pub sequence: u64,
-    /// When the request was about to be sent: what happened before is in the list, as far as the API's list does not lag.
+    /// When the request was about to be sent. The list shows all changes from before, unless the API's list lags.
     pub requested_at: Moment,
     pub received_at: Moment,
     /// By instance id.

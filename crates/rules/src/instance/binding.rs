@@ -1,11 +1,11 @@
-//! How an instance becomes a resource's own, and who has it where several claim it.
+//! How an instance becomes a resource's own, and which resource has an instance that several claim.
 
 use std::time::Duration;
 
 use cortecs_api::types::{Instance, InstanceState};
 use cortecs_resources::{
     CortecsInstance, annotations,
-    instance_status::{AccountIdentity, CortecsInstanceStatus, Phase},
+    instance_status::{AccountIdentity, Phase},
     key::ObjectKey,
     reason::Reason,
 };
@@ -22,10 +22,10 @@ use crate::{
     },
 };
 
-/// How soon to look again whether an annotation was checked: that takes as long as the watch takes to deliver it.
+/// How soon to look again whether an annotation was checked: the check waits for the watch to deliver the annotation.
 const CHECKED_SOON: Duration = Duration::from_secs(1);
 
-/// Waits until it is known what the annotation of another resource is worth that names the instance too.
+/// Waits until the annotation of another resource that names the instance too was checked.
 pub(crate) fn await_check(draft: Draft<'_>, mut verdict: Verdict, other: &ObjectKey) -> Decision {
     verdict.message = format!(
         "{}; the annotation cortecs.ai/instance-id of {other} names it too and is checked first",
@@ -73,8 +73,8 @@ pub(crate) fn preference(instance: &Instance) -> (u8, &str) {
     (rank, &instance.instance_id)
 }
 
-/// Another resource whose annotation names the instance and was not looked at yet: it may prove that the instance is its
-/// own. Whatever it turned out to be worth, once looked at it keeps nobody waiting.
+/// Another resource whose annotation names the instance and was not checked yet: the annotation may prove that the instance
+/// is that resource's. An annotation that was checked keeps no resource waiting, whatever it proved.
 pub(crate) fn unchecked_annotation<'a>(
     draft: &Draft<'a>,
     instance_id: &str,
@@ -82,9 +82,8 @@ pub(crate) fn unchecked_annotation<'a>(
     let entries = draft.input.book.iter();
     let mut others = entries.filter(|(key, _)| *key != draft.input.key);
     let unread = others.find(|(_, entry)| {
-        let status = entry.resource.status.as_ref();
         let value = entry.resource.annotations().get(annotations::INSTANCE_ID);
-        status.is_none_or(CortecsInstanceStatus::records_nothing)
+        entry.resource.records_nothing()
             && value != entry.memory.sealed_value.as_ref()
             && value
                 .and_then(|value| sealed_id::named_id(value))
@@ -94,7 +93,7 @@ pub(crate) fn unchecked_annotation<'a>(
     unread.map(|(key, _)| key)
 }
 
-/// The verdict of a resource whose instance an older resource claims: it never touches the instance.
+/// The verdict of a resource whose instance an older resource claims. The younger resource never touches the instance.
 pub(crate) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
     let input = draft.input;
     let id = draft.status.instance_id.as_deref()?;

@@ -1,10 +1,9 @@
 //! The resource is being deleted: what it leaves behind.
 //!
-//! What is open is resolved first. Then the bound instance is stopped and deleted by calling the API, whatever the list
-//! says; a 200 to the delete is proof, anything else needs the gone rule. What is only to be stopped must be said to be by
-//! an answer about it alone. Only then the finalizer goes.
+//! Open starts and restarts are resolved first. Then the bound instance is stopped and deleted by calling the API, whatever
+//! the list says: a 200 to the delete is proof, any other answer needs the gone rule. Where the instance is only to be
+//! stopped, an answer about it alone must say that it is. Only then the finalizer is removed.
 
-use cortecs_api::types::InstanceState;
 use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase, reason::Reason};
 
 use super::{
@@ -30,14 +29,14 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     }
     let orphan = draft.spec().deletion_policy == DeletionPolicy::Orphan;
     if orphan && gate::reachable(&draft).is_err() && draft.home().is_some() {
-        // What is open cannot be resolved, and what is there is to be left as it is.
+        // An open call cannot be resolved, and the instance is to be left as it is.
         return release(draft);
     }
     if draft.status.start.is_some() {
         return resolve::decide(draft);
     }
     if !orphan && restored::is_open(&draft) && restored::claimed_by_another(&draft).is_none() {
-        // It is bound first: then it is removed like any other.
+        // The instance is bound first, and then removed like any other.
         return restored::decide(draft);
     }
     if draft.status.instance_id.is_none() || claimed_by_another(&draft).is_some() {
@@ -47,7 +46,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         return draft.not_noted();
     };
     if let Err(verdict) = gate::reachable(&draft) {
-        // That it lives elsewhere by now says more than that nothing can be reached there.
+        // A changed account says more than an account that cannot be reached.
         let verdict = gate::calls(&draft).err().unwrap_or(verdict);
         return unreachable(draft, bound, verdict);
     }
@@ -57,7 +56,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if orphan || bound.deleted {
         return release(draft);
     }
-    // Whatever the lists say, it is called first; only after that it can count as gone.
+    // Whatever the lists say, a stop or a delete is called first; only after that the instance can count as gone.
     match gone::check(&draft, bound) {
         Gone::Held if bound.removal_tried => return unproven(draft, bound),
         Gone::Yes if bound.removal_tried => return release(draft),
@@ -88,8 +87,7 @@ fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
 fn removal(draft: &Draft<'_>, bound: &Bound) -> ApiCall {
     let instance_id = bound.id.clone();
     let seen_stopped = bound.latest(draft.snapshot()).is_some_and(|(seen, i)| {
-        i.instance_status.status == InstanceState::Stopped
-            && bound.called.is_some_and(|called| seen >= called)
+        i.is_stopped() && bound.called.is_some_and(|called| seen >= called)
     });
     if bound.stop_answered || seen_stopped {
         ApiCall::Delete { instance_id }
@@ -98,7 +96,8 @@ fn removal(draft: &Draft<'_>, bound: &Bound) -> ApiCall {
     }
 }
 
-/// Stop or delete have not done it, lists lack the instance, and that proves nothing: they are tried on.
+/// No stop or delete has confirmed the removal, and while the account is on hold, lists that lack the instance prove nothing:
+/// the calls are repeated.
 fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
     draft.is_busy();
     let held = draft.missing_while_held(&bound.id);
@@ -128,15 +127,14 @@ fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
     }
 }
 
-/// What is left behind must not run, so its own answer has to say that it is stopped: that of the stop, or that of a get
-/// once a list says that the stop has worked.
+/// An instance that is left behind must not run, so an answer about it alone has to say that it is stopped: the answer to the
+/// stop, or to a get after a list has shown it as stopped.
 fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
     let verdict = deleting("the instance is being stopped");
     let latest = bound.latest(draft.snapshot());
     let seen = latest.map(|(seen, _)| seen).unwrap_or_default();
-    let is_stopped =
-        latest.is_some_and(|(_, i)| i.instance_status.status == InstanceState::Stopped);
-    // A later list that shows it up says that somebody has restarted it since.
+    let is_stopped = latest.is_some_and(|(_, i)| i.is_stopped());
+    // A later list that shows the instance up says that someone else has restarted it since.
     if bound.stopped && is_stopped {
         return release(draft);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_api::types::Instance;
+use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     INSTANCE_FINALIZER, annotations,
@@ -20,7 +20,11 @@ use super::{
     step::{Decision, Purpose, Step, Write},
 };
 use crate::{
-    facts::{args, memory::Bound, snapshot::Snapshot},
+    facts::{
+        args,
+        memory::{Bound, FailureKind},
+        snapshot::Snapshot,
+    },
     instance::verdict::{Verdict, VerdictKind},
     ledger::open_start::OpenStart,
     pacing::pressure::Rank,
@@ -29,7 +33,7 @@ use crate::{
 /// How long to wait at most before looking again while something is in progress. Lists and watches wake earlier.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long to wait before looking again at what needs a person, and may be mended without waking the resource.
+/// How long to wait before looking again at a stalled resource: a person may mend its cause without an event for the resource.
 const STALLED_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Draft<'a> {
@@ -64,6 +68,18 @@ impl<'a> Draft<'a> {
     /// Whether a rule of the protocol is enforced: always, except in tests of the model checker.
     pub fn enforces(&self, rule: Rule) -> bool {
         self.input.settings.rules.enforce(rule)
+    }
+
+    /// An equal open start in the same API that must be settled before this resource starts something.
+    pub fn blocking_start<'b>(
+        &'b self,
+        home: &'b AccountIdentity,
+        wanted: &'b InstanceArgs,
+    ) -> Option<OpenStart<'b>> {
+        self.input
+            .book
+            .equal_open_starts(&home.api_url, wanted, self.input.key)
+            .find(|open| self.is_blocked_by(open, &home.client_id))
     }
 
     /// Whether another open start must be settled before this resource goes on.
@@ -101,7 +117,12 @@ impl<'a> Draft<'a> {
         self.input.account.fleet.as_ref()?.held.as_deref()
     }
 
-    /// What the API said when the bad times began, while they last.
+    /// Why the account's last list failed, if it did.
+    pub fn list_problem(&self) -> Option<&'a (FailureKind, String)> {
+        self.input.account.fleet.as_ref()?.problem.as_ref()
+    }
+
+    /// What the API said when it began to fail or to ask for fewer calls, until a call works again.
     pub fn trouble(&self) -> Option<&'a str> {
         self.input.account.fleet.as_ref()?.trouble.as_deref()
     }
@@ -121,8 +142,8 @@ impl<'a> Draft<'a> {
             .filter(|bound| bound.id == *id)
     }
 
-    /// What is remembered of the bound instance, and the instance as last seen with the moment of the question: the status
-    /// shows it from here on. `None` where nothing is remembered: see [`Self::not_noted`].
+    /// What is remembered of the bound instance, and the instance as last seen, with the moment at which the request for it was
+    /// sent. From here on the status shows that instance. `None` where nothing is remembered: see [`Self::not_noted`].
     pub fn last_seen(&mut self) -> Option<(&'a Bound, Option<(Moment, &'a Instance)>)> {
         let bound = self.bound()?;
         let latest = bound.latest(self.snapshot());
@@ -133,7 +154,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Nothing is remembered of the bound instance. The shell takes note of every binding before it asks for a decision, so
-    /// the next look knows more.
+    /// the next decision knows more.
     pub fn not_noted(mut self) -> Decision {
         self.needs_list(self.input.now);
         self.unchanged(None)
@@ -144,7 +165,7 @@ impl<'a> Draft<'a> {
         self.input.resource.status.as_ref()?.restart.as_ref()
     }
 
-    /// Takes note of `cortecs.ai/requestedAt`: a new value asks for a list, and is handled once a list begun later is there.
+    /// Takes note of `cortecs.ai/requestedAt`: a new value asks for a list, and is handled once a list that began later is there.
     pub fn note_request(&mut self) {
         let Some((value, noticed)) = &self.input.memory.request else {
             return;
@@ -172,17 +193,16 @@ impl<'a> Draft<'a> {
         self.status.reached_generation = None;
     }
 
-    /// The status forgets the instance. An open start keeps its account. That there was one stays: a status that says nothing
-    /// at all is one that somebody has emptied.
+    /// The status forgets the instance. An open start keeps its account. `lastStartTime` is kept or set: without it,
+    /// the status would look like one that someone else has emptied.
     pub fn forget_instance(&mut self) {
         status::forget_instance(&mut self.status);
         self.status.last_start_time.get_or_insert(self.input.wall);
     }
 
-    /// What to say while a list is awaited: why the last one failed, if it did.
+    /// The message while a list is awaited: why the last list failed, if it did.
     pub fn list_awaited(&self) -> String {
-        let fleet = self.input.account.fleet.as_ref();
-        match fleet.and_then(|f| f.problem.as_ref()) {
+        match self.list_problem() {
             Some((_, message)) => self.trouble().unwrap_or(message).to_owned(),
             None => "the account's instances are being listed".to_owned(),
         }
@@ -208,12 +228,12 @@ impl<'a> Draft<'a> {
         self.snapshot().map(|s| s.requested_at).unwrap_or_default()
     }
 
-    /// Poll the account at the active interval.
+    /// The account is listed at the active interval.
     pub fn is_busy(&mut self) {
         self.busy = true;
     }
 
-    /// It waits for its turn to make a call.
+    /// The resource waits for its turn to make a call.
     pub fn queues(&mut self, rank: Rank) {
         self.queue = Some(rank);
         self.busy = true;
@@ -236,7 +256,7 @@ impl<'a> Draft<'a> {
         self.finish(step)
     }
 
-    /// Nothing to do before a list that begins later than `after` shows what became of a call. Where lists fail, the resource
+    /// Nothing to do before a list that begins later than `after` shows what became of a call. Where lists fail, the status
     /// says so.
     pub fn await_list(
         mut self,
@@ -245,8 +265,7 @@ impl<'a> Draft<'a> {
         wait: Option<Duration>,
     ) -> Decision {
         self.needs_list(after);
-        let fleet = self.input.account.fleet.as_ref();
-        let verdict = match fleet.and_then(|f| f.problem.as_ref()) {
+        let verdict = match self.list_problem() {
             Some((_, message)) => {
                 Verdict::reconciling(verdict.phase, Reason::RetryingAfterError, message)
             }
@@ -255,7 +274,7 @@ impl<'a> Draft<'a> {
         self.rest(verdict, wait)
     }
 
-    /// Nothing is known that is worth showing: the status stays as it is.
+    /// Nothing new is known: the status stays as it is.
     pub fn unchanged(mut self, wait: Option<Duration>) -> Decision {
         self.status = self.input.resource.status.clone().unwrap_or_default();
         self.look_again = wait.or(self.list_after.map(|_| PATIENCE));
@@ -292,7 +311,7 @@ impl<'a> Draft<'a> {
         if verdict.reason == Reason::RetryingAfterError
             && let Some(trouble) = self.trouble()
         {
-            // One message for all that fails meanwhile: each other one would be a write.
+            // All failures show the same message until the API works again: another message would be another write.
             verdict.message = trouble.to_owned();
         }
         status::render(

@@ -1,7 +1,7 @@
-//! What lets a call be made, and what lets something be started.
+//! Whether a call may be made, and whether something may be started.
 //!
 //! Stops, deletes and the resolving of open calls need only the fleet. Starts, restarts and replacements also need the
-//! account's consent: its mode, its namespaces, its being there to stay.
+//! account's consent: its mode, its namespaces, and that it is not being deleted.
 
 use cortecs_resources::{account::AccountMode, instance_status::Phase, reason::Reason};
 

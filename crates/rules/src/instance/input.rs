@@ -1,4 +1,4 @@
-//! What a decision is taken from.
+//! The input of a decision.
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,7 +55,7 @@ impl Settings {
         self.settle / 4
     }
 
-    /// How long ago a list may have been asked for to count as taken just now: long enough for a slow answer.
+    /// How old the request of a list may be for the list to count as fresh: long enough for a slow answer.
     pub fn fresh(&self) -> Duration {
         (self.settle / 6).max(Duration::from_secs(10))
     }
@@ -64,10 +64,10 @@ impl Settings {
 /// What the catalog says of a model.
 pub type CatalogAnswer = Result<Arc<Model>, CatalogProblem>;
 
-/// Why the catalog says nothing of a model.
+/// Why the catalog has no answer about a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogProblem {
-    /// The same question would fail again until something changes.
+    /// The same request would fail again until something changes.
     pub terminal: bool,
     pub message: String,
 }
@@ -86,9 +86,9 @@ pub struct AccountView {
 /// The account that the spec names.
 #[derive(Clone, Debug)]
 pub enum Desired {
-    /// Whether it can be used will be known soon; the message says what is awaited.
+    /// It will be known soon whether the account can be used. The message says what is awaited.
     Pending(String),
-    /// It cannot be used; the reason is a condition's.
+    /// The account cannot be used. The reason is that of a condition.
     Unusable {
         reason: Reason,
         message: String,

@@ -1,8 +1,8 @@
 //! What to do next with one resource.
 //!
-//! A decision is one step (at most one side effect) with the status that it implies. Every place where the process may
-//! crash lies between two decisions, and each decision is taken from what was persisted, what the account's last good
-//! list says, and what this process remembers.
+//! A decision is one step (at most one side effect) with the status that follows from it. So a crash of the process lies
+//! between two decisions. Each decision is taken from the persisted resource, the account's last good list, and what this
+//! process remembers.
 //!
 //! In the order in which a decision passes through them; each file imports only files above it:
 //!
@@ -14,7 +14,7 @@
 //! | [`step`] | what a decision says |
 //! | [`status`] | the one place where the fields of a status are set |
 //! | `draft` | a decision in the making |
-//! | `waiting` | what a call waits for: a failure, the account's bad times, its turn |
+//! | `waiting` | why a call waits: a failure, a pause of the account's calls, its turn |
 //! | `gate` | whether calls may be made, and whether something may be started |
 //! | `pin` | with which arguments an instance is started |
 //! | `binding` | how an instance becomes the resource's own |

@@ -6,13 +6,13 @@
 pub enum Rule {
     /// The finalizer is put on before anything is started.
     FinalizerFirst,
-    /// A start's call is made once, whatever became of it.
+    /// A start's call is made once, whatever its outcome.
     OneCall,
     /// All resources are read by quorum before an instance is bound and before a start is given up.
     QuorumRead,
     /// While equal starts are open, their known ids are taken over instead of those that the list shows.
     KnownIdsTakenOver,
-    /// That one list lacks an instance proves nothing.
+    /// One list that lacks an instance does not prove that it is gone.
     Gone,
     /// A restart is written ahead.
     RestartAhead,
@@ -20,7 +20,7 @@ pub enum Rule {
     AskingBlocksNobody,
     /// A restart whose outcome is not known is open until the settle time has passed, whatever is seen.
     RestartStaysOpen,
-    /// What is left behind stopped was said to be stopped by an answer about it alone.
+    /// An instance that is left behind stopped was said to be stopped by an answer about it alone.
     StopProven,
 }
 

@@ -1,11 +1,8 @@
-//! What is remembered after a step: pure, so that whoever carries steps out records them alike.
+//! What is remembered after a step. Pure: the shell and the tests record a step in the same way.
 
 use std::{sync::Arc, time::Duration};
 
-use cortecs_api::{
-    Call, Error, RetryClass,
-    types::{Instance, InstanceState},
-};
+use cortecs_api::{Call, Error, RetryClass, types::Instance};
 use cortecs_clock::Moment;
 use cortecs_resources::key::ObjectKey;
 use uuid::Uuid;
@@ -38,8 +35,8 @@ pub struct Times {
     pub answered: Moment,
 }
 
-/// Takes note of a step that is about to be carried out. To be called under the lock under which it was decided: from
-/// here on nobody else decides as if it had not begun.
+/// Takes note of a step that is about to be carried out. It must be called under the lock under which the step was
+/// decided, so that no other decision is taken as if the step had not begun.
 pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
     let released = decision.step == Step::Write(Write::RemoveFinalizer);
     book.remember(key, |memory| memory.released = released);
@@ -177,7 +174,7 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
         bound.removal_tried = true;
         bound.refusal = refusal;
         bound.called = Some(times.answered);
-        bound.stopped = !restarting && instance.as_ref().is_some_and(is_stopped);
+        bound.stopped = !restarting && instance.as_ref().is_some_and(Instance::is_stopped);
         if let Some(instance) = instance {
             bound.direct = Some((times.asked, Arc::new(instance)));
         }
@@ -224,14 +221,10 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
             // The list lags.
             bound.absent_lists = 0;
             let after_stop = bound.stops > 0 && bound.called.is_some_and(|at| times.asked >= at);
-            bound.stopped = after_stop && !restarting && is_stopped(&instance);
+            bound.stopped = after_stop && !restarting && instance.is_stopped();
             bound.direct = Some((times.asked, Arc::new(instance)));
         }
     }
-}
-
-fn is_stopped(instance: &Instance) -> bool {
-    instance.instance_status.status == InstanceState::Stopped
 }
 
 /// The instance that a start was answered with is recorded: it is seen as the answer showed it until a list shows it.

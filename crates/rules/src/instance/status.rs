@@ -17,8 +17,10 @@ use cortecs_resources::{
 use jiff::Timestamp;
 
 use super::verdict::{Verdict, VerdictKind};
-use crate::facts::args;
+use crate::facts::args::{self, MAX_WORD};
 
+/// Longest description of a step that the schema takes, in characters.
+const MAX_DESCRIPTION: usize = 256;
 /// Longest URL that the schema takes.
 const MAX_URL: usize = 2048;
 
@@ -54,17 +56,17 @@ pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
     *base_url = instance.base_url.clone().filter(|url| is_url(url));
     *missing_since = None;
     *instance_status = Some(InstanceStatus {
-        status: fit(instance.instance_status.status.as_str(), 64),
+        status: fit(instance.instance_status.status.as_str(), MAX_WORD),
         started_at: instance
             .instance_status
             .started_at
             .as_deref()
-            .map(|t| fit(t, 64)),
+            .map(|t| fit(t, MAX_WORD)),
         stopped_at: instance
             .instance_status
             .stopped_at
             .as_deref()
-            .map(|t| fit(t, 64)),
+            .map(|t| fit(t, MAX_WORD)),
     });
     *worker_statuses = instance
         .worker_statuses
@@ -129,7 +131,7 @@ pub fn render(
     }
     let up = is_up(status);
     let running = if up { running_workers(status) } else { 0 };
-    // While an instance is bound, its own number of workers is what is waited for; the spec's may be pending.
+    // While an instance is bound, its own number of workers is expected; that of the spec may not be in force yet.
     let desired = status
         .instance_args
         .as_ref()
@@ -239,7 +241,7 @@ fn unavailable_reason(phase: Phase) -> Reason {
     }
 }
 
-/// Whether the API's URL can be shown. One that does not fit is none: cut or cleaned, it would lead elsewhere.
+/// Whether the API's URL can be shown. A URL that does not fit is not shown: cut or cleaned, it would lead elsewhere.
 fn is_url(url: &str) -> bool {
     url.len() <= MAX_URL
         && ["https://", "http://"].iter().any(|s| url.starts_with(s))
@@ -260,7 +262,7 @@ fn worker(worker: &ApiWorker) -> WorkerStatus {
         init_progress: worker.init_progress.as_ref().map(|p| InitProgress {
             current_step: i64::from(p.current_step),
             num_steps: i64::from(p.num_steps),
-            description: fit(&p.description, 256),
+            description: fit(&p.description, MAX_DESCRIPTION),
         }),
     }
 }

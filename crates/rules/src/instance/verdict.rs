@@ -22,7 +22,7 @@ pub enum VerdictKind {
     Reconciling,
     /// `Stalled`; not ready.
     Stalled,
-    /// None of them: not what the spec asks for, and left so on purpose.
+    /// None of them: the resource is not as the spec asks, and is left so on purpose.
     Resting,
 }
 

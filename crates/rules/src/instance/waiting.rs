@@ -1,4 +1,4 @@
-//! Why a call is not made now: the resource's own last failure, the account's bad times, or other calls.
+//! Why a call is not made now: the resource's own last failure, a pause of the account's calls, or other calls.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
 
 /// What a call waits for.
 pub(crate) enum Delay {
-    /// The end of a pause, after a failure or in the account's bad times: what to show, and how long it may take.
+    /// The end of a pause, of this resource or of all the account's calls: what to show, and how long it may take.
     Pause(Verdict, Option<Duration>),
     /// Its turn. The verdict is shown by a resource that does not show anything yet.
     Turn(Verdict, Rank),
@@ -36,7 +36,7 @@ impl Draft<'_> {
         self.wait_for(delay)
     }
 
-    /// What a call has to wait for, if for anything. `verdict` is what it would go with.
+    /// The reason why a call has to wait, if there is one. `verdict` is the verdict that the call would be shown with.
     pub fn delay(&self, verdict: &Verdict) -> Option<Delay> {
         let input = self.input;
         let own = input.memory.backing_off(self.generation(), input.now);
@@ -57,11 +57,10 @@ impl Draft<'_> {
         }
     }
 
-    /// What a call that makes something billed has to wait for. In bad times a list shows first that the API works again: a
-    /// start whose outcome is not known costs more than a list that fails.
+    /// The same for a call that makes something billed. After failures, such a call also waits for a good list: a start with an
+    /// unknown outcome costs more than a list that fails.
     pub fn delay_start(&self, verdict: &Verdict) -> Option<Delay> {
-        let fleet = self.input.account.fleet.as_ref();
-        let fails = fleet.is_some_and(|f| f.problem.is_some() && f.trouble.is_some());
+        let fails = self.list_problem().is_some() && self.trouble().is_some();
         let delay = self.delay(verdict).map(|delay| match delay {
             Delay::Turn(verdict, _) => Delay::Turn(verdict, Rank::Later),
             pause => pause,
@@ -76,7 +75,7 @@ impl Draft<'_> {
             Delay::Turn(verdict, rank) => {
                 self.queues(rank);
                 if self.status.observed_generation == Some(self.generation()) {
-                    // It is not for long: what is shown stays.
+                    // The wait is short: the status stays as it is.
                     return self.unchanged(Some(PATIENCE));
                 }
                 self.rest(verdict, None)

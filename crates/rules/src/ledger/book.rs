@@ -2,7 +2,7 @@
 //!
 //! The book has the newest version of each resource that this process knows: what the watch delivered, overlaid by
 //! what the process itself has just written. Claims are asked for by API URL, since two client ids may belong to one
-//! owner and show the same instances. Pure: the shell feeds it.
+//! owner and show the same instances. Pure: the shell passes everything in.
 
 use std::{
     cmp::Ordering,
@@ -33,7 +33,7 @@ pub struct Book {
     quorum_read_at: Option<Moment>,
     /// The newest version of any resource that was ever known.
     newest: String,
-    /// The uids of resources that went while a quorum read was under way: what it found of them is out of date.
+    /// The uids of resources that went while a quorum read was under way: the read found them as they no longer are.
     gone_meanwhile: Option<HashSet<String>>,
 }
 
@@ -42,7 +42,7 @@ pub type Scope = Option<String>;
 
 impl Book {
     /// Takes note of a version of a resource, from the watch or from a quorum read. Older versions change nothing. Returns
-    /// another resource of the same name that it shows to be gone.
+    /// an earlier resource of the same name, which is gone.
     pub fn apply(&mut self, resource: Arc<CortecsInstance>) -> Option<Entry> {
         let key = ObjectKey::of(&*resource);
         for (scope, listed) in &mut self.listings {
@@ -71,7 +71,7 @@ impl Book {
             Entry {
                 resource,
                 memory,
-                // A write that the reservation was for either made this version, or fails because of it.
+                // The write that the reservation was made for either made this version, or fails because of it.
                 reserved: Vec::new(),
             },
         );
@@ -168,12 +168,12 @@ impl Book {
         self.gone_meanwhile = Some(HashSet::new());
     }
 
-    /// A quorum read has come to nothing: what goes from here on need not be remembered.
+    /// A quorum read has failed: resources that go from here on need not be remembered.
     pub fn abandon_quorum_read(&mut self) {
         self.gone_meanwhile = None;
     }
 
-    /// Everything that this process looks after was read by quorum; the first of the reads began at `began`.
+    /// All watched namespaces were read by quorum. The first of the reads began at `began`.
     pub fn read_by_quorum(&mut self, began: Moment) {
         self.gone_meanwhile = None;
         self.quorum_read_at = self.quorum_read_at.max(Some(began));
@@ -208,7 +208,7 @@ impl Book {
         result
     }
 
-    /// Takes an instance for a resource before that is recorded.
+    /// Reserves an instance for a resource before the binding is recorded.
     pub fn reserve(&mut self, key: &ObjectKey, api_url: &str, instance_id: &str) {
         let reservation = Reservation {
             api_url: api_url.to_owned(),
@@ -217,7 +217,7 @@ impl Book {
         self.change_reservations(key, |reserved| reserved.push(reservation));
     }
 
-    /// Gives back what was taken with [`Book::reserve`].
+    /// Gives up what [`Book::reserve`] has reserved.
     pub fn release(&mut self, key: &ObjectKey) {
         self.change_reservations(key, Vec::clear);
     }
@@ -249,14 +249,21 @@ impl Book {
         api_url: &'a str,
         instance_id: &'a str,
     ) -> impl Iterator<Item = &'a ObjectKey> {
-        self.index.claimants(instance_id).filter(move |key| {
-            let entry = self.entries.get(key);
-            entry.is_some_and(|e| e.claims(api_url, instance_id))
-        })
+        self.claimants_if(instance_id, move |entry| entry.claims(api_url, instance_id))
     }
 
-    /// Whether a resource other than `me` claims the instance at this API, or will once it has been made sure that the
-    /// instance is there: its annotation proves that it was its own.
+    fn claimants_if<'a>(
+        &'a self,
+        instance_id: &'a str,
+        is_claimant: impl Fn(&Entry) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a ObjectKey> {
+        self.index
+            .claimants(instance_id)
+            .filter(move |key| self.entries.get(key).is_some_and(&is_claimant))
+    }
+
+    /// Whether a resource other than `me` claims the instance at this API, or will once the instance has been confirmed
+    /// to exist: the annotation of that resource proves that the instance was its own.
     pub fn is_claimed_by_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
         self.present_and_future_claimants(api_url, instance_id)
             .any(|key| key != me)
@@ -275,15 +282,12 @@ impl Book {
         api_url: &'a str,
         instance_id: &'a str,
     ) -> impl Iterator<Item = &'a ObjectKey> {
-        self.index.claimants(instance_id).filter(move |key| {
-            let entry = self.entries.get(key);
-            entry.is_some_and(|e| {
-                e.claims(api_url, instance_id) || e.named_id(Some(api_url)) == Some(instance_id)
-            })
+        self.claimants_if(instance_id, move |entry| {
+            entry.claims(api_url, instance_id) || entry.named_id(Some(api_url)) == Some(instance_id)
         })
     }
 
-    /// Whether the instance at this API is recorded as that of a resource other than `me`: not only taken in this process's memory.
+    /// Whether the instance at this API is recorded as that of a resource other than `me`: a reservation in this process's memory does not count.
     pub fn is_recorded_for_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
         self.claimants(api_url, instance_id)
             .filter(|key| *key != me)

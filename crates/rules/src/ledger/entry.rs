@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use cortecs_resources::{CortecsInstance, instance_status::CortecsInstanceStatus};
+use cortecs_resources::CortecsInstance;
 
 use crate::facts::memory::Memory;
 
@@ -11,7 +11,7 @@ use crate::facts::memory::Memory;
 pub struct Entry {
     pub resource: Arc<CortecsInstance>,
     pub memory: Memory,
-    /// An instance that is about to be recorded as this resource's: taken for everyone else.
+    /// Instances that are about to be recorded as this resource's: no other resource may claim them.
     pub(super) reserved: Vec<Reservation>,
 }
 
@@ -47,18 +47,14 @@ impl Entry {
                 .any(|r| r.api_url == api_url && r.instance_id == instance_id)
     }
 
-    /// A newer version of the resource, and what is remembered of it. A status that someone else has emptied is kept: what
-    /// is bound, and above all a start under way, must not be forgotten.
+    /// A newer version of the resource, and what is remembered of it. If someone else has emptied the status, the
+    /// status from before is kept: a binding, and above all an open start, must not be forgotten.
     pub(super) fn followed_by(
         &self,
         resource: Arc<CortecsInstance>,
     ) -> (Arc<CortecsInstance>, Memory) {
-        let is_empty = |resource: &CortecsInstance| {
-            let status = resource.status.as_ref();
-            status.is_none_or(CortecsInstanceStatus::records_nothing)
-        };
         let mut memory = self.memory.clone();
-        memory.status_lost = is_empty(&resource) && !is_empty(&self.resource);
+        memory.status_lost = resource.records_nothing() && !self.resource.records_nothing();
         if !memory.status_lost {
             return (resource, memory);
         }

@@ -13,7 +13,7 @@ pub struct OpenStart<'a> {
     pub intent: &'a StartIntent,
     /// The call is being made by this process.
     pub in_flight: bool,
-    /// Nobody knows what became of the call.
+    /// The outcome of the call is not known.
     pub unresolved: bool,
     /// The account in which it was made.
     pub client_id: &'a str,
@@ -50,8 +50,8 @@ impl OpenStart<'_> {
                 .contains(&instance.instance_id)
     }
 
-    /// Whether others have to wait until it is resolved. One that waits for a person blocks no other start; one whose account
-    /// needs a person blocks only the starts in the same account.
+    /// Whether other starts have to wait until this one is resolved. A start that waits for a person blocks no other start; a
+    /// start whose account needs a person blocks only the starts in the same account.
     pub fn blocks(&self, client_id: &str) -> bool {
         let waits = match self.stalled {
             Some(Stalled::StartUnresolved) => true,

@@ -3,7 +3,7 @@
 //! | file | what it decides |
 //! |---|---|
 //! | [`schedule`] | when the next list is due |
-//! | [`pressure`] | how many calls may be under way, and whose turn it is |
+//! | [`pressure`] | how many calls may be under way, and which resource has its turn |
 
 pub mod pressure;
 pub mod schedule;

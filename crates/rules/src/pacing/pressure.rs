@@ -32,28 +32,28 @@ pub enum News {
     Works,
     /// A list was good.
     Listed,
-    /// It wants fewer calls: it said so, and perhaps for how long.
+    /// The API asked for fewer calls, and perhaps said for how long.
     Overloaded {
         message: String,
         asked: Option<Duration>,
     },
-    /// It failed in another way.
+    /// The call or list failed in another way.
     Failed { message: String },
 }
 
 /// Why a call has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// None is made before then.
+    /// No call is made before then.
     Until(Moment),
-    /// As many as may be are under way.
+    /// The most calls that are allowed at once are under way.
     Turn,
 }
 
-/// Who goes first of those who wait for their turn.
+/// Which of the queued resources goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rank {
-    /// Stops, deletes and what finds out: they end what is billed.
+    /// Stops, deletes and gets: they end what is billed.
     First,
     /// Starts and restarts.
     Later,
@@ -64,12 +64,12 @@ pub enum Rank {
 pub struct Pressure {
     /// How many calls may be under way.
     width: usize,
-    /// Whose calls are.
+    /// The resources whose calls are under way.
     under_way: BTreeSet<ObjectKey>,
-    /// Who is to be told when there is room, in order and once each; and those who go before them.
+    /// The queues of resources that wait for room: those of [`Rank::Later`], and those of [`Rank::First`], which go before them.
     waiting: VecDeque<ObjectKey>,
     first: VecDeque<ObjectKey>,
-    /// Who was told that it is their turn and has not answered yet.
+    /// The resources that left a queue for their turn and have neither begun a call nor declined.
     told: BTreeSet<ObjectKey>,
     doubts: u32,
     trouble: Option<Trouble>,
@@ -78,7 +78,7 @@ pub struct Pressure {
 /// Bad times: from the first pause until a call after one works.
 #[derive(Clone, Debug)]
 struct Trouble {
-    /// What the API said first: it stays, so that those who show it need not be written again.
+    /// What the API said first. The message stays the same, so that the statuses that show it need not be written again.
     message: Arc<str>,
     pauses: u32,
     until: Moment,
@@ -119,7 +119,7 @@ impl Pressure {
         }
     }
 
-    /// A call about this resource is going to be made. To be asked for only when it need not [`Self::wait`].
+    /// A call about this resource is going to be made. The caller asks for that only when the call need not [`Self::wait`].
     pub fn begin(&mut self, key: &ObjectKey) {
         self.leave(key);
         self.under_way.insert(key.clone());
@@ -141,7 +141,7 @@ impl Pressure {
         }
     }
 
-    /// This resource is gone, or wants no call any more. Whose turn it is if it was its own.
+    /// This resource is gone, or wants no call any more. Returns the resource whose turn it is instead, if this one had its turn.
     pub fn decline(&mut self, key: &ObjectKey, now: Moment) -> Vec<ObjectKey> {
         let was_told = self.told.contains(key);
         self.leave(key);
@@ -154,7 +154,7 @@ impl Pressure {
         self.waiting.retain(|waiting| waiting != key);
     }
 
-    /// The call about this resource has come to its end. Whose turn it is now.
+    /// The call about this resource has ended. Returns the resources whose turn it is now.
     pub fn end(&mut self, key: &ObjectKey, now: Moment) -> Vec<ObjectKey> {
         self.under_way.remove(key);
         self.tell(MOST, now)
@@ -174,7 +174,8 @@ impl Pressure {
         told
     }
 
-    /// Takes note of how a call or a list ended. `random` is a fraction of [0, 1). Who has to wait longer than for a turn now.
+    /// Takes note of how a call or a list ended. `random` is a fraction of [0, 1). Returns the resources that
+    /// have to wait for the end of a pause now instead of for their turn.
     pub fn hear(&mut self, news: News, now: Moment, random: f64) -> Vec<ObjectKey> {
         match news {
             News::Works => self.works(now),
@@ -230,7 +231,7 @@ impl Pressure {
             let wait = bound.mul_f64(0.5 + 0.5 * random);
             trouble.until = now.after(wait).max(asked);
         }
-        // Nobody's turn is it any more.
+        // No resource has its turn any more.
         self.told.clear();
         self.first.drain(..).chain(self.waiting.drain(..)).collect()
     }

@@ -3,13 +3,15 @@
 use cortecs_resources::{
     account::{Hold, HoldReason},
     annotations,
+    conditions::whole_seconds,
 };
 use jiff::Timestamp;
 
 use super::measure::Measure;
 use crate::facts::fleet_key::FleetKey;
 
-/// Whether a list shows a mass change that no account has recorded. `remembered`: an earlier list did, which nobody could record.
+/// Whether a list shows a mass change that no account has recorded. `remembered`: an earlier list showed one while the fleet
+/// had no account to record it.
 pub fn is_unrecorded(measure: Measure, held: bool, remembered: bool) -> bool {
     !held && (measure.trips() || (remembered && !measure.returned()))
 }
@@ -67,7 +69,7 @@ pub fn begin(fleet: &FleetKey, measure: Measure, wall: Timestamp) -> Hold {
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     Hold {
         reason: HoldReason::MassChange,
-        since: Timestamp::from_second(wall.as_second()).unwrap_or(wall),
+        since: whole_seconds(wall).0,
         expected: count(measure.expected),
         lost: count(measure.lost),
         api_url: fleet.api_url.clone(),

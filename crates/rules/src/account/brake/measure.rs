@@ -23,7 +23,7 @@ const LEAST: usize = 3;
 /// What a list means for the instances of a fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
-    /// Instances that ran or were about to, as far as is recorded, and that nobody here ordered to stop.
+    /// Instances that are recorded as running or pending, and that no order from here stops.
     pub expected: usize,
     /// Those of them that the list lacks or shows as stopped.
     pub lost: usize,
@@ -47,9 +47,10 @@ impl Measure {
         is_mass(self.lost, self.expected)
     }
 
-    /// Whether so much is back that nothing needs to be held any more: most of what should run runs, and most of what is or
-    /// was to be stopped or deleted is listed. However few are left: those that people meanwhile stop or delete, since they see
-    /// the hold, are no return. Nor does one protect anything where nothing is left.
+    /// Whether enough is back for the hold to end: most instances that should run do run, and of all instances, those that are
+    /// to be stopped or deleted included, most are there. This is so however few instances are left: instances that people stop
+    /// or delete because they see the hold do not count as back. Where nothing is bound and nothing is open, a hold would
+    /// protect nothing, so it ends.
     pub fn returned(&self) -> bool {
         let all = self.wanted.saturating_add(self.others);
         let missing = self.down.saturating_add(self.away);
@@ -87,7 +88,7 @@ pub struct Past {
 }
 
 impl Past {
-    /// Whether the instance is marked as missing, as nobody is but under a hold, and no end of that hold is recorded: it was lost.
+    /// Whether the instance was lost under a hold whose end is not recorded: only under a hold an instance is marked as missing.
     fn lacks_the_end(&self, status: &CortecsInstanceStatus) -> bool {
         let end = self.released.map(Timestamp::as_second);
         let marked = status.missing_since.map(Timestamp::as_second);
@@ -129,7 +130,7 @@ pub fn measure<'a>(
             continue;
         }
         if listed && !up && accepts_drift(resource, status) {
-            // Others stopped it as they may. That it is not listed may mean more than that.
+            // Others stopped the instance, as the drift policy permits. An instance that is not listed is not merely stopped.
             continue;
         }
         let shown = is_shown_up(status);
@@ -181,10 +182,10 @@ fn is_recorded_up(status: &CortecsInstanceStatus) -> bool {
 /// Whether the list shows the instance as running or about to.
 pub fn is_up_in(list: &Snapshot, id: &str) -> bool {
     let listed = list.instances.get(id);
-    listed.is_some_and(|i| i.instance_status.status != InstanceState::Stopped)
+    listed.is_some_and(|instance| !instance.is_stopped())
 }
 
-/// Whether no stop, restart or replacement of it is due or under way.
+/// Whether no stop, restart or replacement of the instance is due or under way.
 fn nobody_stops(entry: &Entry, status: &CortecsInstanceStatus, id: &str, list: &Snapshot) -> bool {
     let resource = &*entry.resource;
     let spec = &resource.spec;
@@ -204,8 +205,8 @@ fn nobody_stops(entry: &Entry, status: &CortecsInstanceStatus, id: &str, list: &
     !restart && !replaced && !called
 }
 
-/// Whether a list that lacks it, or shows it as stopped, does not merely lag behind its start: it was seen to run since,
-/// or the settle time has passed.
+/// Whether a list that lacks the instance, or shows it as stopped, cannot merely lag behind its start: the instance was seen to
+/// run since, or the settle time has passed.
 fn is_settled(
     entry: &Entry,
     status: &CortecsInstanceStatus,

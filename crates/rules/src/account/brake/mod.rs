@@ -1,8 +1,8 @@
-//! The mass-change brake: when most of what should run is suddenly gone or stopped and nobody here ordered it, the account
+//! The mass-change brake: when most of what should run is suddenly gone or stopped and no order from here did that, the account
 //! goes on hold. Wrong credentials, a broken list and a person's stop of everything look like that. Pure.
 //!
-//! A list is measured against the persisted statuses, before the list that shows the change is known to anybody: so a process
-//! that ends between the measurement and its record finds the same change again.
+//! A list is measured against the persisted statuses before any decision is taken from it. So a process that ends between the
+//! measurement and its record leaves the same change to be found again.
 //!
 //! | file | what it has |
 //! |---|---|

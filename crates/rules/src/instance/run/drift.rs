@@ -7,7 +7,7 @@ use crate::{
     instance::{draft::Draft, verdict::Verdict},
 };
 
-/// [`accepts_drift`], as far as is decided.
+/// [`accepts_drift`], with the status of this decision.
 pub(crate) fn drift_is_accepted(draft: &Draft<'_>) -> bool {
     accepts_drift(draft.input.resource, &draft.status)
 }
@@ -18,7 +18,7 @@ pub(crate) fn restart_is_asked_for(draft: &Draft<'_>) -> bool {
     annotations::restart_is_asked_for(draft.input.resource, handled)
 }
 
-/// What is written or already so satisfies the restart that was asked for.
+/// The restart that was asked for counts as handled.
 pub(crate) fn handle_restart(draft: &mut Draft<'_>) {
     if let Some(asked) = draft.annotation(annotations::RESTARTED_AT) {
         draft.status.last_handled_restart_at = Some(asked.to_owned());

@@ -14,11 +14,11 @@ pub(crate) enum Gone {
     No,
     /// A second list in a row must lack it.
     NeedsList,
-    /// It may have been created so late that lists lag.
+    /// The instance may be so new that lists do not show it yet.
     Settling(Duration),
-    /// A get of it must fail.
+    /// A get of the instance must fail.
     NeedsGet,
-    /// The account is on hold: what its lists lack is not gone for that.
+    /// The account is on hold: an instance that its lists lack need not be gone.
     Held,
     /// Two lists in a row lack it, a get failed with 400 or 404, and the settle time has passed.
     Yes,

@@ -31,7 +31,7 @@ pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         );
     }
     match gone::check(&draft, bound) {
-        // As long as nothing is known, what was known stays.
+        // No list was seen yet: the status stays as it is.
         Gone::No => {
             draft.needs_list(bound.first_seen);
             draft.is_busy();

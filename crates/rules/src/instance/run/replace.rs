@@ -24,8 +24,8 @@ pub(crate) fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
     now && is_outdated(draft)
 }
 
-/// The API cannot resize: the old instance goes, then a new one is started. Nothing goes before the new arguments are
-/// known to be sound and the account lets something be started.
+/// The API cannot resize: the old instance goes, then a new one is started. Nothing is removed before the new
+/// arguments are known to be valid and the account permits a start.
 pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decision {
     let verdict = Verdict::reconciling(
         Phase::Replacing,

@@ -71,15 +71,15 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
     }
 }
 
-/// It is up, which may be older than the restart if a list lags or the instance ran before. So the restart may take effect
-/// until the settle time has passed, also after a stop: until then it stays open, and nothing else waits for that.
+/// The instance is up. That may be older than the restart, if a list lags or the instance ran before. So the restart may take
+/// effect until the settle time has passed, also after a stop. Until then the restart stays open, and nothing else waits for it.
 fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decision {
     let (now, spec) = (draft.input.now, draft.spec());
     let settled_at = attempt.first_seen.after(draft.input.settings.settle);
     if now >= settled_at || !draft.enforces(Rule::RestartStaysOpen) {
         return settled(draft, Verdict::starting("the instance was restarted"));
     }
-    let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
+    let deleting = draft.is_deleting();
     let to_stop = match deleting {
         true => spec.deletion_policy != DeletionPolicy::Orphan,
         false => spec.state == DesiredState::Stopped && !spec.suspend,
@@ -117,11 +117,11 @@ pub(crate) fn call(draft: Draft<'_>, bound: &Bound, intent: Uuid, before: Moment
 
 fn is_still_wanted(draft: &Draft<'_>) -> bool {
     let spec = draft.spec();
-    let deleting = draft.input.resource.metadata.deletion_timestamp.is_some();
+    let deleting = draft.is_deleting();
     !deleting && !spec.suspend && spec.state == DesiredState::Running && gate::starts(draft).is_ok()
 }
 
-/// Still stopped: it may yet take effect until the settle time has passed.
+/// The instance is still stopped. The restart may take effect until the settle time has passed.
 fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
     let input = draft.input;
     draft.is_busy();
@@ -180,7 +180,7 @@ fn resolving(message: impl Into<String>) -> Verdict {
 
 pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision {
     if let Some(called) = bound.called.filter(|called| seen < *called) {
-        // That it is stopped may be older than the restart that was made.
+        // The list may be older than the restart that was made.
         let verdict = Verdict::starting("the instance is being restarted");
         return draft.await_list(called, verdict, None);
     }

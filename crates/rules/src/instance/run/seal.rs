@@ -10,8 +10,8 @@ use crate::{
     },
 };
 
-/// The decision, or the writing of the annotation where that is due and nothing else but a report is. One write per binding:
-/// what the annotation proves already is not written again. Nothing waits for it.
+/// The decision; or the write of the annotation, where that is due and the decision does nothing but report. There is one write
+/// per binding: an annotation that proves the binding is not written again. Nothing waits for this write.
 pub(crate) fn first(input: &Input<'_>, decision: Decision) -> Decision {
     let free = matches!(
         decision.step,

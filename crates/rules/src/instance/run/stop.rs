@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Stops it, unless a stop is being waited for.
+/// Stops the instance, unless an earlier stop may still take effect.
 pub(crate) fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdict) -> Decision {
     if let Some(wait) = waits_for_stop(bound, seen, draft.input.now) {
         return await_stop(draft, bound, verdict, wait);
@@ -46,7 +46,7 @@ fn with_refusal(verdict: Verdict, bound: &Bound) -> Verdict {
     }
 }
 
-/// How long to wait before the next stop: what is seen may be older than the last one, and a list may lag.
+/// How long to wait before the next stop: the instance was perhaps seen before the last stop, and a list may lag.
 pub(crate) fn waits_for_stop(bound: &Bound, seen: Moment, now: Moment) -> Option<Duration> {
     let called = bound.called?;
     let patience = Duration::from_secs(1 << bound.stops.min(8));

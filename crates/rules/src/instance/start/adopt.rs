@@ -18,12 +18,18 @@ use crate::{
     },
 };
 
-/// What is to be taken over.
+/// The result of the search for an instance to take over.
 pub(crate) enum Adopted<'a> {
     /// Nothing is to be adopted, or nothing is there: start one.
     None,
     Refused(Verdict),
     Instance(&'a Instance),
+}
+
+impl Adopted<'_> {
+    fn refused(reason: Reason, message: String) -> Self {
+        Self::Refused(Verdict::stalled(Phase::Failed, reason, message))
+    }
 }
 
 /// Looks for the instance that `spec.adopt` asks for.
@@ -37,19 +43,16 @@ pub(crate) fn adopted<'a>(
         return Adopted::None;
     };
     if account.adoption == Adoption::None {
-        return Adopted::Refused(Verdict::stalled(
-            Phase::Failed,
-            Reason::AdoptionNotAllowed,
-            format!(
-                "account {}/{} does not let resources take over instances: set its spec.adoption to Unclaimed, or remove spec.adopt",
-                account.identity.namespace, account.identity.name
-            ),
-        ));
+        let message = format!(
+            "account {}/{} does not let resources take over instances: set its spec.adoption to Unclaimed, or remove spec.adopt",
+            account.identity.namespace, account.identity.name
+        );
+        return Adopted::refused(Reason::AdoptionNotAllowed, message);
     }
     let book = draft.input.book;
     let me = draft.input.key;
     let api_url = account.identity.api_url.as_str();
-    // What an open start may have created belongs to it until it is resolved.
+    // An instance that an open start may have created belongs to that start until it is resolved.
     let taken = |instance: &Instance| {
         book.is_claimed_by_other(api_url, &instance.instance_id, me)
             || book
@@ -60,40 +63,24 @@ pub(crate) fn adopted<'a>(
         let Some(instance) = snapshot.instances.get(id) else {
             let message =
                 format!("there is no instance {id} in the account: correct or remove spec.adopt");
-            return Adopted::Refused(Verdict::stalled(
-                Phase::Failed,
-                Reason::InstanceNotFound,
-                message,
-            ));
+            return Adopted::refused(Reason::InstanceNotFound, message);
         };
         if let Some(why) = flaw_of_instance(id) {
             let message = format!(
                 "instance {id} cannot be taken over, as no call could be made to stop it ({why}): correct or remove spec.adopt"
             );
-            return Adopted::Refused(Verdict::stalled(
-                Phase::Failed,
-                Reason::AdoptionNotAllowed,
-                message,
-            ));
+            return Adopted::refused(Reason::AdoptionNotAllowed, message);
         }
         if taken(instance) {
             let message =
                 format!("instance {id} belongs to another resource: correct or remove spec.adopt");
-            return Adopted::Refused(Verdict::stalled(
-                Phase::Failed,
-                Reason::InstanceClaimed,
-                message,
-            ));
+            return Adopted::refused(Reason::InstanceClaimed, message);
         }
         if !args::satisfies(draft.spec(), &instance.instance_args) {
             let message = format!(
                 "instance {id} was started with other arguments than the spec asks for: make them equal"
             );
-            return Adopted::Refused(Verdict::stalled(
-                Phase::Failed,
-                Reason::InvalidArguments,
-                message,
-            ));
+            return Adopted::refused(Reason::InvalidArguments, message);
         }
         return Adopted::Instance(instance);
     }

@@ -19,7 +19,7 @@ use crate::{
 /// What the annotation says when the start has made none of the candidates.
 pub(crate) const NONE: &str = "none";
 
-/// What a person ordered by annotation, once the resource has asked for it: not what the annotation said before the start.
+/// The order that a person gave by annotation after the resource had asked for it. A value from before the start is no order.
 pub(crate) fn person_decides<'a>(draft: &Draft<'a>, attempt: &Attempt) -> Option<&'a str> {
     let asked = conditions::find_condition(
         &draft.input.resource.status.as_ref()?.conditions,
@@ -52,7 +52,7 @@ pub(crate) fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> 
     if let Some(start) = &mut draft.status.start {
         start.candidate_ids = named;
         if is_new && says_none {
-            // It was said before these were named.
+            // The person wrote that before these instances were named.
             start.old_order = Some(NONE.to_owned());
         }
     }
@@ -60,8 +60,8 @@ pub(crate) fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> 
     draft.rest(verdict, None)
 }
 
-/// A person says that the start has made none of the instances that were named: they are known to it from now on. Nothing is
-/// said of what appears later: the start's own may still be among that.
+/// A person says that the start has made none of the instances that were named: from now on the intent lists them as known.
+/// The answer is not about instances that appear later: the start's own instance may still be among these.
 pub(crate) fn dismiss(mut draft: Draft<'_>, intent: &StartIntent) -> Decision {
     if let Some(start) = &mut draft.status.start {
         let known = &mut start.known_instance_ids;

@@ -34,7 +34,7 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
         return unbound::decide(draft);
     };
     let Some(attempt) = input.memory.start.as_ref().filter(|a| a.id == intent.id) else {
-        // The shell takes note of every intent before it asks; without that there is nothing to go by.
+        // The shell takes note of every intent before it asks for a decision.
         return draft.rest(
             Verdict::resolving_start("the start is being looked at"),
             None,
@@ -70,7 +70,7 @@ fn written(draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decisio
     if young && is_still_wanted(&draft, intent) {
         let verdict = Verdict::starting("the instance is being started");
         match draft.delay_start(&verdict) {
-            // Taken back at once: it would be too old, or stand in the way of others.
+            // The intent is taken back at once: it would become too old, and would block other starts.
             Some(Delay::Pause(verdict, _)) => return drop_start(draft, verdict),
             Some(turn) => return draft.wait_for(turn),
             None => {}
@@ -111,14 +111,9 @@ fn must_be_resolved(draft: &Draft<'_>, attempt: &Attempt, accepted: &Instance) -
 
 /// Whether an equal start of another resource has become unresolved since the intent was written.
 fn others_block(draft: &Draft<'_>, intent: &StartIntent) -> bool {
-    let input = draft.input;
     let wanted = args::of_record(&intent.args);
-    draft.home().is_none_or(|home| {
-        input
-            .book
-            .equal_open_starts(&home.api_url, &wanted, input.key)
-            .any(|open| draft.is_blocked_by(&open, &home.client_id))
-    })
+    let home = draft.home();
+    home.is_none_or(|home| draft.blocking_start(home, &wanted).is_some())
 }
 
 fn drop_start(mut draft: Draft<'_>, verdict: Verdict) -> Decision {

@@ -1,13 +1,10 @@
 //! The status is empty, but the annotation `cortecs.ai/instance-id` says which instance was the resource's own: it was
-//! restored from a backup, or its status was emptied while nobody looked. The instance is bound again if it is there and
-//! nobody else's, whatever the spec asks for; before that is settled nothing is started and nothing is let go.
+//! restored from a backup, or its status was emptied while no operator ran. The instance is bound again if it exists and
+//! no other resource claims it, whatever the spec asks for. Before that is settled nothing is started and the finalizer stays.
 
 use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
-use cortecs_resources::{
-    instance_status::{CortecsInstanceStatus, Phase},
-    reason::Reason,
-};
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::{
@@ -32,8 +29,7 @@ use crate::{
 
 /// Whether it has to be settled first which instance is the resource's own.
 pub(crate) fn is_open(draft: &Draft<'_>) -> bool {
-    let status = draft.input.resource.status.as_ref();
-    if !status.is_none_or(CortecsInstanceStatus::records_nothing) {
+    if !draft.input.resource.records_nothing() {
         return false;
     }
     match &draft.input.memory.sealed_id {
@@ -58,7 +54,7 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
         return draft.rest(verdict, None);
     }
     match how_gone(&draft, bound) {
-        // Settled: whoever asks goes on as if the annotation were not there.
+        // Settled: the resource goes on as if the annotation were not there.
         Gone::Yes => draft.unchanged(None),
         Gone::NeedsGet => look_up(draft, bound),
         Gone::Settling(wait) => {
@@ -88,7 +84,7 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
     }
 }
 
-/// The verdict of a resource whose annotation names an instance that another one has: it never touches the instance.
+/// The verdict of a resource whose annotation names an instance that another resource claims. It never touches the instance.
 pub(crate) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
     let Named { api_url, bound } = named(draft)?;
     let mut claimants = draft.input.book.claimants(api_url, &bound.id);
@@ -123,10 +119,10 @@ fn present(
     if !read_by_quorum_since(&draft, snapshot) {
         return draft.act(Step::QuorumRead, verdict);
     }
-    // An order to restart it is as old as the binding, as far as anybody can tell.
+    // An order to restart the instance may be older than the binding, so it counts as handled.
     handle_restart(&mut draft);
     draft.begins_to_run();
-    // What the spec asked for then is not known: what is in force stands for it.
+    // The arguments of the spec at that time are not known: the arguments in force take their place.
     draft.status.requested_args = Some(args::in_force(&instance.instance_args, None));
     bind(draft, account.identity.clone(), instance, false, verdict)
 }
@@ -179,9 +175,9 @@ fn taking_back(draft: &Draft<'_>, bound: &Bound) -> Verdict {
 }
 
 fn phase(draft: &Draft<'_>) -> Phase {
-    match draft.input.resource.metadata.deletion_timestamp {
-        Some(_) => Phase::Deleting,
-        None => Phase::Pending,
+    match draft.is_deleting() {
+        true => Phase::Deleting,
+        false => Phase::Pending,
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     match adopted(&draft, account, snapshot, &args) {
         Adopted::None => start(draft, account, snapshot, args),
         Adopted::Refused(verdict) => {
-            // A list may change that.
+            // Another list may change that.
             draft.is_busy();
             draft.rest(verdict, None)
         }
@@ -81,11 +81,7 @@ fn start(
 ) -> Decision {
     let input = draft.input;
     let api_url = &account.identity.api_url;
-    let unresolved = input
-        .book
-        .equal_open_starts(api_url, &args, input.key)
-        .find(|open| draft.is_blocked_by(open, &account.identity.client_id));
-    if let Some(open) = unresolved {
+    if let Some(open) = draft.blocking_start(&account.identity, &args) {
         let message = format!(
             "the start of {} asked for the same and its outcome is not known yet",
             open.key
@@ -131,8 +127,8 @@ fn start(
 /// The ids of the model's instances that a start decided now cannot have created.
 ///
 /// While equal starts are open, an equal instance might be theirs and so is not known: their known ids are taken over
-/// instead, and those that are recorded as someone's. An id that only this process knows to be someone's does not count:
-/// after a crash that start may be resolved to another instance, and this one would be nobody's.
+/// instead, and the ids of instances that are recorded as those of other resources. A claim that only this process remembers does not count:
+/// after a crash that start may be resolved to another instance, and no resource would claim this one.
 fn known_ids(
     draft: &Draft<'_>,
     snapshot: &Snapshot,
@@ -170,16 +166,9 @@ fn fresh_list<'a>(draft: &Draft<'a>) -> Option<&'a Snapshot> {
 }
 
 fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
-    let failed = draft
-        .input
-        .account
-        .fleet
-        .as_ref()
-        .is_some_and(|f| f.problem.is_some());
-    let reason = if failed {
-        Reason::RetryingAfterError
-    } else {
-        Reason::Pending
+    let reason = match draft.list_problem() {
+        Some(_) => Reason::RetryingAfterError,
+        None => Reason::Pending,
     };
     Verdict::reconciling(Phase::Pending, reason, draft.list_awaited())
 }

@@ -30,7 +30,7 @@ use crate::{
     ledger::open_start::OpenStart,
 };
 
-/// Nobody knows what became of the call. Resolving spends nothing, so nothing but missing credentials stops it.
+/// The outcome of the call is not known. Resolving costs nothing, so only missing credentials stop it.
 pub(crate) fn unknown(
     mut draft: Draft<'_>,
     intent: &StartIntent,
@@ -45,7 +45,7 @@ pub(crate) fn unknown(
         && !intent.candidate_ids.is_empty()
         && intent.known_instance_ids.len() <= can_know
     {
-        // Before anything else: it is said of what was named, whatever is listed by now.
+        // Before anything else: the answer is about the instances that were named, whatever is listed by now.
         return dismiss(draft, intent);
     }
     if let Some(start) = &mut draft.status.start {
@@ -89,13 +89,13 @@ pub(crate) fn unknown(
     let settled = input.now >= settled_at && attempt.settled_lists >= 2;
     let mut candidates = candidates(&draft, snapshot, intent, &wanted, &api_url);
     if let Outcome::Accepted(accepted) = &attempt.outcome {
-        // What the start was answered with, and nothing else.
+        // The instance that the start was answered with is the only candidate.
         candidates.retain(|instance| instance.instance_id == accepted.instance_id);
     }
     let may_own =
         |o: &OpenStart<'_>| candidates.iter().any(|i| o.may_have_made(i)) && comes_first(o);
     if let Some(other) = input.book.open_starts(&api_url, input.key).find(may_own) {
-        // Answers leave arguments out: what looks like this start's may be that one's.
+        // Answers may leave arguments out: an instance that looks like this start's may be the other start's.
         let message = format!("the start of {} is settled first", other.key);
         return draft.rest(Verdict::resolving_start(message), None);
     }
@@ -128,7 +128,7 @@ pub(crate) fn unknown(
         return draft.rest(outcome_unknown(intent), Some(wait));
     }
     if let Some(instance) = untouchable.first() {
-        // It may be billed for this start: another is not made before a person has looked.
+        // The instance may be billed for this start: no other start is made before a person has looked.
         let flaw = flaw_of_instance(&instance.instance_id).unwrap_or_default();
         let why = format!(
             "no call could be made to stop what has appeared ({flaw}): see to it with the provider"
@@ -142,7 +142,7 @@ pub(crate) fn unknown(
     void(draft, snapshot, intent)
 }
 
-/// Why likeness is no proof in this account; an error as long as nobody can say whether others use it.
+/// Why equal arguments are no proof in this account. It is an error as long as it is not known whether others use the account.
 fn shared_because(draft: &Draft<'_>) -> Result<Option<&'static str>, Verdict> {
     match &draft.input.account.desired {
         Desired::Usable(account) if account.sharing == Sharing::Shared => {
@@ -159,7 +159,7 @@ fn shared_because(draft: &Draft<'_>) -> Result<Option<&'static str>, Verdict> {
     }
 }
 
-/// Takes the best of the candidates that are really there: lists may show for a while what was deleted.
+/// Takes the best candidate that a get confirms: lists may show for a while an instance that was deleted.
 fn confirm(
     mut draft: Draft<'_>,
     snapshot: &Snapshot,
@@ -217,7 +217,7 @@ fn is_older(a: &StartIntent, b: &StartIntent) -> bool {
     (a.requested_at, a.id) < (b.requested_at, b.id)
 }
 
-/// What could never be stopped is not bound.
+/// Whether calls can be made about the instance. One that could never be stopped is not bound.
 fn is_callable(instance: &Instance) -> bool {
     flaw_of_instance(&instance.instance_id).is_none()
 }

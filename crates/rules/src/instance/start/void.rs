@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Gives the start up, unless the account is on hold: then what lists lack proves nothing.
+/// Gives the start up, unless the account is on hold: then an instance that lists lack may still exist.
 pub(crate) fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Decision {
     if let Some(why) = draft.held() {
         let message = format!("nothing has come of the start yet, and that proves nothing: {why}");
@@ -38,7 +38,7 @@ pub(crate) fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartInte
     draft.write(Purpose::VoidStart, verdict)
 }
 
-/// What a late outcome of the start can be recognised by. Equal instances that are there by now are not of it.
+/// Records how a late outcome of the start can be recognised. Equal instances that are there by now are not of this start.
 fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) {
     let now = draft.input.wall;
     let wanted = args::of_record(&intent.args);
