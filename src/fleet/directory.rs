@@ -32,13 +32,13 @@ use crate::kubernetes::client::KubeError;
 /// Every account of the watched namespaces and the fleets behind them. Clones share one content.
 #[derive(Clone)]
 pub struct Directory {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     namespaces: NamespaceLabels,
     state: Mutex<State>,
-    synced: watch::Sender<bool>,
+    pub(super) synced: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -197,121 +197,6 @@ impl Directory {
             .await
     }
 
-    /// Takes in an account from the watch. Whether its entry has changed.
-    pub(crate) fn upsert(&self, account: &CortecsAccount) -> bool {
-        let key = ObjectKey::of(account);
-        let mut entry = AccountEntry {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            spec: account.spec.clone(),
-            deleting: account.metadata.deletion_timestamp.is_some(),
-            hold: None,
-            managed_by: account.status.as_ref().and_then(|s| s.managed_by.clone()),
-            state: AccountState::Pending,
-        };
-        let mut state = self.state();
-        let known = state.accounts.get(&key);
-        let ending = known.and_then(|record| record.ending.as_ref());
-        let holds = known.map(|record| record.holds.clone());
-        let holds = holds
-            .unwrap_or_default()
-            .followed_by(account.status.as_ref(), ending);
-        entry.hold.clone_from(&holds.hold);
-        let Some(record) = state.accounts.get_mut(&key) else {
-            let record = Record {
-                uid: account.uid(),
-                entry: Arc::new(entry),
-                credentials: None,
-                read_at: None,
-                fleet: None,
-                holds,
-                ending: None,
-            };
-            let hold = record.entry.hold.clone();
-            state.accounts.insert(key, record);
-            state.hold_changed(hold.as_ref());
-            return true;
-        };
-        record.holds = holds;
-        let before = record.fleet.clone();
-        if record.is_of(account) {
-            entry.state = record.entry.state.clone();
-        } else {
-            record.uid = account.uid();
-            record.credentials = None;
-            record.read_at = None;
-            record.fleet = None;
-        }
-        let changed = *record.entry != entry;
-        let (old, new) = (record.entry.hold.clone(), entry.hold.clone());
-        if changed {
-            record.entry = Arc::new(entry);
-        }
-        if old != new {
-            state.released(&key);
-            state.hold_changed(old.as_ref());
-            state.hold_changed(new.as_ref());
-        }
-        if let Some(fleet) = before {
-            state.refresh(&fleet);
-        }
-        changed
-    }
-
-    /// Forgets an account that is gone. Whether there was one.
-    pub(crate) fn remove(&self, key: &ObjectKey) -> bool {
-        let mut state = self.state();
-        let Some(record) = state.accounts.remove(key) else {
-            return false;
-        };
-        if let Some(fleet) = &record.fleet {
-            state.refresh(fleet);
-        }
-        state.released(key);
-        state.hold_changed(record.entry.hold.as_ref());
-        state.awaited.remove(key);
-        self.tell_synced(&state);
-        true
-    }
-
-    /// So many watches are going to call [`Self::listed`].
-    pub(crate) fn expect_watches(&self, watches: usize) {
-        let mut state = self.state();
-        state.unlisted = Some(watches);
-        self.tell_synced(&state);
-    }
-
-    /// A watch of `scope` (a namespace, or all) lists just `present`. Those that are gone; they are forgotten.
-    pub(crate) fn listed(&self, scope: &Scope, present: &BTreeSet<ObjectKey>) -> Vec<ObjectKey> {
-        let gone: Vec<ObjectKey> = {
-            let mut state = self.state();
-            if state.listed.insert(scope.clone()) {
-                state.unlisted = state.unlisted.map(|n| n.saturating_sub(1));
-                let State {
-                    accounts, awaited, ..
-                } = &mut *state;
-                let unseen = |key: &&ObjectKey| {
-                    accounts
-                        .get(key)
-                        .is_some_and(|r| r.entry.state == AccountState::Pending)
-                };
-                awaited.extend(present.iter().filter(unseen).cloned());
-                self.tell_synced(&state);
-            }
-            let watched =
-                |key: &&ObjectKey| scope.as_ref().is_none_or(|scope| *scope == key.namespace);
-            let known = state.accounts.keys().filter(watched);
-            known
-                .filter(|key| !present.contains(key))
-                .cloned()
-                .collect()
-        };
-        for key in &gone {
-            self.remove(key);
-        }
-        gone
-    }
-
     /// What the last look at `account` found; nothing if what was looked at has changed since.
     pub(crate) fn remembered(&self, account: &CortecsAccount) -> Remembered {
         let state = self.state();
@@ -360,14 +245,6 @@ impl Directory {
 
     pub(crate) fn downgrade(&self) -> WeakDirectory {
         WeakDirectory(Arc::downgrade(&self.inner))
-    }
-
-    fn tell_synced(&self, state: &State) {
-        if state.unlisted == Some(0) && state.awaited.is_empty() {
-            self.inner
-                .synced
-                .send_if_modified(|synced| !std::mem::replace(synced, true));
-        }
     }
 
     /// The state. Held only for a moment, never across an await or a call of a hook.

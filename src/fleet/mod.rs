@@ -10,11 +10,13 @@
 //! | [`allowed_namespaces`] | which namespaces may use an account |
 //! | [`admission`] | what the mass-change brake remembers of a fleet |
 //! | [`directory`] | every account and every fleet, as the controllers share them |
+//! | `accounts` | of the directory: the accounts as the watch delivers them |
 //! | `membership` | of the directory: which account belongs to which fleet |
 //! | `holds` | of the directory: which fleets are held, and which lists are made known |
 //! | [`summarize`] | a list, summed up by what the resources claim |
 //! | [`relay`] | from a fleet's loop to the instances, the accounts and the metrics |
 
+mod accounts;
 pub mod admission;
 pub mod allowed_namespaces;
 pub mod api_calls;

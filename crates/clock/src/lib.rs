@@ -2,9 +2,9 @@
 //!
 //! | module | what it has |
 //! |---|---|
-//! | [`Moment`] | a point in time, as a value |
+//! | `moment`: [`Moment`] | a point in time, as a value |
 //! | `backoff`: [`Backoff`] | how long to wait after a failure |
-//! | [`moment`], [`wall`] | the clocks themselves, with the feature `now` |
+//! | `now`: [`moment()`], [`wall()`] | the clocks themselves, with the feature `now` |
 
 mod backoff;
 mod moment;

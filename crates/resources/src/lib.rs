@@ -1,4 +1,15 @@
-//! The custom resources: types, CEL rules, printer columns. No I/O.
+//! The custom resources: types, validation rules, printer columns. No I/O.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | [`key`] | namespace and name of an object |
+//! | [`reason`] | the reasons of conditions |
+//! | [`conditions`] | the types of conditions, and the one way to set a condition |
+//! | [`annotations`] | the annotations of users and of the operator |
+//! | [`instance_status`], [`instance`] | `CortecsInstance`: the status, the spec |
+//! | [`account`] | `CortecsAccount` |
+//! | [`crds`] | the custom resource definitions as they are installed |
+//! | `schema` | for tests: whether a status is what the definition permits |
 
 pub mod account;
 pub mod annotations;
