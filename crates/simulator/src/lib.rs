@@ -9,20 +9,20 @@
 //!
 //! | file | what it has |
 //! |---|---|
-//! | `endpoint` | which call of the API a request is |
-//! | `account`, `access` | accounts, and the tokens they were given |
-//! | `catalog` | the models and hardware types on offer |
-//! | `start` | the arguments of a start, checked and completed |
-//! | `held`, `progress` | one instance and its past; how far its workers have come |
-//! | `world` | all instances, and what the calls do to them |
-//! | `lag` | how far lists are behind |
-//! | `api` | a request in, the world changed, an answer out |
+//! | `endpoint` | the calls of the API |
+//! | `account`, `access` | the accounts and their tokens |
+//! | `catalog` | the models and hardware types |
+//! | `start` | the arguments of a start: the check and the defaults |
+//! | `held`, `progress` | one instance and its history; the progress of its workers |
+//! | `world` | all instances, and the effects of the calls |
+//! | `lag` | the lag of lists |
+//! | `api` | the calls: request, change of the world, answer |
 //! | `fault`, `millis` | faults on demand, and their durations in JSON |
-//! | `journal` | what was asked and answered |
+//! | `journal` | the records of requests |
 //! | `shared` | the state that the shell and the handles share |
 //! | `connection`, `shell` | the HTTP side |
-//! | `handle`, [`control`] | the simulator in the hands of a test: in process, over HTTP |
-//! | `server` | starting and stopping it |
+//! | `handle`, [`control`] | the control of a simulator: within a process, over HTTP |
+//! | `server` | the start and the stop of the simulator |
 //!
 //! The API is under `/api/v1`. `/_control/` offers the functions of a [`Handle`] over HTTP; see [`control`].
 
