@@ -158,8 +158,9 @@ async fn a_process_that_may_not_list_the_resources_ends_on_sigterm() {
     bed.kubectl_text(&binding).await;
     let mut operator = Process::start(&bed, "the operator");
     operator.answers("/metrics", leads).await;
-    for watch in ["the watch of instances failed", "watch of accounts failed"] {
-        operator.until(watch, |log| log.contains(watch)).await;
+    for controller in ["cortecsinstance", "cortecsaccount"] {
+        let failure = format!("the watch failed and is repeated controller=\"{controller}\"");
+        operator.until(&failure, |log| log.contains(&failure)).await;
     }
     operator.signal("TERM");
     assert_eq!(operator.ended().await.code(), Some(0));
