@@ -1,4 +1,4 @@
-//! What is known of an account's hold, whatever becomes of its status. Pure.
+//! The hold of an account, as this process knows it even if the status loses it. Pure.
 
 use cortecs_resources::{
     account::{CortecsAccountStatus, Hold},
@@ -17,8 +17,8 @@ pub struct HoldRecord {
 }
 
 impl HoldRecord {
-    /// What is known once the status says this. A hold that has vanished stays, unless the status says that it ended, or it is
-    /// `ending`: this process is writing so. With it stays which order to resume is an old one.
+    /// The record after `status` was seen. A hold that the status lacks stays, unless the status says that the hold ended, or the
+    /// hold is `ending`: this process is writing its end. With the hold stays the order to resume that counts as handled.
     pub fn followed_by(
         &self,
         status: Option<&CortecsAccountStatus>,
@@ -44,7 +44,7 @@ impl HoldRecord {
         }
     }
 
-    /// When the hold ends that ends now: never before it began, also when the clock was set back.
+    /// The end of a hold that ends now. It is never before the hold began, also when the clock was set back.
     pub fn end(&self, wall: Timestamp) -> Option<Timestamp> {
         let wall = whole_seconds(wall).0;
         self.hold.as_ref().map(|hold| wall.max(hold.since))

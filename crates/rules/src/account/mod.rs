@@ -1,11 +1,11 @@
-//! What is decided of an account.
+//! Decisions on accounts. Each file imports only files above it.
 //!
 //! | file | what it decides |
 //! |---|---|
 //! | [`allowed_hosts`] | which API hosts credentials are sent to |
 //! | [`owner`] | which of several operators manages the account |
 //! | [`brake`] | whether a list shows a mass change, and whether the account goes on hold |
-//! | [`hold_record`] | what is known of a hold, whatever becomes of the status |
+//! | [`hold_record`] | the hold, as it is known even if the status loses it |
 //! | [`summary`] | counts of a list, and its unmanaged instances |
 //! | [`status`] | the account's status |
 //! | [`events`] | what a change of the status is worth telling |

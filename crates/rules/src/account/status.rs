@@ -29,7 +29,7 @@ pub struct View<'a> {
     pub hold: Option<Hold>,
     /// The value of `cortecs.ai/resume` that counts as handled.
     pub last_handled_resume: Option<String>,
-    /// When the hold ended that ends now.
+    /// The end of the hold, if it ends now.
     pub hold_ended: Option<Timestamp>,
     /// This operator.
     pub managed_by: Option<ManagedBy>,

@@ -1,4 +1,4 @@
-//! When a fleet is listed, and how many calls it may make.
+//! When a fleet is listed, and how many calls it may make. Each file imports only files above it.
 //!
 //! | file | what it decides |
 //! |---|---|

@@ -16,9 +16,9 @@ pub fn is_unrecorded(measure: Measure, held: bool, remembered: bool) -> bool {
     !held && (measure.trips() || (remembered && !measure.returned()))
 }
 
-/// Whether a list may be made known. One that shows a mass change waits until that is recorded. `releasing`: the hold is being
-/// ended because what it is about is back; a list that says otherwise waits until that is recorded, and is then measured anew.
-/// Statuses that it changed before would hide the change.
+/// Whether decisions may be taken from a list. A list that shows a mass change waits until the change is recorded.
+/// `releasing`: the end of the hold is being written because the instances are back. A list that shows otherwise waits until
+/// that is recorded, and is then measured again: statuses that were written from it would hide the change.
 pub fn may_be_known(measure: Measure, held: bool, releasing: bool) -> bool {
     match held {
         false => !measure.trips(),
@@ -31,16 +31,16 @@ pub fn may_be_known(measure: Measure, held: bool, releasing: bool) -> bool {
 pub struct Situation<'a> {
     pub hold: Option<&'a Hold>,
     pub last_handled_resume: Option<&'a str>,
-    /// What `cortecs.ai/resume` says.
+    /// The value of `cortecs.ai/resume`.
     pub resume: Option<&'a str>,
     /// A mass change that is not recorded yet.
     pub trip: Option<(&'a FleetKey, Measure)>,
-    /// What the hold is about is back.
+    /// The lost instances are back.
     pub returned: bool,
 }
 
-/// The account's hold as it should be, and the value of `cortecs.ai/resume` that counts as handled from then on: one that
-/// was there before a hold is an old order, and releases nothing.
+/// The account's hold as it should be, and the value of `cortecs.ai/resume` that counts as handled from then on: a value
+/// that was there before the hold is an old order and does not end the hold.
 pub fn next_hold(situation: Situation<'_>, wall: Timestamp) -> (Option<Hold>, Option<String>) {
     let Situation {
         hold,
@@ -92,7 +92,7 @@ pub fn explain(hold: &Hold, account: &str) -> String {
     )
 }
 
-/// The same where the credentials are no account's any more.
+/// The same for a fleet whose credentials no account has any more.
 pub fn explain_unrecorded(hold: &Hold) -> String {
     format!(
         "what lives under client id {}, which no account has any more, has been on hold since {}, or until an account has it again",

@@ -25,24 +25,24 @@ const LEAST: usize = 3;
 pub struct Measure {
     /// Instances that are recorded as running or pending, and that no order from here stops.
     pub expected: usize,
-    /// Those of them that the list lacks or shows as stopped.
+    /// Expected instances that the list lacks or shows as stopped.
     pub lost: usize,
     /// Instances that should run by the spec.
     pub wanted: usize,
-    /// Those of them that the list, or what is recorded, does not show as running or about to.
+    /// Wanted instances that the list or the status does not show as pending or running.
     pub down: usize,
-    /// Instances that need not run by the spec: those that ran as far as is recorded, or that the list lacks.
+    /// Instances that need not run by the spec, and that are recorded as up or that the list lacks.
     pub others: usize,
-    /// Those of them that the list lacks.
+    /// Other instances that the list lacks.
     pub away: usize,
     /// Resources with an instance.
     pub bound: usize,
-    /// Resources that may have an instance, which is not recorded yet.
+    /// Resources that may have an instance that is not recorded yet.
     pub open: usize,
 }
 
 impl Measure {
-    /// Whether it is a mass change.
+    /// Whether the list shows a mass change.
     pub fn trips(&self) -> bool {
         is_mass(self.lost, self.expected)
     }
@@ -72,7 +72,7 @@ fn is_most_back(missing: usize, of: usize) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct Lists<'a> {
     pub fleet: &'a FleetKey,
-    /// The last list that was made known.
+    /// The last list that decisions were taken from.
     pub old: Option<&'a Snapshot>,
     pub new: &'a Snapshot,
     pub past: &'a Past,
