@@ -45,7 +45,7 @@ lint: ## Check the format, and lint with warnings as errors
 
 .PHONY: unit
 unit: ## Run the unit and property tests, and the examples of the API's client
-	cargo test --locked --no-fail-fast --workspace --lib --bins --test purity $(SUITES)
+	cargo test --locked --no-fail-fast --workspace --lib --bins --test purity --test structure $(SUITES)
 	cargo test --locked --workspace --doc --quiet
 
 .PHONY: model

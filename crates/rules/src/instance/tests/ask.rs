@@ -40,7 +40,7 @@ fn where_others_start_instances_too_a_person_decides() {
 
         let mut scene = asked(change).annotated("cortecs.ai/resolve-start", "none");
         let decision = scene.decide();
-        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Dismiss)));
+        assert_eq!(decision.step, written(Purpose::Dismiss));
         let start = decision.status.start.as_ref().unwrap();
         assert_eq!(start.known_instance_ids, ["i-1", "i-2"]);
         carry_out(&mut scene, &decision);
@@ -52,10 +52,7 @@ fn where_others_start_instances_too_a_person_decides() {
         );
         scene.lists([SETTLED + 1, SETTLED + 2], &[instance("i-1", "pending")]);
         scene.quorum_read_at = Some(at(SETTLED + 2));
-        assert_eq!(
-            scene.decide().step,
-            Step::Write(Write::Status(Purpose::VoidStart))
-        );
+        assert_eq!(scene.decide().step, written(Purpose::VoidStart));
     }
 }
 
@@ -88,7 +85,7 @@ fn none_is_an_answer_and_not_said_in_advance() {
     scene.view.fleet = Some(FleetView::default());
     scene.observe();
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Dismiss)));
+    assert_eq!(decision.step, written(Purpose::Dismiss));
     let start = decision.status.start.as_ref().unwrap();
     assert_eq!(start.known_instance_ids, ["i-1", "i-2"]);
 }

@@ -35,7 +35,7 @@ pub(super) fn stop() -> Step {
 fn a_running_instance_is_shown_and_then_left_alone() {
     let mut scene = seen(json!({}), "running");
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(decision.step, written(Purpose::Report));
     assert_eq!(
         decision.status.base_url.as_deref(),
         Some("https://i.example/v1")
@@ -65,11 +65,11 @@ fn progress_is_shown_until_the_deadline() {
 fn a_stop_is_ordered_once_and_then_awaited() {
     let mut scene = seen(json!({ "state": "Stopped" }), "running");
     assert_eq!(scene.decide().step, stop());
-    let memory = scene.memory.as_mut().unwrap().bound.as_mut().unwrap();
+    let memory = scene.memory_of_bound();
     memory.called = Some(at(1002));
     memory.stops = 1;
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(decision.step, written(Purpose::Report));
     assert!(
         decision.list_after.is_some(),
         "what is seen is older than the stop"
@@ -116,16 +116,9 @@ fn changed_arguments_replace_the_instance_if_what_replaces_it_is_sound() {
         instance_id: "i-1".into(),
     });
     assert_eq!(scene.decide().step, delete);
-    scene
-        .memory
-        .as_mut()
-        .unwrap()
-        .bound
-        .as_mut()
-        .unwrap()
-        .deleted = true;
+    scene.memory_of_bound().deleted = true;
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Unbind)));
+    assert_eq!(decision.step, written(Purpose::Unbind));
     assert!(decision.status.instance_id.is_none() && decision.status.account.is_none());
 
     let mut unsound = seen(json!({ "numWorkers": 2, "hardwareTypeId": "X" }), "running");
@@ -135,10 +128,7 @@ fn changed_arguments_replace_the_instance_if_what_replaces_it_is_sound() {
         json!({ "numWorkers": 2, "updateStrategy": { "type": "OnDelete" } }),
         "running",
     );
-    assert_eq!(
-        later.decide().step,
-        Step::Write(Write::Status(Purpose::Report))
-    );
+    assert_eq!(later.decide().step, written(Purpose::Report));
 }
 
 #[test]
@@ -158,7 +148,7 @@ fn drift_is_reverted_or_accepted() {
 
     let mut scene = ran(json!({ "driftPolicy": "Accept" }));
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(decision.step, written(Purpose::Report));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     assert_eq!(scene.decide().step, Step::Rest);
     // A change of the spec, or a restart asked for, ends that.
@@ -180,16 +170,9 @@ fn accepted_drift_outlasts_other_trouble_and_the_instances_end() {
         assert_eq!(reconciling(&decision), Some("InstanceMissing"));
         status = decision.status;
     }
-    scene
-        .memory
-        .as_mut()
-        .unwrap()
-        .bound
-        .as_mut()
-        .unwrap()
-        .lookup_failed = true;
+    scene.memory_of_bound().lookup_failed = true;
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Unbind)));
+    assert_eq!(decision.step, written(Purpose::Unbind));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     assert!(scene.decide().status.start.is_none());
 }
@@ -200,10 +183,7 @@ fn what_the_api_took_otherwise_is_no_reason_to_replace() {
     scene.resource["status"]["requestedArgs"]["contextLength"] = json!(33_000);
     scene.observe();
     scene.lists([1001], &[instance("i-1", "running")]);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::Report))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::Report));
     scene.resource["spec"]["contextLength"] = json!(12_000);
     assert_eq!(scene.decide().step, stop());
 }
@@ -228,18 +208,8 @@ fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
         instance_id: "i-1".into(),
     });
     assert_eq!(scene.decide().step, get);
-    scene
-        .memory
-        .as_mut()
-        .unwrap()
-        .bound
-        .as_mut()
-        .unwrap()
-        .lookup_failed = true;
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::Unbind))
-    );
+    scene.memory_of_bound().lookup_failed = true;
+    assert_eq!(scene.decide().step, written(Purpose::Unbind));
     // Shown once more, it starts all over.
     let now = scene.now.since_boot().as_secs();
     scene.lists([now + 1], &[instance("i-1", "running")]);
@@ -259,7 +229,7 @@ fn another_account_is_never_looked_at() {
         change(&mut scene);
         let decision = scene.decide();
         assert_eq!(stalled(&decision), Some("AccountChanged"));
-        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+        assert_eq!(decision.step, written(Purpose::Report));
     }
 }
 
@@ -285,10 +255,7 @@ fn suspended_resources_only_watch() {
         (json!({ "suspend": true }), "stopped"),
         (json!({ "suspend": true, "numWorkers": 4 }), "running"),
     ] {
-        assert_eq!(
-            seen(spec, state).decide().step,
-            Step::Write(Write::Status(Purpose::Report))
-        );
+        assert_eq!(seen(spec, state).decide().step, written(Purpose::Report));
     }
 }
 

@@ -15,7 +15,7 @@ fn bound(policy: &str) -> Scene {
 
 impl Scene {
     fn bound(&mut self) -> &mut Bound {
-        self.memory.as_mut().unwrap().bound.as_mut().unwrap()
+        self.memory_of_bound()
     }
 }
 
@@ -115,10 +115,7 @@ fn an_open_restart_is_resolved_first() {
     assert_eq!(decision.step, stop());
     assert!(decision.status.restart.is_some());
     scene.lists([1190], &[instance("i-1", "pending")]);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::DropRestart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::DropRestart));
 }
 
 #[test]
@@ -194,7 +191,7 @@ fn without_credentials_it_waits_and_says_why() {
     };
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("SecretNotFound"));
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(decision.step, written(Purpose::Report));
 
     // Found by a new process, after the account's credentials became somebody else's.
     let mut scene = bound("Delete");

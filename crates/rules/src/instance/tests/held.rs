@@ -16,8 +16,7 @@ fn bound(spec: Value, state: &str) -> Scene {
 }
 
 fn is_held(decision: &Decision) -> bool {
-    decision.step == Step::Write(Write::Status(Purpose::Report))
-        && stalled(decision) == Some("AccountHeld")
+    decision.step == written(Purpose::Report) && stalled(decision) == Some("AccountHeld")
 }
 
 #[test]
@@ -48,10 +47,7 @@ fn what_was_written_ahead_is_taken_back() {
         Step::Call(ApiCall::Start { .. })
     ));
     scene.hold(true);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::DropStart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::DropStart));
 }
 
 #[test]
@@ -72,14 +68,7 @@ fn what_runs_goes_on_and_ordered_stops_do_too() {
 fn what_lists_lack_is_not_gone_and_that_is_recorded() {
     let mut scene = bound(json!({}), "running");
     scene.lists([SETTLED + 1, SETTLED + 2, SETTLED + 3], &[]);
-    scene
-        .memory
-        .as_mut()
-        .unwrap()
-        .bound
-        .as_mut()
-        .unwrap()
-        .lookup_failed = true;
+    scene.memory_of_bound().lookup_failed = true;
     let decision = scene.decide();
     assert!(is_held(&decision), "{:?}", decision.step);
     assert!(decision.status.missing_since.is_some());
@@ -107,20 +96,10 @@ fn a_restart_whose_instance_is_missing_waits() {
         json!({ "id": Uuid::from_u128(9), "requestedAt": "2026-01-02T00:00:00Z" });
     scene.observe();
     scene.lists([SETTLED + 1, SETTLED + 2], &[]);
-    scene
-        .memory
-        .as_mut()
-        .unwrap()
-        .bound
-        .as_mut()
-        .unwrap()
-        .lookup_failed = true;
+    scene.memory_of_bound().lookup_failed = true;
     assert!(is_held(&scene.decide()));
     scene.hold(false);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::Unbind))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::Unbind));
 }
 
 #[test]
@@ -152,7 +131,7 @@ fn a_delete_is_done_only_by_its_own_answer() {
         scene.decide().step,
         Step::Call(ApiCall::Stop { .. })
     ));
-    let remembered = scene.memory.as_mut().unwrap().bound.as_mut().unwrap();
+    let remembered = scene.memory_of_bound();
     (remembered.removal_tried, remembered.lookup_failed) = (true, true);
     remembered.stop_answered = true;
     assert!(
@@ -179,14 +158,7 @@ fn a_delete_is_done_only_by_its_own_answer() {
     scene.hold(false);
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
     scene.hold(true);
-    scene
-        .memory
-        .as_mut()
-        .unwrap()
-        .bound
-        .as_mut()
-        .unwrap()
-        .deleted = true;
+    scene.memory_of_bound().deleted = true;
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }
 

@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     facts::{
-        memory::{Attempt, Memory, Outcome},
+        memory::{Attempt, Bound, Memory, Outcome},
         sealed_id::SealedId,
         snapshot::Snapshot,
     },
@@ -116,6 +116,11 @@ fn args() -> Value {
 
 fn intent(id: u128, requested_at: &str, known: &[&str]) -> Value {
     json!({ "id": Uuid::from_u128(id), "requestedAt": requested_at, "args": args(), "knownInstanceIds": known })
+}
+
+/// One write of the status.
+fn written(purpose: Purpose) -> Step {
+    Step::Write(Write::Status(purpose))
 }
 
 fn instance(id: &str, state: &str) -> Instance {
@@ -260,6 +265,11 @@ impl Scene {
             wall: "2026-01-03T00:00:00Z".parse::<Timestamp>().unwrap(),
             uuid: self.fresh_id,
         })
+    }
+
+    /// What is remembered of the bound instance.
+    fn memory_of_bound(&mut self) -> &mut Bound {
+        self.memory.as_mut().unwrap().bound.as_mut().unwrap()
     }
 
     /// Each of these was looked up by itself just now and is there.

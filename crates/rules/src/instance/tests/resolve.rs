@@ -87,7 +87,7 @@ fn what_could_never_be_stopped_is_neither_bound_nor_taken_for_nothing() {
     for (order, dismissed) in [("delete-all", false), ("none", true)] {
         scene = scene.annotated("cortecs.ai/resolve-start", order);
         let step = scene.decide().step;
-        let dismisses = step == Step::Write(Write::Status(Purpose::Dismiss));
+        let dismisses = step == written(Purpose::Dismiss);
         assert_eq!(dismisses, dismissed, "{step:?}");
         assert!(dismissed || !step.is_call(), "{step:?}");
     }
@@ -135,10 +135,7 @@ fn it_is_void_after_the_settle_time_two_lists_and_a_quorum_read() {
     );
     scene.lists([SETTLED + 2], &[]);
     let decision = scene.decide();
-    assert_eq!(
-        decision.step,
-        Step::Write(Write::Status(Purpose::VoidStart))
-    );
+    assert_eq!(decision.step, written(Purpose::VoidStart));
     assert_eq!(decision.status.voided_starts[0].id, Uuid::from_u128(5));
     assert!(decision.status.start.is_none() && decision.status.account.is_none());
 
@@ -164,10 +161,7 @@ fn an_altered_instance_of_the_model_is_left_to_a_person() {
         json!({}),
         json!({ "account": home(), "start": open }),
     )];
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::VoidStart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::VoidStart));
 }
 
 #[test]
@@ -208,7 +202,7 @@ fn what_may_be_the_instance_of_a_start_under_way_is_left_to_that_one() {
     scene.found(&["i-1"]);
     let decision = scene.decide();
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(decision.step, written(Purpose::Report));
 }
 
 #[test]
@@ -223,10 +217,7 @@ fn the_oldest_of_equal_starts_is_resolved_first() {
     scene.lists([1001], &[instance("i-1", "pending")]);
     scene.quorum_read_at = Some(at(1001));
     scene.found(&["i-1"]);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::Report))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::Report));
 
     scene.others[0]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
     assert!(is_bind(&scene.decide().step, "i-1"));

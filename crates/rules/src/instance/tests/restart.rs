@@ -24,20 +24,14 @@ fn a_restart_is_written_ahead() {
     // That it is up may be older than the restart, which may still be on its way.
     scene.lists([1006], &[instance("i-1", "pending")]);
     let decision = scene.decide();
-    assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(decision.step, written(Purpose::Report));
     assert!(decision.status.restart.is_some());
     assert!(decision.look_again.is_some());
     scene.lists([1190], &[instance("i-1", "running")]);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::DropRestart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::DropRestart));
 
     scene.lists([1200, 1201], &[instance("i-1", "stopped")]);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::DropRestart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::DropRestart));
 }
 
 #[test]
@@ -52,10 +46,7 @@ fn this_processs_own_restart_is_made_once() {
         Step::Call(ApiCall::Restart { .. })
     ));
     scene.account(|a| a.mode = AccountMode::Hold);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::DropRestart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::DropRestart));
 }
 
 #[test]
@@ -81,14 +72,7 @@ fn a_restart_that_was_asked_for_stops_first_and_is_done_once() {
 #[test]
 fn a_list_from_before_a_restart_does_not_ask_for_another() {
     let mut scene = seen(json!({}), "stopped");
-    scene
-        .memory
-        .as_mut()
-        .unwrap()
-        .bound
-        .as_mut()
-        .unwrap()
-        .called = Some(at(1002));
+    scene.memory_of_bound().called = Some(at(1002));
     let decision = scene.decide();
     assert!(decision.list_after.is_some() && decision.status.restart.is_none());
     scene.lists([1003], &[instance("i-1", "stopped")]);

@@ -144,7 +144,7 @@ fn without_a_secret_to_check_it_with_nothing_is_decided() {
         scene.view.fleet = None;
         let decision = scene.decide();
         assert_eq!(stalled(&decision), Some("SecretNotFound"));
-        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+        assert_eq!(decision.step, written(Purpose::Report));
         let conditions = &decision.status.conditions;
         let message = &find_condition(conditions, STALLED).unwrap().message;
         assert!(message.contains(way_out) && message.contains("no Secret"));
@@ -320,12 +320,12 @@ fn the_bound_id_is_sealed_once_and_holds_nothing_up() {
         seal
     );
     let proven = sealed(|s| s.sealed_id = Some(SealedId::Proven("i-1".into())));
-    assert_eq!(proven, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(proven, written(Purpose::Report));
     let failed = sealed(|s| {
         s.observe();
         s.memory.as_mut().unwrap().seal_retry_at = at(1001);
     });
-    assert_eq!(failed, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(failed, written(Purpose::Report));
     let stop = sealed(|s| s.resource["spec"]["state"] = json!("Stopped"));
     assert!(matches!(stop, Step::Call(ApiCall::Stop { .. })), "{stop:?}");
     let no_secret = sealed(|s| s.view.fleet = None);
@@ -338,5 +338,5 @@ fn the_bound_id_is_sealed_once_and_holds_nothing_up() {
         older["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
         s.others.push(older);
     });
-    assert_eq!(claimed, Step::Write(Write::Status(Purpose::Report)));
+    assert_eq!(claimed, written(Purpose::Report));
 }

@@ -132,10 +132,7 @@ fn a_young_intent_of_this_process_is_carried_out_once() {
         Step::Call(ApiCall::Start { .. })
     ));
     scene.now = at(1000 + SETTLE.as_secs() / 4 + 1);
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::DropStart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::DropStart));
 }
 
 fn open(outcome: Outcome) -> Scene {
@@ -161,7 +158,7 @@ fn an_intent_that_is_not_wanted_any_more_is_taken_back_before_the_call() {
         let decision = scene.decide();
         assert_eq!(
             decision.step,
-            Step::Write(Write::Status(Purpose::DropStart)),
+            written(Purpose::DropStart),
             "change {number}"
         );
         assert!(decision.status.start.is_none() && decision.status.account.is_none());
@@ -173,17 +170,11 @@ fn an_intent_that_is_not_wanted_any_more_is_taken_back_before_the_call() {
 fn an_intent_that_may_be_taken_back_already_is_never_carried_out() {
     let mut scene = open(Outcome::Written);
     scene.resource["spec"]["state"] = json!("Stopped");
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::DropStart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::DropStart));
     crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
     // As wanted as before.
     scene.resource["spec"]["state"] = json!("Running");
-    assert_eq!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::DropStart))
-    );
+    assert_eq!(scene.decide().step, written(Purpose::DropStart));
     // What was carried out is not forgotten by it.
     let mut scene = open(Outcome::InFlight);
     crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
@@ -221,10 +212,7 @@ fn a_refused_start_leaves_nothing_open_and_says_why() {
     };
     let mut scene = open(Outcome::Refused(failure(FailureKind::Terminal)));
     let decision = scene.decide();
-    assert_eq!(
-        decision.step,
-        Step::Write(Write::Status(Purpose::DropStart))
-    );
+    assert_eq!(decision.step, written(Purpose::DropStart));
     assert_eq!(stalled(&decision), Some("InvalidArguments"));
 
     let mut scene = fresh();
@@ -280,7 +268,7 @@ fn suspended_or_stopped_resources_start_nothing() {
     for spec in [json!({ "suspend": true }), json!({ "state": "Stopped" })] {
         let mut scene = Scene::new(spec, json!({}));
         let decision = scene.decide();
-        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+        assert_eq!(decision.step, written(Purpose::Report));
         assert!(decision.status.start.is_none() && reconciling(&decision).is_none());
     }
 }

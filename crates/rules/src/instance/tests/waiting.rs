@@ -93,11 +93,7 @@ fn in_a_pause_nothing_is_asked_for_and_it_is_shown_once() {
         assert!(scene().decide().step.takes_turn(), "{phase:?}");
         let mut scene = scene().in_trouble(paused());
         let decision = scene.decide();
-        assert_eq!(
-            decision.step,
-            Step::Write(Write::Status(Purpose::Report)),
-            "{phase:?}"
-        );
+        assert_eq!(decision.step, written(Purpose::Report), "{phase:?}");
         assert_eq!(reconciling(&decision), Some("RetryingAfterError"));
         assert_eq!(
             (message(&decision), decision.status.phase),
@@ -117,10 +113,7 @@ fn an_intent_whose_call_cannot_be_made_is_taken_back() {
     scene.remember_start(Outcome::Written);
     let mut scene = scene.in_trouble(paused());
     let decision = scene.decide();
-    assert_eq!(
-        decision.step,
-        Step::Write(Write::Status(Purpose::DropStart))
-    );
+    assert_eq!(decision.step, written(Purpose::DropStart));
     assert_eq!(message(&decision), TROUBLE);
     assert!(scene.in_trouble(None).decide().step.is_call());
 }
@@ -131,7 +124,7 @@ fn after_a_pause_a_stop_may_go_first_but_a_start_waits_for_a_good_list() {
     assert!(probing(to_stop()).step.is_call());
     for scene in [fresh(), to_restart()] {
         let decision = probing(scene);
-        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+        assert_eq!(decision.step, written(Purpose::Report));
         assert_eq!(message(&decision), TROUBLE);
     }
     assert!(fresh().in_trouble(None).decide().step.takes_turn());
@@ -150,7 +143,7 @@ fn who_waits_for_a_turn_says_so_only_if_nothing_is_shown_yet() {
     ] {
         let mut scene = scene.waits_for_turn();
         let decision = scene.decide();
-        assert_eq!(decision.step, Step::Write(Write::Status(Purpose::Report)));
+        assert_eq!(decision.step, written(Purpose::Report));
         assert_eq!((decision.queue, decision.busy), (rank, true));
         let mut scene = scene.shown();
         let again = scene.decide();
