@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
 use cortecs_api::Credentials;
@@ -28,6 +28,7 @@ use super::{
     admission::FleetBrake, allowed_namespaces::NamespaceLabels, api_calls::ApiObserver, poll::Fleet,
 };
 use crate::kubernetes::client::KubeError;
+use crate::mutex::lock;
 
 /// Every account of the watched namespaces and the fleets behind them. Clones share one content.
 #[derive(Clone)]
@@ -249,10 +250,7 @@ impl Directory {
 
     /// The state. Held only for a moment, never across an await or a call of a hook.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.inner
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.state)
     }
 }
 

@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use cortecs_clock::Moment;
+
+use crate::mutex::lock;
 
 /// The phases of a CortecsInstance: the values of `cortecs_instances`' label.
 pub const PHASES: [&str; 8] = [
@@ -174,7 +176,7 @@ impl Accounts {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
         // Counters are whole after every statement.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
