@@ -169,11 +169,7 @@ impl Directory {
 
     /// The accounts that share the fleet, in order.
     pub fn accounts_of(&self, key: &FleetKey) -> Vec<ObjectKey> {
-        let state = self.state();
-        state
-            .members(key)
-            .map(|(account, _)| account.clone())
-            .collect()
+        self.state().member_keys(key)
     }
 
     /// What the accounts say of who manages them.
@@ -268,6 +264,12 @@ impl State {
         self.accounts
             .iter()
             .filter(move |(_, record)| record.fleet.as_ref() == Some(key))
+    }
+
+    pub(crate) fn member_keys(&self, key: &FleetKey) -> Vec<ObjectKey> {
+        self.members(key)
+            .map(|(member, _)| member.clone())
+            .collect()
     }
 
     /// Brings what depends on a fleet's members up to date.
