@@ -5,6 +5,7 @@
 //!
 //! | folder or file | what it has |
 //! |---|---|
+//! | [`mutex`] | the one way to lock a mutex |
 //! | [`serve`] | health, metrics, logs, traces, signals |
 //! | [`kubernetes`] | the client, events, and the one shell of all controllers |
 //! | [`leadership`] | which process acts |
@@ -24,5 +25,6 @@ pub mod fleet;
 pub mod instance;
 pub mod kubernetes;
 pub mod leadership;
+pub mod mutex;
 pub mod operator;
 pub mod serve;

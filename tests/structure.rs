@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&[&str]]); 3] = [
     (
         "cortecs_operator",
         &[
+            &["mutex"],
             &["serve"],
             &["kubernetes"],
             &["leadership", "catalog"],

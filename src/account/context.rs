@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use crate::{
     },
     kubernetes::{events::Events, queue::Watches},
     leadership::{Leadership, peers::Installs},
+    mutex::lock,
     serve::metrics::Metrics,
 };
 
@@ -74,12 +75,10 @@ impl AccountController {
     }
 
     pub(super) fn backoffs(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Backoff>> {
-        let backoffs = self.state.backoffs.lock();
-        backoffs.unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state.backoffs)
     }
 
     pub(super) fn listings(&self) -> MutexGuard<'_, BTreeMap<Scope, BTreeSet<ObjectKey>>> {
-        let listings = self.state.listings.lock();
-        listings.unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state.listings)
     }
 }

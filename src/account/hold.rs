@@ -10,7 +10,8 @@ use cortecs_rules::{
 use jiff::Timestamp;
 
 use super::context::AccountController;
-use crate::fleet::{directory::Directory, poll::Fleet};
+use crate::fleet::{directory::Directory, holds::fleet_of, poll::Fleet};
+
 /// The account's hold as it should be, and the order to resume that counts as handled. Where the hold is to be ended because
 /// what it is about is back, no list that says otherwise is made known from here on, until that is recorded or
 /// [abandoned](Directory::abandon_release).
@@ -24,7 +25,7 @@ pub(crate) fn next_hold(
     let key = ObjectKey::of(account);
     let known = directory.hold_record(&key);
     let hold = known.hold.as_ref();
-    let held = hold.map(|hold| FleetKey::new(&hold.api_url, hold.client_id.as_str()));
+    let held = hold.map(fleet_of);
     let returned = held.as_ref().is_some_and(|held| {
         directory.begin_release(held, &key);
         is_back(controller, held)

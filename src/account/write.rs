@@ -16,11 +16,7 @@ use cortecs_rules::{
     facts::account_entry::{AccountEntry, AccountState},
 };
 use jiff::SignedDuration;
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
-};
-use serde_json::json;
+use kube::{Api, ResourceExt, api::PostParams};
 
 use super::{
     context::{AccountController, CONFLICT_PAUSE, LOOK_INTERVAL},
@@ -29,6 +25,7 @@ use super::{
 use crate::kubernetes::{
     client::{KubeError, bounded},
     controller::Requeue,
+    metadata,
 };
 
 /// How often a deletion asks whether somebody uses the account still: who goes tells nobody.
@@ -56,10 +53,8 @@ impl AccountController {
         let deleting = account.metadata.deletion_timestamp.is_some();
         let ours = account.finalizers().iter().any(|f| f == ACCOUNT_FINALIZER);
         if !deleting && !ours {
-            let mut finalizers = account.finalizers().to_vec();
-            finalizers.push(ACCOUNT_FINALIZER.to_owned());
-            // The change comes back as an event, with the resource version that the status needs.
-            self.set_finalizers(account, &finalizers).await?;
+            // The watch then delivers the account with the resourceVersion that the write of the status needs.
+            metadata::add_finalizer(&self.api(account), account, ACCOUNT_FINALIZER).await?;
             return Ok(again);
         }
         if deleting && !ours {
@@ -75,32 +70,11 @@ impl AccountController {
         }
         let users = claims.users(key);
         if users.is_empty() {
-            let mut finalizers = account.finalizers().to_vec();
-            finalizers.retain(|f| f != ACCOUNT_FINALIZER);
-            self.set_finalizers(account, &finalizers).await?;
+            metadata::remove_finalizer(&self.api(account), account, ACCOUNT_FINALIZER).await?;
             return Ok(Requeue::OnChange);
         }
         self.write_status(account, &entry, Some(&users)).await?;
         Ok(Requeue::After(IN_USE_INTERVAL))
-    }
-
-    async fn set_finalizers(
-        &self,
-        account: &CortecsAccount,
-        finalizers: &[String],
-    ) -> Result<(), KubeError> {
-        let patch = json!({"metadata": {
-            "resourceVersion": account.resource_version(),
-            "finalizers": finalizers,
-        }});
-        let api = self.api(account);
-        let (name, params) = (account.name_any(), PatchParams::default());
-        bounded(
-            "set the account's finalizers",
-            api.patch_metadata(&name, &params, &Patch::Merge(&patch)),
-        )
-        .await
-        .map(drop)
     }
 
     /// Writes the status if it says anything new. `users`: the resources that keep the account from being deleted.

@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use cortecs_api::{Client, Error, RetryClass, types::Model};
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
+
+use crate::mutex::lock;
 
 /// Most models that are remembered, over all APIs.
 pub const MAX_MODELS: usize = 512;
@@ -109,7 +111,7 @@ impl Catalog {
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slots)
     }
 }
 
@@ -157,7 +159,7 @@ impl Slot {
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use kube::{
 };
 
 use crate::kubernetes::client::{KubeError, bounded};
+use crate::mutex::lock;
 
 /// Most namespaces whose labels are remembered.
 const MAX_NAMESPACES: usize = 1024;
@@ -73,13 +74,13 @@ impl NamespaceLabels {
     }
 
     fn remembered(&self, namespace: &str, now: Moment) -> Option<Option<Labels>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.known);
         let (at, labels) = known.get(namespace)?;
         (now.since(*at) < FRESH).then(|| labels.clone())
     }
 
     fn remember(&self, namespace: &str, now: Moment, labels: Option<Labels>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         if known.len() >= MAX_NAMESPACES {
             known.retain(|_, (at, _)| now.since(*at) < FRESH);
         }

@@ -1,13 +1,11 @@
 //! Counts a fleet's requests to the API, for the metrics.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use cortecs_api::{Call, CallObserver, CallOutcome};
 use cortecs_resources::key::ObjectKey;
 
+use crate::mutex::lock;
 use crate::serve::metrics::{ApiCode, Metrics};
 /// Counts a fleet's requests under the name of the first of its accounts.
 pub struct ApiObserver {
@@ -24,7 +22,7 @@ impl ApiObserver {
     }
 
     pub fn set_account(&self, account: &ObjectKey) {
-        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = account.to_string();
+        *lock(&self.account) = account.to_string();
     }
 }
 
@@ -35,7 +33,7 @@ impl CallObserver for ApiObserver {
             CallOutcome::Error("timeout" | "cancelled") => ApiCode::Timeout,
             CallOutcome::Error(_) => ApiCode::Network,
         };
-        let account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = lock(&self.account);
         self.metrics
             .api_request(&account, call.as_str(), code, took);
     }

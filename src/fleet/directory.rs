@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
 use cortecs_api::Credentials;
@@ -28,6 +28,7 @@ use super::{
     admission::FleetBrake, allowed_namespaces::NamespaceLabels, api_calls::ApiObserver, poll::Fleet,
 };
 use crate::kubernetes::client::KubeError;
+use crate::mutex::lock;
 
 /// Every account of the watched namespaces and the fleets behind them. Clones share one content.
 #[derive(Clone)]
@@ -168,11 +169,7 @@ impl Directory {
 
     /// The accounts that share the fleet, in order.
     pub fn accounts_of(&self, key: &FleetKey) -> Vec<ObjectKey> {
-        let state = self.state();
-        state
-            .members(key)
-            .map(|(account, _)| account.clone())
-            .collect()
+        self.state().member_keys(key)
     }
 
     /// What the accounts say of who manages them.
@@ -249,10 +246,7 @@ impl Directory {
 
     /// The state. Held only for a moment, never across an await or a call of a hook.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.inner
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.state)
     }
 }
 
@@ -270,6 +264,12 @@ impl State {
         self.accounts
             .iter()
             .filter(move |(_, record)| record.fleet.as_ref() == Some(key))
+    }
+
+    pub(crate) fn member_keys(&self, key: &FleetKey) -> Vec<ObjectKey> {
+        self.members(key)
+            .map(|(member, _)| member.clone())
+            .collect()
     }
 
     /// Brings what depends on a fleet's members up to date.

@@ -114,7 +114,7 @@ impl Directory {
         let measure = found.measure;
         let mut state = self.state();
         let holders: Vec<ObjectKey> = state.holders(key).map(|(k, _)| k.clone()).collect();
-        let members: Vec<ObjectKey> = state.members(key).map(|(k, _)| k.clone()).collect();
+        let members = state.member_keys(key);
         let Some(record) = state.fleets.get_mut(key) else {
             return Admission {
                 admitted: true,
@@ -175,6 +175,11 @@ impl Directory {
     }
 }
 
+/// The fleet that the hold is about.
+pub(crate) fn fleet_of(hold: &Hold) -> FleetKey {
+    FleetKey::new(&hold.api_url, hold.client_id.as_str())
+}
+
 impl State {
     fn holders(&self, key: &FleetKey) -> impl Iterator<Item = (&ObjectKey, &Hold)> {
         self.accounts.iter().filter_map(move |(account, record)| {
@@ -185,7 +190,7 @@ impl State {
 
     /// A hold begins or ends: what is decided by it is decided by a new list.
     pub(crate) fn hold_changed(&self, hold: Option<&Hold>) {
-        let key = hold.map(|hold| FleetKey::new(&hold.api_url, hold.client_id.as_str()));
+        let key = hold.map(fleet_of);
         if let Some(record) = key.and_then(|key| self.fleets.get(&key)) {
             record.fleet.request_list_after(clock::moment());
         }

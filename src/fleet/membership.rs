@@ -117,10 +117,7 @@ impl Directory {
         if !recovered && !news {
             return Vec::new();
         }
-        state
-            .members(key)
-            .map(|(member, _)| member.clone())
-            .collect()
+        state.member_keys(key)
     }
 
     /// Notes that the accounts of the fleet are told of a failure, so that they are told of its end too.
@@ -129,10 +126,7 @@ impl Directory {
         if let Some(record) = state.fleets.get_mut(key) {
             record.troubled = true;
         }
-        state
-            .members(key)
-            .map(|(member, _)| member.clone())
-            .collect()
+        state.member_keys(key)
     }
 
     /// Lets go of the fleets that no account has and nothing is bound in.

@@ -21,7 +21,7 @@ pub mod admission;
 pub mod allowed_namespaces;
 pub mod api_calls;
 pub mod directory;
-mod holds;
+pub(crate) mod holds;
 pub mod hooks;
 mod membership;
 pub mod poll;

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     convert::Infallible,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -32,6 +32,7 @@ use super::{
     hooks::{FleetObserver, Listed},
     turns::Turns,
 };
+use crate::mutex::lock;
 
 /// How long prices are taken for current.
 const PRICES_FRESH: Duration = Duration::from_secs(3600);
@@ -234,7 +235,7 @@ impl fmt::Debug for Fleet {
 impl Inner {
     /// The state. Held only for a moment, never across an await.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     async fn keep_prices(&self) -> Infallible {

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use cortecs_api::{Error, RetryClass};
@@ -14,6 +14,7 @@ use cortecs_rules::{
 };
 
 use super::hooks::FleetObserver;
+use crate::mutex::lock;
 
 /// The turns of one fleet. Clones share them.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ impl Inner {
     }
 
     fn lock(&self) -> MutexGuard<'_, Pressure> {
-        self.pressure.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pressure)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The writes to Kubernetes: finalizers and status, each under the resource version that was decided on, and the quorum read.
+//! The writes to Kubernetes. Each carries the resourceVersion that the decision was taken from.
 
 use cortecs_api::types::Instance;
 use cortecs_resources::{
@@ -7,14 +7,17 @@ use cortecs_resources::{
 };
 use cortecs_rules::facts::args;
 use kube::{
-    Api, ResourceExt,
+    Api,
     api::{Patch, PatchParams, PostParams},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::context::Context;
-use crate::kubernetes::client::{KubeError, bounded};
+use crate::kubernetes::{
+    client::{KubeError, bounded},
+    metadata,
+};
 
 pub(super) fn api(context: &Context, key: &ObjectKey) -> Api<CortecsInstance> {
     Api::namespaced(context.client.clone(), &key.namespace)
@@ -73,7 +76,7 @@ pub async fn record_accepted(
     bounded("record the started instance", call).await
 }
 
-/// Puts the finalizer on.
+/// Adds the operator's finalizer.
 ///
 /// # Errors
 /// A conflict means that the decision was taken from a stale view: nothing was written.
@@ -82,12 +85,10 @@ pub async fn add_finalizer(
     key: &ObjectKey,
     resource: &CortecsInstance,
 ) -> Result<CortecsInstance, KubeError> {
-    let mut finalizers = resource.finalizers().to_vec();
-    finalizers.push(INSTANCE_FINALIZER.to_owned());
-    set_finalizers(context, key, resource, finalizers).await
+    metadata::add_finalizer(&api(context, key), resource, INSTANCE_FINALIZER).await
 }
 
-/// Takes the finalizer off.
+/// Removes the operator's finalizer.
 ///
 /// # Errors
 /// A conflict means that the decision was taken from a stale view: nothing was written.
@@ -96,9 +97,7 @@ pub async fn remove_finalizer(
     key: &ObjectKey,
     resource: &CortecsInstance,
 ) -> Result<CortecsInstance, KubeError> {
-    let mut finalizers = resource.finalizers().to_vec();
-    finalizers.retain(|f| f != INSTANCE_FINALIZER);
-    set_finalizers(context, key, resource, finalizers).await
+    metadata::remove_finalizer(&api(context, key), resource, INSTANCE_FINALIZER).await
 }
 
 /// Writes the annotation with the id, and nothing else.
@@ -113,40 +112,12 @@ pub async fn annotate_id(
 ) -> Result<CortecsInstance, KubeError> {
     let annotations = json!({ annotations::INSTANCE_ID: value });
     let call = "write the annotation with the instance's id";
-    patch_metadata(context, key, resource, "annotations", annotations, call).await
-}
-
-async fn set_finalizers(
-    context: &Context,
-    key: &ObjectKey,
-    resource: &CortecsInstance,
-    finalizers: Vec<String>,
-) -> Result<CortecsInstance, KubeError> {
-    let finalizers = json!(finalizers);
-    let call = "change the finalizers";
-    patch_metadata(context, key, resource, "finalizers", finalizers, call).await
-}
-
-/// Merges one field into the metadata, of this very object in this very version.
-async fn patch_metadata(
-    context: &Context,
-    key: &ObjectKey,
-    resource: &CortecsInstance,
-    field: &str,
-    value: Value,
-    what: &'static str,
-) -> Result<CortecsInstance, KubeError> {
-    let patch = Patch::Merge(json!({
-        "metadata": {
-            field: value,
-            "uid": resource.metadata.uid,
-            "resourceVersion": resource.metadata.resource_version,
-        }
-    }));
-    let call = async {
-        api(context, key)
-            .patch(&key.name, &PatchParams::default(), &patch)
-            .await
-    };
-    bounded(what, call).await
+    metadata::patch_metadata(
+        &api(context, key),
+        resource,
+        "annotations",
+        annotations,
+        call,
+    )
+    .await
 }

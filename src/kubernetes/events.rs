@@ -4,7 +4,7 @@
 //! again. Here an event is the same when all that people read of it is.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ use kube::{
 use serde_json::json;
 
 use super::client::{KubeError, bounded};
+use crate::mutex::lock;
 
 /// Who reports, as events name it.
 const CONTROLLER: &str = "cortecs.ai/cortecs-operator";
@@ -129,7 +130,7 @@ impl Events {
     }
 
     fn told(&self) -> std::sync::MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.told)
     }
 }
 

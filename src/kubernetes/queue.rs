@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -14,6 +14,7 @@ use futures::{Stream, stream};
 use tokio::sync::Notify;
 
 use super::scope::WatchedNamespaces;
+use crate::mutex::lock;
 
 /// Objects to be looked at: an object that is added twice before it is taken is looked at once. Bounded by the number of objects
 /// that there are.
@@ -26,18 +27,12 @@ pub struct Queue {
 impl Queue {
     /// Asks for a look at `key`. Never blocks.
     pub fn add(&self, key: ObjectKey) {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key);
+        lock(&self.waiting).insert(key);
         self.notify.notify_one();
     }
 
     fn take(&self) -> Option<ObjectKey> {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_first()
+        lock(&self.waiting).pop_first()
     }
 
     /// The objects as they are added, for one consumer.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::lease_object::record;
 use crate::kubernetes::client::bounded;
+use crate::mutex::lock;
 
 /// How often their Leases are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -121,6 +122,6 @@ impl Installs {
     }
 
     fn seen(&self) -> MutexGuard<'_, BTreeMap<ManagedBy, Seen>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 }

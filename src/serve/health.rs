@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use super::{
     metrics::{self, Metrics},
     signals::{Shutdown, ShutdownTrigger},
 };
+use crate::mutex::lock;
 
 /// How long the main loop may be silent before `/healthz` fails.
 pub const MAX_SILENCE: Duration = Duration::from_secs(60);
@@ -57,14 +58,11 @@ impl Readiness {
     }
 
     fn set(&self, state: Result<&'static str, String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        *lock(&self.0) = state;
     }
 
     fn get(&self) -> Result<&'static str, String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.0).clone()
     }
 }
 
@@ -90,11 +88,11 @@ impl Liveness {
     }
 
     fn beat_at(&self, moment: Moment) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+        *lock(&self.0) = moment;
     }
 
     fn silence(&self) -> Duration {
-        clock::moment().since(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        clock::moment().since(*lock(&self.0))
     }
 }
 

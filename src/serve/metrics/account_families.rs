@@ -17,159 +17,169 @@ impl Collector for Accounts {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let now = clock::moment();
         let accounts = self.lock();
-        let mut family = |name,
-                          help,
-                          unit: Option<&Unit>,
-                          kind: Kind,
-                          samples: &mut dyn Iterator<Item = Sample>| {
+        for family in FAMILIES {
+            let (name, help, kind) = (family.name, family.help, family.kind);
+            let unit = family.unit.as_ref();
             let mut metric = encoder.encode_descriptor(name, help, unit, kind.into())?;
-            for (labels, value) in samples {
-                let sample = metric.encode_family(&labels)?;
-                match (kind, value) {
-                    (Kind::Counter, Value::Count(value)) => {
-                        ConstCounter::new(value).encode(sample)?
+            for (account, series) in accounts.iter() {
+                for (labels, value) in (family.samples)(series, now) {
+                    let account = ("account", account.clone());
+                    let labels: Vec<_> = std::iter::once(account).chain(labels).collect();
+                    let sample = metric.encode_family(&labels)?;
+                    match (kind, value) {
+                        (Kind::Counter, Value::Count(value)) => {
+                            ConstCounter::new(value).encode(sample)?
+                        }
+                        (_, Value::Count(value)) => ConstGauge::new(value).encode(sample)?,
+                        (_, Value::Real(value)) => ConstGauge::new(value).encode(sample)?,
                     }
-                    (_, Value::Count(value)) => ConstGauge::new(value).encode(sample)?,
-                    (_, Value::Real(value)) => ConstGauge::new(value).encode(sample)?,
                 }
             }
-            Ok(())
-        };
-        family(
-            "cortecs_api_requests",
-            "Requests to the Cortecs API",
-            None,
-            Kind::Counter,
-            &mut accounts.iter().flat_map(|(account, series)| {
-                series
-                    .requests
-                    .iter()
-                    .map(move |((endpoint, code), count)| {
-                        let labels = [
-                            ("endpoint", (*endpoint).to_owned()),
-                            ("code", code.to_string()),
-                        ];
-                        (of(account, labels), Value::Count(*count))
-                    })
-            }),
-        )?;
-        family(
-            "cortecs_starts",
-            "Starts of instances by outcome",
-            None,
-            Kind::Counter,
-            &mut accounts.iter().flat_map(|(account, series)| {
-                StartOutcome::ALL
-                    .iter()
-                    .zip(series.starts)
-                    .map(move |(outcome, count)| {
-                        (
-                            of(account, [("outcome", outcome.label().to_owned())]),
-                            Value::Count(count),
-                        )
-                    })
-            }),
-        )?;
-        family(
-            "cortecs_instances",
-            "CortecsInstance resources by phase",
-            None,
-            Kind::Gauge,
-            &mut accounts.iter().flat_map(|(account, series)| {
-                let counts = series
-                    .instances
-                    .into_iter()
-                    .flat_map(|counts| PHASES.into_iter().zip(counts));
-                counts.map(move |(phase, count)| {
-                    (
-                        of(account, [("phase", phase.to_owned())]),
-                        Value::Count(count),
-                    )
-                })
-            }),
-        )?;
-        family(
-            "cortecs_price_per_hour",
-            "What all pending and running instances of the account's owner cost an hour, where the price is known",
-            None,
-            Kind::Gauge,
-            &mut accounts.iter().flat_map(|(account, series)| {
-                series.price_per_hour.iter().map(move |(currency, price)| {
-                    let labels = of(account, [("currency", currency.clone())]);
-                    (labels, Value::Real(*price))
-                })
-            }),
-        )?;
-        for (name, help, unit, value) in GAUGES {
-            let samples = accounts.iter();
-            let mut samples = samples
-                .filter_map(|(account, series)| Some((of(account, []), value(series, now)?)));
-            family(name, help, unit.as_ref(), Kind::Gauge, &mut samples)?;
         }
         Ok(())
     }
 }
 
-/// Name, help, unit and value of what has no label but the account.
-type Gauge = (
-    &'static str,
-    &'static str,
-    Option<Unit>,
-    fn(&Series, Moment) -> Option<Value>,
-);
+/// One metric of accounts.
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    kind: Kind,
+    /// The samples of one account.
+    samples: fn(&Series, Moment) -> Vec<Sample>,
+}
 
-const GAUGES: [Gauge; 8] = [
-    (
-        "cortecs_unmanaged_instances",
-        "Instances of the account that no resource stands for",
-        None,
-        |series, _| series.unmanaged.map(Value::Count),
+const fn counter(
+    name: &'static str,
+    help: &'static str,
+    samples: fn(&Series, Moment) -> Vec<Sample>,
+) -> Family {
+    Family {
+        name,
+        help,
+        unit: None,
+        kind: Kind::Counter,
+        samples,
+    }
+}
+
+const fn gauge(
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    samples: fn(&Series, Moment) -> Vec<Sample>,
+) -> Family {
+    Family {
+        name,
+        help,
+        unit,
+        kind: Kind::Gauge,
+        samples,
+    }
+}
+
+const FAMILIES: [Family; 12] = [
+    counter(
+        "cortecs_api_requests",
+        "Requests to the Cortecs API",
+        |series, _| {
+            let requests = series.requests.iter();
+            let samples = requests.map(|((endpoint, code), count)| {
+                let endpoint = ("endpoint", (*endpoint).to_owned());
+                let labels = vec![endpoint, ("code", code.to_string())];
+                (labels, Value::Count(*count))
+            });
+            samples.collect()
+        },
     ),
-    (
+    counter(
+        "cortecs_starts",
+        "Starts of instances by outcome",
+        |series, _| {
+            let starts = StartOutcome::ALL.iter().zip(series.starts);
+            let samples = starts.map(|(outcome, count)| {
+                let labels = vec![("outcome", outcome.label().to_owned())];
+                (labels, Value::Count(count))
+            });
+            samples.collect()
+        },
+    ),
+    gauge(
+        "cortecs_instances",
+        "CortecsInstance resources by phase",
+        None,
+        |series, _| {
+            let counts = series.instances.into_iter();
+            let counts = counts.flat_map(|counts| PHASES.into_iter().zip(counts));
+            let samples = counts
+                .map(|(phase, count)| (vec![("phase", phase.to_owned())], Value::Count(count)));
+            samples.collect()
+        },
+    ),
+    gauge(
+        "cortecs_price_per_hour",
+        "Hourly price of all pending and running instances of the account's owner whose price is known",
+        None,
+        |series, _| {
+            let prices = series.price_per_hour.iter();
+            let samples = prices.map(|(currency, price)| {
+                (vec![("currency", currency.clone())], Value::Real(*price))
+            });
+            samples.collect()
+        },
+    ),
+    gauge(
+        "cortecs_unmanaged_instances",
+        "Instances of the account that no resource claims",
+        None,
+        |series, _| single(series.unmanaged.map(Value::Count)),
+    ),
+    gauge(
         "cortecs_late_instances",
         "Unmanaged instances that are probably the late outcome of a start that was given up",
         None,
-        |series, _| series.late.map(Value::Count),
+        |series, _| single(series.late.map(Value::Count)),
     ),
-    (
+    gauge(
         "cortecs_account_ready",
         "1 while the account's condition Ready is true",
         None,
-        |series, _| series.ready.map(Value::flag),
+        |series, _| single(series.ready.map(Value::flag)),
     ),
-    (
+    gauge(
         "cortecs_account_held",
-        "1 while the account is held after a mass change",
+        "1 while the account is on hold after a mass change",
         None,
-        |series, _| series.held.map(Value::flag),
+        |series, _| single(series.held.map(Value::flag)),
     ),
-    (
+    gauge(
         "cortecs_account_contested",
-        "1 while another operator manages the account, or may, and nobody said which of the two is meant",
+        "1 while another operator manages the account, or may manage it, and no annotation names the one that should",
         None,
-        |series, _| series.contested.map(Value::flag),
+        |series, _| single(series.contested.map(Value::flag)),
     ),
-    (
+    gauge(
         "cortecs_open_starts",
         "Starts and restarts that were written ahead and have no recorded outcome",
         None,
-        |series, _| series.open_starts.map(|open| Value::Count(open.count)),
+        |series, _| single(series.open_starts.map(|open| Value::Count(open.count))),
     ),
-    (
+    gauge(
         "cortecs_open_start_age",
         "Time since the oldest start or restart without a recorded outcome was requested, 0 without any",
         Some(Unit::Seconds),
-        |series, _| series.open_starts.map(|open| Value::seconds(open.age)),
+        |series, _| single(series.open_starts.map(|open| Value::seconds(open.age))),
     ),
-    (
+    gauge(
         "cortecs_list_age",
         "Time since the last good list of the account was requested, or the account first seen",
         Some(Unit::Seconds),
-        |series, now| Some(Value::seconds(now.since(series.listed?))),
+        |series, now| single(series.listed.map(|at| Value::seconds(now.since(at)))),
     ),
 ];
 
-/// The labels and the value of one line.
+/// The labels of one sample beside the account's, and its value.
 type Sample = (Vec<(&'static str, String)>, Value);
 
 enum Value {
@@ -202,11 +212,7 @@ impl From<Kind> for MetricType {
     }
 }
 
-fn of<const N: usize>(
-    account: &str,
-    labels: [(&'static str, String); N],
-) -> Vec<(&'static str, String)> {
-    std::iter::once(("account", account.to_owned()))
-        .chain(labels)
-        .collect()
+/// The sample of a family that has at most one for each account.
+fn single(value: Option<Value>) -> Vec<Sample> {
+    value.map(|value| (Vec::new(), value)).into_iter().collect()
 }

@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use cortecs_clock::Moment;
+
+use crate::mutex::lock;
 
 /// The phases of a CortecsInstance: the values of `cortecs_instances`' label.
 pub const PHASES: [&str; 8] = [
@@ -108,26 +110,6 @@ impl Accounts {
         self.update(account, |series| series.instances = Some(by_phase));
     }
 
-    pub(super) fn set_unmanaged(&self, account: &str, count: u64) {
-        self.update(account, |series| series.unmanaged = Some(count));
-    }
-
-    pub(super) fn set_late(&self, account: &str, count: u64) {
-        self.update(account, |series| series.late = Some(count));
-    }
-
-    pub(super) fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
-        self.update(account, |series| series.price_per_hour.clone_from(per_hour));
-    }
-
-    pub(super) fn set_held(&self, account: &str, held: bool) {
-        self.update(account, |series| series.held = Some(held));
-    }
-
-    pub(super) fn set_contested(&self, account: &str, contested: bool) {
-        self.update(account, |series| series.contested = Some(contested));
-    }
-
     pub(super) fn start(&self, account: &str, outcome: StartOutcome) {
         self.update(account, |series| {
             let counted = StartOutcome::ALL.iter().zip(&mut series.starts);
@@ -137,29 +119,11 @@ impl Accounts {
         });
     }
 
-    pub(super) fn set_ready(&self, account: &str, is_ready: bool) {
-        self.update(account, |series| series.ready = Some(is_ready));
-    }
-
-    pub(super) fn set_open_starts(&self, account: &str, open: OpenStarts) {
-        self.update(account, |series| series.open_starts = Some(open));
-    }
-
-    pub(super) fn seen(&self, account: &str, moment: Moment) {
-        self.update(account, |series| {
-            series.listed.get_or_insert(moment);
-        });
-    }
-
-    pub(super) fn list_received(&self, account: &str, requested_at: Moment) {
-        self.update(account, |series| series.listed = Some(requested_at));
-    }
-
     pub(super) fn retain(&self, keep: impl Fn(&str) -> bool) {
         self.lock().retain(|account, _| keep(account));
     }
 
-    fn update(&self, account: &str, change: impl FnOnce(&mut Series)) {
+    pub(super) fn update(&self, account: &str, change: impl FnOnce(&mut Series)) {
         let mut accounts = self.lock();
         if let Some(series) = accounts.get_mut(account) {
             return change(series);
@@ -174,7 +138,7 @@ impl Accounts {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
         // Counters are whole after every statement.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

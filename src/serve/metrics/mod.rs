@@ -14,10 +14,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::{Registry, Unit},
+    registry::{Metric, Registry, Unit},
 };
 
-use crate::serve::metrics::accounts::Accounts;
+use crate::serve::metrics::accounts::{Accounts, Series};
 pub use crate::serve::metrics::{
     accounts::{ApiCode, MAX_ACCOUNTS, OpenStarts, PHASES, StartOutcome},
     reconcile::{ReconcileGuard, ReconcileResult},
@@ -67,51 +67,54 @@ struct EndpointLabels {
 impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::default();
-        let reconciles = Family::default();
-        registry.register(
+        let reconciles = register(
+            &mut registry,
             "controller_runtime_reconcile",
             "Reconciles by result",
-            reconciles.clone(),
+            None,
+            Family::default(),
         );
-        let reconcile_errors = Family::default();
-        registry.register(
+        let reconcile_errors = register(
+            &mut registry,
             "controller_runtime_reconcile_errors",
             "Reconciles that failed",
-            reconcile_errors.clone(),
+            None,
+            Family::default(),
         );
-        let reconcile_seconds =
-            Family::new_with_constructor(reconcile_histogram as fn() -> Histogram);
-        registry.register_with_unit(
+        let reconcile_seconds = register(
+            &mut registry,
             "controller_runtime_reconcile_time",
             "Duration of reconciles",
-            Unit::Seconds,
-            reconcile_seconds.clone(),
+            Some(Unit::Seconds),
+            Family::new_with_constructor(reconcile_histogram as fn() -> Histogram),
         );
-        let active_workers = Family::default();
-        registry.register(
+        let active_workers = register(
+            &mut registry,
             "controller_runtime_active_workers",
             "Reconciles under way",
-            active_workers.clone(),
+            None,
+            Family::default(),
         );
-        let leader = Family::default();
-        registry.register(
+        let leader = register(
+            &mut registry,
             "leader_election_master_status",
-            "1 while this process holds the lease",
-            leader.clone(),
+            "1 while this process has the lease",
+            None,
+            Family::default(),
         );
-        let request_seconds = Family::new_with_constructor(request_histogram as fn() -> Histogram);
-        registry.register_with_unit(
+        let request_seconds = register(
+            &mut registry,
             "cortecs_api_request_duration",
             "Duration of requests to the Cortecs API",
-            Unit::Seconds,
-            request_seconds.clone(),
+            Some(Unit::Seconds),
+            Family::new_with_constructor(request_histogram as fn() -> Histogram),
         );
-        let start_seconds = start_histogram();
-        registry.register_with_unit(
+        let start_seconds = register(
+            &mut registry,
             "cortecs_start_duration",
             "From the request of a start to a usable instance",
-            Unit::Seconds,
-            start_seconds.clone(),
+            Some(Unit::Seconds),
+            start_histogram(),
         );
         let accounts = Arc::new(Accounts::default());
         registry.register_collector(Box::new(Arc::clone(&accounts)));
@@ -178,27 +181,27 @@ impl Metrics {
 
     /// Sets how many instances of the account no resource stands for.
     pub fn set_unmanaged_instances(&self, account: &str, count: u64) {
-        self.0.accounts.set_unmanaged(account, count);
+        self.update(account, |series| series.unmanaged = Some(count));
     }
 
     /// Sets how many of those are probably the late outcome of a start that was given up.
     pub fn set_late_instances(&self, account: &str, count: u64) {
-        self.0.accounts.set_late(account, count);
+        self.update(account, |series| series.late = Some(count));
     }
 
     /// Sets what the instances of the account's owner cost an hour, by currency.
     pub fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
-        self.0.accounts.set_price_per_hour(account, per_hour);
+        self.update(account, |series| series.price_per_hour.clone_from(per_hour));
     }
 
     /// Notes whether `account` is held after a mass change.
     pub fn set_held(&self, account: &str, held: bool) {
-        self.0.accounts.set_held(account, held);
+        self.update(account, |series| series.held = Some(held));
     }
 
     /// Notes whether another operator manages, or may manage, `account` as well.
     pub fn set_contested(&self, account: &str, contested: bool) {
-        self.0.accounts.set_contested(account, contested);
+        self.update(account, |series| series.contested = Some(contested));
     }
 
     /// Notes how a start of `account` went.
@@ -213,22 +216,28 @@ impl Metrics {
 
     /// Notes that the account is looked after since `moment`, if that is not known yet.
     pub fn account_seen(&self, account: &str, moment: Moment) {
-        self.0.accounts.seen(account, moment);
+        self.update(account, |series| {
+            series.listed.get_or_insert(moment);
+        });
     }
 
     /// Notes whether the account's condition `Ready` is true.
     pub fn set_ready(&self, account: &str, is_ready: bool) {
-        self.0.accounts.set_ready(account, is_ready);
+        self.update(account, |series| series.ready = Some(is_ready));
     }
 
     /// Sets the starts and restarts of the account that were written ahead and have no recorded outcome.
     pub fn set_open_starts(&self, account: &str, open: OpenStarts) {
-        self.0.accounts.set_open_starts(account, open);
+        self.update(account, |series| series.open_starts = Some(open));
     }
 
     /// Notes that a good list of the account was requested at `requested_at`: its age is reckoned whenever metrics are read.
     pub fn list_received(&self, account: &str, requested_at: Moment) {
-        self.0.accounts.list_received(account, requested_at);
+        self.update(account, |series| series.listed = Some(requested_at));
+    }
+
+    fn update(&self, account: &str, change: impl FnOnce(&mut Series)) {
+        self.0.accounts.update(account, change);
     }
 
     /// Forgets all series of an account (namespace/name).
@@ -240,6 +249,21 @@ impl Metrics {
     pub fn retain_accounts(&self, exists: impl Fn(&str) -> bool) {
         self.0.accounts.retain(exists);
     }
+}
+
+/// Registers `metric` and returns it.
+fn register<M: Metric + Clone>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    unit: Option<Unit>,
+    metric: M,
+) -> M {
+    match unit {
+        Some(unit) => registry.register_with_unit(name, help, unit, metric.clone()),
+        None => registry.register(name, help, metric.clone()),
+    }
+    metric
 }
 
 impl Default for Metrics {
