@@ -39,8 +39,8 @@ fn this_processs_own_restart_is_made_once() {
     let mut scene = seen(json!({}), "stopped");
     let decision = scene.decide();
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    let written = Attempt::written(scene.fresh_id, scene.now);
-    scene.memory.as_mut().unwrap().restart = Some(written);
+    let attempt = Attempt::written(scene.fresh_id, scene.now);
+    scene.memory.as_mut().unwrap().restart = Some(attempt);
     assert!(matches!(
         scene.decide().step,
         Step::Call(ApiCall::Restart { .. })
