@@ -41,11 +41,6 @@ impl Backoff {
         least + bound.saturating_sub(SHORTEST).mul_f64(fraction)
     }
 
-    /// Forgets all failures: after a success, or when what is tried has changed.
-    pub fn reset(&mut self) {
-        self.failures = 0;
-    }
-
     /// Failures since the last reset.
     pub fn failures(&self) -> u32 {
         self.failures
@@ -71,9 +66,6 @@ mod tests {
         let bounds: Vec<u64> = (0..11).map(|_| backoff.next(1.0, None).as_secs()).collect();
         assert_eq!(bounds, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
         assert_eq!(backoff.failures(), 11);
-        backoff.reset();
-        assert_eq!(backoff, Backoff::default());
-        assert_eq!(backoff.next(1.0, None).as_secs(), 2);
     }
 
     #[test]
