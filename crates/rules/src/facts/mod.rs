@@ -3,7 +3,7 @@
 //! | file | what it has |
 //! |---|---|
 //! | [`snapshot`] | what a good list of instances said |
-//! | [`fleet_key`], [`fleet_health`] | one owner at one API, and how its lists go |
+//! | [`fleet_key`], [`fleet_health`] | one client id at one API URL, and how its lists go |
 //! | [`account_entry`] | what is known of an account |
 //! | [`args`], [`defaults`] | the arguments of an instance: converted, compared, completed |
 //! | [`home`] | where a resource lives |
