@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-/// The key of a fleet: one owner at one API.
+/// The key of a fleet: one client id at one API URL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FleetKey {
     /// In the form of [`normalize_api_url`].
