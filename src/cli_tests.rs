@@ -118,7 +118,7 @@ fn wrong_values_are_usage_errors_that_say_what_is_expected() {
         let flag = format!("--default-account={account}");
         assert!(message(&[&flag]).contains("NAMESPACE/NAME"), "{account}");
     }
-    assert!(message(&["--watch-namespaces=a,B"]).contains("`B` is no namespace"));
+    assert!(message(&["--watch-namespaces=a,B"]).contains("`B` is not a valid namespace"));
     assert!(message(&["--allowed-api-hosts=https://cortecs.ai"]).contains("without `https://`"));
     assert!(message(&["--listen=8080"]).contains("--listen"));
     assert!(message(&["--log-level=loud"]).contains("debug"));

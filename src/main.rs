@@ -16,8 +16,8 @@ use cortecs_operator::{
 };
 use cortecs_resources::crds;
 
-/// How long background tasks may take to end when the work is done.
-const WIND_DOWN: Duration = Duration::from_secs(1);
+/// How long background tasks may take to end after the command has ended.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     match command {
-        // Who reads a log by its fields is told in the same way why it ends.
+        // A program that reads JSON log lines also reads the last error as one.
         Command::Run(args) if args.logs_json() => tracing::error!("{message}"),
         _ => eprintln!("error: {message}"),
     }
@@ -78,6 +78,6 @@ fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
     let ended = runtime.block_on(work);
-    runtime.shutdown_timeout(WIND_DOWN);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     ended
 }
