@@ -1,4 +1,4 @@
-//! Accounts that another operator manages: they and what uses them are left alone, and people are told.
+//! Accounts that another operator manages: this operator writes nothing into them or into the resources that use them.
 
 use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey, reason::Reason};
 use cortecs_rules::{
@@ -11,16 +11,16 @@ use super::context::AccountController;
 
 impl AccountController {
     /// Which operator manages the account.
-    pub(crate) fn owner(&self, account: &CortecsAccount) -> Owner {
+    pub(crate) fn manager(&self, account: &CortecsAccount) -> Owner {
         let installs = &self.installs;
-        let claim = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
-        let life = claim.map_or(Life::Unknown, |claim| installs.life(claim));
+        let managed_by = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
+        let life = managed_by.map_or(Life::Unknown, |other| installs.life(other));
         let assigned = annotations::value(account, annotations::OPERATOR);
-        decide_owner(installs.us(), claim, assigned, life)
+        decide_owner(installs.this_operator(), managed_by, assigned, life)
     }
 
-    /// Another operator manages the account: nothing is written, and what uses it is left alone. It is said where people look.
-    pub(crate) async fn stand_off(&self, key: &ObjectKey, account: &CortecsAccount, other: &Other) {
+    /// Leaves the account to another operator. The conditions of its resources, and an event in case of a contest, say so.
+    pub(crate) async fn leave_to(&self, other: &Other, key: &ObjectKey, account: &CortecsAccount) {
         let Self {
             directory,
             metrics,
@@ -28,7 +28,7 @@ impl AccountController {
             installs,
             ..
         } = self;
-        let message = other.explain(&installs.us().namespace);
+        let message = other.explain(&installs.this_operator().namespace);
         directory.leave(key);
         metrics.remove_account(&key.to_string());
         metrics.set_contested(&key.to_string(), other.is_contest());
@@ -36,34 +36,34 @@ impl AccountController {
             reason: Reason::ManagedElsewhere,
             message: message.clone(),
         };
-        if !directory.settle(account, state) {
+        if !directory.record_state(account, state) {
             return;
         }
-        self.tell(key);
+        self.notify_instances(key);
         if other.is_contest() && self.leadership.may_act() {
             tracing::warn!(other = other.namespace, "{message}");
-            let telling = EventText {
+            let event = EventText {
                 warning: true,
                 reason: Reason::ManagedElsewhere.to_string(),
                 note: message,
             };
-            events.publish(account, vec![telling]).await;
+            events.publish(account, vec![event]).await;
         }
     }
 
-    /// Looks again at the accounts that other operators have claimed, when what is known of those changes; never completes.
-    pub(crate) async fn watch_others(&self) {
+    /// Watches the other operators that accounts name, and reconciles these accounts when one starts or ends; never completes.
+    pub(crate) async fn watch_other_operators(&self) {
         let Self {
             directory,
             installs,
             ..
         } = self;
-        let claims = || {
-            let all = directory.claims().into_iter();
-            all.filter(|(_, claim)| claim.namespace != installs.us().namespace)
+        let managers = || {
+            let all = directory.managers().into_iter();
+            all.filter(|(_, manager)| manager.namespace != installs.this_operator().namespace)
         };
-        let named = || claims().map(|(_, claim)| claim).collect();
-        let looked = || claims().for_each(|(account, _)| self.watches.add(account));
-        installs.watch(named, looked).await;
+        let others = || managers().map(|(_, manager)| manager).collect();
+        let on_change = || managers().for_each(|(account, _)| self.watches.add(account));
+        installs.watch(others, on_change).await;
     }
 }
