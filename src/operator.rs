@@ -24,7 +24,7 @@ use crate::{
         restore_watch,
         shared_book::SharedBook,
     },
-    kubernetes::{self, client, controller::Shell, events::Events, queue::Watches},
+    kubernetes::{self, client, controller::ControllerOptions, events::Events, queue::Watches},
     leadership::{LEASE_NAME, Leadership, identity, peers::Installs},
     serve::{
         health::{Health, HealthServer},
@@ -52,7 +52,7 @@ pub struct Parts {
 pub async fn run(config: RunConfig, shutdown: Shutdown) -> Result<(), String> {
     let health = Health::default();
     let server = HealthServer::start(config.listen, health.clone()).await?;
-    let ended = async {
+    let result = async {
         let connection = client::connect().await?;
         let parts = Parts {
             client: connection.client,
@@ -64,7 +64,7 @@ pub async fn run(config: RunConfig, shutdown: Shutdown) -> Result<(), String> {
     }
     .await;
     server.stop().await;
-    ended
+    result
 }
 
 /// Runs the operator without the health server: waits for the lease, runs the controllers, and releases the lease at the end.
@@ -79,11 +79,11 @@ pub async fn run_with(parts: Parts, health: Health, shutdown: Shutdown) -> Resul
         Leadership::always()
     };
     health.metrics.set_leader(LEASE_NAME, false);
-    let ended = lead(parts, &identity, &leadership, &health, &shutdown).await;
+    let result = lead(parts, &identity, &leadership, &health, &shutdown).await;
     health.metrics.set_leader(LEASE_NAME, false);
     health.readiness.not_ready("stopping");
     leadership.release().await;
-    ended
+    result
 }
 
 async fn lead(
@@ -101,7 +101,7 @@ async fn lead(
     health.metrics.set_leader(LEASE_NAME, true);
     tokio::select! {
         // On shutdown the controllers end by themselves: they first finish and record the steps that they have begun.
-        ended = control(parts, identity, leadership, health, shutdown) => ended,
+        result = run_controllers(parts, identity, leadership, health, shutdown) => result,
         loss = leadership.lost() => Err(format!("lost the Lease {LEASE_NAME}: {loss}")),
     }
 }
@@ -110,7 +110,7 @@ async fn lead(
 ///
 /// # Errors
 /// One sentence: that Kubernetes was restored to an earlier state.
-async fn control(
+async fn run_controllers(
     parts: Parts,
     identity: &str,
     leadership: &Leadership,
@@ -174,22 +174,22 @@ async fn control(
         workers: tokio::sync::Semaphore::new(config.concurrency.into()),
         effects: parts.effects,
     });
-    let shell = |watches: &Arc<Watches>, concurrency| Shell {
+    let options = |watches: &Arc<Watches>, concurrency| ControllerOptions {
         client: parts.client.clone(),
         watches: Arc::clone(watches),
         metrics: health.metrics.clone(),
         concurrency,
         shutdown: shutdown.clone(),
     };
-    let account_shell = shell(&accounts.watches, config.concurrency);
-    let instance_shell = shell(
+    let account_options = options(&accounts.watches, config.concurrency);
+    let instance_options = options(
         &instances.watches,
         config.concurrency.saturating_add(MAX_WAITING_FOR_API),
     );
     let controllers = async {
         tokio::join!(
-            account::controller::run(Arc::clone(&accounts), &account_shell),
-            kubernetes::controller::run(&instance_shell, Arc::clone(&instances)),
+            account::controller::run(Arc::clone(&accounts), &account_options),
+            kubernetes::controller::run(&instance_options, Arc::clone(&instances)),
         )
     };
     tokio::select! {

@@ -18,21 +18,21 @@ use super::{
 };
 use crate::kubernetes::{
     client::KubeError,
-    controller::{Reconciler, Requeue, Shell, run as run_controller},
+    controller::{ControllerOptions, Reconciler, Requeue, run as run_controller},
 };
 
 /// Watches and reconciles accounts until the shutdown is requested. The fleets live as long as the directory.
-pub async fn run(controller: Arc<AccountController>, shell: &Shell) {
+pub async fn run(controller: Arc<AccountController>, options: &ControllerOptions) {
     let watches = controller.watches.scopes().count();
     controller.directory.expect_watches(watches);
     let background = async {
         tokio::select! {
-            () = shell.shutdown.requested() => {}
+            () = options.shutdown.requested() => {}
             () = controller.clean_up_regularly() => {}
             () = controller.watch_other_operators() => {}
         }
     };
-    tokio::join!(run_controller(shell, Arc::clone(&controller)), background);
+    tokio::join!(run_controller(options, Arc::clone(&controller)), background);
 }
 
 impl Reconciler for AccountController {

@@ -29,7 +29,7 @@ impl AccountController {
             ..
         } = self;
         let message = other.explain(&installs.this_operator().namespace);
-        directory.leave(key);
+        directory.leave_fleet(key);
         metrics.remove_account(&key.to_string());
         metrics.set_contested(&key.to_string(), other.is_contest());
         let state = AccountState::Unusable {

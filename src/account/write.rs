@@ -137,7 +137,7 @@ impl AccountController {
             return Ok(());
         }
         if hold_ended.is_some() {
-            directory.begin_end(&key);
+            directory.mark_ending(&key);
         }
         let mut next = account.clone();
         let events = derive_events(&key, &previous, &status);

@@ -20,7 +20,7 @@ use super::{
 
 impl Directory {
     /// The message why the fleet is on hold, if it is. The hold of one account is enough.
-    pub fn held(&self, key: &FleetKey) -> Option<String> {
+    pub fn hold_message(&self, key: &FleetKey) -> Option<String> {
         if let Some((account, hold)) = self.hold(key) {
             return Some(explain(&hold, &account.to_string()));
         }
@@ -44,7 +44,7 @@ impl Directory {
     }
 
     /// Notes that the end of the account's hold is about to be written.
-    pub(crate) fn begin_end(&self, account: &ObjectKey) {
+    pub(crate) fn mark_ending(&self, account: &ObjectKey) {
         if let Some(record) = self.state().accounts.get_mut(account) {
             record.ending.clone_from(&record.holds.hold);
         }
@@ -122,8 +122,8 @@ impl Directory {
             };
         };
         let brake = &mut record.brake;
-        let held = !accounts_on_hold.is_empty();
-        let trips = brake::is_unrecorded(measure, held, brake.unrecorded.is_some());
+        let on_hold = !accounts_on_hold.is_empty();
+        let trips = brake::is_unrecorded(measure, on_hold, brake.unrecorded.is_some());
         // Without an account, nothing would ever record the mass change and end the withholding.
         let recordable = !members.is_empty();
         brake.trip = (trips && recordable).then_some(measure);
@@ -133,14 +133,14 @@ impl Directory {
         }
         brake.over = !trips;
         brake.down = down;
-        if !held && !brake.excused.is_empty() {
+        if !on_hold && !brake.excused.is_empty() {
             let excused = Arc::make_mut(&mut brake.excused);
             excused.retain(|id| !brake::is_up_in(list, id));
         }
         let releasing = !brake.releasing.is_empty();
         let admitted = match trips {
             true => !recordable,
-            false => brake::may_be_known(measure, held, releasing),
+            false => brake::may_be_known(measure, on_hold, releasing),
         };
         let enqueue = match trips {
             true => members,

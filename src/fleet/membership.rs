@@ -86,7 +86,7 @@ impl Directory {
     }
 
     /// Removes the account from its fleet and drops its credentials: another operator manages the account.
-    pub(crate) fn leave(&self, account: &ObjectKey) {
+    pub(crate) fn leave_fleet(&self, account: &ObjectKey) {
         let mut state = self.state();
         let Some(record) = state.accounts.get_mut(account) else {
             return;

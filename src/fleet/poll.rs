@@ -75,7 +75,7 @@ struct State {
     credentials: u64,
 }
 
-/// A list that has request.
+/// A list that has begun.
 struct ListRequest {
     requested_at: Moment,
     credentials: u64,

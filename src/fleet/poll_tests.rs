@@ -134,7 +134,7 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a_list_says_when_it_was_asked_for_and_what_is_there() {
+async fn a_snapshot_has_the_time_of_its_request_and_the_instances() {
     let stage = stage().await;
     assert!(stage.fleet.snapshot().unwrap().instances.is_empty());
     let model = client(&stage.simulator, "demo-secret")
@@ -208,7 +208,7 @@ async fn two_hundred_busy_resources_cost_no_more_lists_than_one() {
     }
     assert!(stage.is_active(), "one is busy still");
     stage.fleet.set_busy(&keys[0], false);
-    // A list may be under way: the wait counts after it.
+    // A list that has begun may still end: only the lists after it count.
     let mut ended = stage.fleet.ended();
     while !stage.is_idle() {
         timeout(DEADLINE, ended.changed()).await.unwrap().unwrap();
@@ -244,7 +244,7 @@ async fn a_failed_list_keeps_the_last_good_one() {
             "no request lifts the backoff"
         );
 
-        // As if the backoff were over.
+        // Ends the backoff.
         stage.fleet.inner.state().schedule.start_over();
         stage.fleet.request_list_after(clock::moment());
         stage.ended(3).await;

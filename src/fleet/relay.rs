@@ -43,7 +43,7 @@ impl FleetObserver for Relay {
             new,
             past: &past,
         });
-        let matters = measure.trips() || directory.held(fleet).is_some();
+        let matters = measure.trips() || directory.hold_message(fleet).is_some();
         let down = match matters {
             true => self.claims.down(fleet, new),
             false => BTreeSet::new(),
@@ -111,12 +111,12 @@ impl Relay {
             .synced()
             .then(|| summarize(fleet, list, &*self.claims));
         let hold = directory.hold(fleet);
-        let is_held = hold.is_some();
+        let is_on_hold = hold.is_some();
         let prices = directory.fleet(fleet).and_then(|fleet| fleet.prices());
         let per_hour = prices.map(|prices| prices.per_hour(list.instances.values().map(|i| &**i)));
         for account in directory.accounts_of(fleet) {
             let account = account.to_string();
-            self.metrics.set_held(&account, is_held);
+            self.metrics.set_held(&account, is_on_hold);
             if let Some(per_hour) = &per_hour {
                 self.metrics.set_price_per_hour(&account, per_hour);
             }

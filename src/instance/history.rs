@@ -31,7 +31,7 @@ impl History {
         let mut restored = self.restored.subscribe();
         match restored.wait_for(Option::is_some).await {
             Ok(message) => message.clone().unwrap_or_default(),
-            // The sender lives in self.
+            // An error is impossible: self keeps the sender.
             Err(_) => std::future::pending().await,
         }
     }

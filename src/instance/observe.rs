@@ -185,7 +185,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     let allowed = match context.directory.allows(&entry, namespace).await {
         Ok(allowed) => allowed,
         Err(error) => {
-            tracing::warn!(%error, account = %key, "cannot tell whether the account may be used");
+            tracing::warn!(%error, account = %key, "cannot check whether the account may be used");
             return Desired::Pending(error.to_string());
         }
     };
@@ -213,7 +213,7 @@ fn sees_all_users(context: &Context, entry: &AccountEntry) -> bool {
 
 fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
     // Read before and after the list: a list that was published during a hold must not be used without the hold.
-    let held = context.directory.held(fleet.key());
+    let held = context.directory.hold_message(fleet.key());
     let health = fleet.health();
     let problem = health.last_error.map(|error| {
         let kind = match error.class {
@@ -228,7 +228,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
             (true, Some((_, message))) => Some((FailureKind::Auth, message)),
             (_, problem) => problem,
         },
-        held: held.or_else(|| context.directory.held(fleet.key())),
+        held: held.or_else(|| context.directory.hold_message(fleet.key())),
         fleet,
     }
 }

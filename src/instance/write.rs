@@ -1,4 +1,4 @@
-//! The writes to Kubernetes. Each carries the resourceVersion that the decision was taken from.
+//! The writes to Kubernetes. Each except [`record_accepted`] carries the resourceVersion that the decision was taken from.
 
 use cortecs_api::types::Instance;
 use cortecs_resources::{

@@ -86,9 +86,9 @@ pub trait Reconciler: Send + Sync + 'static {
     fn back_off(&self, object: &Self::Object) -> Duration;
 }
 
-/// The surroundings of a controller.
+/// The client, queues and limits of a controller.
 #[derive(Clone)]
-pub struct Shell {
+pub struct ControllerOptions {
     pub client: Client,
     pub watches: Arc<Watches>,
     pub metrics: Metrics,
@@ -98,25 +98,25 @@ pub struct Shell {
 }
 
 /// Watches and reconciles until the shutdown is requested, and finishes the reconciles that have begun.
-pub async fn run<R: Reconciler>(shell: &Shell, reconciler: Arc<R>) {
-    let scopes = shell.watches.queues();
+pub async fn run<R: Reconciler>(options: &ControllerOptions, reconciler: Arc<R>) {
+    let scopes = options.watches.queues();
     future::join_all(scopes.map(|(scope, queue)| {
         let (scope, queue) = (scope.clone(), Arc::clone(queue));
-        run_scope(shell, Arc::clone(&reconciler), scope, queue)
+        run_scope(options, Arc::clone(&reconciler), scope, queue)
     }))
     .await;
 }
 
 async fn run_scope<R: Reconciler>(
-    shell: &Shell,
+    options: &ControllerOptions,
     reconciler: Arc<R>,
     scope: Scope,
     queue: Arc<Queue>,
 ) {
     let (reader, writer) = reflector::store();
     let (on_event, on_error) = (Arc::clone(&reconciler), Arc::clone(&reconciler));
-    let watches = Arc::clone(&shell.watches);
-    let changed = watcher(api(&shell.client, &scope), watcher::Config::default())
+    let watches = Arc::clone(&options.watches);
+    let changed = watcher(api(&options.client, &scope), watcher::Config::default())
         .default_backoff()
         .inspect_err(move |error| {
             tracing::warn!(controller = R::NAME, %error, "the watch failed and is repeated");
@@ -137,11 +137,11 @@ async fn run_scope<R: Reconciler>(
         .stream()
         .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
     // After the shutdown is requested no reconcile begins; the reconciles that have begun are finished.
-    let shutdown = shell.shutdown.clone();
+    let shutdown = options.shutdown.clone();
     let due = stream::select(changed, added)
         .take_until(async move { shutdown.requested().await })
         .map(|object| Ok::<_, Infallible>(ReconcileRequest::from(object)));
-    let metrics = shell.metrics.clone();
+    let metrics = options.metrics.clone();
     let synced = reader.clone();
     let work = applier(
         move |object, reconciler| reconcile_one(metrics.clone(), object, reconciler).boxed(),
@@ -149,13 +149,13 @@ async fn run_scope<R: Reconciler>(
         reconciler,
         reader,
         due,
-        Config::default().concurrency(shell.concurrency),
+        Config::default().concurrency(options.concurrency),
     )
     .for_each(|_| future::ready(()));
     tokio::select! {
         () = work => {}
         // Without a first list the applier waits for the store for ever, and the watch that would fill the store has ended.
-        () = shell.shutdown.requested_before(synced.wait_until_ready()) => {}
+        () = options.shutdown.requested_before(synced.wait_until_ready()) => {}
     }
 }
 
@@ -191,8 +191,8 @@ async fn reconcile_one<R: Reconciler>(
     let span = reconcile_span(R::NAME, &*object);
     let guard = metrics.reconcile(R::NAME);
     let reconcile = reconciler.reconcile(Arc::clone(&object));
-    let ended = reconcile.instrument(span.clone()).await;
-    let (action, result) = match ended {
+    let outcome = reconcile.instrument(span.clone()).await;
+    let (action, result) = match outcome {
         Ok(Requeue::After(wait)) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
         Ok(Requeue::OnChange) => (Action::await_change(), ReconcileResult::Success),
         Err(error) => {

@@ -1,7 +1,7 @@
 //! Publishes events. A failure to publish does not fail a reconcile. A repeated event extends the series of the first one.
 //!
 //! kube's recorder ignores the note: it takes an event with the same reason for a repetition and publishes the first note again.
-//! Here two events are the same if their type, reason and note are.
+//! Here two events are the same if they agree in resource, type, reason and note.
 
 use std::{
     sync::{Arc, Mutex},

@@ -58,7 +58,7 @@ impl Installs {
             return Life::Unknown;
         }
         if manager.lease.is_none() {
-            return Life::Unseen("it runs without leader election".to_owned());
+            return Life::Unseen("that operator runs without leader election".to_owned());
         }
         let mut peers = self.peers();
         if let Some(known) = peers.get(manager) {

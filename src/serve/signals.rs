@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_trigger_is_a_request_too() {
+    async fn a_dropped_trigger_is_a_request() {
         let (trigger, shutdown) = Shutdown::new();
         drop(trigger);
         shutdown.requested().await;

@@ -45,7 +45,7 @@ pub enum StartOutcome {
     Accepted,
     /// The API refused the start.
     Refused,
-    /// There was no response, or the response does not tell.
+    /// There was no response, or the response does not say whether the start was accepted.
     Unknown,
     /// Unknown at first; then a list showed the instance.
     Resolved,

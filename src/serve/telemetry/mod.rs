@@ -136,7 +136,7 @@ pub fn reconcile_span(controller: &'static str, resource: &impl ResourceExt) -> 
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::INFO))
-        // The span of kube around each reconcile repeats ours.
+        // The span of kube around each reconcile repeats this span.
         .with_target("kube_runtime::controller", level.min(LevelFilter::WARN))
         .with_target("cortecs_api", level)
         .with_target("cortecs_operator", level)
