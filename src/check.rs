@@ -1,4 +1,4 @@
-//! The command `check`: what `helm test` runs, in an image that has no other HTTP client.
+//! The command `check`, for `helm test`: the image has no other HTTP client.
 
 use std::time::Duration;
 
@@ -7,60 +7,60 @@ use reqwest::{Client, Response, StatusCode, Url, redirect, retry};
 
 use crate::cli::CheckArgs;
 
-/// How long one question may take.
-const QUESTION: Duration = Duration::from_secs(5);
-/// How long after an answer that is not the right one.
-const PAUSE: Duration = Duration::from_secs(1);
-/// The longest answer that is shown, in bytes.
-const SHOWN: usize = 256;
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between a failed request and the next one.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The part of a response body that is printed, in bytes.
+const MAX_BODY: usize = 256;
 
-/// Asks until the answer is 200, and gives it back.
+/// Requests the URL until the status is 200, and returns the body.
 ///
 /// # Errors
-/// When it never was: what it was instead the last time.
+/// The last response, or the last error, if no status was 200 in time.
 pub async fn run(args: &CheckArgs) -> Result<String, String> {
-    let patience = Duration::from_secs(args.timeout_seconds.into());
-    // What is asked is near, and it alone is meant: no proxy, no redirect.
+    let timeout = Duration::from_secs(args.timeout_seconds.into());
+    // A proxy or a redirect would answer for another server than the URL names.
     let client = Client::builder()
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .no_proxy()
-        .timeout(QUESTION.min(patience))
+        .timeout(REQUEST_TIMEOUT.min(timeout))
         .build()
-        .map_err(|error| format!("cannot ask: {error}"))?;
+        .map_err(|error| format!("cannot make an HTTP client: {error}"))?;
     let began = clock::moment();
     loop {
-        let failure = match ask(&client, &args.url).await {
-            Ok(answer) => return Ok(answer),
+        let failure = match request(&client, &args.url).await {
+            Ok(body) => return Ok(body),
             Err(failure) => failure,
         };
-        if clock::moment().since(began) + PAUSE >= patience {
+        if clock::moment().since(began) + RETRY_PAUSE >= timeout {
             return Err(format!(
-                "{} is not well after {} s: {failure}",
+                "{} has not answered 200 within {} s: {failure}",
                 args.url, args.timeout_seconds
             ));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 
-async fn ask(client: &Client, url: &Url) -> Result<String, String> {
-    let answer = client.get(url.clone()).send().await.map_err(cause)?;
-    let status = answer.status();
-    let text = text(answer).await.map_err(cause)?;
+async fn request(client: &Client, url: &Url) -> Result<String, String> {
+    let response = client.get(url.clone()).send().await.map_err(cause)?;
+    let status = response.status();
+    let text = text(response).await.map_err(cause)?;
     match status {
         StatusCode::OK => Ok(text),
         status => Err(format!("{status}: {text}")),
     }
 }
 
-/// The beginning of an answer as one line.
-async fn text(mut answer: Response) -> reqwest::Result<String> {
+/// The beginning of a response body as one line.
+async fn text(mut response: Response) -> reqwest::Result<String> {
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
+    while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() >= SHOWN {
-            body.truncate(SHOWN);
+        if body.len() >= MAX_BODY {
+            body.truncate(MAX_BODY);
             break;
         }
     }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_goes_on_asking_until_the_answer_is_200() {
+    async fn the_request_is_repeated_until_the_status_is_200() {
         cortecs_api::install_crypto_provider();
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_operator_that_is_not_ready_fails_with_its_own_reason() {
+    async fn the_error_has_the_reason_why_the_operator_is_not_ready() {
         let health = Health::default();
         health.readiness.not_ready("cannot read the Lease");
         cortecs_api::install_crypto_provider();

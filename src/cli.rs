@@ -22,18 +22,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the operator against a cluster, found as kubectl finds it.
+    /// Run the operator in the cluster that the kubeconfig or the pod's service account names.
     Run(RunArgs),
     /// Print the custom resource definitions as YAML.
     Crds(CrdsArgs),
-    /// Ask a URL until it answers 200: `helm test` asks a running operator so whether it is ready.
+    /// Request a URL until it answers 200; `helm test` uses this to check that the operator is ready.
     Check(CheckArgs),
 }
 
-/// The flags of `run` as given. [`RunArgs::validate`] makes the configuration of them.
+/// The flags of `run` as given. [`RunArgs::validate`] makes them a configuration.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// The CortecsAccount of instances that name none: NAMESPACE/NAME.
+    /// The CortecsAccount of each CortecsInstance that names no account: NAMESPACE/NAME.
     #[arg(
         long,
         env = "CORTECS_OPERATOR_DEFAULT_ACCOUNT",
@@ -50,7 +50,7 @@ pub struct RunArgs {
     )]
     pub allowed_api_hosts: AllowedHosts,
 
-    /// Namespaces to look after, comma-separated; all of them when empty.
+    /// Namespaces to watch, comma-separated; all of them when empty.
     #[arg(
         long,
         env = "CORTECS_OPERATOR_WATCH_NAMESPACES",
@@ -59,7 +59,7 @@ pub struct RunArgs {
     )]
     pub watch_namespaces: WatchedNamespaces,
 
-    /// Where /healthz, /readyz and /metrics are served.
+    /// The address that serves /healthz, /readyz and /metrics.
     #[arg(
         long,
         env = "CORTECS_OPERATOR_LISTEN",
@@ -68,15 +68,15 @@ pub struct RunArgs {
     )]
     pub listen: SocketAddr,
 
-    /// How many resources are worked on at once, per controller (1 to 256); those that wait for the API do not count.
+    /// How many resources each controller reconciles at once (1 to 256); resources that wait for the Cortecs API do not count.
     #[arg(long, env = "CORTECS_OPERATOR_CONCURRENCY", value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 
-    /// Take a Lease before acting. `false` is for one process that nobody else runs beside.
+    /// Elect a leader by a Lease. `false` is only for a single process without replicas.
     #[arg(long, env = "CORTECS_OPERATOR_LEADER_ELECT", value_name = "BOOLEAN", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub leader_elect: bool,
 
-    /// How long a start with unknown outcome may take to show up at the API before it counts as failed; at least 4 request timeouts.
+    /// How long the instance of a start with unknown outcome may take to appear in the API's list before the start counts as failed; at least 4 request timeouts.
     #[arg(long, env = "CORTECS_OPERATOR_SETTLE_SECONDS", value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u32).range(4..=86_400))]
     pub settle_seconds: u32,
 
@@ -84,7 +84,7 @@ pub struct RunArgs {
     #[arg(long, env = "CORTECS_OPERATOR_REQUEST_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub request_timeout_seconds: u32,
 
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(
         long,
         env = "CORTECS_OPERATOR_LOG_FORMAT",
@@ -94,7 +94,7 @@ pub struct RunArgs {
     )]
     pub log_format: LogFormat,
 
-    /// How much is logged.
+    /// The lowest level that is logged.
     #[arg(
         long,
         env = "CORTECS_OPERATOR_LOG_LEVEL",
@@ -112,23 +112,23 @@ pub struct CrdsArgs {}
 /// The flags of `check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// What to ask, such as the operator's `http://SERVICE:8080/readyz`.
+    /// The URL to request, such as the operator's `http://SERVICE:8080/readyz`.
     #[arg(long, value_name = "URL")]
     pub url: Url,
 
-    /// How long to go on asking (1 to 3600).
+    /// How long to repeat the request (1 to 3600).
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub timeout_seconds: u32,
 }
 
-/// What `run` runs with, checked.
+/// The validated configuration of `run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunConfig {
     pub default_account: Option<ObjectKey>,
     pub allowed_hosts: AllowedHosts,
     pub watch_namespaces: WatchedNamespaces,
     pub listen: SocketAddr,
-    /// Resources worked on at once, per controller: 1–256.
+    /// Resources that each controller reconciles at once: 1–256.
     pub concurrency: u16,
     pub leader_elect: bool,
     /// At least four times `request_timeout`.
@@ -137,7 +137,7 @@ pub struct RunConfig {
 }
 
 impl RunArgs {
-    /// Whether errors go to the log, and the log is for programs.
+    /// Whether errors go to a log of JSON lines.
     pub fn logs_json(&self) -> bool {
         self.log_format == LogFormat::Json && self.log_level != LogLevel::Off
     }
@@ -145,7 +145,7 @@ impl RunArgs {
     /// The configuration.
     ///
     /// # Errors
-    /// Where flags contradict each other: one sentence that names them.
+    /// If flags contradict each other: one sentence that names them.
     pub fn validate(&self) -> Result<RunConfig, String> {
         let least = self.request_timeout_seconds.saturating_mul(4);
         if self.settle_seconds < least {

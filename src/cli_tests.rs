@@ -20,7 +20,7 @@ fn the_command_line_is_consistent() {
 }
 
 #[test]
-fn each_flag_of_run_has_its_environment_twin() {
+fn each_flag_of_run_has_an_environment_variable() {
     let command = Cli::command();
     let run = command.find_subcommand("run").unwrap();
     let flags: Vec<_> = run
@@ -57,7 +57,7 @@ fn without_flags_the_documented_defaults_hold() {
 }
 
 #[test]
-fn flags_are_taken() {
+fn flags_are_parsed() {
     let config = run(&[
         "--default-account=team-a/main.account",
         "--allowed-api-hosts=cortecs.ai,http://127.0.0.1:9000",
@@ -89,7 +89,7 @@ fn flags_are_taken() {
 }
 
 #[test]
-fn leader_elect_may_stand_alone_or_take_a_word() {
+fn leader_elect_takes_an_optional_value() {
     assert!(run(&["--leader-elect"]).unwrap().leader_elect);
     assert!(
         run(&["--leader-elect", "--concurrency=2"])
@@ -101,7 +101,7 @@ fn leader_elect_may_stand_alone_or_take_a_word() {
 }
 
 #[test]
-fn wrong_values_are_usage_errors_that_say_what_is_expected() {
+fn wrong_values_are_usage_errors_that_name_the_expected_format() {
     assert_eq!(run(&["--concurrency=0"]).unwrap_err().exit_code(), 2);
     assert!(message(&["--concurrency=0"]).contains("1..=256"));
     assert!(message(&["--concurrency=257"]).contains("1..=256"));
@@ -118,7 +118,7 @@ fn wrong_values_are_usage_errors_that_say_what_is_expected() {
         let flag = format!("--default-account={account}");
         assert!(message(&[&flag]).contains("NAMESPACE/NAME"), "{account}");
     }
-    assert!(message(&["--watch-namespaces=a,B"]).contains("`B` is no namespace"));
+    assert!(message(&["--watch-namespaces=a,B"]).contains("`B` is not a valid namespace"));
     assert!(message(&["--allowed-api-hosts=https://cortecs.ai"]).contains("without `https://`"));
     assert!(message(&["--listen=8080"]).contains("--listen"));
     assert!(message(&["--log-level=loud"]).contains("debug"));
@@ -148,7 +148,7 @@ fn the_settle_time_covers_four_request_timeouts() {
 }
 
 #[test]
-fn check_needs_a_url_and_has_its_patience() {
+fn check_needs_a_url_and_takes_a_timeout() {
     let check = |flags: &[&str]| {
         let command = ["cortecs-operator", "check"].iter().chain(flags);
         Cli::try_parse_from(command).map(|cli| match cli.command {

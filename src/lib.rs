@@ -1,5 +1,5 @@
-//! Kubernetes operator for LLM instances rented through the Cortecs API: all that touches Kubernetes, the network or time. What
-//! is decided is decided in `cortecs-rules`.
+//! Kubernetes operator for LLM instances rented through the Cortecs API. This crate calls Kubernetes and the Cortecs API and
+//! reads the clocks. The crate `cortecs-rules` takes the decisions.
 //!
 //! Each folder imports only folders above it:
 //!
@@ -7,14 +7,14 @@
 //! |---|---|
 //! | [`mutex`] | the one way to lock a mutex |
 //! | [`serve`] | health, metrics, logs, traces, signals |
-//! | [`kubernetes`] | the client, events, and the one shell of all controllers |
-//! | [`leadership`] | which process acts |
-//! | [`catalog`] | what the API says of models |
-//! | [`fleet`] | one poll loop for each owner at the API |
+//! | [`kubernetes`] | the client, events, queues, and the loop that all controllers share |
+//! | [`leadership`] | leader election, and whether other operators run |
+//! | [`catalog`] | a cache of the models that the API offers |
+//! | [`fleet`] | one poll loop for each client id at an API |
 //! | [`account`] | the controller of accounts |
 //! | [`instance`] | the controller of instances |
 //! | [`cli`] | the command line |
-//! | [`operator`] | what `run` starts, in which order, and how it ends |
+//! | [`operator`] | the command `run`: start and end of all parts |
 //! | [`check`] | the command `check` |
 
 pub mod account;

@@ -16,21 +16,21 @@ use cortecs_operator::{
 };
 use cortecs_resources::crds;
 
-/// How long background tasks may take to end when the work is done.
-const WIND_DOWN: Duration = Duration::from_secs(1);
+/// How long background tasks may take to end after the command has ended.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let ended = match &command {
+    let result = match &command {
         Command::Run(args) => run(args),
         Command::Crds(args) => print_crds(args),
         Command::Check(args) => check_url(args),
     };
-    let Err(message) = ended else {
+    let Err(message) = result else {
         return ExitCode::SUCCESS;
     };
     match command {
-        // Who reads a log by its fields is told in the same way why it ends.
+        // A program that reads JSON log lines also reads the last error as one.
         Command::Run(args) if args.logs_json() => tracing::error!("{message}"),
         _ => eprintln!("error: {message}"),
     }
@@ -45,7 +45,7 @@ fn run(args: &RunArgs) -> Result<(), String> {
     });
     install_crypto_provider();
     let traces = telemetry::init_with_traces(args.log_format, args.log_level)?;
-    let ended = block_on(async {
+    let result = block_on(async {
         let shutdown =
             signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
         operator::run(config, shutdown).await
@@ -53,7 +53,7 @@ fn run(args: &RunArgs) -> Result<(), String> {
     if let Some(traces) = traces {
         traces.end();
     }
-    ended
+    result
 }
 
 fn print_crds(_args: &CrdsArgs) -> Result<(), String> {
@@ -77,7 +77,7 @@ fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    let ended = runtime.block_on(work);
-    runtime.shutdown_timeout(WIND_DOWN);
-    ended
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    result
 }

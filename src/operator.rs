@@ -1,4 +1,4 @@
-//! The operator as a whole: what `run` starts, in which order, and how it ends.
+//! The operator as a whole: starts and ends all parts of `run`.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
         self,
         claims::BookClaims,
         context::{Context, EffectHook},
-        controller::CALLS,
+        controller::MAX_WAITING_FOR_API,
+        enqueue::Enqueuer,
         history::History,
         restore_watch,
         shared_book::SharedBook,
-        wakes::Wakes,
     },
-    kubernetes::{self, client, controller::Shell, events::Events, queue::Watches},
+    kubernetes::{self, client, controller::ControllerOptions, events::Events, queue::Watches},
     leadership::{LEASE_NAME, Leadership, identity, peers::Installs},
     serve::{
         health::{Health, HealthServer},
@@ -32,27 +32,27 @@ use crate::{
     },
 };
 
-/// How often the main loop shows that it is alive.
-const BEAT: Duration = Duration::from_secs(2);
+/// How often the main loop reports that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// What the operator is made from.
+/// The parts that the operator is made of.
 pub struct Parts {
     pub client: Client,
-    /// Where the `Lease` lives.
+    /// The namespace of the `Lease`.
     pub namespace: String,
     pub config: RunConfig,
-    /// Is told of each side effect of the controller of instances; for tests.
+    /// Called after each side effect of the controller of instances; for tests.
     pub effects: Option<EffectHook>,
 }
 
-/// Finds the cluster and runs the operator, with its health server, until `shutdown` asks it to stop.
+/// Connects to the cluster and runs the operator, with its health server, until `shutdown` is requested.
 ///
 /// # Errors
-/// One sentence: why it cannot start, or that it lost the lease.
+/// One sentence: why the operator cannot start, or that the operator lost the lease.
 pub async fn run(config: RunConfig, shutdown: Shutdown) -> Result<(), String> {
     let health = Health::default();
     let server = HealthServer::start(config.listen, health.clone()).await?;
-    let ended = async {
+    let result = async {
         let connection = client::connect().await?;
         let parts = Parts {
             client: connection.client,
@@ -64,13 +64,13 @@ pub async fn run(config: RunConfig, shutdown: Shutdown) -> Result<(), String> {
     }
     .await;
     server.stop().await;
-    ended
+    result
 }
 
-/// Runs the operator without a server of its own: waits for the lease, leads, and hands the lease over at the end.
+/// Runs the operator without the health server: waits for the lease, runs the controllers, and releases the lease at the end.
 ///
 /// # Errors
-/// One sentence: that it lost the lease, or that Kubernetes was restored to an earlier state.
+/// One sentence: that the operator lost the lease, or that Kubernetes was restored to an earlier state.
 pub async fn run_with(parts: Parts, health: Health, shutdown: Shutdown) -> Result<(), String> {
     let identity = identity();
     let leadership = if parts.config.leader_elect {
@@ -79,11 +79,11 @@ pub async fn run_with(parts: Parts, health: Health, shutdown: Shutdown) -> Resul
         Leadership::always()
     };
     health.metrics.set_leader(LEASE_NAME, false);
-    let ended = lead(parts, &identity, &leadership, &health, &shutdown).await;
+    let result = lead(parts, &identity, &leadership, &health, &shutdown).await;
     health.metrics.set_leader(LEASE_NAME, false);
     health.readiness.not_ready("stopping");
     leadership.release().await;
-    ended
+    result
 }
 
 async fn lead(
@@ -96,22 +96,21 @@ async fn lead(
     tokio::select! {
         () = shutdown.requested() => return Ok(()),
         acquired = leadership.acquired() => acquired.map_err(|end| end.to_string())?,
-        () = stand_by(leadership, health) => {}
+        () = report_standby(leadership, health) => {}
     }
     health.metrics.set_leader(LEASE_NAME, true);
     tokio::select! {
-        // The controllers end by themselves when asked to: the steps at hand are finished and recorded.
-        ended = control(parts, identity, leadership, health, shutdown) => ended,
+        // On shutdown the controllers end by themselves: they first finish and record the steps that they have begun.
+        result = run_controllers(parts, identity, leadership, health, shutdown) => result,
         loss = leadership.lost() => Err(format!("lost the Lease {LEASE_NAME}: {loss}")),
     }
 }
 
-/// Runs both controllers until `shutdown`. Their watches begin now, with reads that are not from a cache: whatever an
-/// earlier leader wrote is seen.
+/// Runs both controllers until `shutdown`. Their watches begin only now, so that they see all writes of an earlier leader.
 ///
 /// # Errors
-/// That Kubernetes was restored to an earlier state.
-async fn control(
+/// One sentence: that Kubernetes was restored to an earlier state.
+async fn run_controllers(
     parts: Parts,
     identity: &str,
     leadership: &Leadership,
@@ -127,23 +126,23 @@ async fn control(
         default_account: config.default_account.clone(),
         settle: config.settle,
     });
-    let wakes = Arc::new(Wakes {
+    let enqueuer = Arc::new(Enqueuer {
         book: book.clone(),
         watches: Arc::clone(&watches),
         default_account: config.default_account.clone(),
     });
     let directory = Directory::new(parts.client.clone());
     let events = Events::new(parts.client.clone(), identity);
-    let us = ManagedBy {
+    let this_operator = ManagedBy {
         namespace: parts.namespace.clone(),
         lease: config.leader_elect.then(|| LEASE_NAME.to_owned()),
     };
-    let installs = Arc::new(Installs::new(us, parts.client.clone()));
+    let installs = Arc::new(Installs::new(this_operator, parts.client.clone()));
     let accounts = Arc::new(AccountController {
         client: parts.client.clone(),
         directory: directory.clone(),
         claims,
-        instances: Arc::clone(&wakes) as _,
+        instances: Arc::clone(&enqueuer) as _,
         allowed_hosts: config.allowed_hosts.clone(),
         leadership: leadership.clone(),
         metrics: health.metrics.clone(),
@@ -175,31 +174,34 @@ async fn control(
         workers: tokio::sync::Semaphore::new(config.concurrency.into()),
         effects: parts.effects,
     });
-    let shell = |watches: &Arc<Watches>, concurrency| Shell {
+    let options = |watches: &Arc<Watches>, concurrency| ControllerOptions {
         client: parts.client.clone(),
         watches: Arc::clone(watches),
         metrics: health.metrics.clone(),
         concurrency,
         shutdown: shutdown.clone(),
     };
-    let of_accounts = shell(&accounts.watches, config.concurrency);
-    let of_instances = shell(&instances.watches, config.concurrency.saturating_add(CALLS));
+    let account_options = options(&accounts.watches, config.concurrency);
+    let instance_options = options(
+        &instances.watches,
+        config.concurrency.saturating_add(MAX_WAITING_FOR_API),
+    );
     let controllers = async {
         tokio::join!(
-            account::controller::run(Arc::clone(&accounts), &of_accounts),
-            kubernetes::controller::run(&of_instances, Arc::clone(&instances)),
+            account::controller::run(Arc::clone(&accounts), &account_options),
+            kubernetes::controller::run(&instance_options, Arc::clone(&instances)),
         )
     };
     tokio::select! {
         _ = controllers => Ok(()),
-        () = watch_over(&instances, &wakes, health) => Ok(()),
-        () = restore_watch::watch_over(&instances) => Ok(()),
-        why = instances.history.broken() => Err(why),
+        () = report_health(&instances, &enqueuer, health) => Ok(()),
+        () = restore_watch::run(&instances) => Ok(()),
+        message = instances.history.restored() => Err(message),
     }
 }
 
-/// Shows that the main loop is alive, whether the stores have synced, and how many resources are in which phase; never completes.
-async fn watch_over(instances: &Context, wakes: &Wakes, health: &Health) {
+/// Reports liveness, readiness and the counts of resources by phase; never completes.
+async fn report_health(instances: &Context, enqueuer: &Enqueuer, health: &Health) {
     let directory = &instances.directory;
     let mut counted = BTreeSet::new();
     let mut synced = false;
@@ -211,30 +213,30 @@ async fn watch_over(instances: &Context, wakes: &Wakes, health: &Health) {
             health.readiness.not_ready("the resources are being listed");
             synced = instances.watches.all_listed() && directory.synced();
             if synced {
-                // Those that name no account that there is are woken by none.
-                wakes.wake_all();
-                // What was listed before could not be judged.
+                // A resource whose account does not exist is enqueued by no event of an account.
+                enqueuer.enqueue_all();
+                // The brake could not measure lists that came before the resources were known.
                 directory.request_withheld();
                 continue;
             }
         }
-        // Before that no account is known, and nothing would be counted as theirs.
+        // Before all accounts are known, their resources would be counted for no account.
         if synced {
             instance::gauges::set_gauges(instances, &mut counted);
         }
-        let beat = if synced { BEAT } else { BEAT / 10 };
-        tokio::time::sleep(beat).await;
+        let pause = if synced { HEARTBEAT } else { HEARTBEAT / 10 };
+        tokio::time::sleep(pause).await;
     }
 }
 
-/// Shows how the standby fares; never completes.
-async fn stand_by(leadership: &Leadership, health: &Health) {
+/// Reports liveness and readiness while another process is the leader; never completes.
+async fn report_standby(leadership: &Leadership, health: &Health) {
     loop {
         health.liveness.beat();
         match leadership.problem() {
             Some(problem) => health.readiness.not_ready(&problem.to_string()),
             None => health.readiness.standby(),
         }
-        tokio::time::sleep(BEAT).await;
+        tokio::time::sleep(HEARTBEAT).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What the controller of accounts works with.
+//! The fields that all reconciles of accounts share.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,13 +24,13 @@ use crate::{
     serve::metrics::Metrics,
 };
 
-/// How often each account is looked at without an event. Most looks call nobody.
-pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// How often each account is reconciled without an event. Most of these reconciles make no call.
+pub(super) const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How soon after somebody else's write came first.
+/// The pause after a conflict.
 pub(super) const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What the controller works with.
+/// The fields that all reconciles of accounts share.
 pub struct AccountController {
     pub client: kube::Client,
     pub directory: Directory,
@@ -42,22 +42,22 @@ pub struct AccountController {
     pub events: Events,
     pub installs: Arc<Installs>,
     pub watches: Arc<Watches>,
-    /// Bounds each request to the API.
+    /// The timeout of each request to the Cortecs API.
     pub request_timeout: Duration,
     pub limits: PollLimits,
     pub state: State,
 }
 
-/// What the controller remembers from one event to the next.
+/// The memory of the controller.
 #[derive(Default)]
 pub struct State {
     backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
-    /// The accounts that a watch has shown since it began to list anew.
+    /// The accounts in the list that a watch currently receives.
     listings: Mutex<BTreeMap<Scope, BTreeSet<ObjectKey>>>,
 }
 
 impl AccountController {
-    /// What a new fleet reports to.
+    /// The observer of a new fleet.
     pub(super) fn relay(&self) -> Arc<Relay> {
         let watches = Arc::clone(&self.watches);
         Arc::new(Relay {
@@ -69,8 +69,8 @@ impl AccountController {
         })
     }
 
-    /// Tells that an account's entry has changed.
-    pub(super) fn tell(&self, account: &ObjectKey) {
+    /// Tells the controller of instances that the entry of an account has changed.
+    pub(super) fn notify_instances(&self, account: &ObjectKey) {
         self.instances.on_account_changed(account);
     }
 

@@ -1,4 +1,4 @@
-//! The controller of accounts: what it works with, and one reconcile from the look to the write.
+//! The controller of accounts: its watch, and its reconcile out of evaluate and write.
 
 use std::{
     collections::BTreeSet,
@@ -13,43 +13,42 @@ use cortecs_rules::{account::owner::Owner, ledger::book::Scope};
 use kube::{ResourceExt, runtime::watcher::Event};
 
 use super::{
-    context::{AccountController, CONFLICT_PAUSE, LOOK_INTERVAL},
-    look::look,
+    context::{AccountController, CONFLICT_PAUSE, RESYNC_INTERVAL},
+    evaluate::evaluate,
 };
 use crate::kubernetes::{
     client::KubeError,
-    controller::{Reconciler, Requeue, Shell, run as run_controller},
+    controller::{ControllerOptions, Reconciler, Requeue, run as run_controller},
 };
 
-/// Watches and reconciles accounts until the shutdown is asked for. The fleets live as long as the directory does.
-pub async fn run(controller: Arc<AccountController>, shell: &Shell) {
+/// Watches and reconciles accounts until the shutdown is requested. The fleets live as long as the directory.
+pub async fn run(controller: Arc<AccountController>, options: &ControllerOptions) {
     let watches = controller.watches.scopes().count();
     controller.directory.expect_watches(watches);
-    let chores = async {
+    let background = async {
         tokio::select! {
-            () = shell.shutdown.requested() => {}
-            () = controller.keep_tidy() => {}
-            () = controller.watch_others() => {}
+            () = options.shutdown.requested() => {}
+            () = controller.clean_up_regularly() => {}
+            () = controller.watch_other_operators() => {}
         }
     };
-    tokio::join!(run_controller(shell, Arc::clone(&controller)), chores);
+    tokio::join!(run_controller(options, Arc::clone(&controller)), background);
 }
 
 impl Reconciler for AccountController {
     type Object = CortecsAccount;
     const NAME: &'static str = "cortecsaccount";
 
-    /// The order to resume, and who manages the account: what else was written into the status, above all by this process,
-    /// is no reason for a look.
-    fn relevant(account: &CortecsAccount, hasher: &mut DefaultHasher) {
+    /// The order to resume, the assigned operator and the manager.
+    fn hash_relevant(account: &CortecsAccount, hasher: &mut DefaultHasher) {
         annotations::value(account, annotations::RESUME).hash(hasher);
         annotations::value(account, annotations::OPERATOR).hash(hasher);
-        // The first operator that writes its name gets the account: another one's name matters, and so does this one's.
+        // Of several operators, the first one that writes its name becomes the manager.
         let manager = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
         manager.map(|m| (&m.namespace, &m.lease)).hash(hasher);
     }
 
-    fn note(&self, scope: &Scope, event: &Event<CortecsAccount>) {
+    fn on_event(&self, scope: &Scope, event: &Event<CortecsAccount>) {
         match event {
             Event::Init => {
                 self.listings().insert(scope.clone(), BTreeSet::new());
@@ -63,38 +62,38 @@ impl Reconciler for AccountController {
             }
             Event::InitDone => {
                 let listed = self.listings().remove(scope).unwrap_or_default();
-                for key in &self.directory.listed(scope, &listed) {
-                    self.forget(key);
+                for key in &self.directory.end_listing(scope, &listed) {
+                    self.clean_up_after(key);
                 }
             }
             Event::Apply(account) => self.upsert(account),
             Event::Delete(account) => {
                 let key = ObjectKey::of(account);
                 if self.directory.remove(&key) {
-                    self.forget(&key);
+                    self.clean_up_after(&key);
                 }
             }
         }
     }
 
-    /// What it does at most, in order: look, finalizer, status.
+    /// Evaluates the account, then writes its finalizer or its status.
     async fn reconcile(&self, account: Arc<CortecsAccount>) -> Result<Requeue, KubeError> {
         let key = ObjectKey::of(&*account);
-        if let Owner::Other(other) = self.owner(&account) {
-            self.stand_off(&key, &account, &other).await;
-            return Ok(Requeue::After(LOOK_INTERVAL));
+        if let Owner::Other(other) = self.manager(&account) {
+            self.leave_to(&other, &key, &account).await;
+            return Ok(Requeue::After(RESYNC_INTERVAL));
         }
         let name = key.to_string();
         self.metrics.set_contested(&name, false);
         self.metrics.account_seen(&name, clock::moment());
-        let soon = self.look_and_tell(&key, &account).await;
+        let is_passing = self.evaluate(&key, &account).await;
         let requeue = match self.write(&key, &account).await {
-            Ok(_) if soon => Requeue::After(self.back_off(&account)),
+            Ok(_) if is_passing => Requeue::After(self.back_off(&account)),
             Err(error) if error.is_conflict() => Requeue::After(CONFLICT_PAUSE),
             Err(error) if error.is_not_found() => Requeue::OnChange,
             result => result?,
         };
-        if !soon {
+        if !is_passing {
             self.backoffs().remove(&key);
         }
         Ok(requeue)
@@ -103,7 +102,7 @@ impl Reconciler for AccountController {
     fn back_off(&self, account: &CortecsAccount) -> Duration {
         let mut backoffs = self.backoffs();
         let backoff = backoffs.entry(ObjectKey::of(account)).or_default();
-        backoff.next(fastrand::f64(), None).min(LOOK_INTERVAL)
+        backoff.next(fastrand::f64(), None).min(RESYNC_INTERVAL)
     }
 }
 
@@ -111,25 +110,25 @@ impl AccountController {
     fn upsert(&self, account: &CortecsAccount) {
         let key = ObjectKey::of(account);
         if account.namespace().is_some() && self.directory.upsert(account) {
-            self.tell(&key);
+            self.notify_instances(&key);
         }
         if self.directory.has_lost_hold(account) {
             self.watches.add(key);
         }
     }
 
-    /// Takes leave of an account that is gone.
-    fn forget(&self, account: &ObjectKey) {
+    /// Removes all data about an account that is gone.
+    fn clean_up_after(&self, account: &ObjectKey) {
         self.backoffs().remove(account);
         self.metrics.remove_account(&account.to_string());
-        self.tell(account);
+        self.notify_instances(account);
         self.directory.prune(&*self.claims);
     }
 
-    /// Once a minute: fleets that nobody needs any more, and series that a late answer brought back.
-    async fn keep_tidy(&self) {
+    /// Removes unused fleets once a minute, and metrics that a late response recorded after the account was gone.
+    async fn clean_up_regularly(&self) {
         loop {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(RESYNC_INTERVAL).await;
             self.directory.prune(&*self.claims);
             self.metrics.retain_accounts(|account| {
                 account.split_once('/').is_none_or(|(namespace, name)| {
@@ -139,18 +138,18 @@ impl AccountController {
         }
     }
 
-    /// Whether what was found may change at any time, so that another look is worth while soon.
-    async fn look_and_tell(&self, key: &ObjectKey, account: &CortecsAccount) -> bool {
+    /// Evaluates the account and records its state. Whether the state may soon change without an event.
+    async fn evaluate(&self, key: &ObjectKey, account: &CortecsAccount) -> bool {
         let in_use = !self.claims.users(key).is_empty();
-        let found = look(self, account, in_use).await;
-        let soon = found.state.is_passing() || found.state.awaits_secret();
-        if self.directory.settle(account, found.state) {
-            self.tell(key);
+        let found = evaluate(self, account, in_use).await;
+        let is_passing = found.state.is_passing() || found.state.awaits_secret();
+        if self.directory.record_state(account, found.state) {
+            self.notify_instances(key);
         }
-        for doubted in found.doubted {
-            self.tell(&doubted);
-            self.watches.add(doubted);
+        for account in found.unverified {
+            self.notify_instances(&account);
+            self.watches.add(account);
         }
-        soon
+        is_passing
     }
 }

@@ -1,4 +1,4 @@
-//! Credentials from their Secret: fetched by name only, never listed or watched.
+//! Reads credentials from a Secret. The operator never lists or watches Secrets.
 
 use cortecs_api::Credentials;
 use cortecs_resources::{
@@ -11,12 +11,12 @@ use secrecy::SecretString;
 
 use crate::kubernetes::client::{KubeError, bounded};
 
-/// The longest client id in characters: what the status of an instance takes.
+/// The longest client id in characters: the schema of the status limits it.
 const MAX_CLIENT_ID: usize = 512;
 /// The longest client secret in bytes.
 const MAX_CLIENT_SECRET: usize = 8192;
 
-/// Why there are no credentials. Names the Secret and the key, never a value.
+/// Why there are no credentials. The message names the Secret and the key, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
     #[error(
@@ -32,7 +32,7 @@ pub enum CredentialsError {
 }
 
 impl CredentialsError {
-    /// The condition's reason.
+    /// The reason of the condition.
     pub fn reason(&self) -> Reason {
         match self {
             Self::NotFound(_) => Reason::SecretNotFound,
@@ -42,7 +42,7 @@ impl CredentialsError {
         }
     }
 
-    /// Whether nothing is known of the Secret: reading it again may help by itself.
+    /// Whether the read failed, so that the same read may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreadable(_))
     }
@@ -64,7 +64,7 @@ pub async fn read(
     }
 }
 
-/// The credentials in `secret`, which messages call `shown`.
+/// The credentials in `secret`. `shown` names the Secret in messages.
 pub fn parse(shown: &str, secret: &Secret) -> Result<Credentials, CredentialsError> {
     let field = |key: &str| {
         value(secret, key).map_err(|problem| CredentialsError::Invalid {
@@ -95,7 +95,7 @@ pub fn parse(shown: &str, secret: &Secret) -> Result<Credentials, CredentialsErr
     })
 }
 
-/// The value of `key`, without the newline that files and editors leave at the end.
+/// The value of `key`, without a newline at the end, which editors add.
 fn value<'a>(secret: &'a Secret, key: &str) -> Result<&'a str, String> {
     let bytes = secret
         .data

@@ -1,4 +1,4 @@
-//! The account's own hold: when it begins, when it ends, and what people are told of it.
+//! Begin and end of the account's hold, and its message.
 
 use std::sync::Arc;
 
@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use super::context::AccountController;
 use crate::fleet::{directory::Directory, holds::fleet_of, poll::Fleet};
 
-/// The account's hold as it should be, and the order to resume that counts as handled. Where the hold is to be ended because
-/// what it is about is back, no list that says otherwise is made known from here on, until that is recorded or
-/// [abandoned](Directory::abandon_release).
+/// The hold that the account should have, and the order to resume that counts as handled. If the hold ends because the instances
+/// are back, lists that lack them are withheld until the end is recorded or [abandoned](Directory::abandon_release).
 pub(crate) fn next_hold(
     controller: &AccountController,
     account: &CortecsAccount,
@@ -25,10 +24,10 @@ pub(crate) fn next_hold(
     let key = ObjectKey::of(account);
     let known = directory.hold_record(&key);
     let hold = known.hold.as_ref();
-    let held = hold.map(fleet_of);
-    let returned = held.as_ref().is_some_and(|held| {
-        directory.begin_release(held, &key);
-        is_back(controller, held)
+    let fleet_on_hold = hold.map(fleet_of);
+    let returned = fleet_on_hold.as_ref().is_some_and(|on_hold| {
+        directory.begin_release(on_hold, &key);
+        instances_are_back(controller, on_hold)
     });
     if !returned {
         directory.abandon_release(&key);
@@ -43,17 +42,17 @@ pub(crate) fn next_hold(
         returned,
     };
     let next = brake::next_hold(situation, now);
-    if let Some(held) = held.filter(|_| next.0.is_none() && !returned) {
-        directory.excuse(&held);
+    if let Some(on_hold) = fleet_on_hold.filter(|_| next.0.is_none() && !returned) {
+        directory.excuse(&on_hold);
     }
     next
 }
 
-/// Whether the newest list shows what should run. While one is looked at that nobody knows of yet, none is the newest. Where
-/// nobody has such credentials any more, it is as if it were empty.
-fn is_back(controller: &AccountController, key: &FleetKey) -> bool {
+/// Whether the newest list shows the instances that should run. A withheld list may be newer, so then the answer is no. A fleet
+/// that no longer exists counts as an empty list.
+fn instances_are_back(controller: &AccountController, key: &FleetKey) -> bool {
     let new = match controller.directory.fleet(key) {
-        Some(fleet) => fleet.undisputed(),
+        Some(fleet) => fleet.newest_snapshot(),
         None => Some(Arc::default()),
     };
     new.is_some_and(|new| {
@@ -67,8 +66,8 @@ fn is_back(controller: &AccountController, key: &FleetKey) -> bool {
     })
 }
 
-/// Why the fleet is held, for the account with this hold of its own.
-pub(crate) fn why_held(
+/// The message why the fleet is on hold, for the account whose own hold is `own`.
+pub(crate) fn hold_message(
     directory: &Directory,
     fleet: &FleetKey,
     account: &ObjectKey,

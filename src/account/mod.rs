@@ -2,18 +2,18 @@
 //!
 //! | file | what it has |
 //! |---|---|
-//! | [`context`] | what all of the following share |
-//! | [`controller`] | what is watched, and one reconcile from the look to the write |
-//! | `look` | whether the account can be used: its URL, its Secret, its fleet |
+//! | [`context`] | the fields that all reconciles share |
+//! | [`controller`] | the watch, and one reconcile: evaluate, then write |
+//! | `evaluate` | whether the account can be used: its URL, its Secret, its fleet |
 //! | [`credentials`] | the credentials from their Secret |
-//! | `stand_off` | accounts that another operator manages |
-//! | `hold` | the account's own hold |
+//! | `other_operators` | accounts that another operator manages |
+//! | `hold` | begin and end of the account's hold |
 //! | `write` | the account's finalizer and its status |
 
 pub mod context;
 pub mod controller;
 pub mod credentials;
+mod evaluate;
 mod hold;
-mod look;
-mod stand_off;
+mod other_operators;
 mod write;

@@ -1,4 +1,4 @@
-//! What is written into an account: its finalizer and its status.
+//! The writes into an account: its finalizer and its status.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use jiff::SignedDuration;
 use kube::{Api, ResourceExt, api::PostParams};
 
 use super::{
-    context::{AccountController, CONFLICT_PAUSE, LOOK_INTERVAL},
-    hold::{next_hold, why_held},
+    context::{AccountController, CONFLICT_PAUSE, RESYNC_INTERVAL},
+    hold::{hold_message, next_hold},
 };
 use crate::kubernetes::{
     client::{KubeError, bounded},
@@ -28,9 +28,9 @@ use crate::kubernetes::{
     metadata,
 };
 
-/// How often a deletion asks whether somebody uses the account still: who goes tells nobody.
+/// How often a deleted account is reconciled while resources use it: the end of their use triggers no reconcile.
 const IN_USE_INTERVAL: Duration = Duration::from_secs(5);
-/// Most names in a message.
+/// The most names of resources in a message.
 const MAX_NAMES: usize = 3;
 
 impl AccountController {
@@ -46,22 +46,22 @@ impl AccountController {
         let Some(entry) = directory.account(&key.namespace, &key.name) else {
             return Ok(Requeue::OnChange);
         };
-        let again = Requeue::After(LOOK_INTERVAL.mul_f64(0.95 + 0.1 * fastrand::f64()));
+        let again = Requeue::After(RESYNC_INTERVAL.mul_f64(0.95 + 0.1 * fastrand::f64()));
         if !self.leadership.may_act() {
             return Ok(again);
         }
         let deleting = account.metadata.deletion_timestamp.is_some();
-        let ours = account.finalizers().iter().any(|f| f == ACCOUNT_FINALIZER);
-        if !deleting && !ours {
+        let has_finalizer = account.finalizers().iter().any(|f| f == ACCOUNT_FINALIZER);
+        if !deleting && !has_finalizer {
             // The watch then delivers the account with the resourceVersion that the write of the status needs.
             metadata::add_finalizer(&self.api(account), account, ACCOUNT_FINALIZER).await?;
             return Ok(again);
         }
-        if deleting && !ours {
+        if deleting && !has_finalizer {
             return Ok(Requeue::OnChange);
         }
         if !claims.synced() {
-            // Nothing is known of users and claims yet.
+            // The users of the account are not known yet.
             return Ok(Requeue::After(CONFLICT_PAUSE));
         }
         if !deleting {
@@ -77,18 +77,14 @@ impl AccountController {
         Ok(Requeue::After(IN_USE_INTERVAL))
     }
 
-    /// Writes the status if it says anything new. `users`: the resources that keep the account from being deleted.
+    /// Writes the status if it has changed. `users`: the resources that keep the account from being deleted.
     async fn write_status(
         &self,
         account: &CortecsAccount,
         entry: &AccountEntry,
         users: Option<&[ObjectKey]>,
     ) -> Result<(), KubeError> {
-        let Self {
-            directory,
-            claims: _,
-            ..
-        } = self;
+        let directory = &self.directory;
         let fleet_key = match &entry.state {
             AccountState::Usable(key) => Some(key.clone()),
             _ => directory.remembered(account).fleet,
@@ -108,7 +104,7 @@ impl AccountController {
         };
         let held = fleet
             .as_ref()
-            .and_then(|fleet| why_held(directory, fleet.key(), &key, hold.as_ref()));
+            .and_then(|fleet| hold_message(directory, fleet.key(), &key, hold.as_ref()));
         let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
         let age = age.and_then(|age| SignedDuration::try_from(age).ok());
         let view = View {
@@ -127,7 +123,7 @@ impl AccountController {
             hold,
             last_handled_resume,
             hold_ended,
-            managed_by: Some(self.installs.us().clone()),
+            managed_by: Some(self.installs.this_operator().clone()),
             held,
         };
         let status = next_status(&previous, &view, now);
@@ -141,7 +137,7 @@ impl AccountController {
             return Ok(());
         }
         if hold_ended.is_some() {
-            directory.begin_end(&key);
+            directory.mark_ending(&key);
         }
         let mut next = account.clone();
         let events = derive_events(&key, &previous, &status);
@@ -161,8 +157,8 @@ impl AccountController {
                     .is_none_or(|s| s.managed_by.is_none())
                 {
                     tracing::error!(
-                        "the account cannot be claimed, so nothing is started with it: the definition of CortecsAccount is older \
-                         than this operator, apply the one of its version"
+                        "the API server dropped status.managedBy of the account, so no instance is started with it: the CustomResourceDefinition \
+                         of CortecsAccount is older than this operator, apply the one of the same version"
                     );
                 }
                 if !events.is_empty() {

@@ -1,4 +1,4 @@
-//! The API's catalog: `models` has what it says of models, remembered for a while.
+//! The catalog of the API: `models` is a cache of its models.
 
 mod models;
 

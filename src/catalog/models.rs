@@ -1,4 +1,4 @@
-//! What the API says of models, remembered for a while.
+//! A cache of the API's models.
 
 use std::{
     collections::HashMap,
@@ -12,16 +12,16 @@ use cortecs_clock::Moment;
 
 use crate::mutex::lock;
 
-/// Most models that are remembered, over all APIs.
+/// The most models in the cache, over all APIs.
 pub const MAX_MODELS: usize = 512;
-/// How long a model is taken for current.
+/// How long a cached model is used.
 const FRESH: Duration = Duration::from_secs(600);
-/// How long a refusal is: the catalog may grow.
+/// How long a cached refusal is used: the catalog may grow.
 const REFUSED: Duration = Duration::from_secs(60);
-/// How long a failure that may pass is, so that many resources with one model do not each ask.
+/// How long a cached passing failure is used, so that many resources with one model do not each make a call.
 const FAILED: Duration = Duration::from_secs(5);
 
-/// Models by API and id. Clones share one memory.
+/// Models by API and id. Clones share the cache.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     slots: Arc<Mutex<HashMap<Key, Arc<Slot>>>>,
@@ -31,7 +31,7 @@ pub struct Catalog {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CatalogError {
-    /// The API refuses to speak of this model: it will again until the catalog changes.
+    /// The API refuses the model. The refusal lasts until the catalog changes.
     pub terminal: bool,
     pub message: String,
 }
@@ -46,8 +46,8 @@ struct Key {
 
 #[derive(Debug, Default)]
 struct Slot {
-    /// Held by the one who asks the API: the others wait for the answer.
-    flight: tokio::sync::Mutex<()>,
+    /// Locked during a call to the API.
+    call: tokio::sync::Mutex<()>,
     known: Mutex<Option<Known>>,
 }
 
@@ -59,33 +59,33 @@ struct Known {
 }
 
 impl Catalog {
-    /// The model, from memory or from the API: at most one call at a time for each. When the API fails for a moment, what it
-    /// said before still counts. `heard` is told how a call ended.
+    /// The model, from the cache or from the API, with at most one call at a time for each model. After a passing failure the cached
+    /// model is still used. `record` gets the result of a call.
     ///
     /// # Errors
-    /// Why the API did not name it; also remembered, for a shorter time.
+    /// Why the API did not return the model. Errors are cached, too, for a shorter time.
     pub async fn model(
         &self,
         client: &Client,
         api_url: &str,
         model_id: &str,
-        heard: impl FnOnce(&Result<Model, Error>),
+        record: impl FnOnce(&Result<Model, Error>),
     ) -> Answer {
         let slot = self.slot(api_url, model_id);
         if let Some(answer) = slot.fresh(clock::moment()) {
             return answer;
         }
-        let _flight = slot.flight.lock().await;
+        let _call = slot.call.lock().await;
         let asked_at = clock::moment();
         if let Some(answer) = slot.fresh(asked_at) {
             return answer;
         }
         let result = client.get_model(model_id).await;
-        heard(&result);
-        slot.learn(result, asked_at, clock::moment())
+        record(&result);
+        slot.update(result, asked_at, clock::moment())
     }
 
-    /// What is remembered of the model, if it still counts. Never calls anyone.
+    /// The cached answer, if it is still fresh. Makes no call.
     pub fn cached(&self, api_url: &str, model_id: &str) -> Option<Answer> {
         let slot = self.slots().get(&key(api_url, model_id)).cloned();
         slot?.fresh(clock::moment())
@@ -98,7 +98,7 @@ impl Catalog {
             return Arc::clone(slot);
         }
         if slots.len() >= MAX_MODELS {
-            // Never asked counts as oldest, but one that is being asked about is held by somebody.
+            // A slot without an answer counts as the oldest, unless a call uses it.
             let oldest = slots
                 .iter()
                 .min_by_key(|(_, slot)| (Arc::strong_count(slot) > 1, slot.asked_at()))
@@ -133,7 +133,7 @@ impl Slot {
         self.known().as_ref().map(|known| known.asked_at)
     }
 
-    fn learn(&self, result: Result<Model, Error>, asked_at: Moment, now: Moment) -> Answer {
+    fn update(&self, result: Result<Model, Error>, asked_at: Moment, now: Moment) -> Answer {
         let mut known = self.known();
         let (answer, good_for) = match result {
             Ok(model) => (Ok(Arc::new(model)), FRESH),
@@ -163,7 +163,7 @@ impl Slot {
     }
 }
 
-/// How long not to ask again after a failure that may pass.
+/// How long a passing failure stays in the cache.
 fn pause(error: &Error) -> Duration {
     error.retry_after().unwrap_or_default().clamp(FAILED, FRESH)
 }

@@ -25,7 +25,7 @@ fn calls(simulator: &Simulator) -> u64 {
     simulator.handle().count(Endpoint::GetModel)
 }
 
-/// Lets the time pass after which an answer no longer counts.
+/// Makes all cached answers stale.
 fn expire(catalog: &Catalog) {
     for slot in catalog.slots().values() {
         if let Some(known) = &mut *slot.known() {
@@ -35,7 +35,7 @@ fn expire(catalog: &Catalog) {
 }
 
 #[tokio::test]
-async fn many_questions_about_one_model_are_one_call() {
+async fn concurrent_requests_for_one_model_make_one_call() {
     let (simulator, client) = simulator().await;
     let (catalog, id) = (Catalog::default(), some_model(&client).await);
     assert_eq!(catalog.cached("api", &id), None);
@@ -58,7 +58,7 @@ async fn many_questions_about_one_model_are_one_call() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_remembered_as_terminal() {
+async fn a_refusal_is_cached_as_terminal() {
     let (simulator, client) = simulator().await;
     let catalog = Catalog::default();
     let error = catalog
@@ -75,7 +75,7 @@ async fn a_refusal_is_remembered_as_terminal() {
 }
 
 #[tokio::test]
-async fn a_passing_failure_does_not_take_away_what_was_known() {
+async fn after_a_passing_failure_the_cached_model_is_used() {
     let (simulator, client) = simulator().await;
     let (catalog, id) = (Catalog::default(), some_model(&client).await);
     let fault = || Fault::new(Endpoint::GetModel, Effect::fail(503, "later")).times(1);
@@ -98,12 +98,12 @@ async fn a_passing_failure_does_not_take_away_what_was_known() {
 }
 
 #[test]
-fn the_memory_is_bounded_and_drops_the_oldest() {
+fn the_cache_is_bounded_and_drops_the_oldest() {
     let catalog = Catalog::default();
     let learn = |n: u64| {
         let at = Moment::from_boot(Duration::from_secs(n));
         let slot = catalog.slot("api", &n.to_string());
-        slot.learn(Ok(Model::default()), at, clock::moment())
+        slot.update(Ok(Model::default()), at, clock::moment())
             .unwrap();
     };
     let limit = MAX_MODELS as u64;

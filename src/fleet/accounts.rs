@@ -1,4 +1,4 @@
-//! Of the directory: the accounts as the watch delivers them.
+//! Part of the directory: accounts from the watch.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use super::directory::{Directory, Record, State};
 
 impl Directory {
-    /// Takes in an account from the watch. Whether its entry has changed.
+    /// Inserts or updates an account from the watch. Whether its entry has changed.
     pub(crate) fn upsert(&self, account: &CortecsAccount) -> bool {
         let key = ObjectKey::of(account);
         let mut entry = AccountEntry {
@@ -63,7 +63,7 @@ impl Directory {
             record.entry = Arc::new(entry);
         }
         if old != new {
-            state.released(&key);
+            state.end_release(&key);
             state.hold_changed(old.as_ref());
             state.hold_changed(new.as_ref());
         }
@@ -73,7 +73,7 @@ impl Directory {
         changed
     }
 
-    /// Forgets an account that is gone. Whether there was one.
+    /// Removes an account that is gone. Whether the directory had the account.
     pub(crate) fn remove(&self, key: &ObjectKey) -> bool {
         let mut state = self.state();
         let Some(record) = state.accounts.remove(key) else {
@@ -82,36 +82,42 @@ impl Directory {
         if let Some(fleet) = &record.fleet {
             state.refresh(fleet);
         }
-        state.released(key);
+        state.end_release(key);
         state.hold_changed(record.entry.hold.as_ref());
-        state.awaited.remove(key);
-        self.tell_synced(&state);
+        state.unchecked.remove(key);
+        self.update_synced(&state);
         true
     }
 
-    /// So many watches are going to call [`Self::listed`].
+    /// Sets how many watches are going to call [`Self::end_listing`].
     pub(crate) fn expect_watches(&self, watches: usize) {
         let mut state = self.state();
         state.unlisted = Some(watches);
-        self.tell_synced(&state);
+        self.update_synced(&state);
     }
 
-    /// A watch of `scope` (a namespace, or all) lists just `present`. Those that are gone; they are forgotten.
-    pub(crate) fn listed(&self, scope: &Scope, present: &BTreeSet<ObjectKey>) -> Vec<ObjectKey> {
+    /// Ends a list of the watch of `scope`, which has the accounts `present`. Removes the other accounts of `scope` and returns them.
+    pub(crate) fn end_listing(
+        &self,
+        scope: &Scope,
+        present: &BTreeSet<ObjectKey>,
+    ) -> Vec<ObjectKey> {
         let gone: Vec<ObjectKey> = {
             let mut state = self.state();
             if state.listed.insert(scope.clone()) {
                 state.unlisted = state.unlisted.map(|n| n.saturating_sub(1));
                 let State {
-                    accounts, awaited, ..
+                    accounts,
+                    unchecked: still_unchecked,
+                    ..
                 } = &mut *state;
-                let unseen = |key: &&ObjectKey| {
+                let unchecked = |key: &&ObjectKey| {
                     accounts
                         .get(key)
                         .is_some_and(|r| r.entry.state == AccountState::Pending)
                 };
-                awaited.extend(present.iter().filter(unseen).cloned());
-                self.tell_synced(&state);
+                still_unchecked.extend(present.iter().filter(unchecked).cloned());
+                self.update_synced(&state);
             }
             let watched =
                 |key: &&ObjectKey| scope.as_ref().is_none_or(|scope| *scope == key.namespace);
@@ -127,8 +133,8 @@ impl Directory {
         gone
     }
 
-    pub(super) fn tell_synced(&self, state: &State) {
-        if state.unlisted == Some(0) && state.awaited.is_empty() {
+    pub(super) fn update_synced(&self, state: &State) {
+        if state.unlisted == Some(0) && state.unchecked.is_empty() {
             self.inner
                 .synced
                 .send_if_modified(|synced| !std::mem::replace(synced, true));

@@ -1,36 +1,37 @@
-//! What the brake remembers of a fleet, and what becomes of a list.
+//! The data of the mass-change brake about a fleet, and its decision about a list.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use cortecs_resources::{account::Hold, key::ObjectKey};
 use cortecs_rules::account::brake::Measure;
-/// What the brake remembers of a fleet.
+/// The data of the mass-change brake about a fleet.
 #[derive(Default)]
 pub(crate) struct FleetBrake {
-    /// A mass change that no account has recorded yet: what its list says is not made known.
+    /// A mass change that no account has recorded yet: its list is withheld.
     pub(crate) trip: Option<Measure>,
-    /// A mass change that there was no account to record: it holds as long as lists show it.
+    /// A hold that no account could record because the fleet had none. It lasts as long as lists show the mass change.
     pub(crate) unrecorded: Option<Hold>,
-    /// The newest list does not show it any more.
+    /// The newest list no longer shows a mass change.
     pub(crate) over: bool,
-    /// The accounts whose hold is being ended because what it is about is back.
+    /// The accounts whose hold is about to end because the instances are back.
     pub(crate) releasing: BTreeSet<ObjectKey>,
-    /// What the newest list shows as lost, while that matters.
+    /// The instances that the newest list lacks or shows as stopped; empty without a hold.
     pub(crate) down: BTreeSet<String>,
-    /// What was lost when a person ordered to resume, and has not been seen to run since.
+    /// The instances that were down when a person ordered to resume, and have not run since.
     pub(crate) excused: Arc<BTreeSet<String>>,
 }
 
-/// What a list shows.
-pub(crate) struct Found {
+/// The measurement of a list.
+pub(crate) struct Measurement {
     pub(crate) measure: Measure,
-    /// The instances that it lacks or shows as stopped; asked for only where the fleet is held, or is about to be.
+    /// The instances that the list lacks or shows as stopped; computed only if the fleet is on hold, or is about to be.
     pub(crate) down: BTreeSet<String>,
 }
 
-/// What becomes of a list.
+/// The decision about a list.
 pub(crate) struct Admission {
+    /// Whether the list is published.
     pub(crate) admitted: bool,
-    /// The accounts that have something to record.
-    pub(crate) wake: Vec<ObjectKey>,
+    /// The accounts to reconcile: they have to record the begin or the end of a hold.
+    pub(crate) enqueue: Vec<ObjectKey>,
 }

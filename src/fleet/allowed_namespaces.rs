@@ -1,4 +1,4 @@
-//! Which namespaces may use an account.
+//! Decides which namespaces may use an account.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,14 +18,14 @@ use kube::{
 use crate::kubernetes::client::{KubeError, bounded};
 use crate::mutex::lock;
 
-/// Most namespaces whose labels are remembered.
+/// The most namespaces whose labels are cached.
 const MAX_NAMESPACES: usize = 1024;
-/// How long labels are taken for current.
+/// How long cached labels are used.
 const FRESH: Duration = Duration::from_secs(30);
 
 type Labels = BTreeMap<String, String>;
 
-/// The labels of namespaces, fetched one by one when asked for and remembered for half a minute.
+/// A cache of the labels of namespaces. Each namespace is fetched when its labels are needed.
 pub struct NamespaceLabels {
     client: Client,
     /// `None`: there is no such namespace.
@@ -40,7 +40,7 @@ impl NamespaceLabels {
         }
     }
 
-    /// Whether `namespace` may use an account that lives in `home` and allows `allowed`.
+    /// Whether `namespace` may use an account in the namespace `home` that allows `allowed`.
     pub async fn allows(
         &self,
         allowed: &AllowedNamespaces,
@@ -59,27 +59,27 @@ impl NamespaceLabels {
     }
 
     async fn labels(&self, namespace: &str) -> Result<Option<Labels>, KubeError> {
-        if let Some(labels) = self.remembered(namespace, clock::moment()) {
+        if let Some(labels) = self.cached(namespace, clock::moment()) {
             return Ok(labels);
         }
-        let asked_at = clock::moment();
+        let requested_at = clock::moment();
         let api: Api<Namespace> = Api::all(self.client.clone());
         let labels = match bounded("read the namespace", api.get_metadata(namespace)).await {
             Ok(found) => Some(found.metadata.labels.unwrap_or_default()),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),
         };
-        self.remember(namespace, asked_at, labels.clone());
+        self.insert(namespace, requested_at, labels.clone());
         Ok(labels)
     }
 
-    fn remembered(&self, namespace: &str, now: Moment) -> Option<Option<Labels>> {
+    fn cached(&self, namespace: &str, now: Moment) -> Option<Option<Labels>> {
         let known = lock(&self.known);
         let (at, labels) = known.get(namespace)?;
         (now.since(*at) < FRESH).then(|| labels.clone())
     }
 
-    fn remember(&self, namespace: &str, now: Moment, labels: Option<Labels>) {
+    fn insert(&self, namespace: &str, now: Moment, labels: Option<Labels>) {
         let mut known = lock(&self.known);
         if known.len() >= MAX_NAMESPACES {
             known.retain(|_, (at, _)| now.since(*at) < FRESH);
@@ -90,7 +90,7 @@ impl NamespaceLabels {
     }
 }
 
-/// Whether `selector` selects what carries `labels`; one that cannot be understood selects nothing.
+/// Whether `selector` matches `labels`; an invalid selector matches nothing.
 pub fn selects(selector: &LabelSelector, labels: &Labels) -> bool {
     Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
 }

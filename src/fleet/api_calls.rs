@@ -1,4 +1,4 @@
-//! Counts a fleet's requests to the API, for the metrics.
+//! The metrics of a fleet's requests to the API.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -7,7 +7,7 @@ use cortecs_resources::key::ObjectKey;
 
 use crate::mutex::lock;
 use crate::serve::metrics::{ApiCode, Metrics};
-/// Counts a fleet's requests under the name of the first of its accounts.
+/// Counts a fleet's requests in the metrics of its first account.
 pub struct ApiObserver {
     metrics: Metrics,
     account: Mutex<String>,

@@ -1,4 +1,4 @@
-//! Every account and every fleet, as the controllers share them.
+//! All accounts and fleets, shared by the controllers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ use super::{
 use crate::kubernetes::client::KubeError;
 use crate::mutex::lock;
 
-/// Every account of the watched namespaces and the fleets behind them. Clones share one content.
+/// The accounts of the watched namespaces, and their fleets. Clones share the same data.
 #[derive(Clone)]
 pub struct Directory {
     pub(super) inner: Arc<Inner>,
@@ -46,12 +46,12 @@ pub(super) struct Inner {
 pub(crate) struct State {
     pub(crate) accounts: BTreeMap<ObjectKey, Record>,
     pub(crate) fleets: BTreeMap<FleetKey, FleetRecord>,
-    /// Watches whose first list has not come yet; `None` until they are started.
+    /// How many watches have not received their first list; `None` before they start.
     pub(crate) unlisted: Option<usize>,
-    /// The watches whose first list has come.
+    /// The scopes whose first list was received.
     pub(crate) listed: BTreeSet<Scope>,
-    /// Accounts of the first lists that have not been looked at yet.
-    pub(crate) awaited: BTreeSet<ObjectKey>,
+    /// The accounts of the first lists that have not been reconciled yet.
+    pub(crate) unchecked: BTreeSet<ObjectKey>,
 }
 
 pub(crate) struct Record {
@@ -59,7 +59,7 @@ pub(crate) struct Record {
     pub(crate) entry: Arc<AccountEntry>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) read_at: Option<Moment>,
-    /// The fleet that it belongs to. It stays when the account becomes unusable.
+    /// The fleet that the account belongs to. It stays when the account becomes unusable.
     pub(crate) fleet: Option<FleetKey>,
     pub(crate) holds: HoldRecord,
     /// The hold whose end this process is writing.
@@ -69,16 +69,16 @@ pub(crate) struct Record {
 pub(crate) struct FleetRecord {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) observer: Arc<ApiObserver>,
-    /// What the accounts were woken for last.
+    /// The summary that the accounts were last enqueued for.
     pub(crate) summary: Option<Summary>,
-    /// The accounts were told of a failure.
-    pub(crate) troubled: bool,
-    /// The hold that those who use the fleet were told of last.
-    pub(crate) told_hold: Option<(ObjectKey, Hold)>,
+    /// The accounts were enqueued to show a failure, so they are enqueued again after its end.
+    pub(crate) failure_shown: bool,
+    /// The hold that the accounts and resources were last enqueued for.
+    pub(crate) shown_hold: Option<(ObjectKey, Hold)>,
     pub(crate) brake: FleetBrake,
 }
 
-/// What is remembered of the last look at an account.
+/// The result of the last evaluation of an account.
 #[derive(Clone, Default)]
 pub(crate) struct Remembered {
     pub state: AccountState,
@@ -88,7 +88,7 @@ pub(crate) struct Remembered {
 }
 
 impl Directory {
-    /// An empty directory. `client` is used for the labels of namespaces.
+    /// An empty directory. `client` reads the labels of namespaces.
     pub fn new(client: kube::Client) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -99,20 +99,19 @@ impl Directory {
         }
     }
 
-    /// The account; `None` when there is none, once [`Self::synced`] holds.
+    /// The account. Before [`Self::synced`] is true, `None` does not mean that there is no such account.
     pub fn account(&self, namespace: &str, name: &str) -> Option<Arc<AccountEntry>> {
         let key = ObjectKey::new(namespace, name);
         let state = self.state();
         state.accounts.get(&key).map(|r| Arc::clone(&r.entry))
     }
 
-    /// The fleet; it outlives its accounts while something is bound in it.
+    /// The fleet. A fleet outlives its accounts as long as resources have instances or open starts in it.
     pub fn fleet(&self, key: &FleetKey) -> Option<Arc<Fleet>> {
         self.state().fleets.get(key).map(|r| Arc::clone(&r.fleet))
     }
 
-    /// Notes in which fleet something is in progress for the resource, if in any: no other fleet lists for it any more, nor keeps
-    /// its turn.
+    /// Makes the resource busy in `fleet`, and idle in all others: the others no longer list for the resource, and end its turn.
     pub fn set_busy(&self, resource: &ObjectKey, fleet: Option<&FleetKey>) {
         for known in self.fleets() {
             let busy = Some(known.key()) == fleet;
@@ -122,7 +121,7 @@ impl Directory {
         }
     }
 
-    /// Every fleet.
+    /// All fleets.
     pub(crate) fn fleets(&self) -> Vec<Arc<Fleet>> {
         let state = self.state();
         state
@@ -132,14 +131,14 @@ impl Directory {
             .collect()
     }
 
-    /// Whether each account that was there at the start has been looked at once.
+    /// Whether each account of the first lists has been reconciled.
     pub fn synced(&self) -> bool {
         *self.inner.synced.borrow()
     }
 
-    /// Completes when [`Self::synced`] holds.
+    /// Completes when [`Self::synced`] is true.
     pub async fn wait_until_synced(&self) {
-        // The sender lives in self.
+        // An error is impossible: self keeps the sender.
         let _ = self
             .inner
             .synced
@@ -148,44 +147,44 @@ impl Directory {
             .await;
     }
 
-    /// The credentials that the account's Secret held when it was last read.
+    /// The credentials that the account's Secret had at its last read.
     pub fn credentials(&self, account: &ObjectKey) -> Option<Credentials> {
         self.state().accounts.get(account)?.credentials.clone()
     }
 
-    /// The strictest mode of the accounts that share the fleet; `Hold` where there is none.
+    /// The strictest mode of the fleet's accounts; `Hold` without an account.
     pub fn mode(&self, key: &FleetKey) -> AccountMode {
         let state = self.state();
         let modes = state.members(key).map(|(_, r)| r.entry.spec.mode);
         modes.max().unwrap_or(AccountMode::Hold)
     }
 
-    /// The strictest sharing of the accounts that share the fleet; `Shared` where there is none.
+    /// The strictest sharing of the fleet's accounts; `Shared` without an account.
     pub fn sharing(&self, key: &FleetKey) -> Sharing {
         let state = self.state();
         let sharing = state.members(key).map(|(_, r)| r.entry.spec.sharing);
         sharing.max().unwrap_or(Sharing::Shared)
     }
 
-    /// The accounts that share the fleet, in order.
+    /// The accounts of the fleet, in order.
     pub fn accounts_of(&self, key: &FleetKey) -> Vec<ObjectKey> {
         self.state().member_keys(key)
     }
 
-    /// What the accounts say of who manages them.
-    pub(crate) fn claims(&self) -> Vec<(ObjectKey, ManagedBy)> {
+    /// The managers that the accounts name.
+    pub(crate) fn managers(&self) -> Vec<(ObjectKey, ManagedBy)> {
         let state = self.state();
-        let claims = state.accounts.iter().filter_map(|(key, record)| {
-            let claim = record.entry.managed_by.clone()?;
-            Some((key.clone(), claim))
+        let managers = state.accounts.iter().filter_map(|(key, record)| {
+            let manager = record.entry.managed_by.clone()?;
+            Some((key.clone(), manager))
         });
-        claims.collect()
+        managers.collect()
     }
 
     /// Whether resources in `namespace` may use the account.
     ///
     /// # Errors
-    /// When the namespace's labels are needed and cannot be fetched.
+    /// If the labels of the namespace are needed and cannot be fetched.
     pub async fn allows(&self, entry: &AccountEntry, namespace: &str) -> Result<bool, KubeError> {
         let allowed = &entry.spec.allowed_namespaces;
         let namespaces = &self.inner.namespaces;
@@ -194,7 +193,7 @@ impl Directory {
             .await
     }
 
-    /// What the last look at `account` found; nothing if what was looked at has changed since.
+    /// The result of the last evaluation of `account`; empty if the account has changed since.
     pub(crate) fn remembered(&self, account: &CortecsAccount) -> Remembered {
         let state = self.state();
         match state.accounts.get(&ObjectKey::of(account)) {
@@ -208,8 +207,8 @@ impl Directory {
         }
     }
 
-    /// Notes when the Secret was read last, and what was in it: nothing of use, where `None`.
-    pub(crate) fn note_read(
+    /// Records a read of the Secret. `credentials` is `None` if the Secret is missing or wrong.
+    pub(crate) fn record_read(
         &self,
         account: &CortecsAccount,
         at: Moment,
@@ -224,8 +223,8 @@ impl Directory {
         }
     }
 
-    /// Notes what a look at `account` found. Whether that is news; it is dropped if the account has changed meanwhile.
-    pub(crate) fn settle(&self, account: &CortecsAccount, found: AccountState) -> bool {
+    /// Records the state of `account`, unless the account has changed since the evaluation. Whether the state is new.
+    pub(crate) fn record_state(&self, account: &CortecsAccount, found: AccountState) -> bool {
         let key = ObjectKey::of(account);
         let mut state = self.state();
         let Some(record) = state.accounts.get_mut(&key) else {
@@ -235,8 +234,8 @@ impl Directory {
             return false;
         }
         let changed = record.set_state(found);
-        state.awaited.remove(&key);
-        self.tell_synced(&state);
+        state.unchecked.remove(&key);
+        self.update_synced(&state);
         changed
     }
 
@@ -244,13 +243,13 @@ impl Directory {
         WeakDirectory(Arc::downgrade(&self.inner))
     }
 
-    /// The state. Held only for a moment, never across an await or a call of a hook.
+    /// Locks the state. The lock must not be kept across an await or a call of a hook.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.inner.state)
     }
 }
 
-/// A directory that may be gone: for what the directory itself holds.
+/// A weak reference to a directory, for objects that the directory owns.
 pub(crate) struct WeakDirectory(Weak<Inner>);
 
 impl WeakDirectory {
@@ -272,7 +271,7 @@ impl State {
             .collect()
     }
 
-    /// Brings what depends on a fleet's members up to date.
+    /// Applies the settings of its accounts to a fleet.
     pub(crate) fn refresh(&self, key: &FleetKey) {
         let Some(record) = self.fleets.get(key) else {
             return;
@@ -290,7 +289,7 @@ impl State {
 }
 
 impl Record {
-    /// Whether what was found out about this record holds for `account`.
+    /// Whether the evaluation in this record is about this version of `account`.
     pub(crate) fn is_of(&self, account: &CortecsAccount) -> bool {
         self.uid == account.uid()
             && self.entry.spec.api_url == account.spec.api_url

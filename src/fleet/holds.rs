@@ -1,4 +1,4 @@
-//! Which fleets are held, which of their lists are made known, and when a hold begins and ends.
+//! Part of the directory: which fleets are on hold, which of their lists are published, and when a hold begins and ends.
 
 use std::sync::Arc;
 
@@ -14,14 +14,13 @@ use cortecs_rules::{
 use jiff::Timestamp;
 
 use super::{
-    admission::Found,
+    admission::{Admission, Measurement},
     directory::{Directory, State},
 };
-use crate::fleet::admission::Admission;
 
 impl Directory {
-    /// Why the fleet is held, if it is: one account that holds it is enough.
-    pub fn held(&self, key: &FleetKey) -> Option<String> {
+    /// The message why the fleet is on hold, if it is. The hold of one account is enough.
+    pub fn hold_message(&self, key: &FleetKey) -> Option<String> {
         if let Some((account, hold)) = self.hold(key) {
             return Some(explain(&hold, &account.to_string()));
         }
@@ -30,28 +29,28 @@ impl Directory {
         unrecorded.map(explain_unrecorded)
     }
 
-    /// What is known of the account's holds.
+    /// The record of the account's holds.
     pub(crate) fn hold_record(&self, account: &ObjectKey) -> HoldRecord {
         let state = self.state();
         let record = state.accounts.get(account);
         record.map(|r| r.holds.clone()).unwrap_or_default()
     }
 
-    /// Whether somebody took the hold out of this version of the account: it is to be put back.
+    /// Whether this version of the account lacks the hold that it should have. The status then has to be written again.
     pub(crate) fn has_lost_hold(&self, account: &CortecsAccount) -> bool {
         let status = account.status.as_ref();
         status.is_none_or(|s| s.hold.is_none())
             && self.hold_record(&ObjectKey::of(account)).hold.is_some()
     }
 
-    /// The end of the account's hold is about to be written.
-    pub(crate) fn begin_end(&self, account: &ObjectKey) {
+    /// Notes that the end of the account's hold is about to be written.
+    pub(crate) fn mark_ending(&self, account: &ObjectKey) {
         if let Some(record) = self.state().accounts.get_mut(account) {
             record.ending.clone_from(&record.holds.hold);
         }
     }
 
-    /// How the fleet was held before.
+    /// The earlier holds of the fleet.
     pub(crate) fn past(&self, key: &FleetKey) -> Past {
         let state = self.state();
         let record = state.fleets.get(key);
@@ -66,14 +65,14 @@ impl Directory {
         }
     }
 
-    /// What is down in the fleet by its newest list is meant by the order to resume.
+    /// Excuses the instances that are down in the newest list: the order to resume accepts their loss.
     pub(crate) fn excuse(&self, key: &FleetKey) {
         if let Some(record) = self.state().fleets.get_mut(key) {
             record.brake.excused = Arc::new(record.brake.down.clone());
         }
     }
 
-    /// The hold that nobody could record is over, if the list that has just been made known says so.
+    /// Ends a hold without an account, if the list that was just published shows no mass change.
     pub(crate) fn end_unrecorded(&self, key: &FleetKey) {
         if let Some(record) = self.state().fleets.get_mut(key)
             && record.brake.over
@@ -82,49 +81,50 @@ impl Directory {
         }
     }
 
-    /// The hold of the fleet, and the first account that has it: also one that has other credentials by now.
+    /// The hold of the fleet and the first account with it. The account may have other credentials by now.
     pub(crate) fn hold(&self, key: &FleetKey) -> Option<(ObjectKey, Hold)> {
         let state = self.state();
         state
-            .holders(key)
+            .holds_of(key)
             .next()
             .map(|(account, hold)| (account.clone(), hold.clone()))
     }
 
-    /// Whether each watch has listed its accounts once, so that every hold is known.
+    /// Whether all holds are known: each watch has received its first list.
     pub(crate) fn knows_holds(&self) -> bool {
         self.state().unlisted == Some(0)
     }
 
-    /// Whether those who use the fleet have not been told of its hold, or of its end, yet.
-    pub(crate) fn hold_is_news(&self, key: &FleetKey, hold: Option<(ObjectKey, Hold)>) -> bool {
+    /// Records the hold that accounts and resources are enqueued for. Whether it differs from the one before.
+    pub(crate) fn set_shown_hold(&self, key: &FleetKey, hold: Option<(ObjectKey, Hold)>) -> bool {
         let mut state = self.state();
         let record = state.fleets.get_mut(key);
-        record.is_some_and(|r| std::mem::replace(&mut r.told_hold, hold.clone()) != hold)
+        record.is_some_and(|r| std::mem::replace(&mut r.shown_hold, hold.clone()) != hold)
     }
 
-    /// Decides on a list of the fleet, before anybody else knows of it.
+    /// Decides whether a new list of the fleet is published.
     pub(crate) fn admit(
         &self,
         key: &FleetKey,
         list: &Snapshot,
-        found: Found,
+        measurement: Measurement,
         wall: Timestamp,
     ) -> Admission {
-        let measure = found.measure;
+        let Measurement { measure, down } = measurement;
         let mut state = self.state();
-        let holders: Vec<ObjectKey> = state.holders(key).map(|(k, _)| k.clone()).collect();
+        let accounts_on_hold: Vec<ObjectKey> =
+            state.holds_of(key).map(|(k, _)| k.clone()).collect();
         let members = state.member_keys(key);
         let Some(record) = state.fleets.get_mut(key) else {
             return Admission {
                 admitted: true,
-                wake: Vec::new(),
+                enqueue: Vec::new(),
             };
         };
         let brake = &mut record.brake;
-        let held = !holders.is_empty();
-        let trips = brake::is_unrecorded(measure, held, brake.unrecorded.is_some());
-        // To put a list aside until nobody records what it shows would be for ever.
+        let on_hold = !accounts_on_hold.is_empty();
+        let trips = brake::is_unrecorded(measure, on_hold, brake.unrecorded.is_some());
+        // Without an account, nothing would ever record the mass change and end the withholding.
         let recordable = !members.is_empty();
         brake.trip = (trips && recordable).then_some(measure);
         if trips && !recordable {
@@ -132,42 +132,42 @@ impl Directory {
             brake.unrecorded.get_or_insert_with(begin);
         }
         brake.over = !trips;
-        brake.down = found.down;
-        if !held && !brake.excused.is_empty() {
+        brake.down = down;
+        if !on_hold && !brake.excused.is_empty() {
             let excused = Arc::make_mut(&mut brake.excused);
             excused.retain(|id| !brake::is_up_in(list, id));
         }
         let releasing = !brake.releasing.is_empty();
         let admitted = match trips {
             true => !recordable,
-            false => brake::may_be_known(measure, held, releasing),
+            false => brake::may_be_known(measure, on_hold, releasing),
         };
-        let wake = match trips {
+        let enqueue = match trips {
             true => members,
-            false if measure.returned() => holders,
+            false if measure.returned() => accounts_on_hold,
             false => Vec::new(),
         };
-        Admission { admitted, wake }
+        Admission { admitted, enqueue }
     }
 
-    /// The mass change in the fleet that is to be recorded.
+    /// The mass change in the fleet that an account has to record.
     pub(crate) fn trip(&self, key: &FleetKey) -> Option<Measure> {
         self.state().fleets.get(key)?.brake.trip
     }
 
-    /// The hold of `account` on the fleet is about to be ended because what it is about is back.
+    /// Notes that the hold of `account` is about to end because the instances of the fleet are back.
     pub(crate) fn begin_release(&self, key: &FleetKey, account: &ObjectKey) {
         if let Some(record) = self.state().fleets.get_mut(key) {
             record.brake.releasing.insert(account.clone());
         }
     }
 
-    /// It is not ended after all.
+    /// Notes that the hold of `account` does not end after all.
     pub(crate) fn abandon_release(&self, account: &ObjectKey) {
-        self.state().released(account);
+        self.state().end_release(account);
     }
 
-    /// Lists again where the last list was not made known.
+    /// Requests a list of each fleet whose last list is withheld.
     pub fn request_withheld(&self) {
         self.fleets()
             .iter()
@@ -181,14 +181,14 @@ pub(crate) fn fleet_of(hold: &Hold) -> FleetKey {
 }
 
 impl State {
-    fn holders(&self, key: &FleetKey) -> impl Iterator<Item = (&ObjectKey, &Hold)> {
+    fn holds_of(&self, key: &FleetKey) -> impl Iterator<Item = (&ObjectKey, &Hold)> {
         self.accounts.iter().filter_map(move |(account, record)| {
             let hold = record.entry.hold.as_ref()?;
             holds(hold, key).then_some((account, hold))
         })
     }
 
-    /// A hold begins or ends: what is decided by it is decided by a new list.
+    /// Requests a list after the begin or end of a hold: decisions need a list that is newer than the change.
     pub(crate) fn hold_changed(&self, hold: Option<&Hold>) {
         let key = hold.map(fleet_of);
         if let Some(record) = key.and_then(|key| self.fleets.get(&key)) {
@@ -196,8 +196,8 @@ impl State {
         }
     }
 
-    /// Nobody waits for the end of this account's hold any more.
-    pub(crate) fn released(&mut self, account: &ObjectKey) {
+    /// Clears the marks that this account's hold is about to end.
+    pub(crate) fn end_release(&mut self, account: &ObjectKey) {
         for record in self.fleets.values_mut() {
             record.brake.releasing.remove(account);
         }

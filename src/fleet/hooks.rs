@@ -1,4 +1,4 @@
-//! What fleets and accounts ask of the controller of instances, and what they tell it.
+//! The interfaces through which fleets and accounts reach the controller of instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,63 +8,64 @@ use cortecs_rules::{
     facts::{fleet_key::FleetKey, snapshot::Snapshot},
 };
 
-/// Which resources use what. Answers come from memory and must not block.
+/// Which resources use which account, fleet and instance. Implementations read memory only and must not block.
 pub trait Claims: Send + Sync {
-    /// Whether the answers below are complete. Until then no status is written and no account is let go.
+    /// Whether all resources are known. Before that the other methods miss resources, so no status is written and no finalizer of
+    /// an account is removed.
     fn synced(&self) -> bool;
 
-    /// Whether a resource has, or is about to have, the instance. `api_url` as in [`FleetKey`].
+    /// Whether a resource claims the instance. `api_url` as in [`FleetKey`].
     fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool;
 
-    /// The resources that need the account, in order.
+    /// The resources that keep the account from being deleted, in order.
     fn users(&self, account: &ObjectKey) -> Vec<ObjectKey>;
 
-    /// Whether a resource is bound, or has something open, in the fleet.
+    /// Whether a resource has an instance or an open start in the fleet.
     fn fleet_in_use(&self, key: &FleetKey) -> bool;
 
-    /// What a list means for the instances of the fleet, by what is recorded of them.
+    /// Compares a list with the instances that the statuses of the resources record.
     fn measure(&self, lists: Lists<'_>) -> Measure;
 
-    /// The instances of the fleet that resources have and that the list lacks or shows as stopped.
+    /// The instances of resources in the fleet that the list lacks or shows as stopped.
     fn down(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeSet<String>;
 
-    /// The instances of the list that are probably the late outcome of a resource's start, by id.
+    /// The instances of the list that are probably the late outcome of a resource's start: the resource by the instance's id.
     fn late(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeMap<String, ObjectKey>;
 }
 
-/// A good list that has been made known.
+/// A published list.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a> {
     pub fleet: &'a FleetKey,
-    /// The one that was made known before it.
+    /// The list that was published before.
     pub old: Option<&'a Snapshot>,
     pub new: &'a Snapshot,
-    /// The resources with something in progress in the fleet.
+    /// The busy resources of the fleet.
     pub busy: &'a [ObjectKey],
-    /// A list has failed since the one before.
+    /// Whether a list has failed since `old`.
     pub recovered: bool,
 }
 
-/// What the loop of a fleet tells. Calls come with no lock held, and must not block.
+/// Observes the poll loop of a fleet. The loop keeps no lock during the calls. Implementations must not block.
 pub trait FleetObserver: Send + Sync {
-    /// A good list has come; `old` is the last one that was made known. Whether `new` is made known: otherwise nobody sees it, and
-    /// another one follows soon.
+    /// Decides whether the new list is published. A withheld list is used by nothing else, and the next list follows soon. `old` is
+    /// the last published list.
     fn admits(&self, fleet: &FleetKey, old: Option<&Snapshot>, new: &Snapshot) -> bool;
 
-    /// A good list has been made known. Called for each list, in order, also when nothing has changed.
+    /// A list was published. Called for each published list, in order, also without a change.
     fn on_list(&self, listed: Listed<'_>);
 
-    /// A list failed; the last good one stands. `busy`: the resources with something in progress in the fleet.
+    /// A list failed; the last published one stays in use. `busy`: the busy resources of the fleet.
     fn on_list_failed(&self, fleet: &FleetKey, busy: &[ObjectKey]);
 
-    /// What the last list amounts to has changed without another one: a resource went that had an instance, or prices came.
+    /// The summary of the last list has to be computed anew: a resource with an instance was removed, or the prices are new.
     fn on_summary_stale(&self, fleet: &FleetKey);
 
-    /// These resources waited for their turn to make a call: it has come, or they have to wait longer.
+    /// These resources waited for their turn to make a call: their turn has come, or they have to wait longer.
     fn on_turn(&self, resources: Vec<ObjectKey>);
 }
 
-/// What the controller of instances is told. Calls come with no lock held, and must not block.
+/// Events for the controller of instances. The callers keep no lock. Implementations must not block.
 pub trait InstanceHooks: Send + Sync {
     /// As [`FleetObserver::on_list`].
     fn on_list(&self, listed: Listed<'_>);
@@ -75,6 +76,6 @@ pub trait InstanceHooks: Send + Sync {
     /// As [`FleetObserver::on_turn`].
     fn on_turn(&self, resources: Vec<ObjectKey>);
 
-    /// What [`Directory::account`](super::directory::Directory::account) answers for this account has changed.
+    /// The result of [`Directory::account`](super::directory::Directory::account) for this account has changed.
     fn on_account_changed(&self, account: &ObjectKey);
 }

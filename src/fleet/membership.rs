@@ -1,4 +1,4 @@
-//! Which accounts belong to which fleet, and what they are told of it.
+//! Part of the directory: which accounts belong to which fleet.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use super::{
 };
 
 impl Directory {
-    /// Makes `account` a member of the fleet, which `make` makes if there is none, and of no other. `None` if there is one with
-    /// another secret: see [`Self::join_with`].
+    /// Makes `account` a member of this fleet only; `make` makes the fleet if there is none. `None` if the fleet has another client
+    /// secret: see [`Self::join_with`].
     pub(crate) fn join<E>(
         &self,
         account: &CortecsAccount,
@@ -39,8 +39,8 @@ impl Directory {
                 fleet: Arc::new(fleet),
                 observer,
                 summary: None,
-                troubled: false,
-                told_hold: None,
+                failure_shown: false,
+                shown_hold: None,
                 brake: FleetBrake::default(),
             };
             state.fleets.insert(key.clone(), record);
@@ -49,9 +49,9 @@ impl Directory {
         Ok(state.fleets.get(key).map(|r| Arc::clone(&r.fleet)))
     }
 
-    /// Makes `account` a member of the fleet with credentials of its own that the API has just accepted. They replace the fleet's if
-    /// those are refused, or no other member has them. Those members that had other credentials must then prove theirs: they are
-    /// returned.
+    /// Makes `account` a member of the fleet with other credentials, which the API has just accepted. They replace the credentials of
+    /// the fleet if the API refuses those, or no other member has them. After a replacement, members with other credentials leave
+    /// the fleet until their credentials are verified: these members are returned.
     pub(crate) fn join_with(
         &self,
         account: &CortecsAccount,
@@ -64,12 +64,12 @@ impl Directory {
             return Vec::new();
         };
         let fleet = Arc::clone(&record.fleet);
-        let held_by_another = state.members(key).any(|(member, record)| {
-            let held = record.credentials.as_ref();
-            *member != this && held.is_some_and(|held| fleet.client().uses(held))
+        let another_has_them = state.members(key).any(|(member, record)| {
+            let credentials = record.credentials.as_ref();
+            *member != this && credentials.is_some_and(|own| fleet.client().uses(own))
         });
-        let mut doubted = Vec::new();
-        if fleet.health().authentication_failed || !held_by_another {
+        let mut unverified = Vec::new();
+        if fleet.health().authentication_failed || !another_has_them {
             fleet.set_credentials(credentials.clone());
             for (member, record) in &mut state.accounts {
                 let differs = record.credentials.as_ref() != Some(credentials);
@@ -77,16 +77,16 @@ impl Directory {
                     record.fleet = None;
                     record.read_at = None;
                     record.set_state(AccountState::Pending);
-                    doubted.push(member.clone());
+                    unverified.push(member.clone());
                 }
             }
         }
         state.attach(account, key);
-        doubted
+        unverified
     }
 
-    /// Another operator manages the account: it is a member of no fleet any more, and its Secret is forgotten.
-    pub(crate) fn leave(&self, account: &ObjectKey) {
+    /// Removes the account from its fleet and drops its credentials: another operator manages the account.
+    pub(crate) fn leave_fleet(&self, account: &ObjectKey) {
         let mut state = self.state();
         let Some(record) = state.accounts.get_mut(account) else {
             return;
@@ -98,38 +98,38 @@ impl Directory {
         }
     }
 
-    /// What the last list of the fleet amounts to, once that is known.
+    /// The summary of the last list of the fleet.
     pub(crate) fn summary(&self, key: &FleetKey) -> Option<Summary> {
         self.state().fleets.get(key)?.summary.clone()
     }
 
-    /// Notes what a good list says. The accounts to wake: none while nothing has changed.
-    pub(crate) fn summarized(&self, key: &FleetKey, summary: Option<Summary>) -> Vec<ObjectKey> {
+    /// Records the summary of a list. Returns the accounts to reconcile: none without a change.
+    pub(crate) fn set_summary(&self, key: &FleetKey, summary: Option<Summary>) -> Vec<ObjectKey> {
         let mut state = self.state();
         let Some(record) = state.fleets.get_mut(key) else {
             return Vec::new();
         };
-        let recovered = std::mem::take(&mut record.troubled);
-        let news = summary.is_some_and(|summary| {
+        let recovered = std::mem::take(&mut record.failure_shown);
+        let changed = summary.is_some_and(|summary| {
             let before = record.summary.replace(summary);
             before != record.summary
         });
-        if !recovered && !news {
+        if !recovered && !changed {
             return Vec::new();
         }
         state.member_keys(key)
     }
 
-    /// Notes that the accounts of the fleet are told of a failure, so that they are told of its end too.
-    pub(crate) fn troubled(&self, key: &FleetKey) -> Vec<ObjectKey> {
+    /// Returns the accounts of the fleet, to be reconciled to show a failure, and notes this for [`Self::set_summary`].
+    pub(crate) fn show_failure(&self, key: &FleetKey) -> Vec<ObjectKey> {
         let mut state = self.state();
         if let Some(record) = state.fleets.get_mut(key) {
-            record.troubled = true;
+            record.failure_shown = true;
         }
         state.member_keys(key)
     }
 
-    /// Lets go of the fleets that no account has and nothing is bound in.
+    /// Removes the fleets without accounts in which no resource has an instance or an open start.
     pub(crate) fn prune(&self, claims: &dyn Claims) {
         if !claims.synced() {
             return;

@@ -1,20 +1,20 @@
-//! Fleets. A fleet is one owner at one API: its client, its poll loop and its last good list, however many accounts and
-//! resources use it.
+//! Fleets. A fleet is the client, the poll loop and the last good list of one client id at one API. All accounts and resources
+//! with this client id share the fleet.
 //!
 //! | file | what it has |
 //! |---|---|
-//! | [`hooks`] | what a fleet asks of the controllers, and what it tells them |
-//! | [`turns`] | whose turn it is to make a call |
-//! | [`poll`] | one fleet: the loop that lists |
-//! | [`api_calls`] | the count of a fleet's requests |
+//! | [`hooks`] | the interfaces between fleets and controllers |
+//! | [`turns`] | the order of the calls of a fleet |
+//! | [`poll`] | one fleet and its poll loop |
+//! | [`api_calls`] | the metrics of a fleet's requests |
 //! | [`allowed_namespaces`] | which namespaces may use an account |
-//! | [`admission`] | what the mass-change brake remembers of a fleet |
-//! | [`directory`] | every account and every fleet, as the controllers share them |
-//! | `accounts` | of the directory: the accounts as the watch delivers them |
+//! | [`admission`] | the data of the mass-change brake about a fleet |
+//! | [`directory`] | all accounts and fleets, shared by the controllers |
+//! | `accounts` | of the directory: accounts from the watch |
 //! | `membership` | of the directory: which account belongs to which fleet |
-//! | `holds` | of the directory: which fleets are held, and which lists are made known |
-//! | [`summarize`] | a list, summed up by what the resources claim |
-//! | [`relay`] | from a fleet's loop to the instances, the accounts and the metrics |
+//! | `holds` | of the directory: which fleets are on hold, and which lists are published |
+//! | [`summarize`] | the summary of a list |
+//! | [`relay`] | passes the lists of a fleet to the instances, the accounts and the metrics |
 
 mod accounts;
 pub mod admission;

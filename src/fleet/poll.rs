@@ -1,4 +1,4 @@
-//! The one view of one owner's instances: its client, its poll loop and the last good list.
+//! A fleet: its client, its poll loop and its last good list.
 
 use std::{
     collections::BTreeSet,
@@ -34,12 +34,12 @@ use super::{
 };
 use crate::mutex::lock;
 
-/// How long prices are taken for current.
+/// How long prices are used.
 const PRICES_FRESH: Duration = Duration::from_secs(3600);
-/// How long they are not asked for again after that failed.
+/// The pause after a failed request for prices.
 const PRICES_FAILED: Duration = Duration::from_secs(300);
 
-/// The client of one owner at one API, and what it last said. However many accounts and resources share a fleet, one loop lists.
+/// The client of one client id at one API, and the last list. One loop lists for all accounts and resources of the fleet.
 ///
 /// The loop runs from [`Fleet::start`] until [`Fleet::stop`] or the drop of the fleet.
 pub struct Fleet {
@@ -55,7 +55,7 @@ struct Inner {
     turns: Turns,
     state: Mutex<State>,
     wake: Notify,
-    /// Lists that have ended, good or not.
+    /// The number of lists that have succeeded or failed.
     ended: watch::Sender<u64>,
 }
 
@@ -67,22 +67,22 @@ struct State {
     snapshot: Option<Arc<Snapshot>>,
     prices: Option<Arc<Prices>>,
     health: FleetHealth,
-    /// The last good list was not made known.
+    /// The last list succeeded and was not published.
     withheld: bool,
-    /// A list has failed since the last one that was made known.
+    /// A list has failed since the last published one.
     failing: bool,
-    /// Counts changes of the credentials: what an older list says of them no longer matters.
+    /// Counts changes of the credentials, to ignore the refusal of earlier ones.
     credentials: u64,
 }
 
-/// A list under way.
-struct Begun {
+/// A list that has begun.
+struct ListRequest {
     requested_at: Moment,
     credentials: u64,
 }
 
 impl Fleet {
-    /// Starts to list. To be called within a tokio runtime.
+    /// Starts the poll loop. Call this within a tokio runtime.
     pub fn start(
         key: FleetKey,
         client: Client,
@@ -106,8 +106,8 @@ impl Fleet {
         let task = tokio::spawn({
             let inner = Arc::clone(&inner);
             async move {
-                // A slow answer about prices must not delay a list.
-                tokio::join!(inner.keep_listing(), inner.keep_prices());
+                // A slow request for prices must not delay a list.
+                tokio::join!(inner.poll_lists(), inner.poll_prices());
             }
         });
         Self { inner, task }
@@ -117,29 +117,29 @@ impl Fleet {
         &self.inner.key
     }
 
-    /// The client, for calls about single instances. After a call that failed with [`RetryClass::Auth`], ask for a list:
-    /// it finds out whether the credentials are refused.
+    /// The client, for calls about single instances. After a call has failed with [`RetryClass::Auth`], request a list: the loop
+    /// then finds out whether the API refuses the credentials.
     pub fn client(&self) -> &Client {
         &self.inner.client
     }
 
-    /// Whose turn it is to make a call with it, and how calls went.
+    /// The turns of the calls about single instances.
     pub fn turns(&self) -> &Turns {
         &self.inner.turns
     }
 
-    /// The last good list.
+    /// The last published list.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.inner.state().snapshot.clone()
     }
 
-    /// The last good list, unless there is a newer one that is not made known.
-    pub(crate) fn undisputed(&self) -> Option<Arc<Snapshot>> {
+    /// The last published list, unless a newer one is withheld.
+    pub(crate) fn newest_snapshot(&self) -> Option<Arc<Snapshot>> {
         let state = self.inner.state();
         state.snapshot.clone().filter(|_| !state.withheld)
     }
 
-    /// What the API last said of prices.
+    /// The last prices of the API.
     pub(crate) fn prices(&self) -> Option<Arc<Prices>> {
         self.inner.state().prices.clone()
     }
@@ -148,46 +148,46 @@ impl Fleet {
         self.inner.state().health.clone()
     }
 
-    /// Counts the lists that have ended, good or not; to wait for the next one.
+    /// The number of lists that have succeeded or failed; for waiting.
     pub fn ended(&self) -> watch::Receiver<u64> {
         self.inner.ended.subscribe()
     }
 
-    /// Asks for a list that begins after the moment `after`, as soon as the least distance between two lists, or the backoff
-    /// after a failure, allows. Nothing is asked for where the last list began after it.
+    /// Requests a list that begins after the moment `after`, unless the last list already did. The shortest interval of lists and
+    /// the backoff after a failure still apply.
     pub fn request_list_after(&self, after: Moment) {
         self.inner.state().schedule.request(after);
         self.inner.wake.notify_one();
     }
 
-    /// Asks for a list if the last one was not made known.
+    /// Requests a list if the last one is withheld.
     pub(crate) fn request_withheld(&self) {
         if self.inner.state().withheld {
             self.request_list_after(clock::moment());
         }
     }
 
-    /// Notes whether something is in progress for the resource `key`, and says whether that is news. While something is for any
-    /// resource, lists follow each other in the active interval.
+    /// Sets whether the resource `key` is busy: something is in progress that the next lists will show. Whether this is a change.
+    /// While any resource is busy, the active interval applies.
     pub fn set_busy(&self, key: &ObjectKey, busy: bool) -> bool {
         let mut state = self.inner.state();
         let was_idle = state.busy.is_empty();
-        let news = match busy {
+        let changed = match busy {
             true => !state.busy.contains(key) && state.busy.insert(key.clone()),
             false => state.busy.remove(key),
         };
         if was_idle != state.busy.is_empty() {
             self.inner.wake.notify_one();
         }
-        news
+        changed
     }
 
-    /// Tells that a resource went and left an instance behind: the last list is summed up anew.
+    /// Computes the summary of the last list anew: a removed resource may have left an instance.
     pub fn claims_changed(&self) {
         self.inner.observer.on_summary_stale(&self.inner.key);
     }
 
-    /// Swaps the intervals.
+    /// Replaces the intervals.
     pub fn set_settings(&self, settings: PollSettings) {
         let before = std::mem::replace(&mut self.inner.state().settings, settings);
         if before != settings {
@@ -195,7 +195,7 @@ impl Fleet {
         }
     }
 
-    /// Swaps the secret, if it is another, and lists with it at once.
+    /// Replaces the client secret if it differs, and lists with the new one at once.
     pub fn set_credentials(&self, credentials: Credentials) {
         if self.inner.client.uses(&credentials) {
             return;
@@ -212,7 +212,7 @@ impl Fleet {
         self.inner.wake.notify_one();
     }
 
-    /// Ends the loop. What is known stays readable.
+    /// Stops the loop. The last list stays readable.
     pub fn stop(&self) {
         self.task.abort();
     }
@@ -233,12 +233,12 @@ impl fmt::Debug for Fleet {
 }
 
 impl Inner {
-    /// The state. Held only for a moment, never across an await.
+    /// Locks the state. The lock must not be kept across an await.
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    async fn keep_prices(&self) -> Infallible {
+    async fn poll_prices(&self) -> Infallible {
         loop {
             let wait = match self.client.list_hardware_types().await {
                 Ok(catalog) => {
@@ -247,7 +247,7 @@ impl Inner {
                     PRICES_FRESH
                 }
                 Err(error) => {
-                    tracing::debug!(fleet = %self.key, %error, "no prices");
+                    tracing::debug!(fleet = %self.key, %error, "the prices cannot be fetched");
                     PRICES_FAILED.max(error.retry_after().unwrap_or_default())
                 }
             };
@@ -255,13 +255,13 @@ impl Inner {
         }
     }
 
-    async fn keep_listing(&self) -> Infallible {
+    async fn poll_lists(&self) -> Infallible {
         loop {
             self.wait_until_due().await;
-            let begun = self.begin();
+            let request = self.begin();
             let result = self.client.list_instances().await;
-            self.turns.hear_list(&result);
-            self.end(&begun, result);
+            self.turns.record_list(&result);
+            self.end(&request, result);
         }
     }
 
@@ -278,27 +278,27 @@ impl Inner {
             }
             tokio::select! {
                 () = sleep(wait) => {}
-                // A wake-up that came before this await is kept.
+                // A notification from before this await is not lost.
                 () = self.wake.notified() => {}
             }
         }
     }
 
-    fn begin(&self) -> Begun {
+    fn begin(&self) -> ListRequest {
         let mut state = self.state();
-        // Taken under the lock: whoever asked for a list before now gets one that begins after the question.
+        // Read under the lock, so that this list serves each request before this moment.
         let requested_at = clock::moment();
         state.schedule.begin(requested_at);
-        Begun {
+        ListRequest {
             requested_at,
             credentials: state.credentials,
         }
     }
 
-    fn end(&self, begun: &Begun, result: Result<Vec<Instance>, cortecs_api::Error>) {
+    fn end(&self, request: &ListRequest, result: Result<Vec<Instance>, cortecs_api::Error>) {
         match result {
             Ok(instances) => {
-                let (old, new) = self.succeed(begun, instances);
+                let (old, new) = self.succeed(request, instances);
                 if self.observer.admits(&self.key, old.as_deref(), &new) {
                     let (busy, recovered) = self.publish(&new);
                     self.observer.on_list(Listed {
@@ -311,7 +311,7 @@ impl Inner {
                 }
             }
             Err(error) => {
-                let busy = self.fail(begun, &error);
+                let busy = self.fail(request, &error);
                 self.observer.on_list_failed(&self.key, &busy);
             }
         }
@@ -320,7 +320,7 @@ impl Inner {
 
     fn succeed(
         &self,
-        begun: &Begun,
+        request: &ListRequest,
         instances: Vec<Instance>,
     ) -> (Option<Arc<Snapshot>>, Arc<Snapshot>) {
         let received_at = clock::moment();
@@ -332,7 +332,7 @@ impl Inner {
         let old = state.snapshot.clone();
         let new = Arc::new(Snapshot {
             sequence: old.as_ref().map_or(0, |old| old.sequence) + 1,
-            requested_at: begun.requested_at,
+            requested_at: request.requested_at,
             received_at,
             instances,
         });
@@ -346,7 +346,7 @@ impl Inner {
         (old, new)
     }
 
-    /// Makes a list known. The resources with something in progress, and whether a list has failed before this one.
+    /// Publishes a list. Returns the busy resources, and whether a list has failed since the last published one.
     fn publish(&self, new: &Arc<Snapshot>) -> (Vec<ObjectKey>, bool) {
         let mut state = self.state();
         state.withheld = false;
@@ -356,14 +356,14 @@ impl Inner {
         (state.busy.iter().cloned().collect(), recovered)
     }
 
-    /// Takes note of a failed list. The resources with something in progress.
-    fn fail(&self, begun: &Begun, error: &cortecs_api::Error) -> Vec<ObjectKey> {
+    /// Records a failed list. Returns the busy resources.
+    fn fail(&self, request: &ListRequest, error: &cortecs_api::Error) -> Vec<ObjectKey> {
         let now = clock::moment();
         let auth = error.class() == RetryClass::Auth;
         let mut state = self.state();
         state.failing = true;
         let busy = state.busy.iter().cloned().collect();
-        let superseded = begun.credentials != state.credentials;
+        let superseded = request.credentials != state.credentials;
         let failure = Failure {
             auth,
             retry_after: error.retry_after(),
@@ -373,7 +373,7 @@ impl Inner {
             .schedule
             .fail(now, failure, interval, self.limits, fastrand::f64());
         if auth && superseded {
-            // It speaks of the credentials before: those of now have not been tried yet.
+            // The refusal is about the earlier credentials. The new ones have not been tried yet.
             state.schedule.start_over();
             return busy;
         }
@@ -382,14 +382,14 @@ impl Inner {
             state.health.authentication_failed = true;
             state.health.refused_at = Some(now);
         }
-        // A refusal stands until something succeeds or changes.
+        // A refusal of the credentials stays visible until a list succeeds or the credentials change.
         if auth || !state.health.authentication_failed {
             state.health.last_error = Some(FleetError {
                 class: error.class(),
                 message: error.to_string(),
             });
         }
-        tracing::debug!(fleet = %self.key, %error, "list failed");
+        tracing::debug!(fleet = %self.key, %error, "a list failed");
         busy
     }
 }

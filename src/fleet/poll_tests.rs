@@ -8,30 +8,30 @@ use tokio::time::timeout;
 use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-/// No test lives to see the end of it.
+/// Longer than any test.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Default)]
-struct Heard {
+struct Recorder {
     /// Sequences of old and new, and how many instances are in the new one.
     lists: Mutex<Vec<(Option<u64>, u64, usize)>>,
     failures: Mutex<u32>,
-    /// Lists are not to be made known.
+    /// Whether lists are withheld.
     refuses: Mutex<bool>,
 }
 
-impl FleetObserver for Heard {
+impl FleetObserver for Recorder {
     fn admits(&self, _: &FleetKey, _: Option<&Snapshot>, _: &Snapshot) -> bool {
         !*self.refuses.lock().unwrap()
     }
 
     fn on_list(&self, Listed { old, new, .. }: Listed<'_>) {
-        let heard = (
+        let recorder = (
             old.map(|old| old.sequence),
             new.sequence,
             new.instances.len(),
         );
-        self.lists.lock().unwrap().push(heard);
+        self.lists.lock().unwrap().push(recorder);
     }
 
     fn on_list_failed(&self, _: &FleetKey, _: &[ObjectKey]) {
@@ -46,7 +46,7 @@ impl FleetObserver for Heard {
 struct Stage {
     simulator: Simulator,
     fleet: Fleet,
-    heard: Arc<Heard>,
+    recorder: Arc<Recorder>,
 }
 
 fn credentials(secret: &str) -> Credentials {
@@ -72,14 +72,14 @@ async fn stage() -> Stage {
         floor: Duration::from_millis(5),
         auth_retry: FOREVER,
     };
-    let heard = Arc::new(Heard::default());
+    let recorder = Arc::new(Recorder::default());
     let key = FleetKey::new(&simulator.api_url(), "demo");
     let client = client(&simulator, "demo-secret");
-    let fleet = Fleet::start(key, client, settings, limits, heard.clone());
+    let fleet = Fleet::start(key, client, settings, limits, recorder.clone());
     let stage = Stage {
         simulator,
         fleet,
-        heard,
+        recorder,
     };
     stage.ended(1).await;
     stage
@@ -114,7 +114,7 @@ impl Stage {
         self.simulator.handle().add_fault(fault);
     }
 
-    /// When the next list is due, if nobody asks for one.
+    /// When the next list is due without a request.
     fn due(&self) -> Moment {
         let state = self.fleet.inner.state();
         let busy = !state.busy.is_empty();
@@ -134,7 +134,7 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a_list_says_when_it_was_asked_for_and_what_is_there() {
+async fn a_snapshot_has_the_time_of_its_request_and_the_instances() {
     let stage = stage().await;
     assert!(stage.fleet.snapshot().unwrap().instances.is_empty());
     let model = client(&stage.simulator, "demo-secret")
@@ -160,7 +160,7 @@ async fn a_list_says_when_it_was_asked_for_and_what_is_there() {
     assert_eq!(snapshot.instances[&id].instance_id, id);
     assert_eq!(stage.fleet.health().last_good, Some(snapshot.received_at));
     assert_eq!(
-        *stage.heard.lists.lock().unwrap(),
+        *stage.recorder.lists.lock().unwrap(),
         [(None, 1, 0), (Some(1), 2, 1)]
     );
 }
@@ -208,7 +208,7 @@ async fn two_hundred_busy_resources_cost_no_more_lists_than_one() {
     }
     assert!(stage.is_active(), "one is busy still");
     stage.fleet.set_busy(&keys[0], false);
-    // A list may be under way: the wait counts after it.
+    // A list that has begun may still end: only the lists after it count.
     let mut ended = stage.fleet.ended();
     while !stage.is_idle() {
         timeout(DEADLINE, ended.changed()).await.unwrap().unwrap();
@@ -244,14 +244,14 @@ async fn a_failed_list_keeps_the_last_good_one() {
             "no request lifts the backoff"
         );
 
-        // As if the backoff were over.
+        // Ends the backoff.
         stage.fleet.inner.state().schedule.start_over();
         stage.fleet.request_list_after(clock::moment());
         stage.ended(3).await;
         let health = stage.fleet.health();
         assert_eq!((health.last_error, health.failures), (None, 0));
         assert_eq!(stage.fleet.snapshot().unwrap().sequence, 2);
-        assert_eq!(*stage.heard.failures.lock().unwrap(), 1);
+        assert_eq!(*stage.recorder.failures.lock().unwrap(), 1);
     }
 }
 
@@ -277,14 +277,14 @@ async fn refused_credentials_wait_for_new_ones() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_secret_before_says_nothing_of_the_new_one() {
+async fn a_refusal_of_an_earlier_secret_does_not_count_for_the_new_one() {
     let stage = stage().await;
     let refusal = client(&stage.simulator, "wrong")
         .list_instances()
         .await
         .unwrap_err();
     assert_eq!(refusal.class(), RetryClass::Auth);
-    let begun = Begun {
+    let begun = ListRequest {
         requested_at: clock::moment(),
         credentials: stage.fleet.inner.state().credentials,
     };
@@ -301,13 +301,13 @@ async fn a_stopped_fleet_lists_no_more() {
     let Stage {
         simulator,
         fleet,
-        heard,
+        recorder,
     } = stage().await;
     fleet.set_busy(&ObjectKey::new("team", "a"), true);
     drop(fleet);
-    // The loop ends and lets go of whom it reports to.
+    // The loop ends and drops its observer.
     timeout(DEADLINE, async {
-        while Arc::strong_count(&heard) > 1 {
+        while Arc::strong_count(&recorder) > 1 {
             tokio::task::yield_now().await;
         }
     })
@@ -317,22 +317,22 @@ async fn a_stopped_fleet_lists_no_more() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_not_admitted_is_known_to_nobody_and_followed_by_others() {
+async fn a_withheld_list_is_not_published_and_followed_by_others() {
     let stage = stage().await;
     let known = stage.fleet.snapshot().unwrap();
-    let heard = stage.heard.lists.lock().unwrap().clone();
-    *stage.heard.refuses.lock().unwrap() = true;
+    let recorder = stage.recorder.lists.lock().unwrap().clone();
+    *stage.recorder.refuses.lock().unwrap() = true;
     stage.fleet.request_list_after(clock::moment());
-    // Nobody is busy: it goes on by itself.
+    // The next lists follow although no resource is busy.
     stage.ended(4).await;
     assert_eq!(stage.fleet.snapshot(), Some(Arc::clone(&known)));
-    assert_eq!(stage.fleet.undisputed(), None);
-    assert_eq!(*stage.heard.lists.lock().unwrap(), heard);
-    *stage.heard.refuses.lock().unwrap() = false;
+    assert_eq!(stage.fleet.newest_snapshot(), None);
+    assert_eq!(*stage.recorder.lists.lock().unwrap(), recorder);
+    *stage.recorder.refuses.lock().unwrap() = false;
     let mut ended = stage.fleet.ended();
     let fleet = &stage.fleet;
     let published = ended.wait_for(|_| fleet.snapshot().unwrap().sequence > known.sequence);
     timeout(DEADLINE, published).await.unwrap().unwrap();
     assert_eq!(fleet.snapshot().unwrap().sequence, known.sequence + 1);
-    assert_eq!(fleet.undisputed(), fleet.snapshot());
+    assert_eq!(fleet.newest_snapshot(), fleet.snapshot());
 }

@@ -1,4 +1,4 @@
-//! From a fleet's loop and client to those who care: the instances, the accounts, the metrics.
+//! Passes the lists of a fleet to the controllers and the metrics.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -10,19 +10,19 @@ use cortecs_rules::{
 };
 
 use super::{
-    admission::Found,
+    admission::Measurement,
     directory::{Directory, WeakDirectory},
     hooks::{Claims, FleetObserver, InstanceHooks, Listed},
     summarize::summarize,
 };
 use crate::{kubernetes::queue::Watches, serve::metrics::Metrics};
 
-/// What a fleet's loop talks to: it tells the instances first, then those accounts for which something has changed.
+/// The observer of a fleet. It notifies the instances first, then the accounts with a change.
 pub struct Relay {
     pub(crate) directory: WeakDirectory,
     pub(crate) claims: Arc<dyn Claims>,
     pub(crate) instances: Arc<dyn InstanceHooks>,
-    /// Where accounts wait to be looked at.
+    /// The queues of accounts.
     pub(crate) accounts: Arc<Watches>,
     pub(crate) metrics: Metrics,
 }
@@ -33,7 +33,7 @@ impl FleetObserver for Relay {
             return false;
         };
         if !self.claims.synced() || !directory.knows_holds() {
-            // Nobody can say yet what should run, or what is held.
+            // The resources and the holds are not known yet.
             return false;
         }
         let past = directory.past(fleet);
@@ -43,16 +43,16 @@ impl FleetObserver for Relay {
             new,
             past: &past,
         });
-        let matters = measure.trips() || directory.held(fleet).is_some();
+        let matters = measure.trips() || directory.hold_message(fleet).is_some();
         let down = match matters {
             true => self.claims.down(fleet, new),
             false => BTreeSet::new(),
         };
-        let admission = directory.admit(fleet, new, Found { measure, down }, clock::wall());
+        let admission = directory.admit(fleet, new, Measurement { measure, down }, clock::wall());
         if !admission.admitted {
-            tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is put aside until the loss that it shows, or the end of the hold, is recorded");
+            tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is withheld until an account has recorded the begin or the end of a hold");
         }
-        self.wake(admission.wake);
+        self.enqueue(admission.enqueue);
         admission.admitted
     }
 
@@ -67,14 +67,14 @@ impl FleetObserver for Relay {
             self.metrics
                 .list_received(&account.to_string(), new.requested_at);
         }
-        self.sum_up(&directory, fleet, new);
+        self.show_summary(&directory, fleet, new);
     }
 
     fn on_summary_stale(&self, fleet: &FleetKey) {
         let directory = self.directory.upgrade();
         let known = directory.and_then(|d| Some((d.fleet(fleet)?.snapshot()?, d)));
         if let Some((snapshot, directory)) = known {
-            self.sum_up(&directory, fleet, &snapshot);
+            self.show_summary(&directory, fleet, &snapshot);
         }
     }
 
@@ -83,14 +83,14 @@ impl FleetObserver for Relay {
         let Some(directory) = self.directory.upgrade() else {
             return;
         };
-        let worth_telling = directory.fleet(key).is_some_and(|fleet| {
+        let is_shown = directory.fleet(key).is_some_and(|fleet| {
             let health = fleet.health();
             health.authentication_failed
                 || health.failures >= FAILURES_TO_TELL
                 || fleet.snapshot().is_none()
         });
-        if worth_telling {
-            self.wake(directory.troubled(key));
+        if is_shown {
+            self.enqueue(directory.show_failure(key));
         }
     }
 
@@ -100,23 +100,23 @@ impl FleetObserver for Relay {
 }
 
 impl Relay {
-    fn wake(&self, accounts: Vec<ObjectKey>) {
+    fn enqueue(&self, accounts: Vec<ObjectKey>) {
         accounts.into_iter().for_each(|key| self.accounts.add(key));
     }
 
-    /// Tells the metrics and, where that is news, the accounts what a list amounts to.
-    fn sum_up(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
+    /// Shows the summary of a list in the metrics and, after a change, in the statuses of the accounts.
+    fn show_summary(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
         let summary = self
             .claims
             .synced()
             .then(|| summarize(fleet, list, &*self.claims));
         let hold = directory.hold(fleet);
-        let is_held = hold.is_some();
+        let is_on_hold = hold.is_some();
         let prices = directory.fleet(fleet).and_then(|fleet| fleet.prices());
         let per_hour = prices.map(|prices| prices.per_hour(list.instances.values().map(|i| &**i)));
         for account in directory.accounts_of(fleet) {
             let account = account.to_string();
-            self.metrics.set_held(&account, is_held);
+            self.metrics.set_held(&account, is_on_hold);
             if let Some(per_hour) = &per_hour {
                 self.metrics.set_price_per_hour(&account, per_hour);
             }
@@ -126,13 +126,13 @@ impl Relay {
                 self.metrics.set_late_instances(&account, summary.late);
             }
         }
-        let mut wake = directory.summarized(fleet, summary);
-        if directory.hold_is_news(fleet, hold) {
-            wake = directory.accounts_of(fleet);
-            for account in &wake {
+        let mut enqueue = directory.set_summary(fleet, summary);
+        if directory.set_shown_hold(fleet, hold) {
+            enqueue = directory.accounts_of(fleet);
+            for account in &enqueue {
                 self.instances.on_account_changed(account);
             }
         }
-        self.wake(wake);
+        self.enqueue(enqueue);
     }
 }

@@ -1,4 +1,4 @@
-//! A list of a fleet, summed up by what the resources claim.
+//! The summary of a list.
 
 use cortecs_rules::{
     account::summary::{Summary, sum_up},
@@ -6,7 +6,7 @@ use cortecs_rules::{
 };
 
 use crate::fleet::hooks::Claims;
-/// Sums up a list of the fleet by what the resources claim.
+/// Summarizes a list of the fleet, with the claims of the resources.
 pub fn summarize(fleet: &FleetKey, snapshot: &Snapshot, claims: &dyn Claims) -> Summary {
     let late = claims.late(fleet, snapshot);
     sum_up(snapshot, &late, |id| claims.is_claimed(&fleet.api_url, id))

@@ -1,4 +1,4 @@
-//! The turns of a fleet's calls: [`Pressure`] with a clock, and someone to tell whose turn it is.
+//! The turns of a fleet's calls: [`Pressure`] with a clock and an observer.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ struct Inner {
     pressure: Mutex<Pressure>,
 }
 
-/// The right to make calls about one resource. Dropped, it is the next one's turn.
+/// The right to make calls about one resource. Its drop gives the turn to the next resource.
 pub struct Turn {
     inner: Arc<Inner>,
     key: ObjectKey,
@@ -41,13 +41,13 @@ impl Turns {
         }))
     }
 
-    /// What the API said when the bad times began, while they last, and why a call about `key` has to wait.
-    pub fn look(&self, key: &ObjectKey) -> (Option<Arc<str>>, Option<Wait>) {
+    /// The first failure of the API, while its failures go on, and the reason why a call about `key` has to wait.
+    pub fn status(&self, key: &ObjectKey) -> (Option<Arc<str>>, Option<Wait>) {
         let pressure = self.0.lock();
         (pressure.trouble(), pressure.wait(key, clock::moment()))
     }
 
-    /// Takes the turn; only when `key` need not wait.
+    /// Takes the turn. Call this only if `key` does not have to wait.
     pub fn take(&self, key: &ObjectKey) -> Turn {
         self.0.lock().begin(key);
         Turn {
@@ -56,53 +56,53 @@ impl Turns {
         }
     }
 
-    /// `key` is to be woken when it is its turn.
+    /// Adds `key` to the queue for a turn.
     pub fn queue(&self, key: &ObjectKey, rank: Rank) {
         self.0.lock().queue(key, rank);
     }
 
-    /// `key` is gone, or wants no call any more: if it was its turn, it is the next one's.
+    /// Removes `key` from the queue. If the turn of `key` had come, the turn goes to the next resource.
     pub fn decline(&self, key: &ObjectKey) {
         let next = self.0.lock().decline(key, clock::moment());
         self.0.observer.on_turn(next);
     }
 
-    /// Whether no call is to be made now, whoever's turn it is.
+    /// Whether all calls are paused.
     pub fn are_paused(&self) -> bool {
         self.0.lock().paused(clock::moment()).is_some()
     }
 
-    /// Takes note of how a call ended.
-    pub fn hear<T>(&self, result: &Result<T, Error>) {
-        self.0.hear(result, News::Works);
+    /// Records the result of a call.
+    pub fn record_call<T>(&self, result: &Result<T, Error>) {
+        self.0.record(result, News::Works);
     }
 
-    /// Takes note of how a list ended.
-    pub fn hear_list<T>(&self, result: &Result<T, Error>) {
-        self.0.hear(result, News::Listed);
+    /// Records the result of a list.
+    pub fn record_list<T>(&self, result: &Result<T, Error>) {
+        self.0.record(result, News::Listed);
     }
 }
 
 impl Inner {
-    fn hear<T>(&self, result: &Result<T, Error>, good: News) {
+    fn record<T>(&self, result: &Result<T, Error>, success: News) {
         let news = match result {
-            Ok(_) => Some(good),
+            Ok(_) => Some(success),
             Err(error) => news(error),
         };
         let Some(news) = news else { return };
         let now = clock::moment();
-        let (longer, pause) = {
+        let (waiting, pause) = {
             let mut pressure = self.lock();
             let before = pressure.paused(now);
-            let longer = pressure.hear(news, now, fastrand::f64());
+            let waiting = pressure.hear(news, now, fastrand::f64());
             let after = pressure.paused(now);
-            (longer, after.filter(|_| before != after))
+            (waiting, after.filter(|_| before != after))
         };
         if let Some(until) = pause {
             let seconds = until.since(now).as_secs_f64();
-            tracing::warn!(fleet = %self.fleet, seconds, "calls are held back");
+            tracing::warn!(fleet = %self.fleet, seconds, "calls are paused");
         }
-        self.observer.on_turn(longer);
+        self.observer.on_turn(waiting);
     }
 
     fn lock(&self) -> MutexGuard<'_, Pressure> {
@@ -123,17 +123,18 @@ impl fmt::Debug for Turn {
     }
 }
 
-/// What a failure says of the API, if anything. The words do not name the call: everyone who waits shows them.
+/// Classifies a failure, if it says anything about the state of the API. The message does not name the call, because all
+/// waiting resources show it.
 fn news(error: &Error) -> Option<News> {
     let Some(status) = error.status() else {
-        // Without an answer. What is wrong by itself was never sent.
+        // The API did not answer. A terminal error was found before the request was sent.
         return (error.class() != RetryClass::Terminal).then(|| News::Failed {
-            message: held_back("the API cannot be reached, or does not answer in time"),
+            message: paused("the API cannot be reached, or does not answer in time"),
         });
     };
     let message = || {
         let said = error.api_message().map(|said| format!(": {said}"));
-        held_back(&format!(
+        paused(&format!(
             "the API answers HTTP {status}{}",
             said.unwrap_or_default()
         ))
@@ -151,13 +152,13 @@ fn news(error: &Error) -> Option<News> {
         408 | 500.. => Some(News::Failed { message: message() }),
         400.. => Some(News::Works),
         _ => Some(News::Failed {
-            message: held_back(&format!(
-                "the API answers HTTP {status} with something unusable"
+            message: paused(&format!(
+                "the API answers HTTP {status} with an invalid response"
             )),
         }),
     }
 }
 
-fn held_back(why: &str) -> String {
-    format!("{why}; the account's calls are held back until it works again")
+fn paused(reason: &str) -> String {
+    format!("{reason}; the account's calls are paused until the API works again")
 }

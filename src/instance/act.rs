@@ -1,4 +1,4 @@
-//! Carries out one step of a decision, and records what came of it.
+//! Carries out one step of a decision, and records its outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,22 +27,22 @@ use crate::{
     serve::metrics::StartOutcome,
 };
 
-/// When to look again after a step.
+/// When the next step follows.
 pub enum Next {
-    /// At once: the step has changed something.
+    /// At once: the step has changed the resource or the memory.
     Now,
-    /// At once and before anything else: a call was made, and the next step records its outcome.
+    /// In the same reconcile: the next step records the outcome of a call.
     Record,
-    /// As the decision says.
+    /// When the decision says.
     AsDecided,
-    /// When the resource changes: it is gone, or as good as gone.
+    /// When the resource changes: it is gone, or is about to be removed.
     OnChange,
 }
 
 /// Carries out the step.
 ///
 /// # Errors
-/// When Kubernetes does not do what it was asked. Failures of the Cortecs API are remembered instead.
+/// If a call to Kubernetes fails. Failures of the Cortecs API are recorded instead.
 pub async fn act(
     context: &Context,
     key: &ObjectKey,
@@ -52,7 +52,7 @@ pub async fn act(
 ) -> Result<Next, KubeError> {
     match decision.step {
         Step::Rest => Ok(Next::AsDecided),
-        // Read by the reconcile itself, between two decisions.
+        // The reconcile makes the quorum read between two decisions.
         Step::QuorumRead => Ok(Next::Now),
         Step::Call(call) => {
             let next = match call.is_recorded() {
@@ -75,7 +75,7 @@ pub async fn act(
         Step::Write(Write::AddFinalizer) => {
             let result = write::add_finalizer(context, key, resource).await;
             context.effect_happened("add the finalizer").await;
-            wrote(context, result?);
+            record_written(context, result?);
             Ok(Next::Now)
         }
         Step::Write(Write::RemoveFinalizer) => {
@@ -87,7 +87,7 @@ pub async fn act(
         Step::Write(Write::Status(purpose)) => {
             let next = match purpose {
                 Purpose::Report => Next::AsDecided,
-                // What was written ahead is carried out, even by a process that was asked to stop meanwhile.
+                // A shutdown must not come between the write of an intent and its call.
                 Purpose::StartIntent(_) | Purpose::RestartIntent(_) => Next::Record,
                 Purpose::DropStart
                 | Purpose::DropRestart
@@ -113,12 +113,12 @@ pub async fn act(
                         book.wrote(Arc::clone(&written));
                         book.remember(key, |memory| record::recorded(memory, &instance, now));
                     }
-                    tell(context, resource, &written).await;
+                    publish_changes(context, resource, &written).await;
                     Ok(Next::Now)
                 }
                 Err(error) => {
                     if error.kind() == KubeErrorKind::Invalid {
-                        // The intent is no longer there, most likely.
+                        // The status most likely lacks the intent by now.
                         refresh(context, key).await?;
                     }
                     Err(error)
@@ -131,7 +131,7 @@ pub async fn act(
     }
 }
 
-/// Writes the annotation that names the bound instance. A failure holds nothing up: it is tried again later.
+/// Writes the annotation that names the bound instance. A failure is logged, and the write is repeated later.
 async fn seal(
     context: &Context,
     key: &ObjectKey,
@@ -148,10 +148,10 @@ async fn seal(
     let result = write::annotate_id(context, key, resource, &value).await;
     context.effect_happened("seal the id").await;
     match result {
-        Ok(written) => wrote(context, written),
+        Ok(written) => record_written(context, written),
         Err(error) if error.is_conflict() || error.is_not_found() => return Err(error),
         Err(error) => {
-            tracing::warn!(%error, "the instance's id is not annotated yet");
+            tracing::warn!(%error, "the annotation with the instance's id cannot be written now");
             let now = clock::moment();
             let mut book = context.book.lock();
             book.remember(key, |memory| record::seal_failed(memory, now));
@@ -160,7 +160,7 @@ async fn seal(
     Ok(Next::Now)
 }
 
-/// The account in which the resource's instance or open start lives, as metrics name it.
+/// The label in metrics of the account that the resource's instance or open start belongs to.
 fn account_label(resource: &CortecsInstance) -> Option<String> {
     let home = resource.status.as_ref()?.account.as_ref()?;
     Some(format!("{}/{}", home.namespace, home.name))
@@ -185,7 +185,7 @@ async fn write_status(
         }
     };
     let written = Arc::new(written);
-    // What is given up has no account any more.
+    // The written status lacks the account if it gives up a start or an instance.
     let account = account_label(&written).or_else(|| account_label(resource));
     let account = account.unwrap_or_default();
     let now = clock::moment();
@@ -194,10 +194,10 @@ async fn write_status(
         book.wrote(Arc::clone(&written));
         book.remember(key, |memory| record::wrote(memory, &purpose, now));
     }
-    tell(context, resource, &written).await;
+    publish_changes(context, resource, &written).await;
     match purpose {
         Purpose::Restore => {
-            tracing::warn!("the status had been emptied and is put back");
+            tracing::warn!("the status was empty and is restored");
             context
                 .events
                 .publish(&*written, vec![status_restored()])
@@ -212,19 +212,19 @@ async fn write_status(
     Ok(())
 }
 
-fn wrote(context: &Context, resource: CortecsInstance) {
+fn record_written(context: &Context, resource: CortecsInstance) {
     context.book.lock().wrote(Arc::new(resource));
 }
 
-/// Takes over the resource as it is now, after a write that met a newer version.
+/// Reads the current version of the resource into the book, after a conflict.
 ///
 /// # Errors
-/// When it cannot be read.
+/// If the read fails.
 pub async fn refresh(context: &Context, key: &ObjectKey) -> Result<(), KubeError> {
     match quorum::read(context, key).await {
         Ok(resource) => {
-            let went = context.book.lock().refresh(Arc::new(resource));
-            removed::follow(context, went.as_slice());
+            let removed = context.book.lock().refresh(Arc::new(resource));
+            removed::handle(context, removed.as_slice());
         }
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
@@ -232,8 +232,8 @@ pub async fn refresh(context: &Context, key: &ObjectKey) -> Result<(), KubeError
     Ok(())
 }
 
-/// Events and metrics of a change of the status.
-async fn tell(context: &Context, old: &CortecsInstance, new: &CortecsInstance) {
+/// Publishes the events and metrics of a change of the status.
+async fn publish_changes(context: &Context, old: &CortecsInstance, new: &CortecsInstance) {
     let Some(status) = &new.status else { return };
     let before = old.status.as_ref();
     if is_true(&status.conditions, READY)
@@ -244,8 +244,8 @@ async fn tell(context: &Context, old: &CortecsInstance, new: &CortecsInstance) {
     {
         context.metrics.start_duration(waited);
     }
-    let tellings = derive_events(before, status);
-    if !tellings.is_empty() {
-        context.events.publish(new, tellings).await;
+    let events = derive_events(before, status);
+    if !events.is_empty() {
+        context.events.publish(new, events).await;
     }
 }

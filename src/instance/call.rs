@@ -19,14 +19,14 @@ use uuid::Uuid;
 use super::context::Context;
 use crate::{fleet::poll::Fleet, serve::metrics::StartOutcome};
 
-/// How soon something that was refused for good is tried again all the same: capacity and catalogs change.
+/// The pause after a permanent refusal: the capacity or the catalog may have changed by then.
 const TERMINAL_RETRY: Duration = Duration::from_secs(600);
-/// How soon a call is tried again with the same credentials; a change of the Secret comes first.
+/// The pause after a refusal of the credentials; a change of the Secret ends it earlier.
 const AUTH_RETRY: Duration = Duration::from_secs(60);
-/// How soon a call is tried again whose token was refused.
+/// The pause after a refusal of the token.
 const TOKEN_RETRY: Duration = Duration::from_secs(1);
 
-/// A resource that calls are made for.
+/// Makes the calls of one resource.
 pub struct Caller<'a> {
     pub context: &'a Context,
     pub fleet: &'a Fleet,
@@ -37,7 +37,7 @@ pub struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Makes the call, and takes note of its outcome.
+    /// Makes the call and records its outcome.
     pub async fn make(&self, call: ApiCall) {
         match call {
             ApiCall::FetchModel { model_id } => self.fetch_model(&model_id).await,
@@ -57,26 +57,26 @@ impl Caller<'_> {
         }
     }
 
-    /// Asks the catalog. The answer, good or bad, is in its cache for the next decision.
+    /// Fetches the model into the catalog's cache, for the next decision.
     async fn fetch_model(&self, model_id: &str) {
         let Self { context, fleet, .. } = self;
         let url = &fleet.key().api_url;
-        let hear = |result: &_| fleet.turns().hear(result);
+        let record = |result: &_| fleet.turns().record_call(result);
         let _ = context
             .catalog
-            .model(fleet.client(), url, model_id, hear)
+            .model(fleet.client(), url, model_id, record)
             .await;
         context.effect_happened("ask the catalog").await;
     }
 
-    /// The one call of a start intent.
+    /// Makes the only call of a start intent.
     async fn start(&self, intent: Uuid, args: &InstanceArgs, before: Moment) {
         let call = async |client: Client| client.start_instance(args).await;
-        let Some((result, _)) = self.made("start", Some(before), call).await else {
+        let Some((result, _)) = self.call_if_allowed("start", Some(before), call).await else {
             return self.remember(record::call_not_made);
         };
         let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
-        let word = match &outcome {
+        let counted = match &outcome {
             Outcome::Accepted(instance) => {
                 tracing::info!(instanceId = instance.instance_id, "an instance was started");
                 StartOutcome::Accepted
@@ -84,15 +84,16 @@ impl Caller<'_> {
             Outcome::Refused(_) => StartOutcome::Refused,
             _ => StartOutcome::Unknown,
         };
-        self.context.metrics.start(self.account, word);
+        self.context.metrics.start(self.account, counted);
         self.remember(|memory| record::started(memory, intent, outcome));
         self.fleet.request_list_after(clock::moment());
     }
 
-    /// The one call of a restart intent.
+    /// Makes the only call of a restart intent.
     async fn restart(&self, intent: Uuid, id: &str, before: Moment) {
         let call = async |client: Client| client.restart_instance(id).await;
-        let Some((result, times)) = self.made("restart", Some(before), call).await else {
+        let Some((result, times)) = self.call_if_allowed("restart", Some(before), call).await
+        else {
             return self.remember(record::call_not_made);
         };
         let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
@@ -102,7 +103,7 @@ impl Caller<'_> {
 
     async fn stop(&self, id: &str) {
         let call = async |client: Client| client.stop_instance(id).await;
-        if let Some((result, times)) = self.made("stop", None, call).await {
+        if let Some((result, times)) = self.call_if_allowed("stop", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::stopped(memory, id, answer, times));
             self.fleet.request_list_after(clock::moment());
@@ -111,7 +112,7 @@ impl Caller<'_> {
 
     async fn delete(&self, id: &str) {
         let call = async |client: Client| client.delete_instance(id).await;
-        if let Some((result, _)) = self.made("delete", None, call).await {
+        if let Some((result, _)) = self.call_if_allowed("delete", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::deleted(memory, id, answer));
             self.fleet.request_list_after(clock::moment());
@@ -120,15 +121,15 @@ impl Caller<'_> {
 
     async fn get(&self, id: &str) {
         let call = async |client: Client| client.get_instance(id).await;
-        if let Some((result, times)) = self.made("get", None, call).await {
+        if let Some((result, times)) = self.call_if_allowed("get", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::got(memory, id, answer, times));
         }
     }
 
-    /// Makes a call if, when a token is at hand, the lease is still held, it is not later than `before`, and the account's calls are
-    /// not held back meanwhile: fetching a token takes its time. `None`: it was not made.
-    async fn made<T>(
+    /// Fetches a token, then makes the call unless `before` has passed, the calls of the fleet are paused, or this process may no
+    /// longer act: the token may take long. `None`: the call was not made.
+    async fn call_if_allowed<T>(
         &self,
         what: &'static str,
         before: Option<Moment>,
@@ -149,7 +150,7 @@ impl Caller<'_> {
                 result
             }
         };
-        self.fleet.turns().hear(&result);
+        self.fleet.turns().record_call(&result);
         match &result {
             Ok(_) => tracing::info!(call = what, "the API accepted the call"),
             Err(error) => tracing::warn!(call = what, %error, "the call failed"),
@@ -171,7 +172,7 @@ impl Caller<'_> {
         let mut backoff = Backoff::after(before.unwrap_or_default());
         let jittered = backoff.next(fastrand::f64(), error.retry_after());
         let (kind, wait) = match error.class() {
-            // The client has forgotten the token that was refused: only a second refusal speaks of the credentials.
+            // The client drops a refused token. Only the refusal of a fresh token means that the credentials are wrong.
             RetryClass::Auth if error.call() != Call::Token && backoff.failures() == 1 => {
                 (FailureKind::Transient, TOKEN_RETRY)
             }
@@ -190,21 +191,21 @@ impl Caller<'_> {
             count: backoff.failures(),
         };
         if record::is_moved(error) && error.call() != Call::StartInstance {
-            as_moved(&mut failure);
+            as_state_changed(&mut failure);
         }
         failure
     }
 }
 
-/// Its state moved, or it is gone: the next list will tell, and nobody needs to act.
-fn as_moved(failure: &mut Failure) {
+/// Makes the failure a passing one: the instance changed its state or is gone, which the next list shows.
+fn as_state_changed(failure: &mut Failure) {
     let jittered = Backoff::after(failure.count.saturating_sub(1)).next(fastrand::f64(), None);
     failure.kind = FailureKind::Transient;
     failure.reason = Reason::RetryingAfterError;
     failure.retry_at = failure.failed_at.after(jittered);
 }
 
-/// The condition's reason for a failed call.
+/// The reason of the condition after a failed call.
 fn reason(kind: FailureKind, error: &Error) -> Reason {
     match (kind, error.call(), error.status()) {
         (FailureKind::Transient, ..) => Reason::RetryingAfterError,

@@ -1,4 +1,4 @@
-//! Answers what fleets and accounts ask about the resources, from the book.
+//! Which resources use which account, fleet and instance, by the book.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,13 +26,13 @@ pub struct BookClaims {
     pub book: SharedBook,
     pub watches: Arc<Watches>,
     pub default_account: Option<ObjectKey>,
-    /// How long lists may lag.
+    /// How long a list may lag behind the API.
     pub settle: Duration,
 }
 
 impl BookClaims {
-    /// Whether the resource needs the account. From another namespace only a resource that has something through it does: merely
-    /// naming somebody's account must not keep it from being deleted.
+    /// Whether the resource keeps the account from being deleted. A resource of another namespace does so only while it has an
+    /// instance or an open start of the account: its name alone must not block a foreign account.
     fn needs(&self, resource: &CortecsInstance, account: &ObjectKey) -> bool {
         let at_home = resource.metadata.namespace.as_ref() == Some(&account.namespace);
         let named = || named_account(resource, self.default_account.as_ref());

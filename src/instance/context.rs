@@ -1,4 +1,4 @@
-//! What the controller of instances works with.
+//! The fields that all reconciles of instances share.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::{
     serve::metrics::Metrics,
 };
 
-/// Is told of each side effect right after it happened, before its outcome is recorded anywhere: tests end the process here.
+/// Called right after each side effect, before its outcome is recorded: tests end the process here.
 pub type EffectHook = Arc<dyn Fn(&'static str) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What every reconcile of an instance shares.
+/// The fields that all reconciles of instances share.
 pub struct Context {
     pub client: Client,
     pub book: SharedBook,
@@ -35,15 +35,15 @@ pub struct Context {
     pub default_account: Option<ObjectKey>,
     pub namespaces: WatchedNamespaces,
     pub history: History,
-    /// One quorum read serves all who ask while it is awaited.
+    /// Locked during a quorum read.
     pub quorum: tokio::sync::Mutex<()>,
-    /// Who works on a resource holds one; who waits for the API does not, so that a slow one keeps nobody else from work.
+    /// A reconcile has a permit except while it waits for the Cortecs API, so a slow API does not delay other resources.
     pub workers: tokio::sync::Semaphore,
     pub effects: Option<EffectHook>,
 }
 
 impl Context {
-    /// To be called right after a side effect.
+    /// Call this right after each side effect.
     pub async fn effect_happened(&self, what: &'static str) {
         if let Some(hook) = &self.effects {
             hook(what).await;

@@ -1,4 +1,4 @@
-//! The controller of instances: what it watches, and the reconcile that puts observe, decide and act together.
+//! The controller of instances: its watch, and its reconcile out of observe, decide and act.
 
 use std::{
     hash::{DefaultHasher, Hash},
@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::{
     act::{self, Next},
     context::Context,
-    observe::{Observation, is_elsewhere, observe},
+    observe::{Observation, is_managed_elsewhere, observe},
     quorum, removed,
 };
 use crate::{
@@ -39,22 +39,22 @@ use crate::{
     },
 };
 
-/// Every resource is looked at this often, whatever happens: a net below the watches and the lists. It reads memory only.
-const NET: Duration = Duration::from_secs(600);
+/// Every resource is reconciled this often without an event, in case an event was missed.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(600);
 
-/// How many resources may wait for the API beside those that are worked on. Each fleet has few calls under way at once, so this
-/// is room for many slow ones.
-pub const CALLS: u16 = 256;
+/// How many reconciles may wait for the Cortecs API beside those that have a worker. A fleet makes few calls at once, so this
+/// suffices for many slow fleets.
+pub const MAX_WAITING_FOR_API: u16 = 256;
 
-/// How soon to look again while this process may not act, or does not know all resources yet.
-const NOT_YET: Duration = Duration::from_millis(500);
+/// The pause before the next reconcile while this process may not act, or does not know all resources yet.
+const NOT_READY_PAUSE: Duration = Duration::from_millis(500);
 
 impl Reconciler for Context {
     type Object = CortecsInstance;
     const NAME: &'static str = "cortecsinstance";
 
-    /// Orders by annotation, and a loss: of the annotation with the id, or of the status.
-    fn relevant(resource: &CortecsInstance, hasher: &mut DefaultHasher) {
+    /// Orders by annotation, and the loss of the status or of the annotation with the id.
+    fn hash_relevant(resource: &CortecsInstance, hasher: &mut DefaultHasher) {
         for name in [
             annotations::RESTARTED_AT,
             annotations::REQUESTED_AT,
@@ -69,18 +69,18 @@ impl Reconciler for Context {
             .hash(hasher);
     }
 
-    /// The book follows the watch.
-    fn note(&self, scope: &Scope, event: &Event<CortecsInstance>) {
+    /// Brings the book up to date.
+    fn on_event(&self, scope: &Scope, event: &Event<CortecsInstance>) {
         let mut book = self.book.lock();
-        let went = match event {
+        let removed = match event {
             Event::Init => {
                 book.begin_listing(scope.clone());
                 Vec::new()
             }
             Event::InitApply(resource) | Event::Apply(resource) => {
                 if matches!(event, Event::InitApply(_)) && book.knows_newer(resource) {
-                    // A list that began before the last write shows that too: it is looked into.
-                    self.history.doubt();
+                    // A list that began before the last write is older, too: the versions are compared.
+                    self.history.suspect();
                 }
                 Vec::from_iter(book.apply(Arc::new(resource.clone())))
             }
@@ -88,17 +88,17 @@ impl Reconciler for Context {
             Event::Delete(resource) => Vec::from_iter(book.deleted(resource)),
         };
         drop(book);
-        removed::follow(self, &went);
+        removed::handle(self, &removed);
     }
 
-    fn watch_failed(&self) {
-        self.history.doubt();
+    fn on_watch_error(&self) {
+        self.history.suspect();
     }
 
     async fn reconcile(&self, resource: Arc<CortecsInstance>) -> Result<Requeue, KubeError> {
         let key = ObjectKey::of(&*resource);
-        // A call and the write that records it are one: a process that is asked to stop finishes both.
-        // So what follows a call does not queue for a worker again: it is little, and the calls are few.
+        // A shutdown must not come between a call and the write that records its outcome, so this write does not wait for a
+        // worker again.
         let mut worker = Some(self.workers.acquire().await);
         let mut turn = None;
         let mut named = None;
@@ -119,11 +119,11 @@ impl Reconciler for Context {
             memory.write_retry_at = clock::moment().after(wait);
             wait
         });
-        wait.unwrap_or(NOT_YET)
+        wait.unwrap_or(NOT_READY_PAUSE)
     }
 }
 
-/// From here on the reconcile's lines name the bound instance, once there is one.
+/// Adds the id of the resource's instance to the log lines of the reconcile.
 fn name_instance(context: &Context, key: &ObjectKey, named: &mut Option<String>) {
     let book = context.book.lock();
     let Some(entry) = book.get(key) else { return };
@@ -136,19 +136,21 @@ fn name_instance(context: &Context, key: &ObjectKey, named: &mut Option<String>)
     }
 }
 
-/// A place among those who work on a resource.
+/// A permit of [`Context::workers`].
 type Worker<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 
-/// Observe, decide, act: one step. `None`: the next one belongs to it.
+/// One step: observe, decide, act. `None`: the next step has to follow at once, in the same reconcile.
 async fn step(
     context: &Context,
     key: &ObjectKey,
     worker: &mut Option<Worker<'_>>,
     turn: &mut Option<Turn>,
 ) -> Result<Option<Requeue>, KubeError> {
-    if !context.leadership.may_act() || !context.watches.all_listed() || context.history.is_broken()
+    if !context.leadership.may_act()
+        || !context.watches.all_listed()
+        || context.history.is_restored()
     {
-        return Ok(Some(Requeue::After(NOT_YET)));
+        return Ok(Some(Requeue::After(NOT_READY_PAUSE)));
     }
     let entry = context
         .book
@@ -156,12 +158,12 @@ async fn step(
         .get(key)
         .map(|entry| (Arc::clone(&entry.resource), entry.memory.write_retry_at));
     let Some((resource, retry_at)) = entry else {
-        removed::forget(context, key);
+        removed::set_idle(context, key);
         return Ok(Some(Requeue::OnChange));
     };
-    if is_elsewhere(context, &resource) {
-        // Whoever manages the account looks after it.
-        return Ok(Some(Requeue::After(NET)));
+    if is_managed_elsewhere(context, &resource) {
+        // The operator that manages the account reconciles this resource.
+        return Ok(Some(Requeue::After(RESYNC_INTERVAL)));
     }
     let now = clock::moment();
     if now < retry_at {
@@ -173,19 +175,19 @@ async fn step(
         .as_ref()
         .is_some_and(|d| d.step == Step::QuorumRead)
     {
-        // It confirms the list that was decided on, so it is that list that is decided on again: a newer one would need
-        // another read, and lists may come faster than reads.
-        quorum::read_by_quorum(context).await?;
+        // The second decision uses the same list as the first: a newer list would need another quorum read, and lists may come
+        // faster than quorum reads.
+        quorum::read_all(context).await?;
         decision = decide_on(context, key, &resource, &observed, turn);
     }
     let Some(decision) = decision else {
-        // It changed while its account was looked at.
+        // The resource changed during the observation.
         return Ok(Some(Requeue::After(Duration::ZERO)));
     };
-    follow_lists(context, key, &observed, &decision);
+    update_fleet(context, key, &observed, &decision);
     let wait = decision
         .look_again
-        .unwrap_or_else(|| NET.mul_f64(0.9 + 0.2 * fastrand::f64()));
+        .unwrap_or_else(|| RESYNC_INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64()));
     if decision.step != Step::Rest {
         tracing::debug!(step = ?decision.step, "next step");
     }
@@ -208,7 +210,7 @@ async fn step(
                 Next::Record => None,
                 Next::AsDecided => Some(Requeue::After(wait)),
                 Next::OnChange => {
-                    removed::forget(context, key);
+                    removed::set_idle(context, key);
                     Some(Requeue::OnChange)
                 }
             })
@@ -218,14 +220,14 @@ async fn step(
             Ok(Some(Requeue::After(Duration::ZERO)))
         }
         Err(error) if error.is_not_found() => {
-            removed::forget(context, key);
+            removed::set_idle(context, key);
             Ok(Some(Requeue::OnChange))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Decides under the book's lock, so that nobody decides on the same claims meanwhile.
+/// Decides under the lock of the book, so that no other reconcile decides about the same claims at the same time.
 fn decide_on(
     context: &Context,
     key: &ObjectKey,
@@ -276,8 +278,8 @@ fn decide_on(
     Some(decision)
 }
 
-/// Tells the fleet what the resource waits for.
-fn follow_lists(context: &Context, key: &ObjectKey, observed: &Observation, decision: &Decision) {
+/// Tells the fleet which lists and which turn the resource waits for.
+fn update_fleet(context: &Context, key: &ObjectKey, observed: &Observation, decision: &Decision) {
     let fleet = observed.fleet();
     let busy_in = fleet.filter(|_| decision.busy).map(|fleet| fleet.key());
     context.directory.set_busy(key, busy_in);

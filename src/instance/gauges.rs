@@ -1,4 +1,4 @@
-//! How many resources of each account are in which phase, and which of their starts and restarts are open, for the metrics.
+//! The gauges that count the resources of each account by phase, and their open starts and restarts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,17 +13,17 @@ use jiff::Timestamp;
 use super::context::Context;
 use crate::serve::metrics::OpenStarts;
 
-/// The name under which resources are counted that name no account, or one that there is not.
+/// The account label of resources whose account is missing or does not exist.
 const NO_ACCOUNT: &str = "none";
 
-/// What is counted of an account's resources.
+/// The counts of one account.
 #[derive(Debug, Default)]
 struct Counts {
     phases: BTreeMap<&'static str, u64>,
     open: OpenStarts,
 }
 
-/// Sets the gauges of resources by account. `counted` are the accounts that had resources the last time.
+/// Sets the gauges of resources by account. `counted` has the accounts with resources at the last call.
 pub fn set_gauges(context: &Context, counted: &mut BTreeSet<String>) {
     let now = clock::wall();
     let mut counts: BTreeMap<String, Counts> = counted
@@ -61,7 +61,7 @@ impl Counts {
         let start = status.and_then(|s| Some(s.start.as_ref()?.requested_at));
         let restart = status.and_then(|s| Some(s.restart.as_ref()?.requested_at));
         for requested_at in start.into_iter().chain(restart) {
-            // Another clock wrote it: it may be ahead of this one.
+            // Another machine may have written this time, and its clock may be ahead.
             let age = Duration::try_from(now.duration_since(requested_at));
             self.open.count += 1;
             self.open.age = self.open.age.max(age.unwrap_or_default());

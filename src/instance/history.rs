@@ -1,50 +1,51 @@
-//! Whether Kubernetes was restored to an earlier state while this process ran. What the process remembers is then of a
-//! future that never was: it ends, and a new one begins with what it reads.
+//! Detects that Kubernetes was restored to an earlier state while this process ran. The memory of the process then no longer
+//! fits the cluster: the process ends, and a new one reads everything anew.
 //!
-//! Only reads past every cache can prove it: they return an older version of an object, or of the whole list, than this
-//! process knew before it asked. What a watch or a cache delivers may be old for good reasons.
+//! Only a quorum read can prove it: it returns an older version of an object, or of the list, than this process knew before the
+//! read. A watch or a cache may deliver old versions at any time.
 
 use cortecs_rules::ledger::versions::is_older;
 use tokio::sync::{Notify, watch};
 
-/// What is known of the past.
+/// Compares versions of objects and lists.
 #[derive(Debug, Default)]
 pub struct History {
-    broken: watch::Sender<Option<String>>,
-    pub(super) doubt: Notify,
+    /// The message once a restore is proven.
+    restored: watch::Sender<Option<String>>,
+    pub(super) suspicion: Notify,
 }
 
 impl History {
-    /// Something looks older than it should: it is looked into soon.
-    pub fn doubt(&self) {
-        self.doubt.notify_one();
+    /// Asks for a comparison soon: a version seems too old.
+    pub fn suspect(&self) {
+        self.suspicion.notify_one();
     }
 
-    /// Whether what is remembered holds no more: nothing may be done from it.
-    pub fn is_broken(&self) -> bool {
-        self.broken.borrow().is_some()
+    /// Whether a restore is proven: this process must not act any more.
+    pub fn is_restored(&self) -> bool {
+        self.restored.borrow().is_some()
     }
 
-    /// Completes when it is proven that Kubernetes was restored; why.
-    pub async fn broken(&self) -> String {
-        let mut broken = self.broken.subscribe();
-        match broken.wait_for(Option::is_some).await {
-            Ok(why) => why.clone().unwrap_or_default(),
-            // The sender lives in self.
+    /// Completes with a message when a restore is proven.
+    pub async fn restored(&self) -> String {
+        let mut restored = self.restored.subscribe();
+        match restored.wait_for(Option::is_some).await {
+            Ok(message) => message.clone().unwrap_or_default(),
+            // An error is impossible: self keeps the sender.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Takes note of a version that was read past every cache. `known` is what this process knew before it asked.
+    /// Compares the version of a quorum read with the version that was known before the read. `what` names the object.
     pub fn compare(&self, what: &str, known: &str, read: &str) {
         if !read.is_empty() && is_older(read, known) {
-            let why = format!(
+            let message = format!(
                 "Kubernetes was restored to an earlier state ({what} is at version {read} and was at {known} before): \
-                 what this process remembers no longer holds, and a new one has to begin"
+                 the memory of this process no longer fits the cluster, so the process ends and has to be started anew"
             );
-            self.broken.send_if_modified(|broken| {
-                let first = broken.is_none();
-                broken.get_or_insert(why);
+            self.restored.send_if_modified(|restored| {
+                let first = restored.is_none();
+                restored.get_or_insert(message);
                 first
             });
         }
@@ -56,15 +57,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_older_version_breaks_it() {
+    fn only_an_older_version_proves_a_restore() {
         let history = History::default();
         for (known, read) in [("9", "9"), ("9", "10"), ("", "1"), ("9", "")] {
             history.compare("x", known, read);
         }
-        assert!(!history.is_broken());
+        assert!(!history.is_restored());
         history.compare("the list", "10", "9");
         history.compare("another", "10", "8");
-        let why = history.broken.borrow().clone().unwrap();
-        assert!(why.contains("the list is at version 9"), "{why}");
+        let message = history.restored.borrow().clone().unwrap();
+        assert!(message.contains("the list is at version 9"), "{message}");
     }
 }

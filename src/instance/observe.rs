@@ -1,4 +1,4 @@
-//! Gathers what a decision is taken from, apart from the book: the accounts and the catalog's answer.
+//! Gathers the input of a decision except the book: the accounts, the fleet and the model.
 
 use std::sync::Arc;
 
@@ -24,14 +24,13 @@ use secrecy::ExposeSecret;
 use super::context::Context;
 use crate::fleet::poll::Fleet;
 
-/// What was gathered. What can change from one moment to the next, whose turn it is to make a call, is looked at in
-/// [`Observation::view`], right before the decision.
+/// The input of a decision. The turns of the fleet change quickly, so [`Observation::view`] reads them right before the decision.
 pub struct Observation {
     named: Option<ObjectKey>,
     desired: Desired,
     fleet: Option<ObservedFleet>,
     pub model: Option<CatalogAnswer>,
-    /// What the annotation with the id is worth.
+    /// The result of the check of the annotation with the id.
     pub sealed_id: SealedId,
 }
 
@@ -43,20 +42,20 @@ struct ObservedFleet {
 }
 
 impl Observation {
-    /// The fleet, to make calls with.
+    /// The fleet that the resource belongs to.
     pub fn fleet(&self) -> Option<&Fleet> {
         self.fleet.as_ref().map(|observed| &*observed.fleet)
     }
 
-    /// The list that the decision is taken from.
+    /// The list of the decision.
     pub fn snapshot(&self) -> Option<&Snapshot> {
         self.fleet.as_ref()?.snapshot.as_deref()
     }
 
-    /// The accounts that concern the resource, as a decision takes them.
+    /// The view of the accounts that a decision takes.
     pub fn view(&self, resource: &ObjectKey) -> AccountView {
         let fleet = self.fleet.as_ref().map(|observed| {
-            let (trouble, wait) = observed.fleet.turns().look(resource);
+            let (trouble, wait) = observed.fleet.turns().status(resource);
             FleetView {
                 snapshot: observed.snapshot.clone(),
                 problem: observed.problem.clone(),
@@ -73,7 +72,7 @@ impl Observation {
     }
 }
 
-/// Looks at the accounts that concern the resource. Reads from memory but for the labels of its namespace, where an account asks for them.
+/// Observes the accounts of the resource. Reads only memory, except for the namespace's labels if the account selects by labels.
 pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observation {
     let desired = desired(context, resource).await;
     let lives_in = match (home(resource), &desired) {
@@ -107,15 +106,16 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observati
     }
 }
 
-/// Whether another operator manages the account in which the resource lives, or that it names.
-pub fn is_elsewhere(context: &Context, resource: &CortecsInstance) -> bool {
+/// Whether another operator manages the account of the resource's instance or, without an instance, the account that the resource
+/// names.
+pub fn is_managed_elsewhere(context: &Context, resource: &CortecsInstance) -> bool {
     let account = home_account(resource)
         .or_else(|| named_account(resource, context.default_account.as_ref()));
     let entry = account.and_then(|key| context.directory.account(&key.namespace, &key.name));
     entry.is_some_and(|entry| entry.state.is_elsewhere())
 }
 
-/// Checks the annotation with the secret that the fleet works with, and with the one that the account's Secret holds now.
+/// Checks the annotation with the client secret of the fleet, and with the client secret in the account's Secret.
 fn check_sealed_id(
     context: &Context,
     resource: &CortecsInstance,
@@ -150,7 +150,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         };
     };
     if !context.directory.synced() {
-        return Desired::Pending("the accounts are being looked at".to_owned());
+        return Desired::Pending("the accounts are being checked".to_owned());
     }
     let Some(entry) = context.directory.account(&key.namespace, &key.name) else {
         return Desired::Unusable {
@@ -162,7 +162,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     };
     let fleet = match &entry.state {
         AccountState::Pending => {
-            return Desired::Pending(format!("account {key} is being looked at"));
+            return Desired::Pending(format!("account {key} is being checked"));
         }
         AccountState::Unusable { message, .. } if entry.state.is_passing() => {
             return Desired::Pending(format!("account {key}: {message}"));
@@ -175,15 +175,17 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         }
         AccountState::Usable(fleet) => fleet,
     };
-    if entry.managed_by.as_ref() != Some(context.installs.us()) {
-        // Who has written it first may start something with it.
-        return Desired::Pending(format!("account {key} is being claimed"));
+    if entry.managed_by.as_ref() != Some(context.installs.this_operator()) {
+        // Only the manager that the status names may start instances.
+        return Desired::Pending(format!(
+            "the status of account {key} does not name this operator as its manager yet"
+        ));
     }
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
     let allowed = match context.directory.allows(&entry, namespace).await {
         Ok(allowed) => allowed,
         Err(error) => {
-            tracing::warn!(%error, account = %key, "cannot tell whether the account may be used");
+            tracing::warn!(%error, account = %key, "cannot check whether the account may be used");
             return Desired::Pending(error.to_string());
         }
     };
@@ -210,8 +212,8 @@ fn sees_all_users(context: &Context, entry: &AccountEntry) -> bool {
 }
 
 fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
-    // Before the list and after it: what was published under a hold is never seen without.
-    let held = context.directory.held(fleet.key());
+    // Read before and after the list: a list that was published during a hold must not be used without the hold.
+    let held = context.directory.hold_message(fleet.key());
     let health = fleet.health();
     let problem = health.last_error.map(|error| {
         let kind = match error.class {
@@ -226,7 +228,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
             (true, Some((_, message))) => Some((FailureKind::Auth, message)),
             (_, problem) => problem,
         },
-        held: held.or_else(|| context.directory.held(fleet.key())),
+        held: held.or_else(|| context.directory.hold_message(fleet.key())),
         fleet,
     }
 }

@@ -1,4 +1,4 @@
-//! Reads past every cache.
+//! Quorum reads: reads that no cache answers.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::{
 /// How many resources one page of a quorum read has.
 const PAGE: u32 = 500;
 
-/// The resource as it is now, by quorum.
+/// Reads one resource by quorum.
 ///
 /// # Errors
-/// `NotFound` when it is gone.
+/// `NotFound` if the resource is gone.
 pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance, KubeError> {
     let known = context
         .book
@@ -35,18 +35,18 @@ pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance,
     Ok(resource)
 }
 
-/// Reads all resources by quorum into the book. Who asks while another read is awaited that began after the question gets its result.
+/// Reads all resources by quorum into the book. Concurrent calls share a read that began after they were made.
 ///
 /// # Errors
-/// The first that is met.
-pub async fn read_by_quorum(context: &Context) -> Result<(), KubeError> {
-    let asked = clock::moment();
+/// The first error of a call to Kubernetes.
+pub async fn read_all(context: &Context) -> Result<(), KubeError> {
+    let called_at = clock::moment();
     let _one_at_a_time = context.quorum.lock().await;
     if context
         .book
         .lock()
         .quorum_read_at()
-        .is_some_and(|read| read >= asked)
+        .is_some_and(|read| read >= called_at)
     {
         return Ok(());
     }
@@ -85,14 +85,14 @@ async fn read_scopes(context: &Context) -> Result<(), KubeError> {
             compare_one(context, before.map(|known| &**known), read);
         }
         let mut book = context.book.lock();
-        let went = book.quorum_read(scope, resources, &version);
+        let removed = book.quorum_read(scope, resources, &version);
         drop(book);
-        removed::follow(context, &went);
+        removed::handle(context, &removed);
     }
     Ok(())
 }
 
-/// Compares a resource that was read by name with the version of it that was known before.
+/// Compares the version of a resource that was read by quorum with the version that was known before.
 pub fn compare_one(context: &Context, known: Option<&CortecsInstance>, read: &CortecsInstance) {
     let Some(known) = known.filter(|known| known.uid() == read.uid()) else {
         return;

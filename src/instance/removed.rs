@@ -1,4 +1,5 @@
-//! What a resource that is gone leaves: an instance that may be nobody's, others that claim it too, and those who waited with it.
+//! The consequences of the removal of a resource: other claimants of its instance are reconciled, and the instance may have become
+//! unmanaged.
 
 use cortecs_resources::{instance::DeletionPolicy, key::ObjectKey};
 use cortecs_rules::{
@@ -8,55 +9,57 @@ use cortecs_rules::{
 
 use super::context::Context;
 
-/// To be called for whatever the book gives back as gone, however that was learned. Not under the book's lock.
-pub fn follow(context: &Context, went: &[Entry]) {
-    for entry in went {
-        forget(context, &ObjectKey::of(&*entry.resource));
-        if let Some(left) = Left::by(entry) {
-            left.tell(context);
+/// Handles the entries that the book has removed. Call this without the lock of the book.
+pub fn handle(context: &Context, removed: &[Entry]) {
+    for entry in removed {
+        set_idle(context, &ObjectKey::of(&*entry.resource));
+        if let Some(instance) = LeftInstance::of(entry) {
+            instance.handle(context);
         }
     }
 }
 
-/// The resource is gone: nothing is in progress for it any more.
-pub fn forget(context: &Context, key: &ObjectKey) {
+/// Notes that no fleet lists for the resource any more.
+pub fn set_idle(context: &Context, key: &ObjectKey) {
     context.directory.set_busy(key, None);
 }
 
-/// What a resource that is gone had.
+/// The instance of a removed resource.
 #[derive(Debug, PartialEq, Eq)]
-struct Left {
+struct LeftInstance {
     fleet: FleetKey,
     id: String,
-    /// It may be there still, and be nobody's.
-    unowned: bool,
+    /// The instance may still exist.
+    may_exist: bool,
 }
 
-impl Left {
-    fn by(entry: &Entry) -> Option<Self> {
+impl LeftInstance {
+    fn of(entry: &Entry) -> Option<Self> {
         let status = entry.resource.status.as_ref()?;
         let home = status.account.as_ref()?;
         Some(Self {
             fleet: fleet_of(home),
             id: status.instance_id.clone()?,
-            unowned: !entry.memory.released
+            may_exist: !entry.memory.released
                 || entry.resource.spec.deletion_policy != DeletionPolicy::Delete,
         })
     }
 
-    /// Those who claim it too look at it again, and the account shows at once what nobody owns any more.
-    fn tell(self, context: &Context) {
-        let heirs: Vec<ObjectKey> = {
+    /// Reconciles the other claimants, and shows the instance as unmanaged in the account's status.
+    fn handle(self, context: &Context) {
+        let claimants: Vec<ObjectKey> = {
             let book = context.book.lock();
-            let heirs = book.present_and_future_claimants(&self.fleet.api_url, &self.id);
-            heirs.cloned().collect()
+            let claimants = book.present_and_future_claimants(&self.fleet.api_url, &self.id);
+            claimants.cloned().collect()
         };
-        heirs.into_iter().for_each(|key| context.watches.add(key));
+        claimants
+            .into_iter()
+            .for_each(|key| context.watches.add(key));
         let fleet = context.directory.fleet(&self.fleet);
-        if let Some(fleet) = fleet.filter(|_| self.unowned) {
+        if let Some(fleet) = fleet.filter(|_| self.may_exist) {
             tracing::warn!(
                 instanceId = self.id,
-                "a resource went and left its instance"
+                "a resource was removed and its instance may still run"
             );
             fleet.claims_changed();
         }

@@ -1,4 +1,4 @@
-//! Looks now and then whether Kubernetes was restored to an earlier state.
+//! Checks regularly whether Kubernetes was restored to an earlier state.
 
 use std::time::Duration;
 
@@ -10,28 +10,28 @@ use crate::kubernetes::{
     client::{KubeError, bounded},
     controller,
 };
-/// How often the version of the list is compared without a reason to doubt.
+/// How often the version of the list is compared without a suspicion.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The least distance between two comparisons.
+/// The shortest pause between two comparisons.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Compares now and then, and when there is doubt until it is dispelled; never completes.
-pub async fn watch_over(context: &Context) {
+/// Compares the list's version regularly, and all resources after a suspicion; never completes.
+pub async fn run(context: &Context) {
     let history = &context.history;
-    let mut doubted = false;
+    let mut suspected = false;
     loop {
-        if !doubted {
-            let doubt = history.doubt.notified();
-            doubted = tokio::time::timeout(INTERVAL, doubt).await.is_ok();
+        if !suspected {
+            let suspicion = history.suspicion.notified();
+            suspected = tokio::time::timeout(INTERVAL, suspicion).await.is_ok();
         }
-        // The list's version alone may have caught up since: the resources' have not.
-        let looked = match doubted {
-            true => quorum::read_by_quorum(context).await,
+        // After a restore, new writes may soon make the list's version newer than the known one; the resources stay older.
+        let compared = match suspected {
+            true => quorum::read_all(context).await,
             false => compare_lists(context).await,
         };
-        match looked {
-            Ok(()) => doubted = false,
+        match compared {
+            Ok(()) => suspected = false,
             Err(error) => tracing::debug!(%error, "cannot compare versions now"),
         }
         tokio::time::sleep(PAUSE).await;

@@ -1,11 +1,11 @@
-//! The book, shared by everything that claims instances or asks who does.
+//! The book, shared by all parts that read or change claims.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cortecs_rules::ledger::book::Book;
 
 use crate::mutex::lock;
-/// The book, shared by everything that claims or asks for claims. Never held across an await.
+/// The book behind a lock. No lock may be kept across an await.
 #[derive(Clone, Debug, Default)]
 pub struct SharedBook(Arc<Mutex<Book>>);
 

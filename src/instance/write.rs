@@ -1,4 +1,4 @@
-//! The writes to Kubernetes. Each carries the resourceVersion that the decision was taken from.
+//! The writes to Kubernetes. Each except [`record_accepted`] carries the resourceVersion that the decision was taken from.
 
 use cortecs_api::types::Instance;
 use cortecs_resources::{
@@ -23,10 +23,10 @@ pub(super) fn api(context: &Context, key: &ObjectKey) -> Api<CortecsInstance> {
     Api::namespaced(context.client.clone(), &key.namespace)
 }
 
-/// Replaces the status under the version that was decided on.
+/// Replaces the status.
 ///
 /// # Errors
-/// A conflict means that the decision was taken from a stale view: nothing was written.
+/// `Conflict` if the resource has changed since the decision: nothing was written.
 pub async fn replace_status(
     context: &Context,
     key: &ObjectKey,
@@ -44,11 +44,11 @@ pub async fn replace_status(
     bounded("write the status", call).await
 }
 
-/// Records the instance that a start was answered with, if the intent is still the one that was carried out. It does not
-/// depend on the rest of the resource: a change by someone else does not make it fail.
+/// Records the instance that an accepted start has created, if the status still has the intent of this start. The write does
+/// not carry a resourceVersion, so a concurrent change of the resource does not make it fail.
 ///
 /// # Errors
-/// `Invalid` when the intent is no longer there.
+/// `Invalid` if the status no longer has the intent.
 pub async fn record_accepted(
     context: &Context,
     key: &ObjectKey,
@@ -79,7 +79,7 @@ pub async fn record_accepted(
 /// Adds the operator's finalizer.
 ///
 /// # Errors
-/// A conflict means that the decision was taken from a stale view: nothing was written.
+/// `Conflict` if the resource has changed since the decision: nothing was written.
 pub async fn add_finalizer(
     context: &Context,
     key: &ObjectKey,
@@ -91,7 +91,7 @@ pub async fn add_finalizer(
 /// Removes the operator's finalizer.
 ///
 /// # Errors
-/// A conflict means that the decision was taken from a stale view: nothing was written.
+/// `Conflict` if the resource has changed since the decision: nothing was written.
 pub async fn remove_finalizer(
     context: &Context,
     key: &ObjectKey,
@@ -103,7 +103,7 @@ pub async fn remove_finalizer(
 /// Writes the annotation with the id, and nothing else.
 ///
 /// # Errors
-/// A conflict means that the decision was taken from a stale view: nothing was written.
+/// `Conflict` if the resource has changed since the decision: nothing was written.
 pub async fn annotate_id(
     context: &Context,
     key: &ObjectKey,

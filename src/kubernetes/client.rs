@@ -1,8 +1,8 @@
-//! The Kubernetes client: where it is found, and how its calls are bounded.
+//! The Kubernetes client, and the timeouts of its calls.
 //!
-//! Two bounds work together. [`bounded`] limits every ordinary call, from the first byte to the last, to [`KUBE_CALL_TIMEOUT`].
-//! Watches are not bounded so: the server ends each after 290 s, the watcher gives up 5 s later, and below both the
-//! connection's own read timeout ends what hangs in between, for instance while the answer's head is awaited.
+//! [`bounded`] limits every call except watches to [`KUBE_CALL_TIMEOUT`]. The server ends each watch after 290 s, and the
+//! watcher gives up 5 s later. The read timeout of the connection ends a watch that hangs before the watcher has the head of
+//! the response.
 
 use std::{fmt, time::Duration};
 
@@ -10,14 +10,14 @@ use kube::{Client, Config};
 
 pub use cortecs_rules::lease::KUBE_CALL_TIMEOUT;
 
-/// Longer than any watch: see above.
+/// Longer than any watch (see above).
 const READ_TIMEOUT: Duration = Duration::from_secs(330);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest error message in characters.
 const MESSAGE_LIMIT: usize = 256;
 
-/// A client and the namespace that this process lives in.
+/// A client, and the namespace of this process.
 #[derive(Clone)]
 pub struct Connection {
     pub client: Client,
@@ -25,18 +25,18 @@ pub struct Connection {
     pub namespace: String,
 }
 
-/// Finds the cluster as kubectl does and makes a client of it.
+/// Makes a client for the cluster that the kubeconfig or the pod's service account names.
 ///
 /// # Errors
-/// A sentence that says why there is none and what to do.
+/// A sentence that says why there is no client and what to do.
 pub async fn connect() -> Result<Connection, String> {
     let mut config = Config::infer().await.map_err(|error| {
         format!(
-            "found no Kubernetes cluster: set KUBECONFIG, or run in a pod with a service account ({})",
+            "no Kubernetes cluster found: set KUBECONFIG, or run in a pod with a service account ({})",
             cut(&error.to_string())
         )
     })?;
-    bound(&mut config);
+    set_timeouts(&mut config);
     let namespace = own_namespace(
         std::env::var("POD_NAMESPACE").ok(),
         &config.default_namespace,
@@ -50,8 +50,8 @@ pub async fn connect() -> Result<Connection, String> {
     Ok(Connection { client, namespace })
 }
 
-/// Sets the bounds that hold for every connection, and leaves repeating to the callers, who know what may be repeated.
-pub fn bound(config: &mut Config) {
+/// Sets the timeouts of every connection. The client repeats no call: only its callers know which calls may be repeated.
+pub fn set_timeouts(config: &mut Config) {
     config.connect_timeout = Some(KUBE_CALL_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.write_timeout = Some(WRITE_TIMEOUT);
@@ -66,10 +66,10 @@ fn own_namespace(pod_namespace: Option<String>, default: &str) -> String {
         .unwrap_or_else(|| default.to_owned())
 }
 
-/// Awaits a Kubernetes call, at most [`KUBE_CALL_TIMEOUT`] long. `what` says in a few words what is tried: "read the Lease".
+/// Awaits a Kubernetes call for at most [`KUBE_CALL_TIMEOUT`]. `what` names the call in errors: "read the Lease".
 ///
 /// # Errors
-/// Its class and a short message. After a timeout or an unclassified error a write may have happened or not.
+/// The class of the failure and a short message. After a timeout or an unclassified error the outcome of a write is unknown.
 pub async fn bounded<T>(
     what: &'static str,
     call: impl Future<Output = Result<T, kube::Error>>,
@@ -93,27 +93,27 @@ pub struct KubeError {
     message: String,
 }
 
-/// What a caller can make of a failed call.
+/// The class of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KubeErrorKind {
-    /// The resourceVersion is no longer current: nothing was written; look again.
+    /// The resourceVersion is no longer current: nothing was written. Read the object again.
     Conflict,
-    /// Something of this name exists: nothing was created.
+    /// An object of this name exists: nothing was created.
     AlreadyExists,
-    /// Kubernetes itself says that there is no such object. (A kind that is not installed, or a proxy, answers 404 as well: that is [`Self::Other`].)
+    /// Kubernetes itself says that there is no such object. A 404 of a proxy, or of a kind that is not installed, is [`Self::Other`].
     NotFound,
-    /// Not logged in, or not permitted.
+    /// The credentials were refused, or lack a permission.
     Forbidden,
-    /// The object was refused by the schema or a rule: repeating does not help.
+    /// The schema or an admission rule refused the object: the same call fails again.
     Invalid,
-    /// No answer in time: a write may have happened.
+    /// No response in time: a write may have happened.
     Timeout,
-    /// Everything else: a write may have happened.
+    /// Any other failure: a write may have happened.
     Other,
 }
 
 impl KubeError {
-    /// The class of `error`, met while `what` was tried.
+    /// Classifies `error` of the call `what`.
     pub fn new(what: &'static str, error: &kube::Error) -> Self {
         let (kind, message) = match error {
             kube::Error::Api(status) => {
@@ -148,7 +148,7 @@ impl KubeError {
         self.kind == KubeErrorKind::Forbidden
     }
 
-    /// Whether a write that failed so may have happened all the same.
+    /// Whether a write may have happened although the call failed.
     pub fn outcome_unknown(&self) -> bool {
         matches!(self.kind, KubeErrorKind::Timeout | KubeErrorKind::Other)
     }
@@ -176,7 +176,7 @@ impl fmt::Display for KubeError {
 
 impl std::error::Error for KubeError {}
 
-/// The message followed by those of its causes that say something new.
+/// The message of `error`, followed by the messages of its causes unless already contained.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -219,7 +219,7 @@ mod tests {
         for (code, reason, kind) in [
             (409, "Conflict", Conflict),
             (409, "AlreadyExists", AlreadyExists),
-            // A proxy's word is no proof of anything.
+            // Such an answer may come from a proxy.
             (409, "Failed to parse error data", Other),
             (404, "Failed to parse error data", Other),
             (404, "NotFound", NotFound),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_in_trouble_is_asked_once() {
+    async fn a_failed_call_is_not_repeated() {
         use std::sync::{
             Arc,
             atomic::{AtomicUsize, Ordering},
@@ -285,7 +285,7 @@ mod tests {
         });
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         let mut config = Config::new(url.parse().unwrap());
-        bound(&mut config);
+        set_timeouts(&mut config);
         let leases: kube::Api<Lease> =
             kube::Api::namespaced(Client::try_from(config).unwrap(), "system");
         let error = bounded("read the Lease", leases.get("cortecs-operator"))

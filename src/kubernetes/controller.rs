@@ -1,9 +1,9 @@
-//! One shell for every controller: watch, filter, queue, reconcile, requeue, in each scope, with its span and its metrics.
+//! The loop of every controller, for each watched scope: watch, filter, queue, reconcile, requeue, with traces and metrics.
 //!
 //! ```text
-//!  watch ─► note (the store follows) ─► filter ─┐
-//!                                                ├─► queue ─► reconcile ─► requeue
-//!  Watches::add (lists, accounts, turns) ────────┘
+//!  watch ─► on_event ─► store ─► filter ───┐
+//!                                           ├─► queue ─► reconcile ─► requeue
+//!  Watches::add (lists, accounts, turns) ───┘
 //! ```
 //! A new controller needs a [`Reconciler`] and a call of [`run`].
 
@@ -41,16 +41,16 @@ use crate::serve::{
     telemetry::reconcile_span,
 };
 
-/// When to look at an object again.
+/// When to reconcile an object again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
-    /// After this time, if nothing happens before.
+    /// After this time, or earlier when the object changes.
     After(Duration),
     /// When the object changes or is added to its queue.
     OnChange,
 }
 
-/// What a controller does with its objects.
+/// The part of a controller that depends on the kind of its objects.
 pub trait Reconciler: Send + Sync + 'static {
     type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -63,67 +63,67 @@ pub trait Reconciler: Send + Sync + 'static {
     /// The controller's name in metrics, logs and traces.
     const NAME: &'static str;
 
-    /// Feeds the hasher with what of an object matters besides its generation, its finalizers and its deletion: a change of
-    /// nothing else, such as a write of the status by this process, is no reason for a look.
-    fn relevant(object: &Self::Object, hasher: &mut DefaultHasher);
+    /// Hashes the fields whose change triggers a reconcile. A change of the generation, the finalizers or the deletion timestamp
+    /// always does; a write of the status by this process must not.
+    fn hash_relevant(object: &Self::Object, hasher: &mut DefaultHasher);
 
-    /// Follows the watch of `scope`: called for each event, in order, before the object is looked at.
-    fn note(&self, scope: &Scope, event: &Event<Self::Object>);
+    /// Handles an event of the watch of `scope`: called for each event, in order, before the object is reconciled.
+    fn on_event(&self, scope: &Scope, event: &Event<Self::Object>);
 
-    /// The watch has failed and is repeated.
-    fn watch_failed(&self) {}
+    /// Handles a failure of the watch, which is repeated.
+    fn on_watch_error(&self) {}
 
-    /// Looks at one object and does what is due.
+    /// Reconciles one object.
     ///
     /// # Errors
-    /// When Kubernetes does not do what it was asked: the object is looked at again after [`Reconciler::back_off`].
+    /// If a call to Kubernetes fails: the object is requeued after [`Reconciler::back_off`].
     fn reconcile(
         &self,
         object: Arc<Self::Object>,
     ) -> impl Future<Output = Result<Requeue, KubeError>> + Send;
 
-    /// How long to wait after an error; longer with each.
+    /// The pause before the next reconcile after an error; it grows with each error.
     fn back_off(&self, object: &Self::Object) -> Duration;
 }
 
-/// What a controller runs with.
+/// The client, queues and limits of a controller.
 #[derive(Clone)]
-pub struct Shell {
+pub struct ControllerOptions {
     pub client: Client,
     pub watches: Arc<Watches>,
     pub metrics: Metrics,
-    /// How many objects are looked at at once, in each scope.
+    /// How many objects of each scope are reconciled at once.
     pub concurrency: u16,
     pub shutdown: Shutdown,
 }
 
-/// Watches and reconciles until the shutdown is asked for; the reconciles under way are finished.
-pub async fn run<R: Reconciler>(shell: &Shell, reconciler: Arc<R>) {
-    let scopes = shell.watches.queues();
+/// Watches and reconciles until the shutdown is requested, and finishes the reconciles that have begun.
+pub async fn run<R: Reconciler>(options: &ControllerOptions, reconciler: Arc<R>) {
+    let scopes = options.watches.queues();
     future::join_all(scopes.map(|(scope, queue)| {
         let (scope, queue) = (scope.clone(), Arc::clone(queue));
-        run_scope(shell, Arc::clone(&reconciler), scope, queue)
+        run_scope(options, Arc::clone(&reconciler), scope, queue)
     }))
     .await;
 }
 
 async fn run_scope<R: Reconciler>(
-    shell: &Shell,
+    options: &ControllerOptions,
     reconciler: Arc<R>,
     scope: Scope,
     queue: Arc<Queue>,
 ) {
     let (reader, writer) = reflector::store();
-    let (noting, failing) = (Arc::clone(&reconciler), Arc::clone(&reconciler));
-    let watches = Arc::clone(&shell.watches);
-    let changed = watcher(api(&shell.client, &scope), watcher::Config::default())
+    let (on_event, on_error) = (Arc::clone(&reconciler), Arc::clone(&reconciler));
+    let watches = Arc::clone(&options.watches);
+    let changed = watcher(api(&options.client, &scope), watcher::Config::default())
         .default_backoff()
         .inspect_err(move |error| {
             tracing::warn!(controller = R::NAME, %error, "the watch failed and is repeated");
-            failing.watch_failed();
+            on_error.on_watch_error();
         })
         .inspect_ok(move |event| {
-            noting.note(&scope, event);
+            on_event.on_event(&scope, event);
             if matches!(event, Event::InitDone) {
                 watches.set_listed(&scope);
             }
@@ -136,26 +136,26 @@ async fn run_scope<R: Reconciler>(
     let added = queue
         .stream()
         .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
-    // No further object is taken up after that; those at hand are finished.
-    let asked = shell.shutdown.clone();
+    // After the shutdown is requested no reconcile begins; the reconciles that have begun are finished.
+    let shutdown = options.shutdown.clone();
     let due = stream::select(changed, added)
-        .take_until(async move { asked.requested().await })
+        .take_until(async move { shutdown.requested().await })
         .map(|object| Ok::<_, Infallible>(ReconcileRequest::from(object)));
-    let metrics = shell.metrics.clone();
+    let metrics = options.metrics.clone();
     let synced = reader.clone();
     let work = applier(
-        move |object, reconciler| look(metrics.clone(), object, reconciler).boxed(),
+        move |object, reconciler| reconcile_one(metrics.clone(), object, reconciler).boxed(),
         |_, error: &Infallible, _| match *error {},
         reconciler,
         reader,
         due,
-        Config::default().concurrency(shell.concurrency),
+        Config::default().concurrency(options.concurrency),
     )
     .for_each(|_| future::ready(()));
     tokio::select! {
         () = work => {}
-        // Nothing was taken up, and the watch that would have to fill the store has ended.
-        () = shell.shutdown.requested_before(synced.wait_until_ready()) => {}
+        // Without a first list the applier waits for the store for ever, and the watch that would fill the store has ended.
+        () = options.shutdown.requested_before(synced.wait_until_ready()) => {}
     }
 }
 
@@ -171,19 +171,19 @@ where
 }
 
 fn filter<R: Reconciler>() -> impl Predicate<R::Object> {
-    let relevant = |object: &R::Object| {
+    let hash = |object: &R::Object| {
         let mut hasher = DefaultHasher::new();
         hasher.write_u8(object.meta().deletion_timestamp.is_some().into());
-        R::relevant(object, &mut hasher);
+        R::hash_relevant(object, &mut hasher);
         Some(hasher.finish())
     };
     predicates::generation
         .combine(predicates::finalizers)
-        .combine(relevant)
+        .combine(hash)
 }
 
-/// One reconcile, in its span and counted.
-async fn look<R: Reconciler>(
+/// Reconciles one object, with its trace and its metrics.
+async fn reconcile_one<R: Reconciler>(
     metrics: Metrics,
     object: Arc<R::Object>,
     reconciler: Arc<R>,
@@ -191,8 +191,8 @@ async fn look<R: Reconciler>(
     let span = reconcile_span(R::NAME, &*object);
     let guard = metrics.reconcile(R::NAME);
     let reconcile = reconciler.reconcile(Arc::clone(&object));
-    let ended = reconcile.instrument(span.clone()).await;
-    let (action, result) = match ended {
+    let outcome = reconcile.instrument(span.clone()).await;
+    let (action, result) = match outcome {
         Ok(Requeue::After(wait)) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
         Ok(Requeue::OnChange) => (Action::await_change(), ReconcileResult::Success),
         Err(error) => {

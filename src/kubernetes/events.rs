@@ -1,7 +1,7 @@
-//! Publishing events. It never fails a reconcile, and what is told again soon is a series rather than another event.
+//! Publishes events. A failure to publish does not fail a reconcile. A repeated event extends the series of the first one.
 //!
-//! kube's recorder does not look at the note: it takes an event of the same reason for a repetition and publishes the first note
-//! again. Here an event is the same when all that people read of it is.
+//! kube's recorder ignores the note: it takes an event with the same reason for a repetition and publishes the first note again.
+//! Here two events are the same if they agree in resource, type, reason and note.
 
 use std::{
     sync::{Arc, Mutex},
@@ -24,25 +24,25 @@ use serde_json::json;
 use super::client::{KubeError, bounded};
 use crate::mutex::lock;
 
-/// Who reports, as events name it.
+/// The reporting controller of all events.
 const CONTROLLER: &str = "cortecs.ai/cortecs-operator";
-/// The API server refuses an event whose note is longer, in bytes.
+/// The API server refuses longer notes; in bytes.
 const MAX_NOTE: usize = 1024;
-/// It refuses longer reasons and names of reporters too, in characters.
+/// The API server refuses longer reasons and reporting instances; in characters.
 const MAX_WORD: usize = 128;
-/// How much of a resource's name its events are named by.
+/// The longest part of a resource's name in the names of its events.
 const MAX_STEM: usize = 200;
-/// An event that is told again within this time goes on.
-const WINDOW: Duration = Duration::from_secs(6 * 60);
-/// How many events are remembered; the one that was told last longest ago is forgotten first.
-const REMEMBERED: usize = 1024;
+/// An event that is repeated within this time extends the series.
+const SERIES_WINDOW: Duration = Duration::from_secs(6 * 60);
+/// How many series are remembered; the one with the oldest last event is dropped first.
+const MAX_SERIES: usize = 1024;
 
-/// Publishes events. Clones share what was told.
+/// Publishes events. Clones share the recent ones.
 #[derive(Clone)]
 pub struct Events {
     client: Client,
     instance: String,
-    told: Arc<Mutex<Told>>,
+    recent: Arc<Mutex<RecentEvents>>,
 }
 
 impl Events {
@@ -51,38 +51,34 @@ impl Events {
         Self {
             client,
             instance: instance.chars().take(MAX_WORD).collect(),
-            told: Arc::default(),
+            recent: Arc::default(),
         }
     }
 
-    /// Publishes what is worth telling of `resource`. A failure is logged, no more.
-    pub async fn publish(
-        &self,
-        resource: &impl Resource<DynamicType = ()>,
-        tellings: Vec<EventText>,
-    ) {
-        for telling in tellings {
-            let reason = telling.reason.clone();
-            if let Err(error) = self.tell(resource, telling).await {
+    /// Publishes events about `resource`. A failure is only logged.
+    pub async fn publish(&self, resource: &impl Resource<DynamicType = ()>, texts: Vec<EventText>) {
+        for text in texts {
+            let reason = text.reason.clone();
+            if let Err(error) = self.publish_one(resource, text).await {
                 tracing::debug!(%error, reason, "event not published");
             }
         }
     }
 
-    async fn tell(
+    async fn publish_one(
         &self,
         resource: &impl Resource<DynamicType = ()>,
-        telling: EventText,
+        text: EventText,
     ) -> Result<(), KubeError> {
         let metadata = resource.meta();
         let namespace = metadata.namespace.as_deref().unwrap_or("default");
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        let about = About {
+        let identity = EventIdentity {
             uid: metadata.uid.clone().unwrap_or_default(),
-            telling: fitting(telling),
+            text: truncated(text),
         };
-        let again = self.told().again(&about, clock::moment());
-        if let Some((name, count)) = again {
+        let repeated = self.recent().repeat(&identity, clock::moment());
+        if let Some((name, count)) = repeated {
             let series = json!({"count": count, "lastObservedTime": MicroTime(clock::wall())});
             let patch = Patch::Merge(json!({ "series": series }));
             let parameters = PatchParams::default();
@@ -91,14 +87,14 @@ impl Events {
             });
             match patched.await {
                 Err(error) if error.is_not_found() => {}
-                repeated => return repeated.map(drop),
+                result => return result.map(drop),
             }
         }
-        let event = self.event(resource, namespace, &about.telling);
+        let event = self.event(resource, namespace, &identity.text);
         let parameters = PostParams::default();
         bounded("publish an event", api.create(&parameters, &event)).await?;
         let name = event.metadata.name.unwrap_or_default();
-        self.told().first(about, name, clock::moment());
+        self.recent().insert(identity, name, clock::moment());
         Ok(())
     }
 
@@ -106,7 +102,7 @@ impl Events {
         &self,
         resource: &impl Resource<DynamicType = ()>,
         namespace: &str,
-        telling: &EventText,
+        text: &EventText,
     ) -> Event {
         let stem = resource.meta().name.as_deref().unwrap_or_default();
         let stem: String = stem.chars().take(MAX_STEM).collect();
@@ -118,9 +114,9 @@ impl Events {
                 ..ObjectMeta::default()
             },
             event_time: Some(MicroTime(clock::wall())),
-            type_: Some(if telling.warning { "Warning" } else { "Normal" }.to_owned()),
-            reason: Some(telling.reason.clone()),
-            note: Some(telling.note.clone()),
+            type_: Some(if text.warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(text.reason.clone()),
+            note: Some(text.note.clone()),
             action: Some("Reconciling".to_owned()),
             regarding: Some(resource.object_ref(&())),
             reporting_controller: Some(CONTROLLER.to_owned()),
@@ -129,49 +125,53 @@ impl Events {
         }
     }
 
-    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
-        lock(&self.told)
+    fn recent(&self) -> std::sync::MutexGuard<'_, RecentEvents> {
+        lock(&self.recent)
     }
 }
 
-/// What the API server takes of it.
-fn fitting(telling: EventText) -> EventText {
-    let mut end = telling.note.len().min(MAX_NOTE);
-    while !telling.note.is_char_boundary(end) {
+/// Truncates the text to the lengths that the API server accepts.
+fn truncated(text: EventText) -> EventText {
+    let mut end = text.note.len().min(MAX_NOTE);
+    while !text.note.is_char_boundary(end) {
         end -= 1;
     }
     EventText {
-        reason: telling.reason.chars().take(MAX_WORD).collect(),
-        note: telling.note[..end].to_owned(),
-        ..telling
+        reason: text.reason.chars().take(MAX_WORD).collect(),
+        note: text.note[..end].to_owned(),
+        ..text
     }
 }
 
-/// What makes two events the same.
+/// Two events with the same identity belong to one series.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct About {
+struct EventIdentity {
     uid: String,
-    telling: EventText,
+    text: EventText,
 }
 
-/// What was told lately, the last told last.
+/// The series of the last minutes, ordered by their last event.
 #[derive(Debug, Default)]
-struct Told(Vec<Series>);
+struct RecentEvents(Vec<Series>);
 
 #[derive(Debug)]
 struct Series {
-    about: About,
-    /// The event's.
+    identity: EventIdentity,
+    /// The name of the event object.
     name: String,
     count: i32,
     last: Moment,
 }
 
-impl Told {
-    /// The event to go on with, and how often it has been told by then; `None` where it is a new one.
-    fn again(&mut self, about: &About, now: Moment) -> Option<(String, i32)> {
-        self.0.retain(|series| now.since(series.last) < WINDOW);
-        let known = self.0.iter().position(|series| series.about == *about)?;
+impl RecentEvents {
+    /// Repeats the event: returns the name of its object and the new count; `None` if there is no recent event of this identity.
+    fn repeat(&mut self, identity: &EventIdentity, now: Moment) -> Option<(String, i32)> {
+        self.0
+            .retain(|series| now.since(series.last) < SERIES_WINDOW);
+        let known = self
+            .0
+            .iter()
+            .position(|series| series.identity == *identity)?;
         let mut series = self.0.remove(known);
         series.count = series.count.saturating_add(1);
         series.last = now;
@@ -180,14 +180,14 @@ impl Told {
         Some(next)
     }
 
-    /// A new event was told.
-    fn first(&mut self, about: About, name: String, now: Moment) {
-        self.0.retain(|series| series.about != about);
-        if self.0.len() >= REMEMBERED {
+    /// Adds a series that begins with a new event.
+    fn insert(&mut self, identity: EventIdentity, name: String, now: Moment) {
+        self.0.retain(|series| series.identity != identity);
+        if self.0.len() >= MAX_SERIES {
             self.0.remove(0);
         }
         self.0.push(Series {
-            about,
+            identity,
             name,
             count: 1,
             last: now,

@@ -1,9 +1,9 @@
 use super::*;
 
-fn about(uid: &str, reason: &str, note: &str) -> About {
-    About {
+fn identity(uid: &str, reason: &str, note: &str) -> EventIdentity {
+    EventIdentity {
         uid: uid.to_owned(),
-        telling: EventText {
+        text: EventText {
             warning: false,
             reason: reason.to_owned(),
             note: note.to_owned(),
@@ -16,77 +16,81 @@ fn at(seconds: u64) -> Moment {
 }
 
 #[test]
-fn the_same_again_within_the_window_goes_on() {
-    let mut told = Told::default();
-    let starting = about("u", "Starting", "step 1");
-    assert_eq!(told.again(&starting, at(0)), None);
-    told.first(starting.clone(), "phi.1".to_owned(), at(0));
+fn a_repetition_within_the_window_extends_the_series() {
+    let mut recent = RecentEvents::default();
+    let starting = identity("u", "Starting", "step 1");
+    assert_eq!(recent.repeat(&starting, at(0)), None);
+    recent.insert(starting.clone(), "phi.1".to_owned(), at(0));
     assert_eq!(
-        told.again(&starting, at(300)),
+        recent.repeat(&starting, at(300)),
         Some(("phi.1".to_owned(), 2))
     );
-    // Each time counts from the last one.
+    // The window begins anew with each repetition.
     assert_eq!(
-        told.again(&starting, at(600)),
+        recent.repeat(&starting, at(600)),
         Some(("phi.1".to_owned(), 3))
     );
-    assert_eq!(told.again(&starting, at(960)), None);
+    assert_eq!(recent.repeat(&starting, at(960)), None);
 }
 
 #[test]
 fn another_message_another_reason_and_another_resource_are_other_events() {
-    let mut told = Told::default();
-    told.first(about("u", "Starting", "step 1"), "phi.1".to_owned(), at(0));
-    let mut warning = about("u", "Starting", "step 1");
-    warning.telling.warning = true;
+    let mut recent = RecentEvents::default();
+    recent.insert(
+        identity("u", "Starting", "step 1"),
+        "phi.1".to_owned(),
+        at(0),
+    );
+    let mut warning = identity("u", "Starting", "step 1");
+    warning.text.warning = true;
     for other in [
-        about("u", "Starting", "step 2"),
-        about("u", "Running", "step 1"),
-        about("v", "Starting", "step 1"),
+        identity("u", "Starting", "step 2"),
+        identity("u", "Running", "step 1"),
+        identity("v", "Starting", "step 1"),
         warning,
     ] {
-        assert_eq!(told.again(&other, at(1)), None, "{other:?}");
+        assert_eq!(recent.repeat(&other, at(1)), None, "{other:?}");
     }
 }
 
 #[test]
-fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
-    let mut told = Told::default();
-    for number in 0..REMEMBERED {
-        let about = about(&number.to_string(), "Bound", "");
-        told.first(about, number.to_string(), at(0));
+fn the_series_are_bounded_and_the_oldest_is_dropped_first() {
+    let mut recent = RecentEvents::default();
+    for number in 0..MAX_SERIES {
+        let identity = identity(&number.to_string(), "Bound", "");
+        recent.insert(identity, number.to_string(), at(0));
     }
-    // Told again, it is not the oldest any more.
-    assert!(told.again(&about("0", "Bound", ""), at(1)).is_some());
-    told.first(about("new", "Bound", ""), "new".to_owned(), at(2));
-    assert_eq!(told.0.len(), REMEMBERED);
-    assert!(told.again(&about("0", "Bound", ""), at(3)).is_some());
-    assert_eq!(told.again(&about("1", "Bound", ""), at(3)), None);
-    assert!(told.again(&about("2", "Bound", ""), at(3)).is_some());
+    // After its repetition, series 0 is not the oldest any more.
+    assert!(recent.repeat(&identity("0", "Bound", ""), at(1)).is_some());
+    recent.insert(identity("new", "Bound", ""), "new".to_owned(), at(2));
+    assert_eq!(recent.0.len(), MAX_SERIES);
+    assert!(recent.repeat(&identity("0", "Bound", ""), at(3)).is_some());
+    assert_eq!(recent.repeat(&identity("1", "Bound", ""), at(3)), None);
+    assert!(recent.repeat(&identity("2", "Bound", ""), at(3)).is_some());
 }
 
 #[test]
-fn an_event_that_was_deleted_begins_anew() {
-    let mut told = Told::default();
-    let bound = about("u", "Bound", "");
-    told.first(bound.clone(), "phi.1".to_owned(), at(0));
-    assert!(told.again(&bound, at(1)).is_some());
-    told.first(bound.clone(), "phi.2".to_owned(), at(1));
-    assert_eq!(told.again(&bound, at(2)), Some(("phi.2".to_owned(), 2)));
-    assert_eq!(told.0.len(), 1);
+fn a_deleted_event_begins_a_new_series() {
+    let mut recent = RecentEvents::default();
+    let bound = identity("u", "Bound", "");
+    recent.insert(bound.clone(), "phi.1".to_owned(), at(0));
+    assert!(recent.repeat(&bound, at(1)).is_some());
+    recent.insert(bound.clone(), "phi.2".to_owned(), at(1));
+    assert_eq!(recent.repeat(&bound, at(2)), Some(("phi.2".to_owned(), 2)));
+    assert_eq!(recent.0.len(), 1);
 }
 
 #[test]
 fn a_note_fits_the_api_server_in_bytes_and_a_reason_in_characters() {
     let note = |note: &str| {
-        let telling = EventText {
+        let text = EventText {
             warning: true,
             reason: "R".repeat(200),
             note: note.to_owned(),
         };
-        let fitting = fitting(telling);
-        assert_eq!(fitting.reason.len(), 128);
-        fitting.note
+        let truncated = truncated(text);
+        assert_eq!(truncated.reason.len(), 128);
+        truncated.note
     };
     for long in ["ä".repeat(2000), format!("x{}", "\u{1f980}".repeat(500))] {
         let cut = note(&long);

@@ -1,11 +1,11 @@
-//! What every controller needs of Kubernetes.
+//! The parts of Kubernetes clients and controllers that both controllers share.
 //!
 //! | file | what it has |
 //! |---|---|
-//! | [`client`] | the client, and a bound on every call |
-//! | [`scope`] | which namespaces are watched |
-//! | [`queue`] | the objects that wait to be looked at, for each watch |
-//! | [`controller`] | the one shell of all controllers: watch, filter, queue, reconcile, requeue |
+//! | [`client`] | the client, and a timeout for every call |
+//! | [`scope`] | the watched namespaces |
+//! | [`queue`] | the queue of each watch: objects to reconcile |
+//! | [`controller`] | the loop of every controller: watch, filter, queue, reconcile, requeue |
 //! | [`metadata`] | writes to the metadata: finalizers and annotations |
 //! | [`events`] | the publishing of events |
 

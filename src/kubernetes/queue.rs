@@ -1,4 +1,4 @@
-//! The queues of a controller: which objects it is to look at.
+//! The queues of a controller: the objects to reconcile.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use super::scope::WatchedNamespaces;
 use crate::mutex::lock;
 
-/// Objects to be looked at: an object that is added twice before it is taken is looked at once. Bounded by the number of objects
-/// that there are.
+/// Objects to reconcile. An object that is added twice before it is taken is reconciled once, so the queue is never longer than
+/// the number of objects.
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: Mutex<BTreeSet<ObjectKey>>,
@@ -25,7 +25,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Asks for a look at `key`. Never blocks.
+    /// Adds `key`. Never blocks.
     pub fn add(&self, key: ObjectKey) {
         lock(&self.waiting).insert(key);
         self.notify.notify_one();
@@ -35,7 +35,7 @@ impl Queue {
         lock(&self.waiting).pop_first()
     }
 
-    /// The objects as they are added, for one consumer.
+    /// The objects of the queue, for one consumer.
     pub fn stream(self: Arc<Self>) -> impl Stream<Item = ObjectKey> + Send {
         stream::unfold(self, |queue| async move {
             loop {
@@ -48,7 +48,7 @@ impl Queue {
     }
 }
 
-/// The watches of one controller: for each scope its queue, and whether the watch has listed everything once.
+/// The watches of one controller: each has its queue, and knows whether its first list is complete.
 #[derive(Debug)]
 pub struct Watches(BTreeMap<Scope, Watch>);
 
@@ -65,17 +65,17 @@ impl Watches {
         Self(scopes.map(|scope| (scope, Watch::default())).collect())
     }
 
-    /// What is watched.
+    /// The watched scopes.
     pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
         self.0.keys()
     }
 
-    /// What is watched, each with its queue.
+    /// The watched scopes, each with its queue.
     pub fn queues(&self) -> impl Iterator<Item = (&Scope, &Arc<Queue>)> {
         self.0.iter().map(|(scope, watch)| (scope, &watch.queue))
     }
 
-    /// Asks for a look at `key`; in vain where its namespace is not watched. Never blocks.
+    /// Adds `key` to the queue of its namespace; does nothing if the namespace is not watched. Never blocks.
     pub fn add(&self, key: ObjectKey) {
         let own = self.0.get(&Some(key.namespace.clone()));
         if let Some(watch) = own.or_else(|| self.0.get(&None)) {
@@ -83,14 +83,16 @@ impl Watches {
         }
     }
 
-    /// The watch of `scope` has listed everything that it covers, and that was noted.
+    /// Notes that the first list of `scope` is complete and that [`Reconciler::on_event`] has seen it.
+    ///
+    /// [`Reconciler::on_event`]: super::controller::Reconciler::on_event
     pub(super) fn set_listed(&self, scope: &Scope) {
         if let Some(watch) = self.0.get(scope) {
             watch.listed.store(true, Ordering::Release);
         }
     }
 
-    /// Whether each watch has listed everything once.
+    /// Whether the first list of each watch is complete.
     pub fn all_listed(&self) -> bool {
         let mut watches = self.0.values();
         watches.all(|watch| watch.listed.load(Ordering::Acquire))
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_object_that_is_added_twice_is_looked_at_once() {
+    async fn an_object_that_is_added_twice_is_reconciled_once() {
         let queue = Arc::new(Queue::default());
         for name in ["b", "a", "b"] {
             queue.add(ObjectKey::new("ns", name));
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_listed_once_each_watch_is() {
+    fn all_are_listed_when_each_watch_is() {
         let watches = Watches::new(&"a,b".parse().unwrap());
         watches.set_listed(&Some("a".to_owned()));
         assert!(!watches.all_listed());

@@ -1,26 +1,26 @@
-//! What is watched: some namespaces, or all of them.
+//! The watched namespaces.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use cortecs_resources::key::is_label;
 use cortecs_rules::ledger::book::Scope;
 
-/// The namespaces to look after; empty means all.
+/// The namespaces to watch; empty means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchedNamespaces(BTreeSet<String>);
 
 impl WatchedNamespaces {
-    /// Whether all namespaces are looked after.
+    /// Whether all namespaces are watched.
     pub fn is_all(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether `namespace` is looked after.
+    /// Whether `namespace` is watched.
     pub fn contains(&self, namespace: &str) -> bool {
         self.is_all() || self.0.contains(namespace)
     }
 
-    /// What has to be watched: each namespace, or all at once.
+    /// The scopes to watch: each namespace, or one scope for all.
     pub fn scopes(&self) -> Vec<Scope> {
         match self.is_all() {
             true => vec![None],
@@ -28,7 +28,7 @@ impl WatchedNamespaces {
         }
     }
 
-    /// The namespaces in order; none when all are looked after.
+    /// The namespaces in order; empty when all are watched.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -46,7 +46,7 @@ impl FromStr for WatchedNamespaces {
             .map(|name| match is_label(name) {
                 true => Ok(name.to_owned()),
                 false => Err(format!(
-                    "`{name}` is no namespace: write names of lower-case letters, digits and `-`, separated by commas"
+                    "`{name}` is not a valid namespace: write names of lower-case letters, digits and `-`, separated by commas"
                 )),
             })
             .collect::<Result<_, _>>()

@@ -1,4 +1,4 @@
-//! The `Lease` as an object: what is read from it and what is written into it.
+//! Reads and makes `Lease` objects.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use kube::{ResourceExt, api::ObjectMeta};
 /// The name of the `Lease`.
 pub const LEASE_NAME: &str = "cortecs-operator";
 
-/// Who holds it, if anybody does.
+/// The holder of the lease.
 pub(super) fn holder(lease: &Lease) -> Option<&String> {
     lease
         .spec
@@ -23,7 +23,7 @@ pub(super) fn holder(lease: &Lease) -> Option<&String> {
         .filter(|holder| !holder.is_empty())
 }
 
-/// What of it matters to the election.
+/// The fields that the election needs.
 pub(crate) fn record(lease: &Lease) -> LeaseRecord {
     let seconds = lease
         .spec
@@ -42,20 +42,20 @@ pub(crate) fn record(lease: &Lease) -> LeaseRecord {
     }
 }
 
-/// The lease after `me` acquired or renewed it. The times in it are for people: nobody's decision depends on them.
-pub(super) fn claimed_by(me: &str, lease: Option<&Lease>, now: Timestamp) -> Lease {
-    let mut claimed = lease.cloned().unwrap_or_else(|| Lease {
+/// The lease after `me` has acquired or renewed it. Its times are for people only: no decision depends on them.
+pub(super) fn acquired_by(me: &str, lease: Option<&Lease>, now: Timestamp) -> Lease {
+    let mut acquired = lease.cloned().unwrap_or_else(|| Lease {
         metadata: ObjectMeta {
             name: Some(LEASE_NAME.to_owned()),
             ..ObjectMeta::default()
         },
         spec: None,
     });
-    let changes_hands = holder(&claimed).map(String::as_str) != Some(me);
-    let spec = claimed.spec.get_or_insert_with(LeaseSpec::default);
-    if changes_hands {
+    let is_transition = holder(&acquired).map(String::as_str) != Some(me);
+    let spec = acquired.spec.get_or_insert_with(LeaseSpec::default);
+    if is_transition {
         spec.acquire_time = Some(MicroTime(now));
-        // The first holder is no transition.
+        // The first holder does not count as a transition.
         spec.lease_transitions = Some(match lease {
             None => 0,
             Some(_) => spec.lease_transitions.unwrap_or_default().saturating_add(1),
@@ -64,14 +64,14 @@ pub(super) fn claimed_by(me: &str, lease: Option<&Lease>, now: Timestamp) -> Lea
     }
     spec.lease_duration_seconds = i32::try_from(LEASE_DURATION.as_secs()).ok();
     spec.renew_time = Some(MicroTime(now));
-    claimed
+    acquired
 }
 
-/// The lease after its holder gave it up.
-pub(super) fn freed(lease: &Lease, now: Timestamp) -> Lease {
-    let mut freed = lease.clone();
-    let spec = freed.spec.get_or_insert_with(LeaseSpec::default);
+/// The lease after its holder has released it.
+pub(super) fn released(lease: &Lease, now: Timestamp) -> Lease {
+    let mut released = lease.clone();
+    let spec = released.spec.get_or_insert_with(LeaseSpec::default);
     spec.holder_identity = None;
     spec.renew_time = Some(MicroTime(now));
-    freed
+    released
 }

@@ -1,9 +1,9 @@
-//! Which process acts: an election by `Lease`, whose rules are in [`cortecs_rules::lease`].
+//! Leader election by a `Lease`. The rules are in [`cortecs_rules::lease`].
 //!
-//! Every write carries the resourceVersion that was read, so two processes never both get it. Losing it is final: the process
-//! ends, and its successor starts from fresh reads.
+//! Every write carries the resourceVersion that was read, so two processes never both get the lease. A process that loses the
+//! lease ends.
 //!
-//! `lease_object` is the `Lease` as an object; [`peers`] looks at the Leases of other installed operators.
+//! `lease_object` reads and makes `Lease` objects; [`peers`] watches the Leases of other installed operators.
 
 mod lease_object;
 pub mod peers;
@@ -21,22 +21,22 @@ use cortecs_rules::lease::{LeaseObservation, LeaseStep, Loss, RETRY_PERIOD, deci
 
 use crate::{
     kubernetes::client::{KubeError, KubeErrorKind, bounded},
-    leadership::lease_object::{claimed_by, freed, holder, record},
+    leadership::lease_object::{acquired_by, holder, record, released},
 };
 
-/// After somebody else's write came first, a new look is taken this soon.
+/// The pause after a conflict.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(200);
-/// How long handing the lease over may take when the process ends.
+/// How long the release of the lease may take when the process ends.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What moments are read from.
+/// The source of moments.
 type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
-/// This process's standing in the election. Clones share it; when the last one is dropped the lease is left to expire.
+/// The state of this process in the election. Clones share it. After the drop of the last clone the lease expires.
 #[derive(Clone)]
 pub struct Leadership {
     standing: Arc<watch::Sender<Standing>>,
-    /// Set to true to hand over.
+    /// Set to true to release the lease.
     release: Arc<watch::Sender<bool>>,
     clock: Clock,
 }
@@ -51,15 +51,15 @@ struct Standing {
 /// Why a process can no longer become or be the leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeadershipEnd {
-    /// It held the lease and lost it.
+    /// The process lost the lease.
     Lost(Loss),
-    /// It gave up its part in the election.
+    /// The process left the election.
     Released,
 }
 
 impl Leadership {
-    /// Takes part in the election for the lease in `namespace`, in the background, under the name `identity` (see [`identity`]).
-    /// To be called within a tokio runtime.
+    /// Joins the election for the lease in `namespace` under the name `identity` (see [`identity`]), in a background task. Call this
+    /// within a tokio runtime.
     pub fn start(client: Client, namespace: &str, identity: String) -> Self {
         Self::start_with_clock(client, namespace, identity, Arc::new(clock::moment))
     }
@@ -84,7 +84,7 @@ impl Leadership {
         }
     }
 
-    /// A standing without election: always the leader, until released. For one process that nobody else runs beside.
+    /// The leader without an election, until the release. Only for a single process without replicas.
     pub fn always() -> Self {
         Self {
             standing: Arc::new(watch::Sender::new(Standing {
@@ -96,7 +96,7 @@ impl Leadership {
         }
     }
 
-    /// Whether this process's own clock proves that the lease is still its own. To be asked right before every side effect.
+    /// Whether this process still has the lease by its own clock. Check this right before every side effect.
     pub fn may_act(&self) -> bool {
         let standing = self.standing.borrow();
         standing.end.is_none()
@@ -105,10 +105,10 @@ impl Leadership {
                 .is_some_and(|until| (self.clock)() < until)
     }
 
-    /// Completes when this process holds the lease for the first time.
+    /// Completes when this process gets the lease.
     ///
     /// # Errors
-    /// When it no longer can: it was released, or lost meanwhile.
+    /// If the process has left the election, or has lost the lease since.
     pub async fn acquired(&self) -> Result<(), LeadershipEnd> {
         match self
             .reached(|standing| standing.act_until.is_some() || standing.end.is_some())
@@ -119,7 +119,7 @@ impl Leadership {
         }
     }
 
-    /// Completes when the lease was held and is lost; never when it was not, or was released.
+    /// Completes when this process loses the lease; never after a release.
     pub async fn lost(&self) -> Loss {
         match self
             .reached(|standing| matches!(standing.end, Some(LeadershipEnd::Lost(_))))
@@ -131,13 +131,13 @@ impl Leadership {
         }
     }
 
-    /// What kept the last look at the lease, or the last write, from succeeding. A standby with a problem is not healthy.
+    /// Why the last read or write of the lease failed. A standby with a problem is not ready.
     pub fn problem(&self) -> Option<KubeError> {
         self.standing.borrow().problem.clone()
     }
 
-    /// Ends this process's part: from here on [`Self::may_act`] is false. Where it holds the lease, it is handed over, so that
-    /// another process need not wait for its expiry. To be called when the last side effect has ended.
+    /// Leaves the election: from now on [`Self::may_act`] is false. Releases the lease, so that another process does not have to wait
+    /// for its expiry. Call this after the last side effect.
     pub async fn release(&self) {
         self.standing
             .send_if_modified(|standing| standing.act_until.take().is_some());
@@ -156,7 +156,7 @@ impl Leadership {
         let mut receiver = self.standing.subscribe();
         match receiver.wait_for(condition).await {
             Ok(standing) => standing.clone(),
-            // The sender lives in self.
+            // An error is impossible: self keeps the sender.
             Err(_) => std::future::pending().await,
         }
     }
@@ -179,7 +179,7 @@ impl fmt::Display for LeadershipEnd {
     }
 }
 
-/// A name for this process that no other and no later one has: the pod's, and something random.
+/// A unique name for this process: the name of the pod and a random part.
 pub fn identity() -> String {
     let name = ["POD_NAME", "HOSTNAME"]
         .into_iter()
@@ -189,7 +189,7 @@ pub fn identity() -> String {
     format!("{name}_{}", uuid::Uuid::new_v4())
 }
 
-/// The background task's side.
+/// The background task.
 struct Election {
     leases: Api<Lease>,
     me: String,
@@ -212,18 +212,18 @@ impl Election {
                     return self.end(LeadershipEnd::Lost(loss));
                 }
             };
-            let asked = tokio::select! {
-                asked = released.wait_for(|asked| *asked) => asked.is_ok(),
+            let is_release = tokio::select! {
+                released = released.wait_for(|released| *released) => released.is_ok(),
                 () = tokio::time::sleep(pause) => continue,
             };
-            if asked {
-                if tokio::time::timeout(RELEASE_TIMEOUT, self.hand_over())
+            if is_release {
+                if tokio::time::timeout(RELEASE_TIMEOUT, self.release())
                     .await
                     .is_err()
                 {
                     tracing::warn!(
                         lease = LEASE_NAME,
-                        "could not hand the lease over in time: it expires by itself"
+                        "the lease could not be released in time and expires by itself"
                     );
                 }
                 self.end(LeadershipEnd::Released);
@@ -232,12 +232,12 @@ impl Election {
         }
     }
 
-    /// One look, where one is needed, and one write, where one is due. Says how long to pause.
+    /// Reads the lease if the last read is stale, and writes the lease if a write is due. Returns the pause until the next round.
     async fn round(&mut self) -> Result<Duration, Loss> {
         if self.stale || self.observed.act_until().is_none() {
-            let looked = self.look().await;
-            let failed = looked.is_err();
-            self.report(looked);
+            let result = self.read().await;
+            let failed = result.is_err();
+            self.report(result);
             if failed {
                 return match decide_lease(&self.observed, (self.clock)(), &self.me) {
                     LeaseStep::Lost(loss) => Err(loss),
@@ -249,9 +249,9 @@ impl Election {
             LeaseStep::Lost(loss) => Err(loss),
             LeaseStep::Wait(pause) => Ok(pause),
             LeaseStep::Acquire | LeaseStep::Renew => {
-                let written = self.claim().await;
+                let written = self.write().await;
                 let pause = match &written {
-                    Err(error) if came_second(error) => CONFLICT_PAUSE,
+                    Err(error) if is_conflict(error) => CONFLICT_PAUSE,
                     _ => RETRY_PERIOD,
                 };
                 self.report(written);
@@ -260,7 +260,7 @@ impl Election {
         }
     }
 
-    async fn look(&mut self) -> Result<(), KubeError> {
+    async fn read(&mut self) -> Result<(), KubeError> {
         let lease = bounded(
             "read the Lease cortecs-operator",
             self.leases.get_opt(LEASE_NAME),
@@ -273,17 +273,21 @@ impl Election {
         Ok(())
     }
 
-    /// Writes this process's name and the time into the lease as it was last seen.
-    async fn claim(&mut self) -> Result<(), KubeError> {
+    /// Acquires or renews the lease: writes the name of this process and the time into its last known version.
+    async fn write(&mut self) -> Result<(), KubeError> {
         self.stale = true;
-        let claimed = claimed_by(&self.me, self.lease.as_ref(), clock::wall());
+        let acquired = acquired_by(&self.me, self.lease.as_ref(), clock::wall());
         let what = "write the Lease cortecs-operator";
         let parameters = PostParams::default();
         let sent = (self.clock)();
         let lease = match &self.lease {
-            None => bounded(what, self.leases.create(&parameters, &claimed)).await?,
+            None => bounded(what, self.leases.create(&parameters, &acquired)).await?,
             Some(_) => {
-                bounded(what, self.leases.replace(LEASE_NAME, &parameters, &claimed)).await?
+                bounded(
+                    what,
+                    self.leases.replace(LEASE_NAME, &parameters, &acquired),
+                )
+                .await?
             }
         };
         let first = self.observed.act_until().is_none();
@@ -299,9 +303,9 @@ impl Election {
         Ok(())
     }
 
-    async fn hand_over(&mut self) {
+    async fn release(&mut self) {
         loop {
-            if self.stale && self.look().await.is_err() {
+            if self.stale && self.read().await.is_err() {
                 tokio::time::sleep(CONFLICT_PAUSE).await;
                 continue;
             }
@@ -312,28 +316,28 @@ impl Election {
             else {
                 return;
             };
-            let freed = freed(lease, clock::wall());
+            let released = released(lease, clock::wall());
             let parameters = PostParams::default();
-            let call = self.leases.replace(LEASE_NAME, &parameters, &freed);
+            let call = self.leases.replace(LEASE_NAME, &parameters, &released);
             if bounded("release the Lease cortecs-operator", call)
                 .await
                 .is_ok()
             {
-                tracing::info!(lease = LEASE_NAME, "handed the lease over");
+                tracing::info!(lease = LEASE_NAME, "released the lease");
                 return;
             }
             self.stale = true;
         }
     }
 
-    /// Publishes the last try's outcome, and logs it where it changed.
+    /// Publishes the outcome of the last read or write, and logs a new problem.
     fn report(&self, outcome: Result<(), KubeError>) {
-        // Coming second is how elections go.
-        let problem = outcome.err().filter(|error| !came_second(error));
+        // A conflict is normal in an election.
+        let problem = outcome.err().filter(|error| !is_conflict(error));
         self.standing.send_if_modified(|standing| {
             let changed = standing.problem != problem;
             if changed && let Some(error) = &problem {
-                tracing::warn!(lease = LEASE_NAME, %error, "leader election is impaired");
+                tracing::warn!(lease = LEASE_NAME, %error, "the Lease cannot be read or written");
             }
             standing.problem = problem;
             changed
@@ -349,13 +353,13 @@ impl Election {
 }
 
 impl Drop for Election {
-    /// Whatever ends the task, nobody waits for it in vain.
+    /// Also a panic of the task must end all waits for the election.
     fn drop(&mut self) {
         self.end(LeadershipEnd::Released);
     }
 }
 
-fn came_second(error: &KubeError) -> bool {
+fn is_conflict(error: &KubeError) -> bool {
     matches!(
         error.kind(),
         KubeErrorKind::Conflict | KubeErrorKind::AlreadyExists

@@ -1,4 +1,4 @@
-//! The other operators of the cluster, as far as accounts name them: whether they still run. Without such accounts nobody is asked.
+//! Whether the other operators that accounts name as their managers still run. Without such accounts no Lease is read.
 
 use std::{
     collections::BTreeMap,
@@ -17,111 +17,114 @@ use super::lease_object::record;
 use crate::kubernetes::client::bounded;
 use crate::mutex::lock;
 
-/// How often their Leases are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// Most that are looked at; of further ones it is not known whether they run.
-const MAX_OTHERS: usize = 16;
+/// How often the Leases of other operators are read.
+const READ_INTERVAL: Duration = Duration::from_secs(5);
+/// The most other operators whose Leases are read. Of further ones it is not known whether they run.
+const MAX_PEERS: usize = 16;
 
-/// This operator and the others.
+/// This operator and its peers: the other operators that accounts name.
 pub struct Installs {
-    us: ManagedBy,
+    this_operator: ManagedBy,
     client: Client,
-    seen: Mutex<BTreeMap<ManagedBy, Seen>>,
-    news: Notify,
+    peers: Mutex<BTreeMap<ManagedBy, Peer>>,
+    new_peer: Notify,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Peer {
     sighting: Sighting,
-    /// What was told of it last.
-    told: Option<Life>,
+    /// The result of the last read.
+    last: Option<Life>,
 }
 
 impl Installs {
-    pub fn new(us: ManagedBy, client: Client) -> Self {
+    pub fn new(this_operator: ManagedBy, client: Client) -> Self {
         Self {
-            us,
+            this_operator,
             client,
-            seen: Mutex::default(),
-            news: Notify::new(),
+            peers: Mutex::default(),
+            new_peer: Notify::new(),
         }
     }
 
-    /// This operator, as claims name it.
-    pub fn us(&self) -> &ManagedBy {
-        &self.us
+    /// This operator, as `status.managedBy` names it.
+    pub fn this_operator(&self) -> &ManagedBy {
+        &self.this_operator
     }
 
-    /// What is known of the operator that a claim names. From here on it is looked at, as long as an account names it.
-    pub fn life(&self, claim: &ManagedBy) -> Life {
-        if claim.namespace == self.us.namespace {
+    /// Whether `manager` runs, as far as known. Its Lease is read from now on, as long as an account names it.
+    pub fn life(&self, manager: &ManagedBy) -> Life {
+        if manager.namespace == self.this_operator.namespace {
             return Life::Unknown;
         }
-        if claim.lease.is_none() {
-            return Life::Unseen("it takes part in no election".to_owned());
+        if manager.lease.is_none() {
+            return Life::Unseen("that operator runs without leader election".to_owned());
         }
-        let mut seen = self.seen();
-        if let Some(known) = seen.get(claim) {
+        let mut peers = self.peers();
+        if let Some(known) = peers.get(manager) {
             return known.sighting.life(clock::moment());
         }
-        if seen.len() >= MAX_OTHERS {
-            return Life::Unseen(format!("there are more than {MAX_OTHERS}"));
+        if peers.len() >= MAX_PEERS {
+            return Life::Unseen(format!(
+                "accounts name more than {MAX_PEERS} other operators"
+            ));
         }
-        seen.insert(claim.clone(), Seen::default());
-        self.news.notify_one();
+        peers.insert(manager.clone(), Peer::default());
+        self.new_peer.notify_one();
         Life::Unknown
     }
 
-    /// Looks at the others now and then; never completes. `named` says which are named still, and is told after each look.
-    pub(crate) async fn watch(&self, named: impl Fn() -> Vec<ManagedBy>, looked: impl Fn()) {
+    /// Reads the Leases of all peers regularly; never completes. `named` returns the operators that accounts still name. `on_change`
+    /// is called when a peer has started or ended.
+    pub(crate) async fn watch(&self, named: impl Fn() -> Vec<ManagedBy>, on_change: impl Fn()) {
         loop {
             let known: Vec<ManagedBy> = {
                 let named = named();
-                let mut seen = self.seen();
-                seen.retain(|other, _| named.contains(other));
-                seen.keys().cloned().collect()
+                let mut peers = self.peers();
+                peers.retain(|other, _| named.contains(other));
+                peers.keys().cloned().collect()
             };
             if known.is_empty() {
-                self.news.notified().await;
+                self.new_peer.notified().await;
                 continue;
             }
             let mut changed = false;
             for other in known {
-                changed |= self.look(&other).await;
+                changed |= self.read(&other).await;
             }
             if changed {
-                looked();
+                on_change();
             }
             tokio::select! {
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
-                () = self.news.notified() => {}
+                () = tokio::time::sleep(READ_INTERVAL) => {}
+                () = self.new_peer.notified() => {}
             }
         }
     }
 
-    /// Whether what is known of it has changed.
-    async fn look(&self, other: &ManagedBy) -> bool {
+    /// Reads the Lease of a peer. Whether its life has changed.
+    async fn read(&self, other: &ManagedBy) -> bool {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), &other.namespace);
         let name = other.lease.as_deref().unwrap_or_default();
         let read = bounded("read the Lease of another operator", leases.get_opt(name)).await;
         let now = clock::moment();
-        let mut seen = self.seen();
-        let Some(Seen { sighting, told }) = seen.get_mut(other) else {
+        let mut peers = self.peers();
+        let Some(Peer { sighting, last }) = peers.get_mut(other) else {
             return false;
         };
         match read {
             Ok(lease) => sighting.saw(lease.as_ref().map(record), now),
             Err(error) if error.is_forbidden() => sighting.may_not_look(error.to_string()),
             Err(error) => {
-                tracing::debug!(%error, namespace = other.namespace, "cannot see now whether another operator runs");
+                tracing::debug!(%error, namespace = other.namespace, "the Lease of another operator cannot be read now");
                 sighting.could_not_look();
             }
         }
         let life = Some(sighting.life(now));
-        std::mem::replace(told, life.clone()) != life
+        std::mem::replace(last, life.clone()) != life
     }
 
-    fn seen(&self) -> MutexGuard<'_, BTreeMap<ManagedBy, Seen>> {
-        lock(&self.seen)
+    fn peers(&self) -> MutexGuard<'_, BTreeMap<ManagedBy, Peer>> {
+        lock(&self.peers)
     }
 }

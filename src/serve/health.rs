@@ -26,12 +26,12 @@ use crate::mutex::lock;
 /// How long the main loop may be silent before `/healthz` fails.
 pub const MAX_SILENCE: Duration = Duration::from_secs(60);
 
-/// How long open connections may go on when the server stops.
+/// How long open connections may last after the stop of the server.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest reason in characters.
 const REASON_LIMIT: usize = 256;
 
-/// Whether this process does its work: what `/readyz` says. Clones share it.
+/// The state that `/readyz` shows. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Readiness(Arc<Mutex<Result<&'static str, String>>>);
 
@@ -41,17 +41,17 @@ impl Readiness {
         Self(Arc::new(Mutex::new(Err("starting".to_owned()))))
     }
 
-    /// It works: the stores have synced.
+    /// Sets ready: the stores have synced.
     pub fn ready(&self) {
         self.set(Ok("ok"));
     }
 
-    /// It waits for its turn, in good health: ready too, so that a rolling update of several replicas goes on.
+    /// Sets standby: another process is the leader. A standby counts as ready, so that a rolling update proceeds.
     pub fn standby(&self) {
         self.set(Ok("standby"));
     }
 
-    /// It does not work, for this reason.
+    /// Sets not ready, with a reason.
     pub fn not_ready(&self, reason: &str) {
         let line = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
         self.set(Err(line.take(REASON_LIMIT).collect()));
@@ -72,7 +72,7 @@ impl Default for Readiness {
     }
 }
 
-/// Whether the main loop is alive: what `/healthz` says. Clones share it.
+/// The state that `/healthz` shows: whether the main loop is alive. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Liveness(Arc<Mutex<Moment>>);
 
@@ -82,7 +82,7 @@ impl Liveness {
         Self(Arc::new(Mutex::new(clock::moment())))
     }
 
-    /// To be called by the main loop, far more often than every [`MAX_SILENCE`].
+    /// The main loop calls this far more often than every [`MAX_SILENCE`].
     pub fn beat(&self) {
         self.beat_at(clock::moment());
     }
@@ -102,7 +102,7 @@ impl Default for Liveness {
     }
 }
 
-/// What the server shows. Clones share it.
+/// The data that the server shows. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     pub readiness: Readiness,
@@ -110,7 +110,7 @@ pub struct Health {
     pub metrics: Metrics,
 }
 
-/// A server under way.
+/// A running server.
 #[derive(Debug)]
 pub struct HealthServer {
     address: SocketAddr,
@@ -122,7 +122,7 @@ impl HealthServer {
     /// Serves `/healthz`, `/readyz` and `/metrics` on `listen` in the background.
     ///
     /// # Errors
-    /// When the address cannot be listened on: a sentence that says what to do.
+    /// If the address is not available: a sentence that says what to do.
     pub async fn start(listen: SocketAddr, health: Health) -> Result<Self, String> {
         let cannot = |error| {
             format!("cannot listen on {listen}: {error}; choose another address with --listen")
@@ -145,12 +145,12 @@ impl HealthServer {
         })
     }
 
-    /// Where it listens: of interest where the port was 0.
+    /// The address that the server listens on, with the real port if port 0 was requested.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops it: requests under way may end, connections that do not are cut.
+    /// Stops the server. Requests have a short time to end; after that their connections are closed.
     pub async fn stop(self) {
         self.trigger.shut_down();
         let mut task = self.task;
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_stops_though_a_client_keeps_its_connection() {
+    async fn the_server_stops_although_a_client_keeps_its_connection() {
         let (server, base) = serve(&Health::default()).await;
         let address = server.address();
         let idle = tokio::net::TcpStream::connect(address).await.unwrap();

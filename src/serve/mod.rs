@@ -1,10 +1,10 @@
-//! What the process shows and hears: health, metrics, logs, traces, signals.
+//! The interfaces of the process to its surroundings: health, metrics, logs, traces, signals.
 //!
 //! | file | what it has |
 //! |---|---|
-//! | [`signals`] | from SIGTERM and SIGINT to a token that everyone can wait for |
+//! | [`signals`] | the request to shut down, by SIGTERM or SIGINT |
 //! | [`telemetry`] | log lines and traces |
-//! | [`metrics`] | what `/metrics` shows |
+//! | [`metrics`] | the metrics of `/metrics` |
 //! | [`health`] | the server of `/healthz`, `/readyz` and `/metrics` |
 
 pub mod health;

@@ -1,4 +1,4 @@
-//! From the signals that ask a process to end to a token that everyone can wait for.
+//! The request to shut down, by SIGTERM or SIGINT.
 
 use std::{future::Future, io};
 
@@ -8,28 +8,28 @@ use tokio::{
     sync::watch,
 };
 
-/// Tells whether the process was asked to stop. Clones share one answer; it never turns back.
+/// Whether the shutdown was requested. A request is never withdrawn. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<bool>);
 
-/// The other end of a [`Shutdown`]. Dropping it asks to stop as well.
+/// Requests the [`Shutdown`], also when it is dropped.
 #[derive(Debug)]
 pub struct ShutdownTrigger(watch::Sender<bool>);
 
 impl Shutdown {
-    /// A token and what sets it off.
+    /// A shutdown and its trigger.
     pub fn new() -> (ShutdownTrigger, Self) {
         let (sender, receiver) = watch::channel(false);
         (ShutdownTrigger(sender), Self(receiver))
     }
 
-    /// Completes once the process was asked to stop.
+    /// Completes when the shutdown is requested.
     pub async fn requested(&self) {
-        // An error means that the trigger is gone: nobody could ask any more.
+        // An error means that the trigger was dropped, which counts as a request.
         let _ = self.0.clone().wait_for(|requested| *requested).await;
     }
 
-    /// Completes once the process was asked to stop, if `ready` had not come before that; never otherwise.
+    /// Completes when the shutdown is requested before `ready` completes; never otherwise.
     pub async fn requested_before(&self, ready: impl Future) {
         self.requested().await;
         if ready.now_or_never().is_some() {
@@ -37,23 +37,23 @@ impl Shutdown {
         }
     }
 
-    /// Whether the process was asked to stop.
+    /// Whether the shutdown was requested.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()
     }
 }
 
 impl ShutdownTrigger {
-    /// Asks everyone who holds the token to stop.
+    /// Requests the shutdown.
     pub fn shut_down(&self) {
         self.0.send_replace(true);
     }
 }
 
-/// A token that SIGTERM and SIGINT set off. To be called within a tokio runtime.
+/// A shutdown that SIGTERM and SIGINT request. Call this within a tokio runtime.
 ///
 /// # Errors
-/// When the handlers cannot be installed.
+/// If the signal handlers cannot be installed.
 pub fn listen() -> io::Result<Shutdown> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_ready_before_outlives_the_order_to_stop() {
+    async fn a_shutdown_after_ready_does_not_complete() {
         let (trigger, shutdown) = Shutdown::new();
         let mut pending = pin!(shutdown.requested_before(std::future::pending::<()>()));
         assert!(poll!(&mut pending).is_pending());
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_clone_learns_of_it_once_and_for_all() {
+    async fn every_clone_sees_the_request() {
         let (trigger, shutdown) = Shutdown::new();
         let waiting = tokio::spawn({
             let shutdown = shutdown.clone();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_trigger_is_a_request_too() {
+    async fn a_dropped_trigger_is_a_request() {
         let (trigger, shutdown) = Shutdown::new();
         drop(trigger);
         shutdown.requested().await;

@@ -17,7 +17,7 @@ use cortecs_operator::{
         hooks::{Claims, InstanceHooks, Listed},
         poll::Fleet,
     },
-    kubernetes::{controller::Shell, events::Events, queue::Watches},
+    kubernetes::{controller::ControllerOptions, events::Events, queue::Watches},
     leadership::{Leadership, peers::Installs},
     serve::{
         metrics::Metrics,
@@ -140,7 +140,7 @@ impl Scenario {
         let metrics = Metrics::new();
         let (trigger, shutdown) = Shutdown::new();
         let watches = Arc::new(Watches::new(&namespace.parse().unwrap()));
-        let shell = Shell {
+        let options = ControllerOptions {
             client: client.clone(),
             watches: Arc::clone(&watches),
             metrics: metrics.clone(),
@@ -165,7 +165,7 @@ impl Scenario {
             },
             state: State::default(),
         };
-        tokio::spawn(async move { run(Arc::new(controller), &shell).await });
+        tokio::spawn(async move { run(Arc::new(controller), &options).await });
         Self {
             namespace,
             client,

@@ -129,7 +129,7 @@ async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
     let fleet = scenario.fleet();
     let published = ended.wait_for(|_| fleet.snapshot().unwrap().sequence > before);
     timeout(DEADLINE, published).await.unwrap().unwrap();
-    assert!(scenario.directory.held(&scenario.key()).is_some() && gauge("1"));
+    assert!(scenario.directory.hold_message(&scenario.key()).is_some() && gauge("1"));
 
     *scenario.others.measure.lock().unwrap() = Measure {
         lost: 0,
@@ -142,5 +142,5 @@ async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
     let mut ended = fleet.ended();
     let told = ended.wait_for(|_| gauge("0"));
     timeout(DEADLINE, told).await.unwrap().unwrap();
-    assert_eq!(scenario.directory.held(&scenario.key()), None);
+    assert_eq!(scenario.directory.hold_message(&scenario.key()), None);
 }

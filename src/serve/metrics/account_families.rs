@@ -1,4 +1,4 @@
-//! The families of metrics that carry an account's name, as they are exposed.
+//! Exposes the metrics with an account label.
 
 use std::{fmt, time::Duration};
 
@@ -131,7 +131,7 @@ const FAMILIES: [Family; 12] = [
     ),
     gauge(
         "cortecs_unmanaged_instances",
-        "Instances of the account that no resource claims",
+        "Unmanaged instances of the account: instances that no CortecsInstance claims",
         None,
         |series, _| single(series.unmanaged.map(Value::Count)),
     ),

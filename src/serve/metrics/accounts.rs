@@ -1,4 +1,4 @@
-//! The metrics that carry an account's name, kept together so that they go together.
+//! The values of metrics with an account label, by account, so that all series of an account can be removed together.
 
 use std::{
     collections::BTreeMap,
@@ -23,33 +23,33 @@ pub const PHASES: [&str; 8] = [
     "Failed",
 ];
 
-/// Accounts beyond so many share the series of one that is called `other`.
+/// Accounts beyond this number share the label `other`.
 pub const MAX_ACCOUNTS: usize = 1000;
 const OVERFLOW: &str = "other";
 
-/// What a request to the API came to.
+/// The result of a request to the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ApiCode {
-    /// An answer with this HTTP status.
+    /// A response with this HTTP status.
     Status(u16),
-    /// No answer in time.
+    /// No response in time.
     Timeout,
-    /// No connection, or one that broke.
+    /// The connection failed.
     Network,
 }
 
-/// How a start went.
+/// The outcome of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StartOutcome {
-    /// The API named the instance.
+    /// The API returned the instance.
     Accepted,
-    /// Nothing was created.
+    /// The API refused the start.
     Refused,
-    /// The answer is missing or says nothing.
+    /// There was no response, or the response does not say whether the start was accepted.
     Unknown,
-    /// Unknown at first; then its instance was found.
+    /// Unknown at first; then a list showed the instance.
     Resolved,
-    /// Unknown at first; then none was found in time.
+    /// Unknown at first; then no list showed an instance in time.
     Void,
 }
 
@@ -57,14 +57,14 @@ pub enum StartOutcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenStarts {
     pub count: u64,
-    /// Since the oldest of them was requested; zero without any.
+    /// The time since the oldest request; zero without an open start.
     pub age: Duration,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Accounts(Mutex<BTreeMap<String, Series>>);
 
-/// What is known of one account.
+/// The values of one account.
 #[derive(Debug, Default)]
 pub(super) struct Series {
     pub(super) requests: BTreeMap<(&'static str, ApiCode), u64>,
@@ -77,7 +77,7 @@ pub(super) struct Series {
     pub(super) ready: Option<bool>,
     pub(super) open_starts: Option<OpenStarts>,
     pub(super) starts: [u64; StartOutcome::ALL.len()],
-    /// When the last good list was requested, or the account first seen.
+    /// When the last good list was requested, or when the account was first seen.
     pub(super) listed: Option<Moment>,
 }
 
@@ -137,13 +137,12 @@ impl Accounts {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
-        // Counters are whole after every statement.
         lock(&self.0)
     }
 }
 
 impl ApiCode {
-    /// Statuses that HTTP does not have share one.
+    /// All invalid HTTP statuses share one label.
     fn bounded(self) -> Self {
         match self {
             Self::Status(status) if !(100..600).contains(&status) => Self::Status(0),

@@ -1,9 +1,9 @@
-//! What `/metrics` shows: controller-runtime's names where one exists, `cortecs_…` for the rest.
+//! The metrics of `/metrics`. Names are those of controller-runtime if it has the metric, else `cortecs_…`.
 //!
-//! `accounts` keeps what carries an account's name, `account_families` exposes it, `reconcile` counts a reconcile.
+//! `accounts` keeps the values with an account label, `account_families` exposes them, `reconcile` counts reconciles.
 //!
-//! Labels are bounded: controllers, endpoints, phases and outcomes are fixed words, codes are HTTP's, and accounts are those that
-//! exist ([`Metrics::retain_accounts`] forgets the others).
+//! All labels are bounded: controllers, endpoints, phases and outcomes are fixed words, codes are HTTP statuses, and accounts are
+//! existing ones ([`Metrics::retain_accounts`] removes the others).
 
 mod account_families;
 mod accounts;
@@ -134,19 +134,19 @@ impl Metrics {
     /// All metrics in the OpenMetrics text format, to be served as [`CONTENT_TYPE`].
     ///
     /// # Errors
-    /// When a metric cannot be written as text: a defect.
+    /// If a metric cannot be written as text, which is a defect.
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.0.registry)?;
         Ok(text)
     }
 
-    /// Notes that a reconcile begins. The guard notes its end.
+    /// Counts a reconcile from now until the drop of the guard.
     pub fn reconcile(&self, controller: &'static str) -> ReconcileGuard {
         ReconcileGuard::begin(self.clone(), controller)
     }
 
-    /// Notes whether this process holds the lease `name`.
+    /// Sets whether this process has the lease `name`.
     pub fn set_leader(&self, name: &'static str, leads: bool) {
         self.0
             .leader
@@ -154,7 +154,7 @@ impl Metrics {
             .set(leads.into());
     }
 
-    /// Notes a request to the Cortecs API on behalf of `account` (namespace/name). `endpoint` is the call's pattern, without ids.
+    /// Counts a request to the Cortecs API for `account` (namespace/name). `endpoint` is the pattern of the call, without ids.
     pub fn api_request(
         &self,
         account: &str,
@@ -170,7 +170,7 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
-    /// Sets how many of the account's resources are in each of [`PHASES`]: those that `counts` leaves out have none.
+    /// Sets how many of the account's resources are in each of [`PHASES`]. Phases that `counts` lacks are set to 0.
     pub fn set_instances<'a>(
         &self,
         account: &str,
@@ -179,49 +179,49 @@ impl Metrics {
         self.0.accounts.set_instances(account, counts);
     }
 
-    /// Sets how many instances of the account no resource stands for.
+    /// Sets the number of unmanaged instances of the account.
     pub fn set_unmanaged_instances(&self, account: &str, count: u64) {
         self.update(account, |series| series.unmanaged = Some(count));
     }
 
-    /// Sets how many of those are probably the late outcome of a start that was given up.
+    /// Sets how many unmanaged instances are probably the late outcome of a start that was given up.
     pub fn set_late_instances(&self, account: &str, count: u64) {
         self.update(account, |series| series.late = Some(count));
     }
 
-    /// Sets what the instances of the account's owner cost an hour, by currency.
+    /// Sets the hourly price of all instances of the account's owner, by currency.
     pub fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
         self.update(account, |series| series.price_per_hour.clone_from(per_hour));
     }
 
-    /// Notes whether `account` is held after a mass change.
+    /// Sets whether `account` is on hold.
     pub fn set_held(&self, account: &str, held: bool) {
         self.update(account, |series| series.held = Some(held));
     }
 
-    /// Notes whether another operator manages, or may manage, `account` as well.
+    /// Sets whether another operator manages, or may manage, `account`.
     pub fn set_contested(&self, account: &str, contested: bool) {
         self.update(account, |series| series.contested = Some(contested));
     }
 
-    /// Notes how a start of `account` went.
+    /// Counts a start of `account` by its outcome.
     pub fn start(&self, account: &str, outcome: StartOutcome) {
         self.0.accounts.start(account, outcome);
     }
 
-    /// Notes how long it took from the request of a start to a usable instance.
+    /// Records the time from the request of a start to a usable instance.
     pub fn start_duration(&self, duration: Duration) {
         self.0.start_seconds.observe(duration.as_secs_f64());
     }
 
-    /// Notes that the account is looked after since `moment`, if that is not known yet.
+    /// Sets `moment` as the time from which the age of lists counts, if the account is new.
     pub fn account_seen(&self, account: &str, moment: Moment) {
         self.update(account, |series| {
             series.listed.get_or_insert(moment);
         });
     }
 
-    /// Notes whether the account's condition `Ready` is true.
+    /// Sets whether the account's condition `Ready` is true.
     pub fn set_ready(&self, account: &str, is_ready: bool) {
         self.update(account, |series| series.ready = Some(is_ready));
     }
@@ -231,7 +231,7 @@ impl Metrics {
         self.update(account, |series| series.open_starts = Some(open));
     }
 
-    /// Notes that a good list of the account was requested at `requested_at`: its age is reckoned whenever metrics are read.
+    /// Records when the last good list of the account was requested. Its age is computed when metrics are read.
     pub fn list_received(&self, account: &str, requested_at: Moment) {
         self.update(account, |series| series.listed = Some(requested_at));
     }
@@ -240,12 +240,12 @@ impl Metrics {
         self.0.accounts.update(account, change);
     }
 
-    /// Forgets all series of an account (namespace/name).
+    /// Removes all series of an account (namespace/name).
     pub fn remove_account(&self, account: &str) {
         self.0.accounts.retain(|name| name != account);
     }
 
-    /// Forgets all series of the accounts for which `exists` is false, also where a late answer brought them back.
+    /// Removes all series of accounts for which `exists` is false. A late response may have added one after the account was gone.
     pub fn retain_accounts(&self, exists: impl Fn(&str) -> bool) {
         self.0.accounts.retain(exists);
     }
@@ -278,12 +278,12 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// From what is decided in memory to what waits for several calls.
+/// From reconciles without a call to reconciles with several calls.
 const RECONCILE_SECONDS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// Up to the time-out of a request, as it is and as it may be set for a slow API.
+/// Up to the default timeout of a request, and up to a longer one for a slow API.
 const REQUEST_SECONDS: [f64; 12] = [
     0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0,
 ];

@@ -1,18 +1,18 @@
-//! One reconcile's metrics.
+//! The metrics of a reconcile.
 
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
 
 use super::{ControllerLabels, Metrics, ReconcileLabels};
 
-/// How a reconcile ended: controller-runtime's words.
+/// The result of a reconcile, with controller-runtime's labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconcileResult {
-    /// Nothing to do until something changes.
+    /// The next reconcile follows a change.
     Success,
-    /// To be looked at again after some time.
+    /// The object is requeued after some time.
     RequeueAfter,
-    /// It failed, or was given up before its end.
+    /// The reconcile failed, or was dropped before its end.
     Error,
 }
 
@@ -28,9 +28,9 @@ impl ReconcileResult {
     }
 }
 
-/// Counts a reconcile as under way while it lives, and records its result and duration when it is dropped.
+/// Counts a reconcile as active, and records its result and duration when the guard is dropped.
 ///
-/// Without a result (an early return by `?`, a panic, a cancelled future) it counts as an error.
+/// A reconcile without a result (an early return by `?`, a panic, a cancelled future) counts as an error.
 #[derive(Debug)]
 #[must_use = "dropped at once, it records a failed reconcile of no duration"]
 pub struct ReconcileGuard {
@@ -44,7 +44,7 @@ impl ReconcileGuard {
     pub(super) fn begin(metrics: Metrics, controller: &'static str) -> Self {
         let labels = ControllerLabels { controller };
         metrics.0.active_workers.get_or_create(&labels).inc();
-        // A rate needs a zero before the first error.
+        // Without a zero before the first error, a rate would miss this error.
         metrics.0.reconcile_errors.get_or_create(&labels).inc_by(0);
         for result in ReconcileResult::ALL {
             let labels = ReconcileLabels {
@@ -61,7 +61,7 @@ impl ReconcileGuard {
         }
     }
 
-    /// Ends it with this result.
+    /// Ends the reconcile with this result.
     pub fn finish(mut self, result: ReconcileResult) {
         self.result = result;
     }

@@ -126,7 +126,7 @@ fn each_family_is_described_once_with_its_type() {
 }
 
 #[test]
-fn values_and_labels_are_those_noted() {
+fn values_and_labels_are_the_recorded_ones() {
     let metrics = filled();
     for (series, expected) in [
         (
@@ -200,7 +200,7 @@ fn values_and_labels_are_those_noted() {
 }
 
 #[test]
-fn a_lists_age_is_reckoned_when_it_is_read() {
+fn the_age_of_a_list_is_computed_when_metrics_are_read() {
     let metrics = Metrics::new();
     let listed = Moment::from_boot(
         clock::moment()
@@ -224,7 +224,7 @@ fn a_lists_age_is_reckoned_when_it_is_read() {
 }
 
 #[test]
-fn a_reconcile_counts_while_it_lives_and_records_how_it_ended() {
+fn a_reconcile_is_counted_until_its_end_and_records_its_result() {
     let metrics = Metrics::new();
     let active = || {
         value(
@@ -317,7 +317,7 @@ fn buckets(metrics: &Metrics, histogram: &str) -> Vec<f64> {
 }
 
 #[test]
-fn the_buckets_cover_what_there_is_to_measure_without_wide_gaps() {
+fn the_buckets_cover_the_expected_range_without_wide_gaps() {
     let metrics = filled();
     for (histogram, least, most) in [
         ("controller_runtime_reconcile_time_seconds", 0.001, 10.0),
@@ -334,7 +334,7 @@ fn the_buckets_cover_what_there_is_to_measure_without_wide_gaps() {
             assert!(growth > 1.0 && growth <= 2.5, "{histogram}: {pair:?}");
         }
     }
-    // What the alert on late requests and the default deadline of a start fall on.
+    // The bounds that the alert on slow requests and the default deadline of a start need.
     assert!(buckets(&metrics, "cortecs_api_request_duration_seconds").contains(&30.0));
     assert!(buckets(&metrics, "cortecs_start_duration_seconds").contains(&1800.0));
 }

@@ -1,5 +1,5 @@
-//! Log lines as JSON objects without depth, so that a pipeline can filter by any field. The formatter of tracing-subscriber nests
-//! what a span says below `span` and `spans`, and json-subscriber writes the span's own name over a field called `name`.
+//! Log lines as flat JSON objects, so that a log pipeline can filter by any field. The formatter of tracing-subscriber nests the
+//! fields of spans below `span` and `spans`; json-subscriber overwrites a field `name` with the name of the span.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// One object per line. Where several say the same field, the line's own facts come first, then the innermost span, those around
-/// it, and the event last: what a span says of all its lines holds for each of them.
+/// One object per line. Of several fields with the same name, the first one wins in this order: the metadata of the line, the
+/// spans from the innermost to the outermost, the event.
 pub(super) struct Flat;
 
 impl<S> FormatEvent<S, JsonFields> for Flat
@@ -30,7 +30,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut said = match serde_json::to_value(event.field_map()) {
+        let mut event_fields = match serde_json::to_value(event.field_map()) {
             Ok(Value::Object(fields)) => fields,
             _ => return Err(fmt::Error),
         };
@@ -38,7 +38,10 @@ where
         let mut line = Line::default();
         line.add("timestamp", clock::wall().to_string().into());
         line.add("level", metadata.level().as_str().into());
-        line.add("message", said.remove("message").unwrap_or_default());
+        line.add(
+            "message",
+            event_fields.remove("message").unwrap_or_default(),
+        );
         line.add("target", metadata.target().into());
         for span in context.event_scope().into_iter().flatten() {
             let extensions = span.extensions();
@@ -48,12 +51,12 @@ where
                 line.add_all(fields);
             }
         }
-        line.add_all(said);
+        line.add_all(event_fields);
         writeln!(writer, "{}", line.text().map_err(|_| fmt::Error)?)
     }
 }
 
-/// The fields of a line in their order, each once.
+/// The fields of a line in order, without duplicates.
 #[derive(Default)]
 struct Line(Vec<(String, Value)>);
 

@@ -1,4 +1,4 @@
-//! Log lines and traces: `json` formats the lines for programs, `traces` sends the spans to a collector.
+//! Log lines and traces: `json` formats JSON lines, `traces` sends spans to a collector.
 
 mod json;
 #[cfg(feature = "otlp")]
@@ -23,13 +23,16 @@ use uuid::Uuid;
 #[cfg(feature = "otlp")]
 pub use traces::Traces;
 
-/// Built without traces: there are none.
+/// The build without the feature `otlp` has no traces.
 #[cfg(not(feature = "otlp"))]
 pub enum Traces {}
 
 #[cfg(not(feature = "otlp"))]
 impl Traces {
-    #[allow(clippy::unnecessary_wraps, reason = "as with traces")]
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "the same signature as with the feature"
+    )]
     fn from_environment() -> Result<Option<Self>, String> {
         Ok(None)
     }
@@ -43,7 +46,7 @@ impl Traces {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -53,7 +56,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// How much is logged.
+/// The lowest level that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogLevel {
     Off,
@@ -78,15 +81,15 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Sends log lines to standard error from here on. Calling it again changes nothing.
+/// Sends log lines to standard error from now on. Further calls have no effect.
 pub fn init(format: LogFormat, level: LogLevel) {
     init_with(None, format, level);
 }
 
-/// As [`init`], and sends traces to where the environment says, if it does. To be called outside of the runtime.
+/// As [`init`], and sends traces to the collector that the environment names, if any. Call this outside of the runtime.
 ///
 /// # Errors
-/// One sentence: what is wrong with the environment.
+/// One sentence: the variables of the collector are wrong.
 pub fn init_with_traces(format: LogFormat, level: LogLevel) -> Result<Option<Traces>, String> {
     let traces = Traces::from_environment()?;
     init_with(traces.as_ref(), format, level);
@@ -98,7 +101,7 @@ fn init_with(traces: Option<&Traces>, format: LogFormat, level: LogLevel) {
         .with(filter(level.into()))
         .with(traces.map(Traces::layer));
     let lines = fmt::layer().with_writer(io::stderr);
-    // An error means that somebody else subscribed first.
+    // An error means that a subscriber is already set.
     let _ = match format {
         LogFormat::Text => registry
             .with(lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())))
@@ -115,7 +118,7 @@ where
     lines.fmt_fields(JsonFields::new()).event_format(json::Flat)
 }
 
-/// What each line of one reconcile carries, whatever level is logged. `instanceId` is to be recorded once it is known.
+/// The span of one reconcile. Its fields are in each log line of the reconcile, at any level. Record `instanceId` when it is known.
 pub fn reconcile_span(controller: &'static str, resource: &impl ResourceExt) -> Span {
     tracing::error_span!(
         "reconcile",
@@ -128,12 +131,12 @@ pub fn reconcile_span(controller: &'static str, resource: &impl ResourceExt) -> 
     )
 }
 
-/// The level for the operator's own crates; libraries say no more than `info`, whatever is asked for, since HTTP libraries may trace
-/// headers, and headers carry tokens.
+/// The filter with `level` for the operator's own crates. Libraries log at most `info`: HTTP libraries may trace headers, which
+/// carry tokens.
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::INFO))
-        // Its span around each reconcile says less than ours does.
+        // The span of kube around each reconcile repeats this span.
         .with_target("kube_runtime::controller", level.min(LevelFilter::WARN))
         .with_target("cortecs_api", level)
         .with_target("cortecs_operator", level)

@@ -58,10 +58,10 @@ impl Lines {
     }
 }
 
-/// Logs with `say`, and reads what came of it.
-fn logged(level: LevelFilter, say: impl FnOnce()) -> Vec<Value> {
+/// The log lines that `log` writes.
+fn logged(level: LevelFilter, log: impl FnOnce()) -> Vec<Value> {
     let lines = Lines::default();
-    tracing::subscriber::with_default(lines.subscriber(level), say);
+    tracing::subscriber::with_default(lines.subscriber(level), log);
     lines.read()
 }
 
@@ -109,7 +109,7 @@ fn each_line_of_a_reconcile_names_it_at_the_top_whatever_the_level() {
 }
 
 #[test]
-fn no_field_is_there_twice_and_no_event_hides_whom_it_is_about() {
+fn no_field_is_duplicated_and_no_event_hides_its_resource() {
     let lines = Lines::default();
     tracing::subscriber::with_default(lines.subscriber(LevelFilter::INFO), || {
         reconcile_span("cortecsinstance", &resource())

@@ -1,6 +1,7 @@
-//! Traces: each reconcile and each of its calls, sent to an OpenTelemetry collector where the environment names one.
+//! Traces of reconciles and their calls, sent to an OpenTelemetry collector if the environment names one.
 //!
-//! Spans wait in a bounded queue for a thread of their own; where that cannot follow, they are dropped. Nobody waits for a collector.
+//! A thread sends the spans from a bounded queue. Spans that do not fit into the queue are dropped, so that no reconcile waits for
+//! the collector.
 
 use std::{env, time::Duration};
 
@@ -10,20 +11,20 @@ use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, registry::LookupSpan};
 
-/// What the collector calls this, unless `OTEL_SERVICE_NAME` says otherwise.
+/// The service name, unless `OTEL_SERVICE_NAME` is set.
 const SERVICE: &str = "cortecs-operator";
-/// How long the last spans may take when the process ends.
+/// How long the last spans may take to send when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The way to a collector.
+/// Sends spans to a collector.
 #[must_use = "the last spans are sent by `end`"]
 pub struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// As `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin say; `None` where they name no collector.
+    /// The traces that the variables `OTEL_EXPORTER_OTLP_…` configure; `None` if they name no collector.
     ///
     /// # Errors
-    /// One sentence: what is wrong with them.
+    /// One sentence: the variables are wrong.
     pub(super) fn from_environment() -> Result<Option<Self>, String> {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let named =
@@ -58,9 +59,9 @@ impl Traces {
             .with_threads(false)
     }
 
-    /// Sends what waits still, and ends.
+    /// Sends the spans in the queue, and stops.
     pub fn end(self) {
-        // Whoever misses the last spans finds the collector's own trouble first.
+        // Without the collector the last spans are lost, and the process still ends.
         let _ = self.0.shutdown_with_timeout(FLUSH_TIMEOUT);
     }
 }

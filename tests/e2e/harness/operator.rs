@@ -101,7 +101,7 @@ fn runtime(dispatch: Dispatch) -> Runtime {
 /// A client with the same bounds as the operator's own.
 pub(super) async fn client(kubeconfig: &Path) -> Client {
     let mut config = config_of(kubeconfig).await;
-    client::bound(&mut config);
+    client::set_timeouts(&mut config);
     Client::try_from(config).expect("a client")
 }
 

@@ -1,5 +1,5 @@
-//! Which resources are looked at when a list comes, an account changes or a turn has come: those whose instance changed, and
-//! those with something in progress.
+//! Adds resources to the queue after a list, a change of an account or a new turn: the resources whose instance changed, and the
+//! busy ones.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,33 +17,33 @@ use crate::{
     kubernetes::queue::Watches,
 };
 
-/// Adds resources to their queues.
-pub struct Wakes {
+/// Adds resources to the queue of their watch.
+pub struct Enqueuer {
     pub book: SharedBook,
     pub watches: Arc<Watches>,
     pub default_account: Option<ObjectKey>,
 }
 
-impl Wakes {
+impl Enqueuer {
     /// Adds every resource.
-    pub fn wake_all(&self) {
-        self.wake(self.those(|_| true));
+    pub fn enqueue_all(&self) {
+        self.enqueue(self.matching(|_| true));
     }
 
-    fn wake(&self, keys: impl IntoIterator<Item = ObjectKey>) {
+    fn enqueue(&self, keys: impl IntoIterator<Item = ObjectKey>) {
         keys.into_iter().for_each(|key| self.watches.add(key));
     }
 
-    /// The resources that name the account or are bound through it: whom a change of it concerns.
-    fn concerned_by(&self, account: &ObjectKey) -> Vec<ObjectKey> {
+    /// The resources that name the account, or have an instance or an open start of it.
+    fn users_of(&self, account: &ObjectKey) -> Vec<ObjectKey> {
         let named =
             |resource: &CortecsInstance| named_account(resource, self.default_account.as_ref());
-        self.those(|r| lives_through(r, account) || named(r).as_ref() == Some(account))
+        self.matching(|r| lives_through(r, account) || named(r).as_ref() == Some(account))
     }
 
-    fn those(&self, which: impl Fn(&CortecsInstance) -> bool) -> Vec<ObjectKey> {
+    fn matching(&self, predicate: impl Fn(&CortecsInstance) -> bool) -> Vec<ObjectKey> {
         let book = self.book.lock();
-        let entries = book.iter().filter(|(_, entry)| which(&entry.resource));
+        let entries = book.iter().filter(|(_, entry)| predicate(&entry.resource));
         entries.map(|(key, _)| key.clone()).collect()
     }
 
@@ -72,7 +72,7 @@ impl Wakes {
     }
 }
 
-impl InstanceHooks for Wakes {
+impl InstanceHooks for Enqueuer {
     fn on_list(&self, listed: Listed<'_>) {
         let Listed {
             fleet,
@@ -82,37 +82,37 @@ impl InstanceHooks for Wakes {
             recovered,
         } = listed;
         if recovered {
-            // A resource that says why the lists failed has something else to say now.
-            return self.wake_all();
+            // The condition of any resource may show the failure of the lists.
+            return self.enqueue_all();
         }
         let mut keys = self.changed(fleet, old, new);
         keys.extend(busy.iter().cloned());
         if old.is_none() {
-            // The first list: a resource whose instance it lacks is woken by no id in it.
-            keys.extend(self.those(|r| lives_in(r, fleet)));
+            // The first list may lack instances, and then has no id that leads to their resources.
+            keys.extend(self.matching(|r| lives_in(r, fleet)));
         }
-        self.wake(keys);
+        self.enqueue(keys);
     }
 
     fn on_list_failed(&self, fleet: &FleetKey, busy: &[ObjectKey]) {
-        self.wake(busy.iter().cloned());
-        self.wake(self.those(|r| lives_in(r, fleet)));
+        self.enqueue(busy.iter().cloned());
+        self.enqueue(self.matching(|r| lives_in(r, fleet)));
     }
 
     fn on_turn(&self, resources: Vec<ObjectKey>) {
-        self.wake(resources);
+        self.enqueue(resources);
     }
 
     fn on_account_changed(&self, account: &ObjectKey) {
-        let users = self.concerned_by(account);
+        let users = self.users_of(account);
         let mut book = self.book.lock();
         for key in &users {
             book.remember(key, |memory| {
-                // Other credentials, or another consent: what was refused for their lack may be tried again.
+                // The credentials or the permission may be new: a call that they failed may be repeated at once.
                 memory.failure.take_if(|f| f.kind == FailureKind::Auth);
             });
         }
         drop(book);
-        self.wake(users);
+        self.enqueue(users);
     }
 }

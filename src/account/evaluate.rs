@@ -1,4 +1,4 @@
-//! Finding out whether an account can be used: its URL, its Secret, its fleet.
+//! Evaluates whether an account can be used: its URL, its Secret, its fleet.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,36 +10,38 @@ use cortecs_rules::facts::{account_entry::AccountState, fleet_key::FleetKey};
 use super::{context::AccountController, credentials};
 use crate::fleet::{api_calls::ApiObserver, directory::Remembered, poll::Fleet};
 
-/// How old what was read from a Secret may become while it matters; a little less than the time between two looks.
+/// After this time the Secret is read again; a little less than the interval of reconciles.
 const SECRET_MAX_AGE: Duration = Duration::from_secs(50);
 
-/// What becomes of an account, and the accounts to look at again because of it.
-pub(super) struct Finding {
+/// The result of an evaluation.
+pub(super) struct Evaluation {
     pub state: AccountState,
-    pub doubted: Vec<ObjectKey>,
+    /// Other accounts whose credentials have to be verified again.
+    pub unverified: Vec<ObjectKey>,
 }
 
-impl From<AccountState> for Finding {
+impl From<AccountState> for Evaluation {
     fn from(state: AccountState) -> Self {
         Self {
             state,
-            doubted: Vec::new(),
+            unverified: Vec::new(),
         }
     }
 }
 
-/// Looks at `account`. Calls Kubernetes only when the Secret is due, and the API only when its content is new to the fleet.
-pub(crate) async fn look(
+/// Evaluates `account`. Reads the Secret only if its last read is too old, and calls the API only if the fleet lacks these
+/// credentials.
+pub(crate) async fn evaluate(
     controller: &AccountController,
     account: &CortecsAccount,
     in_use: bool,
-) -> Finding {
+) -> Evaluation {
     if let Err(message) = controller.allowed_hosts.check(&account.spec.api_url) {
         return unusable(Reason::ApiUrlNotAllowed, message).into();
     }
     let remembered = controller.directory.remembered(account);
     if !secret_is_due(controller, &remembered, in_use) {
-        return judge_again(controller, remembered).into();
+        return state_in_fleet(controller, remembered).into();
     }
     let secret = &account.spec.credentials_secret_ref.name;
     let namespace = account.metadata.namespace.as_deref().unwrap_or_default();
@@ -48,22 +50,23 @@ pub(crate) async fn look(
     let directory = &controller.directory;
     match read {
         Ok(credentials) => {
-            directory.note_read(account, read_at, Some(&credentials));
-            enter(controller, account, credentials, &remembered).await
+            directory.record_read(account, read_at, Some(&credentials));
+            join_fleet(controller, account, credentials, &remembered).await
         }
         Err(error) if !error.is_transient() => {
-            directory.note_read(account, read_at, None);
+            directory.record_read(account, read_at, None);
             unusable(error.reason(), error.to_string()).into()
         }
         Err(error) if remembered.credentials.is_some() => {
-            tracing::warn!(account = %ObjectKey::of(account), %error, "keeping the credentials read before");
-            judge_again(controller, remembered).into()
+            tracing::warn!(account = %ObjectKey::of(account), %error, "the Secret cannot be read now: the credentials of the last read stay in use");
+            state_in_fleet(controller, remembered).into()
         }
         Err(error) => unusable(error.reason(), error.to_string()).into(),
     }
 }
 
-/// Whether to read the Secret: at first, while it is not as it should be, after a refusal, and once a minute while somebody depends on it or something is wrong.
+/// Whether to read the Secret: the first time, while the Secret is missing or wrong, after a refusal of its credentials, and once a
+/// minute while the account is in use or fails.
 fn secret_is_due(controller: &AccountController, remembered: &Remembered, in_use: bool) -> bool {
     let Some(read_at) = remembered.read_at else {
         return true;
@@ -83,26 +86,28 @@ fn secret_is_due(controller: &AccountController, remembered: &Remembered, in_use
     (in_use || !healthy) && clock::moment().since(read_at) >= SECRET_MAX_AGE
 }
 
-/// The state without a new look at the Secret: the fleet may have learnt something.
-fn judge_again(controller: &AccountController, remembered: Remembered) -> AccountState {
+/// The state without a new read of the Secret: the health of the fleet may have changed.
+fn state_in_fleet(controller: &AccountController, remembered: Remembered) -> AccountState {
     let fleet = remembered
         .fleet
         .as_ref()
         .and_then(|key| controller.directory.fleet(key));
     match (fleet, remembered.credentials) {
-        (Some(fleet), Some(credentials)) if fleet.client().uses(&credentials) => of_fleet(&fleet),
+        (Some(fleet), Some(credentials)) if fleet.client().uses(&credentials) => {
+            fleet_state(&fleet)
+        }
         _ => remembered.state,
     }
 }
 
-/// Brings `account` into the fleet of its credentials. A fleet that works is never entered, nor changed, with a secret that the
-/// API has not accepted: who merely knows the client id gets nothing.
-async fn enter(
+/// Makes `account` a member of the fleet of its credentials. A client secret that the fleet lacks must first be verified by the
+/// API: a Secret with another account's client id alone must give no access to its fleet.
+async fn join_fleet(
     controller: &AccountController,
     account: &CortecsAccount,
     credentials: Credentials,
     remembered: &Remembered,
-) -> Finding {
+) -> Evaluation {
     let key = FleetKey::new(&account.spec.api_url, credentials.client_id.clone());
     let observer = observer(controller, account);
     let joined = controller
@@ -114,34 +119,34 @@ async fn enter(
             Ok((fleet, Arc::clone(&observer)))
         });
     match joined {
-        Ok(Some(fleet)) => of_fleet(&fleet).into(),
-        Ok(None) => prove(controller, account, &key, &credentials, remembered).await,
+        Ok(Some(fleet)) => fleet_state(&fleet).into(),
+        Ok(None) => verify(controller, account, &key, &credentials, remembered).await,
         Err(error) => invalid_url(&error).into(),
     }
 }
 
-/// Asks the API for a token with credentials that the fleet does not have.
-async fn prove(
+/// Verifies credentials that the fleet lacks: asks the API for a token.
+async fn verify(
     controller: &AccountController,
     account: &CortecsAccount,
     key: &FleetKey,
     credentials: &Credentials,
     remembered: &Remembered,
-) -> Finding {
+) -> Evaluation {
     let observer = observer(controller, account);
     let client = match client(controller, key, credentials, &observer) {
         Ok(client) => client,
         Err(error) => return invalid_url(&error).into(),
     };
     match client.verify_credentials().await {
-        Ok(()) => Finding {
-            doubted: controller.directory.join_with(account, key, credentials),
+        Ok(()) => Evaluation {
+            unverified: controller.directory.join_with(account, key, credentials),
             state: AccountState::Usable(key.clone()),
         },
         Err(error) if error.class() == RetryClass::Auth => refused(&error.to_string()).into(),
         Err(error) => {
             tracing::warn!(account = %ObjectKey::of(account), %error, "credentials cannot be verified now");
-            // A member stays one on the strength of the last proof; nobody becomes one without.
+            // A member whose credentials were verified before stays a member; other accounts do not become members.
             match &remembered.state {
                 AccountState::Usable(before) if before == key => remembered.state.clone().into(),
                 _ => unusable(
@@ -172,7 +177,7 @@ fn observer(controller: &AccountController, account: &CortecsAccount) -> Arc<Api
     Arc::new(ApiObserver::new(metrics, &ObjectKey::of(account)))
 }
 
-fn of_fleet(fleet: &Fleet) -> AccountState {
+fn fleet_state(fleet: &Fleet) -> AccountState {
     let health = fleet.health();
     match health.last_error {
         Some(error) if health.authentication_failed => refused(&error.message),
