@@ -9,7 +9,7 @@ use std::{
 
 use cortecs_clock as clock;
 use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey};
-use cortecs_rules::{account::owner::Owner, ledger::book::Scope};
+use cortecs_rules::{account::manager::Manager, ledger::book::Scope};
 use kube::{ResourceExt, runtime::watcher::Event};
 
 use super::{
@@ -79,7 +79,7 @@ impl Reconciler for AccountController {
     /// Evaluates the account, then writes its finalizer or its status.
     async fn reconcile(&self, account: Arc<CortecsAccount>) -> Result<Requeue, KubeError> {
         let key = ObjectKey::of(&*account);
-        if let Owner::Other(other) = self.manager(&account) {
+        if let Manager::Other(other) = self.manager(&account) {
             self.leave_to(&other, &key, &account).await;
             return Ok(Requeue::After(RESYNC_INTERVAL));
         }

@@ -2,7 +2,7 @@
 
 use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey, reason::Reason};
 use cortecs_rules::{
-    account::owner::{Life, Other, Owner, decide_owner},
+    account::manager::{Life, Manager, Other, decide_manager},
     event::EventText,
     facts::account_entry::AccountState,
 };
@@ -11,12 +11,12 @@ use super::context::AccountController;
 
 impl AccountController {
     /// Which operator manages the account.
-    pub(crate) fn manager(&self, account: &CortecsAccount) -> Owner {
+    pub(crate) fn manager(&self, account: &CortecsAccount) -> Manager {
         let installs = &self.installs;
         let managed_by = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
         let life = managed_by.map_or(Life::Unknown, |other| installs.life(other));
         let assigned = annotations::value(account, annotations::OPERATOR);
-        decide_owner(installs.this_operator(), managed_by, assigned, life)
+        decide_manager(installs.this_operator(), managed_by, assigned, life)
     }
 
     /// Leaves the account to another operator. The conditions of its resources, and an event in case of a contest, say so.

@@ -8,7 +8,7 @@ use std::{
 
 use cortecs_clock as clock;
 use cortecs_resources::account::ManagedBy;
-use cortecs_rules::account::owner::{Life, Sighting};
+use cortecs_rules::account::manager::{Life, Sighting};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
 use tokio::sync::Notify;

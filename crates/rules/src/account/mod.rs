@@ -3,7 +3,7 @@
 //! | file | what it decides |
 //! |---|---|
 //! | [`allowed_hosts`] | which API hosts credentials are sent to |
-//! | [`owner`] | which of several operators manages the account |
+//! | [`manager`] | which of several operators manages the account |
 //! | [`brake`] | whether a list shows a mass change, and whether the account goes on hold |
 //! | [`hold_record`] | the hold, as it is known even if the status loses it |
 //! | [`summary`] | counts of a list, and its unmanaged instances |
@@ -14,6 +14,6 @@ pub mod allowed_hosts;
 pub mod brake;
 pub mod events;
 pub mod hold_record;
-pub mod owner;
+pub mod manager;
 pub mod status;
 pub mod summary;

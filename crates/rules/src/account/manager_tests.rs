@@ -7,22 +7,22 @@ fn operator(namespace: &str) -> ManagedBy {
     }
 }
 
-fn owner(managed_by: Option<&str>, assigned: Option<&str>, life: Life) -> Owner {
+fn owner(managed_by: Option<&str>, assigned: Option<&str>, life: Life) -> Manager {
     let managed_by = managed_by.map(operator);
-    decide_owner(&operator("ours"), managed_by.as_ref(), assigned, life)
+    decide_manager(&operator("ours"), managed_by.as_ref(), assigned, life)
 }
 
-fn why(owner: Owner) -> Option<Why> {
+fn why(owner: Manager) -> Option<Why> {
     match owner {
-        Owner::Other(other) => Some(other.why),
+        Manager::Other(other) => Some(other.why),
         _ => None,
     }
 }
 
 #[test]
 fn what_nobody_manages_is_free_and_what_we_manage_is_ours() {
-    assert_eq!(owner(None, None, Life::Unknown), Owner::Free);
-    assert_eq!(owner(Some("ours"), None, Life::Unknown), Owner::Us);
+    assert_eq!(owner(None, None, Life::Unknown), Manager::Free);
+    assert_eq!(owner(Some("ours"), None, Life::Unknown), Manager::Us);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn what_another_one_manages_is_its_own_until_it_is_gone_for_sure() {
         (Life::Gone, None),
     ] {
         let owner = owner(Some("theirs"), None, life);
-        assert!(expected.is_some() || owner == Owner::Free);
+        assert!(expected.is_some() || owner == Manager::Free);
         assert_eq!(why(owner), expected);
     }
 }
@@ -47,9 +47,9 @@ fn a_person_has_the_last_word() {
     for life in [Life::Runs, Life::Gone, Life::Unseen(String::new())] {
         assert_eq!(
             owner(Some("theirs"), Some("ours"), life.clone()),
-            Owner::Free
+            Manager::Free
         );
-        assert_eq!(owner(Some("ours"), Some("ours"), life.clone()), Owner::Us);
+        assert_eq!(owner(Some("ours"), Some("ours"), life.clone()), Manager::Us);
         let given_away = owner(Some("ours"), Some("theirs"), life.clone());
         assert_eq!(why(given_away), Some(Why::Assigned));
         assert_eq!(why(owner(None, Some("theirs"), life)), Some(Why::Assigned));
@@ -62,8 +62,8 @@ fn an_operator_that_began_to_take_part_in_the_election_says_so() {
         lease: None,
         ..operator("ours")
     };
-    let decided = decide_owner(&operator("ours"), Some(&alone), None, Life::Unknown);
-    assert_eq!(decided, Owner::Free);
+    let decided = decide_manager(&operator("ours"), Some(&alone), None, Life::Unknown);
+    assert_eq!(decided, Manager::Free);
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn two_that_cannot_see_each_other_do_not_take_turns() {
     let managed_by = operator("theirs");
     let unseen = Life::Unseen("it has no Lease".to_owned());
     for us in ["a", "b"] {
-        let decided = decide_owner(&operator(us), Some(&managed_by), None, unseen.clone());
-        assert!(matches!(decided, Owner::Other(_)), "{decided:?}");
+        let decided = decide_manager(&operator(us), Some(&managed_by), None, unseen.clone());
+        assert!(matches!(decided, Manager::Other(_)), "{decided:?}");
     }
 }
 

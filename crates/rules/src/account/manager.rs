@@ -29,7 +29,7 @@ pub enum Life {
 
 /// Which operator manages an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum Manager {
     /// This operator, and its status says so.
     Us,
     /// None, or one that is gone or was replaced: this operator will, as soon as the status says so.
@@ -60,30 +60,30 @@ pub enum Why {
 
 /// Decides for the operator `us` which operator manages an account. `assigned` is the namespace that a person named; `life` is of the
 /// operator that `managed_by` names.
-pub fn decide_owner(
+pub fn decide_manager(
     us: &ManagedBy,
     managed_by: Option<&ManagedBy>,
     assigned: Option<&str>,
     life: Life,
-) -> Owner {
+) -> Manager {
     let is_us = managed_by == Some(us);
     match assigned {
         Some(namespace) if namespace != us.namespace => {
             return other(namespace, Why::Assigned);
         }
-        Some(_) if is_us => return Owner::Us,
-        Some(_) => return Owner::Free,
+        Some(_) if is_us => return Manager::Us,
+        Some(_) => return Manager::Free,
         None => {}
     }
     match managed_by {
-        None => Owner::Free,
+        None => Manager::Free,
         // It may take part in the election now, or no longer.
         Some(by) if by.namespace == us.namespace => match is_us {
-            true => Owner::Us,
-            false => Owner::Free,
+            true => Manager::Us,
+            false => Manager::Free,
         },
         Some(by) => match life {
-            Life::Gone => Owner::Free,
+            Life::Gone => Manager::Free,
             Life::Unknown => other(&by.namespace, Why::Unchecked),
             Life::Runs => other(&by.namespace, Why::Runs),
             Life::Unseen(why) => other(&by.namespace, Why::Unseen(why)),
@@ -91,9 +91,9 @@ pub fn decide_owner(
     }
 }
 
-fn other(namespace: &str, why: Why) -> Owner {
+fn other(namespace: &str, why: Why) -> Manager {
     let namespace = namespace.to_owned();
-    Owner::Other(Other { namespace, why })
+    Manager::Other(Other { namespace, why })
 }
 
 impl Other {
@@ -174,5 +174,5 @@ impl Sighting {
 }
 
 #[cfg(test)]
-#[path = "owner_tests.rs"]
+#[path = "manager_tests.rs"]
 mod tests;
