@@ -1,4 +1,4 @@
-//! Begin and end of the account's hold, and its message.
+//! Beginning and end of the account's hold, and its message.
 
 use std::sync::Arc;
 

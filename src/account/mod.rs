@@ -7,7 +7,7 @@
 //! | `evaluate` | whether the account can be used: its URL, its Secret, its fleet |
 //! | [`credentials`] | the credentials from their Secret |
 //! | `other_operators` | accounts that another operator manages |
-//! | `hold` | begin and end of the account's hold |
+//! | `hold` | beginning and end of the account's hold |
 //! | `write` | the account's finalizer and its status |
 
 pub mod context;

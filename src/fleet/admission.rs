@@ -32,6 +32,6 @@ pub(crate) struct Measurement {
 pub(crate) struct Admission {
     /// Whether the list is published.
     pub(crate) admitted: bool,
-    /// The accounts to reconcile: they have to record the begin or the end of a hold.
+    /// The accounts to reconcile: they have to record the beginning or the end of a hold.
     pub(crate) enqueue: Vec<ObjectKey>,
 }

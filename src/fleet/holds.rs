@@ -188,7 +188,7 @@ impl State {
         })
     }
 
-    /// Requests a list after the begin or end of a hold: decisions need a list that is newer than the change.
+    /// Requests a list after the beginning or end of a hold: decisions need a list that is newer than the change.
     pub(crate) fn hold_changed(&self, hold: Option<&Hold>) {
         let key = hold.map(fleet_of);
         if let Some(record) = key.and_then(|key| self.fleets.get(&key)) {

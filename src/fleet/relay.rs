@@ -50,7 +50,7 @@ impl FleetObserver for Relay {
         };
         let admission = directory.admit(fleet, new, Measurement { measure, down }, clock::wall());
         if !admission.admitted {
-            tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is withheld until an account has recorded the begin or the end of a hold");
+            tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is withheld until an account has recorded the beginning or the end of a hold");
         }
         self.enqueue(admission.enqueue);
         admission.admitted

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_clock as clock;
 use cortecs_resources::{
-    CortecsInstance,
+    CortecsInstance, INSTANCE_FINALIZER,
     conditions::{READY, find_condition, is_true},
     instance_status::CortecsInstanceStatus,
     key::ObjectKey,
@@ -23,7 +23,10 @@ use secrecy::ExposeSecret;
 use super::{call::Caller, context::Context, quorum, removed, write};
 use crate::{
     fleet::poll::Fleet,
-    kubernetes::client::{KubeError, KubeErrorKind},
+    kubernetes::{
+        client::{KubeError, KubeErrorKind},
+        metadata,
+    },
     serve::metrics::StartOutcome,
 };
 
@@ -73,13 +76,17 @@ pub async fn act(
             Ok(next)
         }
         Step::Write(Write::AddFinalizer) => {
-            let result = write::add_finalizer(context, key, resource).await;
+            let result =
+                metadata::add_finalizer(&write::api(context, key), resource, INSTANCE_FINALIZER)
+                    .await;
             context.effect_happened("add the finalizer").await;
             record_written(context, result?);
             Ok(Next::Now)
         }
         Step::Write(Write::RemoveFinalizer) => {
-            let result = write::remove_finalizer(context, key, resource).await;
+            let result =
+                metadata::remove_finalizer(&write::api(context, key), resource, INSTANCE_FINALIZER)
+                    .await;
             context.effect_happened("remove the finalizer").await;
             result?;
             Ok(Next::OnChange)

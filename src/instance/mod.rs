@@ -9,7 +9,7 @@
 //! | [`observe`] | the accounts, the fleet and the model that a decision is taken from |
 //! | [`act`] | carries out one step of a decision |
 //! | [`call`] | the calls to the Cortecs API about one resource |
-//! | [`write`] | the writes to Kubernetes |
+//! | `write` | the writes to Kubernetes |
 //! | [`quorum`] | quorum reads |
 //! | [`removed`] | the consequences of the removal of a resource |
 //! | [`claims`] | which resources use which account, fleet and instance |

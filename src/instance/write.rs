@@ -2,8 +2,7 @@
 
 use cortecs_api::types::Instance;
 use cortecs_resources::{
-    CortecsInstance, INSTANCE_FINALIZER, annotations, instance_status::CortecsInstanceStatus,
-    key::ObjectKey,
+    CortecsInstance, annotations, instance_status::CortecsInstanceStatus, key::ObjectKey,
 };
 use cortecs_rules::facts::args;
 use kube::{
@@ -74,30 +73,6 @@ pub async fn record_accepted(
             .await
     };
     bounded("record the started instance", call).await
-}
-
-/// Adds the operator's finalizer.
-///
-/// # Errors
-/// `Conflict` if the resource has changed since the decision: nothing was written.
-pub async fn add_finalizer(
-    context: &Context,
-    key: &ObjectKey,
-    resource: &CortecsInstance,
-) -> Result<CortecsInstance, KubeError> {
-    metadata::add_finalizer(&api(context, key), resource, INSTANCE_FINALIZER).await
-}
-
-/// Removes the operator's finalizer.
-///
-/// # Errors
-/// `Conflict` if the resource has changed since the decision: nothing was written.
-pub async fn remove_finalizer(
-    context: &Context,
-    key: &ObjectKey,
-    resource: &CortecsInstance,
-) -> Result<CortecsInstance, KubeError> {
-    metadata::remove_finalizer(&api(context, key), resource, INSTANCE_FINALIZER).await
 }
 
 /// Writes the annotation with the id, and nothing else.
