@@ -104,8 +104,8 @@ life() {
 
 	# The same again picks everything up. Where more changes than Helm 3 notices, it says so.
 	if [[ $helm == "$helm3" ]]; then
-		refused 'is there from before' "$helm" install "$release" "$dir/before" "${with_account[@]}"
-		refused 'CortecsAccount default is there from before' "$helm" install "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third
+		refused 'exists already' "$helm" install "$release" "$dir/before" "${with_account[@]}"
+		refused 'CortecsAccount default exists already' "$helm" install "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third
 		"$helm" install "$release" "$chart" "${with_account[@]}" >/dev/null
 		"$helm" upgrade "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third >/dev/null
 	else
