@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# The admission policies. Read by check.
+# The admission policies. Sourced by check.
 
-# instance NAME SPEC [ARG...] applies one in team-a.
+# instance NAME SPEC [ARG...] applies an instance in team-a.
 instance() { printf '{apiVersion: cortecs.ai/v1alpha1, kind: CortecsInstance, metadata: {name: %s}, spec: {modelId: a/b%s}}' "$1" "$2" | "$kubectl" --namespace team-a apply "${@:3}" -f -; }
 change() { "$kubectl" --namespace team-a patch cortecsinstance "$1" --type merge --patch "$2" "${@:3}"; }
 
@@ -21,7 +21,7 @@ test_admission() {
 		expect "the warnings of $name" "$("$kubectl" get validatingadmissionpolicy "$policy-$name" --output 'jsonpath={.status.typeChecking.expressionWarnings}')" ''
 	done
 
-	# As somebody who may write instances, and no more.
+	# Arguments for a user who may write instances, and no more.
 	"$kubectl" --namespace team-a create role writer --verb get,create,patch,update,delete --resource cortecsinstances.cortecs.ai,cortecsinstances.cortecs.ai/scale >/dev/null
 	"$kubectl" --namespace team-a create rolebinding writers --role writer --group writers >/dev/null
 	local dev=(--as dev --as-group writers --as-group system:authenticated)
@@ -41,7 +41,7 @@ test_admission() {
 	lost_orphan() { ! instance o ', deletionPolicy: Orphan' "${dev[@]}" --dry-run=server >/dev/null 2>&1; }
 	until_true "the verb orphan to be gone" lost_orphan
 
-	# What was there before the policies can be changed, lowered and let go.
+	# An instance from before the policies can be changed, lowered and deleted.
 	change before '{"metadata":{"finalizers":["cortecs.ai/instance"]}}' "${dev[@]}" >/dev/null
 	change before '{"spec":{"numWorkers":4}}' "${dev[@]}" >/dev/null
 	change before '{"metadata":{"finalizers":null},"spec":{"suspend":true}}' "${dev[@]}" >/dev/null
@@ -62,7 +62,7 @@ test_admission() {
 	refused 'must be a number, not many' instance one '' "${dev[@]}"
 	"$kubectl" label namespace team-a cortecs.ai/max-workers- >/dev/null
 
-	# A quota counts instances, where a policy sees one at a time. Kubernetes looks every half minute which kinds there are.
+	# A quota counts instances; a policy sees one at a time. Kubernetes looks for new kinds every half minute.
 	kind_is_counted() {
 		"$kubectl" --namespace team-b delete quota probe --ignore-not-found >/dev/null
 		"$kubectl" --namespace team-b create quota probe --hard=count/cortecsinstances.cortecs.ai=9 >/dev/null

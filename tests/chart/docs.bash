@@ -1,16 +1,17 @@
 # shellcheck shell=bash
-# The commands in the docs, run in their order. Read by check.
+# Runs the commands of the docs in their order. Sourced by check.
 #
-# What stands in for what is not here:
-#   pods               no node runs. Each Deployment of the operator is played by a process with its environment and its
-#                      service account; so that --wait need not wait for pods, Helm is told replicaCount=0
-#   the Cortecs API    the simulator: what makes an account gets its URL, and the process may talk to it
-#   the checkout       a copy of what is named, so that no command writes into the real one; the binary where make build
-#                      puts it
+# Substitutes:
+#   pods               no node runs. A process with the environment and the service account of each operator Deployment runs
+#                      instead of its pods; Helm gets replicaCount=0, so that --wait does not wait for pods
+#   the Cortecs API    the simulator: a command that makes an account gets its URL, and the process may send requests to it
+#   the checkout       a copy of the folders that the commands name, so that no command writes into the real one; the binary
+#                      is where make build puts it
 #   port 8080          any port, for an operator that a command runs in the foreground
-# What is marked "node" or "never" is not run here, and counted: tests/in-cluster runs the first.
+# Commands that are marked "node" or "never" are only counted here; tests/in-cluster runs those marked "node".
 
-# Lives as long as check: starts an operator where there is a Deployment, again when it changes, and ends it with it.
+# Runs as long as check. Starts an operator for each Deployment, restarts it when the Deployment changes, and ends it when the
+# Deployment is gone.
 play_pods() {
 	local -A pid=() is=()
 	local where what found key value
@@ -65,14 +66,14 @@ END
 	mkdir -p "$dir/checkout/target/debug"
 	ln -s "$binary" "$dir/checkout/target/debug/cortecs-operator"
 	sed -i "s|^spec:|spec:\n  apiUrl: $api_url|" "$dir/checkout/deploy/samples/account.yaml"
-	# The kustomization that the reader is told to write.
+	# The kustomization that docs/install.md tells the reader to write.
 	awk '/^## With kustomize/ { on = 1 } on && /^```$/ { exit } yaml { print } on && /^```yaml/ { yaml = 1 }' docs/install.md >"$dir/checkout/kustomization.yaml"
 	grep -q high-availability "$dir/checkout/kustomization.yaml" || fail "docs/install.md has no kustomization"
 }
 
 end_process() { [[ -z $1 ]] || { kill "$1" && wait "$1" || true; } 2>/dev/null; }
 
-# Nothing is left at the API by the one before.
+# Checks that the previous section left nothing at the API, and starts a new control plane.
 new_cluster() {
 	[[ -z ${fresh:-} ]] || return 0
 	if [[ -n $pods ]]; then
@@ -95,14 +96,14 @@ new_cluster() {
 	fresh=yes
 }
 
-# What a section takes for granted.
+# Prepares the state that a section assumes.
 prepare() {
 	case $1 in
 	docs/upgrade.md | docs/security.md | docs/uninstall.md | docs/reliability.md | docs/runbook.md | "docs/uninstall.md: Move to another namespace")
 		run_commands docs/install.md "With Helm" 'delete cortecsinstance' ;;
 	"docs/uninstall.md: Remove everything")
 		prepare docs/uninstall.md
-		# The chart makes a Secret where the account is, which outlives both the release and its namespace.
+		# The chart makes a Secret in the account's namespace, which outlives both the release and the release's namespace.
 		"$kubectl" create namespace team-a >/dev/null
 		"$HELM_OF_TEST" upgrade cortecs-operator "$chart" --namespace cortecs-system --reuse-values --set "accounts[0].name=more,accounts[0].namespace=team-a" \
 			--set "accounts[0].credentials.clientId=other-id,accounts[0].credentials.clientSecret=other-secret,accounts[0].spec.apiUrl=$api_url" \
@@ -130,7 +131,7 @@ prepare() {
 		"$kubectl" delete cortecsinstance mistral --wait=false >/dev/null ;;
 	esac
 }
-# Rents what docs/install.md does.
+# Rents the same instance as docs/install.md.
 rent() {
 	"$kubectl" apply -f deploy/samples/instance.yaml >/dev/null
 	asked=$((asked + 1))
@@ -142,7 +143,7 @@ labelled() { "$kubectl" get "$1" --all-namespaces --selector app.kubernetes.io/n
 images() { labelled deployments 'jsonpath={range .items[*].spec.template.spec.containers[*]}{.image}{"\n"}{end}' | sort -u; }
 made_secrets() { labelled secrets name; }
 
-# run_commands FILE [HEADING [BUT]] runs what is marked so that it can be run here, but what matches BUT.
+# run_commands FILE [HEADING [BUT]] runs the commands whose mark permits it here, except those that match BUT.
 run_commands() {
 	local line mark heading command image
 	while IFS=$'\t' read -r line mark heading command <&3; do
@@ -173,13 +174,13 @@ run_commands() {
 			tail -n 5 "$dir/pods.log" >&2
 			fail "$1:$line: $command"
 		}
-		# Where there is an operator, its pods could start: no step names another image than the one that was pushed.
+		# The pods of a real operator could start: no command names another image than the one that was pushed.
 		image=$(images)
 		[[ -z $image || $image == "$pushed" ]] || fail "$1:$line: the image is now '$image', not '$pushed': $command"
 	done 3< <(tests/docs/commands "$1" "${2:-}")
 }
 
-# tell HELM DOCUMENT... runs their commands with that Helm.
+# tell HELM DOCUMENT... runs the documents' commands with that Helm.
 tell() {
 	export HELM_OF_TEST=$1
 	local document before since
@@ -196,7 +197,7 @@ tell() {
 }
 
 test_docs() {
-	# asked: how often an instance was asked for. again: by another Helm, which sections without Helm do not need.
+	# asked: the number of requested instances. again: set for the second Helm, which skips sections without Helm.
 	local binary api_url api_address pushed pods='' beside='' fresh='' ran=0 asked=0 again=''
 	local -A left=()
 	kubectl=$("$plane" kubectl-path)
@@ -205,8 +206,8 @@ test_docs() {
 	: >"$dir/pods.log"
 	export KUBECONFIG=$dir/plane/kubeconfig
 	make_stands
-	# DOCS="FILE…" for these alone.
-	# Both begin by the installation with Helm that docs/install.md tells of.
+	# DOCS="FILE…" runs only these documents.
+	# Both documents of with_4 begin with the installation by Helm of docs/install.md.
 	local with_3 with_4=(docs/upgrade.md docs/uninstall.md)
 	mapfile -t with_3 < <(tests/docs/commands)
 	[[ -z ${DOCS:-} ]] || read -ra with_3 <<<"$DOCS"
@@ -215,7 +216,7 @@ test_docs() {
 	local ran_by_3=$ran again=yes
 	tell "$helm4" "${with_4[@]}"
 	new_cluster
-	# No upgrade, rollback, uninstallation or move starts one again.
+	# No upgrade, rollback, uninstallation or move starts an instance again.
 	expect "the starts" "$(calls start)" "$asked"
 	say "docs: $ran_by_3 commands run with Helm 3, $((ran - ran_by_3)) with Helm 4; left to a cluster with a node: ${left[node]:-0}; never run, for a reason: ${left[never]:-0}"
 	end_process "$pods"

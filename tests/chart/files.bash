@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What needs no API server. Read by check.
+# The tests that need no API server. Sourced by check.
 
 test_generated() {
 	mkdir -p "$dir/tree/deploy"
@@ -24,7 +24,7 @@ test_generated() {
 	done < <(sed -n 's/^ *- alert: //p' "$chart/files/alerts.yaml")
 }
 
-# The dashboard's queries as the expressions of rules, with something for Grafana's variables.
+# Prints the dashboard's queries as the expressions of rules, with values for Grafana's variables.
 queries_as_rules() {
 	printf 'groups:\n- name: dashboard\n  rules:\n'
 	sed -nE 's/^ *"expr": "(.*)",?$/\1/p' "$chart/files/dashboard.json" |
@@ -32,7 +32,7 @@ queries_as_rules() {
 		awk '{ printf "  - record: query:%d\n    expr: %c%s%c\n", NR, 39, $0, 39 }'
 }
 
-# The alerts as such: what Prometheus makes of them, and when they fire.
+# Whether Prometheus accepts the alerts, and when they fire.
 test_alerts() {
 	local promtool
 	promtool=$(tests/tools/tools promtool)
@@ -48,7 +48,7 @@ test_alerts() {
 		cat "$dir/promtool" >&2
 		fail "the dashboard has a query that Prometheus does not understand"
 	}
-	# Each is tested, and so is its silence.
+	# Each alert has a test that it fires and a test that it does not.
 	local alert
 	while read -r alert; do
 		[[ $(grep -c "alertname: $alert\(}\|\$\)" tests/chart/alerts_test.yaml) -ge 2 ]] || fail "$alert is not tested"
@@ -62,12 +62,12 @@ test_values() {
 		for values in "$chart"/ci/*-values.yaml; do
 			"$helm" lint --strict --quiet --namespace "$namespace" --values "$values" "$chart"
 		done
-		# What nobody reads is a mistake, at every depth.
+		# A value that no template reads is an error, at every depth.
 		refused 'additional properties|not allowed' "$helm" template x "$chart" --set imagee.tag=1
 		refused 'additional properties|not allowed' "$helm" template x "$chart" --set image.tga=1
 		refused 'additional properties|not allowed' "$helm" template x "$chart" --set account.spec.apiURL=x
 		refused 'additional properties|not allowed' "$helm" template x "$chart" --set-json 'accounts=[{"name":"a","secret":"b"}]'
-		# What the operator itself refuses, and then does not start.
+		# Values with which the operator would not start.
 		local host
 		for host in '*.cortecs.ai' cortecs.ai:99999 me@cortecs.ai https://cortecs.ai cortecs.ai/v1; do
 			refused allowedApiHosts "$helm" template x "$chart" --set "config.allowedApiHosts={$host}"
@@ -79,7 +79,7 @@ test_values() {
 		refused 'concurrency' "$helm" template x "$chart" --set config.concurrency=0
 		refused 'admission' "$helm" template x "$chart" --set-json 'admission.actions=["Deny","Warn"]'
 	done
-	# KEY VALUE, as text or JSON: what Kubernetes, or whoever pulls the image, would refuse later.
+	# KEY VALUE, as text or JSON: values that Kubernetes or the container runtime would refuse later.
 	local key value
 	while read -r key value; do
 		refused "at '/${key//.//}|$key" "$helm4" template x "$chart" --set-json "$key=$value"
@@ -110,19 +110,19 @@ image.repository "registry.example:5000/team/cortecs-operator"
 END
 }
 
-# null takes a default away, in both Helms. Nothing is left undefined by that: either there is nothing then, or it is refused.
+# null removes a default, in both Helms. A null must either render nothing or be refused.
 test_nulls() {
 	local helm key values needed=(image.repository image.pullPolicy crds.enabled crds.keep account.name caBundle.key leaderElection.enabled
 		service.port prometheusRule.{ruleLabels,runbookUrl,extraGroups} admission.{failurePolicy,actions} admission.orphan.{users,groups}
 		admission.maxWorkers.{default,namespaceLabel} networkPolicy.{dns,apiServer,https}.ports
 		config.{allowedApiHosts,listen,concurrency,settleSeconds,requestTimeoutSeconds,logFormat,logLevel})
-	# All at once, and everything on that can be.
+	# All values are null at once, and every feature is enabled.
 	values=()
 	while read -r key; do
 		case " ${needed[*]} " in *" $key "*) continue ;; esac
 		case $key in
 		*.enabled | account.create | serviceAccount.create) values+=(--set "$key=true") ;;
-		# Set for what is on: one of two, and a Secret.
+		# An enabled feature needs this value: a Secret.
 		account.existingSecret) values+=(--set "$key=some") ;;
 		*) values+=(--set "$key=null") ;;
 		esac
@@ -138,7 +138,7 @@ test_nulls() {
 	done
 }
 
-# The package has what the chart needs and nothing else.
+# The package contains the files that the chart needs, and no others.
 test_package() {
 	local helm
 	for helm in "$helm3" "$helm4"; do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What is in deploy/kustomize and deploy/gitops. Read by check.
+# Tests of deploy/kustomize and deploy/gitops. Sourced by check.
 
 argo_definitions() {
 	local definitions
@@ -8,7 +8,7 @@ argo_definitions() {
 	"$kubectl" create namespace argocd >/dev/null
 }
 
-# nothing_to_ignore VALUES: what the operator writes is none of what was applied, so there is no difference to ignore.
+# nothing_to_ignore VALUES checks that the operator writes none of the applied fields, so Argo CD has no difference to ignore.
 nothing_to_ignore() {
 	local binary api_url api_address
 	simulate
@@ -27,7 +27,7 @@ nothing_to_ignore() {
 	"$kubectl" wait --for=condition=Ready --namespace default cortecsinstance/mistral --timeout=60s >/dev/null || fail "the instance is not ready: $(tail -n 3 "$dir/operator.log")"
 	"$kubectl" wait --for=condition=Ready --namespace "$namespace" cortecsaccount/default --timeout=60s >/dev/null
 	"$kubectl" diff "${as_argo[@]}" --filename "$dir/rendered.yaml" --filename "$dir/instances.yaml" >&2 || fail "there is a difference to what was applied"
-	# It would be seen.
+	# A real difference is seen.
 	sed 's/^  modelId: .*/  modelId: another/' "$dir/instances.yaml" >"$dir/changed.yaml"
 	refused 'modelId: another' "$kubectl" diff "${as_argo[@]}" --filename "$dir/changed.yaml"
 	"$kubectl" delete --filename "$dir/instances.yaml" --timeout=60s >/dev/null
@@ -36,7 +36,7 @@ nothing_to_ignore() {
 	"$kubectl" delete --filename "$dir/rendered.yaml" --timeout=60s >/dev/null
 }
 
-# What is in deploy/kustomize and deploy/gitops is accepted by the real definitions, and what Argo CD is told is true.
+# The real definitions accept deploy/kustomize and deploy/gitops, and the health script for Argo CD is correct.
 test_gitops() {
 	start_plane
 	local controller built
@@ -50,7 +50,7 @@ test_gitops() {
 	until_true "the schemas" schemas_have cortecs.ai/v1alpha1 "$monitoring" argoproj.io/v1alpha1 helm.toolkit.fluxcd.io/v2 \
 		kustomize.toolkit.fluxcd.io/v1 source.toolkit.fluxcd.io/v1
 	rm -rf "$dir/schemas"
-	# The components combine, too.
+	# The components also work together.
 	cp -r deploy/kustomize "$dir/kustomize"
 	mkdir "$dir/kustomize/both"
 	cat >"$dir/kustomize/both/kustomization.yaml" <<'END'
@@ -73,13 +73,13 @@ END
 	done
 	conforms "$@" >&2 || fail "see above"
 	for built in flux/operator/release.yaml argocd/operator.yaml; do
-		# The values alone, by the path of each file.
+		# Only the values, by the path of each file.
 		sed -nE '/^ *(values|valuesObject):$/,/^  [a-z]/p' "deploy/gitops/$built" | sed -E '1d; /^  [a-z]/d' >"$dir/values.yaml"
 		grep -q defaultAccount "$dir/values.yaml" || fail "found no values in $built"
 		"$helm4" template "$release" "$chart" --namespace "$namespace" --values "$dir/values.yaml" >/dev/null ||
 			fail "the chart refuses the values of $built"
 	done
-	# Argo CD's, the last.
+	# The values of Argo CD, the last file.
 	nothing_to_ignore "$dir/values.yaml"
 
 	local lua

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What a release is made of, and the workflows that make it. Read by check.
+# The parts of a release, and the workflows that make it. Sourced by check.
 
 test_workflows() {
 	local actionlint unpinned
@@ -7,12 +7,12 @@ test_workflows() {
 	"$actionlint" || fail "see above"
 	unpinned=$(grep -nE '^ *-? *uses: ' .github/workflows/*.yml | grep -vE 'uses: (\./|[^@ ]+@[0-9a-f]{40} # v[0-9.]+$)' || true)
 	expect "the actions that are not pinned to a commit" "$unpinned" ''
-	# It says GOTOOLCHAIN=local, by which Go refuses what needs a later one.
+	# The workflow sets GOTOOLCHAIN=local, so Go refuses a module that needs a later toolchain.
 	expect "the steps after setup-go that do not permit a later Go" "$(awk '
 		/uses: actions\/setup-go@/ { set_up = 1; next }
 		set_up && /^      - / { if (!/ run: echo GOTOOLCHAIN=auto >>"\$GITHUB_ENV"$/) print FILENAME ":" FNR; set_up = 0 }
 		' .github/workflows/*.yml)" ''
-	# What is tested, what is shipped and what users build is of one compiler.
+	# The tests, the release and the users' builds use one compiler.
 	expect "the number of compilers" "$(sed -nE 's/^ *RUSTUP_TOOLCHAIN: //p; s/^FROM rust:(.*)-[a-z]+ AS .*/\1/p' .github/workflows/{ci,release}.yml deploy/image/Dockerfile |
 		sort | uniq --count | awk '{ print $1 }')" 3
 	expect "the tools of cargo in several versions" "$(grep -hoE 'cargo install .* --version [^ ]+' .github/workflows/*.yml deploy/image/Dockerfile | sort --unique |
@@ -76,7 +76,7 @@ test_published() {
 	rm -rf "$tree"
 }
 
-# What is pushed is what was packed, for each architecture.
+# The pushed image is the packed one, for each architecture.
 published_image() {
 	local crane machine built=() pushed
 	crane=$(tests/tools/tools crane)
@@ -104,7 +104,7 @@ published_files() {
 	refused 'the image is not' "$tree/deploy/release" files "$dir/files" "$image:$version" "$charts" "$source"
 	refused "place is not oci" "$tree/deploy/release" files "$dir/files" "$image@$digest" "${charts#oci://}" "$source"
 	refused 'sources are not at' "$tree/deploy/release" files "$dir/files" "$image@$digest" "$charts" team/operator
-	# What should be replaced and is not there, or is there twice.
+	# A text that deploy/release replaces is missing, or occurs twice.
 	local file word
 	while read -r file word; do
 		sed -i "s|$word|something else|" "$chart/$file"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Renderings, and the life of a release. Read by check.
+# Renderings, and the life of a release. Sourced by check.
 
-# Each rendering is accepted by the API server as a whole, and both Helms render the same.
+# The API server accepts each rendering as a whole, and both Helms render the same.
 test_renderings() {
 	start_plane
 	"$kubectl" apply --server-side -f crds/ >/dev/null
@@ -19,11 +19,11 @@ test_renderings() {
 			fail "the API server refuses $values"
 		conforms "$dir/rendered.helm4" >&2 || fail "kubeconform refuses $values"
 	done
-	# Names that YAML would take for something else.
+	# Names that YAML would not read as strings.
 	make_namespace 123
 	"$helm4" template true "$chart" --namespace 123 --values "$chart/ci/single-namespace-values.yaml" --set-string nameOverride=1e3 >"$dir/rendered.helm4"
 	"$kubectl" apply --server-side --dry-run=server --validate=strict -f "$dir/rendered.helm4" >/dev/null || fail "the API server refuses names that look like numbers"
-	# The schema of the values knows what the definition knows.
+	# The schema of the values has the same fields as the definition.
 	local field
 	for field in $("$kubectl" get crd cortecsaccounts.cortecs.ai --output \
 		'go-template={{range $name, $_ := (index .spec.versions 0).schema.openAPIV3Schema.properties.spec.properties}}{{$name}} {{end}}'); do
@@ -31,7 +31,7 @@ test_renderings() {
 			sed -n '/"accountSpec": {/,/"account": {/p' "$chart/values.schema.json" | grep -q "\"$field\": {" ||
 			fail "values.schema.json does not know the field $field of accounts"
 	done
-	# What Artifact Hub shows as examples.
+	# The examples that Artifact Hub shows.
 	{
 		printf 'apiVersion: v1\nkind: List\nitems:\n'
 		awk '/crdsExamples: \|/ { on = 1; next } on && /^  artifacthub/ { exit } on' "$chart/Chart.yaml" | sed 's/^    //'
@@ -48,12 +48,12 @@ test_renderings() {
 	clean
 }
 
-# What the API server's Pod Security lets into a restricted namespace becomes a pod, though none is started here.
+# A pod object exists only if Pod Security admits the pod into a restricted namespace; no pod is started here.
 has_pod() { [[ -n $("$kubectl" --namespace "$namespace" get pods --selector app.kubernetes.io/name=cortecs-operator --output name) ]]; }
 pods_refused() { [[ $(field deployment "$release" '.status.conditions[?(@.type=="ReplicaFailure")].message') == *PodSecurity* ]]; }
 shown_by() { [[ $("$kubectl" api-resources --api-group cortecs.ai --no-headers | awk '$NF == "CortecsInstance" { print $2 }') == "$1" ]]; }
 
-# The life of a release: Helm, and the chart before this one, whose definitions differ.
+# The life of a release, from a previous chart with other definitions.
 life() {
 	local helm=$1 uid said
 	start_plane
@@ -62,8 +62,8 @@ life() {
 	sed -i 's/^version: .*/version: 0.0.1/' "$dir/before/Chart.yaml"
 	sed -i 's/^    - cti$/    - before/' "$dir/before/files/crds/cortecsinstances.yaml"
 
-	# No pods run that it could wait for. So on a slow machine the account's kind may not be served in time, and one repeats it,
-	# as the chart's README says.
+	# No pods run, so Helm waits for none. On a slow machine the account's kind may not be served in time; then the command is
+	# repeated, as the chart's README says.
 	if ! said=$("$helm" install "$release" "$dir/before" "${with_account[@]}" 2>&1 >"$dir/notes"); then
 		[[ $said == *'no matches for kind "CortecsAccount"'* ]] || fail "$said"
 		"$helm" upgrade "$release" "$dir/before" "${with_account[@]}" >"$dir/notes"
@@ -74,7 +74,7 @@ life() {
 	until_true "the definition" shown_by before
 	"$kubectl" --namespace team-a apply -f - >/dev/null <<<'{apiVersion: cortecs.ai/v1alpha1, kind: CortecsInstance, metadata: {name: i}, spec: {modelId: a/b}}'
 
-	# The account joins the release, the definitions are upgraded.
+	# The account becomes a part of the release, and the definitions are upgraded.
 	"$helm" upgrade "$release" "$chart" "${with_account[@]}" >/dev/null
 	expect "the account's Secret" "$(field cortecsaccount default .spec.credentialsSecretRef.name)" first
 	until_true "the new definition" shown_by cti
@@ -92,7 +92,7 @@ life() {
 	"$helm" rollback "$release" 1 --namespace "$namespace" >/dev/null
 	until_true "the definition of before" shown_by before
 
-	# An account that is not wanted any more is kept: it may still be needed to stop something.
+	# An account that is removed from the values is kept: an instance may need it to be stopped.
 	"$helm" upgrade "$release" "$chart" --namespace "$namespace" >/dev/null
 	expect "the account" "$(field cortecsaccount default .metadata.uid)" "$uid"
 
@@ -102,10 +102,10 @@ life() {
 	expect "the account" "$(field cortecsaccount default '.metadata.uid}{.metadata.deletionTimestamp')" "$uid"
 	expect "the instance" "$("$kubectl" --namespace team-a get cortecsinstance i --output 'jsonpath={.metadata.name}{.metadata.deletionTimestamp}')" i
 
-	# The same again picks everything up. Where more changes than Helm 3 notices, it says so.
+	# The same installation takes over everything. The chart refuses a change that Helm 3 would not make.
 	if [[ $helm == "$helm3" ]]; then
-		refused 'is there from before' "$helm" install "$release" "$dir/before" "${with_account[@]}"
-		refused 'CortecsAccount default is there from before' "$helm" install "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third
+		refused 'exists already' "$helm" install "$release" "$dir/before" "${with_account[@]}"
+		refused 'CortecsAccount default exists already' "$helm" install "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third
 		"$helm" install "$release" "$chart" "${with_account[@]}" >/dev/null
 		"$helm" upgrade "$release" "$chart" "${with_account[@]}" --set account.existingSecret=third >/dev/null
 	else
@@ -115,7 +115,7 @@ life() {
 	expect "the account's Secret" "$(field cortecsaccount default .spec.credentialsSecretRef.name)" third
 	until_true "the new definition" shown_by cti
 
-	# Another release cannot take what is this one's, its Lease neither.
+	# Another release cannot take over this release's objects, nor its Lease.
 	refused 'ownership metadata|invalid ownership' "$helm" install other "$chart" --namespace team-b
 	refused 'the Deployment cortecs-operator in namespace cortecs-system is another operator, .* into another namespace' \
 		"$helm" install other "$chart" --namespace "$namespace" --set crds.enabled=false --set 'watchNamespaces={team-b}'

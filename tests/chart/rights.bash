@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# What the operator and people may do. Read by check.
+# The rights of the operator and of people. Sourced by check.
 
 account_of() { printf 'system:serviceaccount:%s:cortecs-operator' "$namespace"; }
 # may VERB RESOURCE ARG... prints yes or no for the operator's account.
 may() { "$kubectl" auth can-i "$@" --as "$(account_of)" 2>/dev/null || true; }
 rights() { "$kubectl" auth can-i --list --as "$(account_of)" --namespace "$1" | sed 's/ *$//' | sort; }
 
-# By default the same as deploy/rbac.yaml; with namespaces nothing beyond them.
+# By default the rights are those of deploy/rbac.yaml; with namespaces there are none outside of them.
 test_rights() {
 	start_plane
 	local verb
@@ -18,7 +18,7 @@ test_rights() {
 	"$helm4" install "$release" "$chart" --namespace "$namespace" >/dev/null
 	rights_are_plain() { diff "$dir/plain" <(rights "$namespace") >/dev/null && diff "$dir/plain-elsewhere" <(rights team-a) >/dev/null; }
 	until_true "the chart's rights to be those of deploy/rbac.yaml" rights_are_plain
-	# They are pasted into the docs, and justified there.
+	# The docs quote and justify the rights.
 	awk '/^\$ kubectl auth can-i --list/ { on = 1; next } on && /^```/ { exit } on' docs/security.md | sed 's/ *$//' | sort >"$dir/pasted"
 	diff "$dir/pasted" <(rights "$namespace") >&2 || fail "docs/security.md has other rights than the API server knows"
 	for verb in list watch create update patch delete; do
@@ -43,7 +43,7 @@ test_rights() {
 	until_true "the rights on Secrets to be narrowed" secrets_are_narrow
 	expect "may get another Secret" "$(may get secrets/two --namespace "$namespace")" no
 
-	# What people get by the cluster's own roles.
+	# The rights of people by the cluster's own roles.
 	"$kubectl" --namespace team-a create rolebinding viewer --clusterrole view --user viewer >/dev/null
 	"$kubectl" --namespace team-a create rolebinding editor --clusterrole edit --user editor >/dev/null
 	"$kubectl" --namespace team-a create rolebinding manager --clusterrole admin --user manager >/dev/null
@@ -60,7 +60,7 @@ test_rights() {
 	clean
 }
 
-# ask ADDRESS PATH prints the answer, headers and all. Through bash itself: no HTTP client is sure to be here.
+# ask ADDRESS PATH prints the answer with its headers. It uses only bash, since an HTTP client may be missing.
 ask() {
 	local connection
 	exec {connection}<>"/dev/tcp/${1%:*}/${1##*:}"
@@ -97,7 +97,7 @@ test_one-namespace() {
 	simulate
 	"$kubectl" apply --server-side -f crds/ >/dev/null
 	"$kubectl" wait --for=condition=Established crd/cortecsinstances.cortecs.ai crd/cortecsaccounts.cortecs.ai >/dev/null
-	# Labels are read, though namespaces are cluster-scoped.
+	# The operator reads labels of namespaces, though namespaces are cluster-scoped.
 	"$kubectl" label namespace "$namespace" rents=yes >/dev/null
 	local values=(--namespace "$namespace" --values "$chart/ci/single-namespace-values.yaml"
 		--set config.logLevel=debug --set "config.allowedApiHosts={http://$api_address}" --set account.spec.apiUrl="$api_url"
@@ -112,8 +112,8 @@ test_one-namespace() {
 		fail "the instance does not become ready"
 	}
 	"$kubectl" --namespace "$namespace" wait --for=condition=Ready cortecsaccount/default --timeout=60s >/dev/null
-	# Helm 4 waits for accounts by their conditions: for a good one, and in vain for one with wrong credentials. The
-	# Deployment would never be ready here.
+	# Helm 4 waits for accounts by their conditions: until a good one is ready; with wrong credentials it fails. Here the
+	# Deployment would never be ready.
 	"$helm4" upgrade "$release" "$chart" "${values[@]}" --set replicaCount=0 --wait --timeout 60s >/dev/null
 	refused 'status: Failed, message: the API refuses the credentials' "$helm4" upgrade "$release" "$chart" "${values[@]}" --set replicaCount=0 --wait --timeout 20s \
 		--set-json "accounts=[{\"name\":\"wrong\",\"credentials\":{\"clientId\":\"a\",\"clientSecret\":\"b\"},\"spec\":{\"apiUrl\":\"$api_url\"}}]"

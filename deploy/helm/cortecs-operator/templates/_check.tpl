@@ -1,26 +1,26 @@
-{{/* What cannot be said in the schema. */}}
+{{/* Checks that the schema cannot express. */}}
 {{- define "cortecs.check" -}}
 {{- $least := mul 4 .Values.config.requestTimeoutSeconds }}
 {{- if lt (int .Values.config.settleSeconds) (int $least) }}
 {{- fail (printf "config.settleSeconds is %d but must be at least %d, four times config.requestTimeoutSeconds" (int .Values.config.settleSeconds) (int $least)) }}
 {{- end }}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}
-{{- fail "several replicas need leaderElection.enabled: two that act at once start instances twice" }}
+{{- fail "several replicas need leaderElection.enabled: two replicas that act at once start instances twice" }}
 {{- end }}
 {{- $watched := (include "cortecs.watched" . | fromJson).names }}
 {{- with include "cortecs.defaultAccount" . }}
 {{- $namespace := splitList "/" . | first }}
 {{- if and $watched (not (has $namespace $watched)) }}
-{{- fail (printf "the default account %s is in a namespace that is not looked after: add it to watchNamespaces" .) }}
+{{- fail (printf "the default account %s is in a namespace that the operator does not watch: add the namespace to watchNamespaces" .) }}
 {{- end }}
 {{- end }}
 {{- $seen := list }}
 {{- range .Values.rbac.secrets }}
 {{- if and $watched (not (has .namespace $watched)) }}
-{{- fail (printf "rbac.secrets: namespace %s is not looked after: add it to watchNamespaces" .namespace) }}
+{{- fail (printf "rbac.secrets: the operator does not watch namespace %s: add it to watchNamespaces" .namespace) }}
 {{- end }}
 {{- if has .namespace $seen }}
-{{- fail (printf "rbac.secrets: namespace %s is there twice: put its names into one entry" .namespace) }}
+{{- fail (printf "rbac.secrets: namespace %s is listed twice: put its names into one entry" .namespace) }}
 {{- end }}
 {{- $seen = append $seen .namespace }}
 {{- end }}
@@ -28,17 +28,17 @@
 {{- fail "admission policies are cluster-scoped: a release with singleNamespace has none" }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
-{{- fail "set serviceMonitor.enabled or podMonitor.enabled: both would count everything twice" }}
+{{- fail "set either serviceMonitor.enabled or podMonitor.enabled: with both, every metric would be counted twice" }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) }}
 {{- fail "serviceMonitor.enabled needs service.enabled" }}
 {{- end }}
 {{- if and .Values.caBundle.configMap .Values.caBundle.secret }}
-{{- fail "set caBundle.configMap or caBundle.secret: one file is read" }}
+{{- fail "set either caBundle.configMap or caBundle.secret: the operator reads one file" }}
 {{- end }}
 {{- with .Values.podDisruptionBudget }}
 {{- if and .enabled (not (or (kindIs "invalid" .minAvailable) (kindIs "invalid" .maxUnavailable))) }}
-{{- fail "set podDisruptionBudget.minAvailable or podDisruptionBudget.maxUnavailable: Kubernetes takes one" }}
+{{- fail "set either podDisruptionBudget.minAvailable or podDisruptionBudget.maxUnavailable: Kubernetes accepts only one" }}
 {{- end }}
 {{- end }}
 {{- $own := list }}
@@ -48,10 +48,10 @@
 {{- $names := list }}
 {{- range .Values.extraEnv }}
 {{- if has .name $own }}
-{{- fail (printf "extraEnv: %s is set by the chart: set it by the chart's own values" .name) }}
+{{- fail (printf "extraEnv: the chart sets %s itself: use the chart's values for it" .name) }}
 {{- end }}
 {{- if has .name $names }}
-{{- fail (printf "extraEnv: %s is there twice" .name) }}
+{{- fail (printf "extraEnv: %s is listed twice" .name) }}
 {{- end }}
 {{- $names = append $names .name }}
 {{- end }}
@@ -75,7 +75,7 @@
 {{- include "cortecs.checkAlone" . }}
 {{- end }}
 
-{{/* The accounts of the values are such that the operator can use them. */}}
+{{/* Checks that the operator can use the accounts of the values. */}}
 {{- define "cortecs.checkAccounts" -}}
 {{- $allowed := list }}
 {{- range .Values.config.allowedApiHosts }}
@@ -87,11 +87,11 @@
 {{- $id := printf "%s/%s" .namespace .name }}
 {{- $url := .spec.apiUrl | default $usual }}
 {{- $place := include "cortecs.place" $url }}
-{{- /* Flags win over the values. */}}
+{{- /* Flags override the values. */}}
 {{- if not (or (has $place $allowed) (contains "--allowed-api-hosts" (join " " $.Values.extraArgs))) }}
 {{- fail (printf "account %s: the operator may not send credentials to %s: add its host to config.allowedApiHosts" $id $url) }}
 {{- end }}
-{{- /* What leads around the proxy is not looked into. */}}
+{{- /* Exceptions from the proxy are not checked. */}}
 {{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.extraEgress) (not (and $.Values.proxy.https $.Values.proxy.except)) }}
 {{- $next := ternary ($.Values.proxy.https | default $url) $url (hasPrefix "https:" $url) }}
 {{- $port := include "cortecs.place" $next | splitList ":" | last }}
@@ -103,7 +103,7 @@
 {{- fail (printf "account %s: the network policy does not let the operator reach port %s: add it to networkPolicy.https.ports, or a rule to networkPolicy.extraEgress" $id $port) }}
 {{- end }}
 {{- end }}
-{{- /* A Role of the user's own may permit it. */}}
+{{- /* With extraObjects, the user's own Role may permit it. */}}
 {{- if and $.Values.rbac.create $.Values.rbac.secrets (not $.Values.extraObjects) }}
 {{- $readable := false }}
 {{- $account := . }}
@@ -117,7 +117,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Where a URL leads, as scheme, host and port. */}}
+{{/* Scheme, host and port of a URL. */}}
 {{- define "cortecs.place" -}}
 {{- $url := urlParse (lower .) }}
 {{- $url.scheme }}://{{ $url.host }}
@@ -125,8 +125,8 @@
 {{- end }}
 
 {{/*
-The Lease has one name. Two releases in one namespace would share it: one leads, and what the other looks after is served
-by nobody, though both are ready.
+The Lease has a fixed name, so two releases in one namespace would share it. One would lead, and no process would reconcile the
+resources of the other, though both are ready.
 */}}
 {{- define "cortecs.checkAlone" -}}
 {{- range (lookup "apps/v1" "Deployment" .Release.Namespace "").items }}

@@ -15,7 +15,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The name of cluster-scoped objects: two releases of one name in two namespaces do not meet. */}}
+{{/* The name of cluster-scoped objects. It differs for two releases of one name in two namespaces. */}}
 {{- define "cortecs.clusterName" -}}
 {{- printf "%s-%s" (include "cortecs.fullname" .) .Release.Namespace | trunc 120 | trimSuffix "-" }}
 {{- end }}
@@ -25,7 +25,7 @@ app.kubernetes.io/name: {{ include "cortecs.name" . | toYaml }}
 app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
-{{/* Of the pod of `helm test`, which is none of the operator's. */}}
+{{/* Labels of the pod of `helm test`, which is not a pod of the operator. */}}
 {{- define "cortecs.testLabels" -}}
 app.kubernetes.io/name: {{ include "cortecs.name" . }}-test
 app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
@@ -38,7 +38,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The metadata of an object. Names are text even where they look like numbers. dict "root" $ "name" and, where there are any, "namespace", "labels", "annotations". */}}
+{{/* The metadata of an object. Names are strings even if they look like numbers. dict "root" $ "name" and, if there are any, "namespace", "labels", "annotations". */}}
 {{- define "cortecs.metadata" -}}
 name: {{ .name | toYaml }}
 {{- with .namespace }}
@@ -56,7 +56,7 @@ annotations:
 {{- if .Values.serviceAccount.create }}
 {{- default (include "cortecs.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
-{{- required "serviceAccount.name is needed where serviceAccount.create is false" .Values.serviceAccount.name }}
+{{- required "serviceAccount.name is needed if serviceAccount.create is false" .Values.serviceAccount.name }}
 {{- end }}
 {{- end }}
 
@@ -69,19 +69,19 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* The pull secrets as a list, empty where there are none. */}}
+{{/* The pull secrets as a list, empty if there are none. */}}
 {{- define "cortecs.imagePullSecrets" -}}
 {{- with concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
 {{- toYaml . }}
 {{- end }}
 {{- end }}
 
-{{/* The namespaces that are looked after, as {"names": […]}; none means all. */}}
+{{/* The watched namespaces, as {"names": […]}; an empty list means all. */}}
 {{- define "cortecs.watched" -}}
 {{- $names := .Values.watchNamespaces | default list }}
 {{- if .Values.singleNamespace }}
 {{- if $names }}
-{{- fail "singleNamespace looks after the release's namespace: leave watchNamespaces empty" }}
+{{- fail "singleNamespace watches the release's namespace: leave watchNamespaces empty" }}
 {{- end }}
 {{- $names = list .Release.Namespace }}
 {{- end }}
@@ -89,8 +89,9 @@ annotations:
 {{- end }}
 
 {{/*
-Who may use the default account unless that is given: all who are looked after. Where these are its own namespace alone,
-others who could use it, unseen, would only make lost starts wait for a person. dict "watched" "namespace".
+The default of the default account's allowedNamespaces.from: all watched namespaces may use it. If the operator watches only the
+account's namespace, the default is Same: users in other namespaces, which the operator does not see, would only make lost starts
+wait for a person. dict "watched" "namespace".
 */}}
 {{- define "cortecs.from" -}}
 {{- ternary "Same" "All" (deepEqual .watched (list .namespace)) }}
@@ -113,11 +114,11 @@ others who could use it, unseen, would only make lost starts wait for a person. 
 {{- $account := dict "name" .name "namespace" (default $root.Release.Namespace .namespace) "spec" (.spec | default dict) "keep" (ne .keep false) }}
 {{- $id := printf "%s/%s" $account.namespace $account.name }}
 {{- if has $id $seen }}
-{{- fail (printf "account %s is there twice" $id) }}
+{{- fail (printf "account %s is listed twice" $id) }}
 {{- end }}
 {{- $seen = append $seen $id }}
 {{- if and $watched (not (has $account.namespace $watched)) }}
-{{- fail (printf "account %s is in a namespace that is not looked after: add it to watchNamespaces" $id) }}
+{{- fail (printf "account %s is in a namespace that the operator does not watch: add the namespace to watchNamespaces" $id) }}
 {{- end }}
 {{- $id_given := $credentials.clientId | default "" }}
 {{- $secret_given := $credentials.clientSecret | default "" }}
@@ -146,12 +147,12 @@ others who could use it, unseen, would only make lost starts wait for a person. 
 {{- end }}
 {{- end }}
 
-{{/* The context of a monitor's or rule's kind: "true" where the cluster knows it. */}}
+{{/* "true" if the cluster knows the kind of a monitor or rule: dict "root" $ "kind". */}}
 {{- define "cortecs.knows" -}}
 {{- if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) }}true{{ end }}
 {{- end }}
 
-{{/* The environment that the values make. */}}
+{{/* The environment that results from the values. */}}
 {{- define "cortecs.env" -}}
 - name: POD_NAME
   valueFrom:
@@ -199,7 +200,7 @@ others who could use it, unseen, would only make lost starts wait for a person. 
 {{- end }}
 {{- end }}
 
-{{/* The volume with other authorities, empty where there is none. */}}
+{{/* The volume with other certificate authorities, empty if there is none. */}}
 {{- define "cortecs.caBundle" -}}
 {{- with .Values.caBundle }}
 {{- if .configMap -}}

@@ -1,6 +1,6 @@
-{{/* What the operator may do where it looks after resources; Secrets apart. */}}
+{{/* The operator's rights in the watched namespaces, except on Secrets. */}}
 {{- define "cortecs.rules.resources" -}}
-# Patch is for the finalizer, get for reading past the cache.
+# Patch is for the finalizer, get for reads past the cache.
 - apiGroups: [cortecs.ai]
   resources: [cortecsinstances]
   verbs: [get, list, watch, patch]
@@ -18,7 +18,7 @@
   verbs: [create, patch]
 {{- end }}
 
-{{/* The Secrets that accounts name: dict, with "names" where only some. */}}
+{{/* The Secrets that accounts name: dict, with "names" if limited to some. */}}
 {{- define "cortecs.rules.secrets" -}}
 - apiGroups: [""]
   resources: [secrets]
@@ -28,7 +28,7 @@
   verbs: [get]
 {{- end }}
 
-{{/* The labels that allowedNamespaces.selector selects by: dict, with "names" where only some. */}}
+{{/* The labels that allowedNamespaces.selector selects by: dict, with "names" if limited to some. */}}
 {{- define "cortecs.rules.namespaces" -}}
 - apiGroups: [""]
   resources: [namespaces]
@@ -38,7 +38,7 @@
   verbs: [get]
 {{- end }}
 
-{{/* Whether another operator that has claimed an account still runs, in whatever namespace that is. */}}
+{{/* To see whether another operator that manages an account still runs, in any namespace. */}}
 {{- define "cortecs.rules.others" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

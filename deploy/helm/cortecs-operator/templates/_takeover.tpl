@@ -1,11 +1,11 @@
 {{/*
-Helm 3 takes an object that is there already over without changing it, and from then on compares manifests alone. So
-what an installation or upgrade should change of it at the same time would be lost for good. For definitions and
-accounts, which outlive a release or are created by a hook, that is refused. What Helm 4 applies at the server does both
-at once.
+Helm 3 takes over an existing object without changing it, and from then on compares only manifests. So a change that the
+same installation or upgrade should make to the object would be lost for good. For definitions and accounts, which
+outlive a release or are created by a hook, the chart refuses that. Helm 4 applies at the server, which takes over and
+changes the object at once.
 */}}
 
-{{/* An annotation of the Deployment: what is a part of the release already. */}}
+{{/* An annotation of the Deployment: the objects that are already a part of the release. */}}
 {{- define "cortecs.owns" -}}
 {{- $ids := list }}
 {{- if .Values.crds.enabled }}
@@ -21,7 +21,7 @@ cortecs.ai/owns: {{ join "," . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Fails where the object is to be taken over and changed, by Helm 3: dict "root" $ "apiVersion" "kind" "namespace" "name" "id" "spec". */}}
+{{/* Fails if Helm 3 would have to take over and change the object: dict "root" $ "apiVersion" "kind" "namespace" "name" "id" "spec". */}}
 {{- define "cortecs.takeOver" -}}
 {{- $release := .root.Release }}
 {{- $deployment := lookup "apps/v1" "Deployment" $release.Namespace (include "cortecs.fullname" .root) | default dict }}
@@ -39,7 +39,7 @@ cortecs.ai/owns: {{ join "," . | quote }}
 {{- end }}
 {{- $wanted := mergeOverwrite (deepCopy $live.spec) .spec | toJson | fromJson }}
 {{- if and $ours (not (deepEqual $wanted ($live.spec | toJson | fromJson))) }}
-{{- fail (printf "%s %s is there from before, and Helm 3 cannot take it over and change it at once. Use the chart and the values that it was made with, and upgrade then; or change it with kubectl first" .kind .name) }}
+{{- fail (printf "%s %s exists already, and Helm 3 cannot take it over and change it at once. Install with the chart and the values that it was made with, then upgrade; or change it with kubectl first" .kind .name) }}
 {{- end }}
 {{- end }}
 {{- end }}
