@@ -1,17 +1,17 @@
 # shellcheck shell=bash
-# Builds Go programs into the user's cache. Read by the scripts that need some: they set
-# $here, the folder of the module, and build_flags, and have say and fail.
+# Builds Go programs into the user's cache. Sourced by scripts that need such programs: they set
+# $here, the folder of the module, and build_flags, and define say and fail.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/cortecs-operator
 
-# hash_of STRING FILE... names what is built from them.
+# hash_of STRING FILE... prints a hash that names the result of a build from them.
 hash_of() {
 	local text=$1
 	shift
 	{ printf '%s\n' "$text" "$(uname -sm)" && cat "$@"; } | sha256sum | cut -c1-16
 }
 
-# build PACKAGE PATH [LDFLAGS] [FLAG...] builds one binary: it is there whole or not at all.
+# build PACKAGE PATH [LDFLAGS] [FLAG...] builds one binary. The binary is complete or absent.
 build() (
 	package=$1 path=$2 ldflags=${3:--s -w}
 	command -v go >/dev/null || fail "go is needed to build $(basename "$path")"
@@ -29,7 +29,7 @@ build() (
 	mv -T "$work/binary" "$path"
 )
 
-# locked DIR COMMAND... runs it as the only one at a time.
+# locked DIR COMMAND... runs the command under the lock of DIR.
 locked() {
 	mkdir -p "$1"
 	(
@@ -37,7 +37,7 @@ locked() {
 			say "waiting for another build in $1"
 			flock 9
 		}
-		# Of a build that was killed: while the lock is held, nobody's.
+		# Left by a killed build: under the lock no other build runs.
 		rm -rf "$1"/.build.*
 		"${@:2}"
 	) 9>"$1/.lock"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Builds, starts and asks a simulator. Read by scripts that have fail and until_true.
+# Builds, starts and queries a simulator. Sourced by scripts that define fail and until_true.
 
-# need_binaries sets binary, the operator's, and simulator_binary: by CORTECS_OPERATOR_BINARY and CORTECS_SIMULATOR_BINARY, or
-# else cargo builds both at once, so that what they share is built once.
+# need_binaries sets binary, the operator's, and simulator_binary: from CORTECS_OPERATOR_BINARY and CORTECS_SIMULATOR_BINARY, or
+# else cargo builds both at once, so that their shared crates are built once.
 need_binaries() {
 	binary=${CORTECS_OPERATOR_BINARY:-} simulator_binary=${CORTECS_SIMULATOR_BINARY:-}
 	if [[ -z $binary || -z $simulator_binary ]]; then
@@ -14,8 +14,8 @@ need_binaries() {
 	[[ -x $binary && -x $simulator_binary ]] || fail "cargo named no binaries"
 }
 
-# start_simulator LOG FLAG... starts it at a free port of this machine, for the client that CORTECS_CLIENT_ID and
-# CORTECS_CLIENT_SECRET name, and sets simulator, which the caller has to end.
+# start_simulator LOG FLAG... starts a simulator at a free port of this machine, for the client that CORTECS_CLIENT_ID and
+# CORTECS_CLIENT_SECRET name. It sets simulator to the process id; the caller must end this process.
 start_simulator() {
 	simulator_log=$1
 	: >"$simulator_log"
@@ -23,7 +23,7 @@ start_simulator() {
 	simulator=$!
 }
 
-# await_simulator waits until it is up, and sets api_url and api_address.
+# await_simulator waits until the simulator answers, and sets api_url and api_address.
 await_simulator() {
 	until_true "the simulator" simulator_is_up
 	api_address=${api_url#http://} && api_address=${api_address%%/*}
@@ -34,10 +34,10 @@ simulator_is_up() {
 	[[ -n $api_url ]]
 }
 
-# The other functions ask the one at $api_address.
+# The other functions query the simulator at $api_address.
 
-# control PATH [JSON] asks the simulator, or posts to it. Through bash itself: no HTTP
-# client is sure to be here.
+# control PATH [JSON] gets from the simulator, or posts to it. It uses only bash, since an HTTP
+# client may be missing.
 control() {
 	local method=GET body=${2:-} answer connection
 	[[ $# -eq 1 ]] || method=POST
@@ -53,7 +53,7 @@ control() {
 # values FIELD prints the values of a field in the JSON of the standard input.
 values() { grep -oE "\"$1\":(\"[^\"]*\"|[0-9]+)" | sed -E "s/^\"$1\":\"?([^\"]*)\"?$/\1/"; }
 
-# calls ENDPOINT prints how often the API was called.
+# calls ENDPOINT prints the number of calls of that endpoint.
 calls() {
 	local count
 	count=$(control counts | values "$1" || true)

@@ -1,4 +1,4 @@
--- What Argo CD shows of an object: health() is the script in deploy/gitops/argocd/health.yaml.
+-- The health that Argo CD shows for an object: health() is the script in deploy/gitops/argocd/health.yaml.
 local function is(wanted, generation, conditions, observed)
   local obj = {metadata = {generation = generation}, status = {observedGeneration = observed or generation, conditions = conditions}}
   local found = health(obj)

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the node runs. Read by cluster.
+# The binaries of the node. Sourced by cluster.
 
 build_flags=(-mod=readonly -trimpath -buildvcs=false)
 containerd=github.com/containerd/containerd/v2
@@ -25,7 +25,7 @@ build_program() {
 		;;
 	runc)
 		version=$(version_of "$runc")
-		# Pod Security restricted asks for a seccomp profile, for which it needs a library of C.
+		# Pod Security restricted requires a seccomp profile, for which runc needs a C library.
 		cgo=1 build "$runc" "$path" "-s -w -X main.version=${version#v}" -tags 'seccomp netgo osusergo'
 		;;
 	ptp) build "$plugins/main/ptp" "$path" ;;
@@ -46,7 +46,7 @@ build_programs() {
 	done
 }
 
-# need_binaries fills $binary with their paths, and builds what is not there.
+# need_binaries fills $binary with the paths of the binaries, and builds the missing ones.
 need_binaries() {
 	local name path programs
 	[[ ${#binary[@]} -eq 0 ]] || return 0
@@ -60,7 +60,7 @@ need_binaries() {
 	for name in "${node_programs[@]}"; do
 		binary[$name]=$programs/$name
 	done
-	# All of one version: not what KUBEBUILDER_ASSETS may have.
+	# All binaries have one version, so those of KUBEBUILDER_ASSETS are not used.
 	path=$(env -u KUBEBUILDER_ASSETS "$root/tests/control-plane/control-plane" binaries "${kubernetes_servers[@]}")
 	while read -r name path; do
 		binary[$name]=$path

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# One authority, and who has a certificate of it. Read by cluster.
+# The certificate authority and its certificates. Sourced by cluster.
 
 elliptic=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
 
@@ -22,7 +22,7 @@ make_certificates() {
 	cd "$root"
 }
 
-# certificate FILE USER GROUP [NAMES] is good for clients, and for a server of these names.
+# certificate FILE USER GROUP [NAMES] makes a certificate for clients, and for a server of these names.
 certificate() {
 	quietly openssl req "${elliptic[@]}" -keyout "$1.key" -out "$1.csr" -subj "/O=$3/CN=$2"
 	quietly openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -out "$1.crt" \

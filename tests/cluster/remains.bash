@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What a node does to its machine, noted before and undone after. Read by cluster.
+# Records the state of the machine before the node runs, and restores it afterwards. Sourced by cluster.
 
 network=cortecs-cluster
-# The kubelet sets all but the first.
+# The kubelet sets all of them but the first.
 sysctls=(net/ipv4/ip_forward vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops)
 
-# A real node has the same tables and groups, and would lose them at the end.
+# A real node has the same tables and control groups, and remove would delete them.
 refuse_other_nodes() {
 	[[ -z $(kubepods) ]] || fail "this machine is the node of another cluster: it has a control group kubepods"
 	local family
@@ -26,10 +26,11 @@ remember() {
 	find /run/netns -maxdepth 1 -name 'cni-*' >"$dir/netns" 2>/dev/null || true
 }
 
-# running PID: an init that reaps late leaves the dead visible for a while.
+# running PID is true for a process that is no zombie: an init that reaps late leaves dead processes visible for a while.
 running() { grep -q '^State:[[:space:]]*[A-WY]' "/proc/$1/status" 2>/dev/null; }
 
-# ours prints what was started here and still runs, but this script; shims and containers outlive who started them.
+# ours prints the processes that cluster started and that still run, without this script. Shims and containers outlive their
+# parents.
 ours() {
 	local process group
 	{
@@ -50,7 +51,7 @@ end_processes() {
 	local processes deadline=$((SECONDS + 30))
 	while processes=$(ours) && [[ -n $processes ]]; do
 		((SECONDS < deadline)) || fail "these do not end: $(paste -sd ' ' <<<"$processes")"
-		# All is thrown away: nobody need end well.
+		# All state is deleted, so no process needs a clean end.
 		# shellcheck disable=SC2086
 		kill -KILL $processes 2>/dev/null || true
 		sleep 0.1
@@ -61,7 +62,7 @@ remove() {
 	local path value family group
 	[[ -d $dir ]] || return 0
 	end_processes
-	# Where the socket of a shim is, its bundle says.
+	# The bundle of a shim names its socket.
 	for path in "$dir"/containerd/state/io.containerd.runtime.v2.task/*/*/bootstrap.json; do
 		[[ ! -f $path ]] || rm -f "$(sed 's|.*"unix://\([^"]*\)".*|\1|' "$path")"
 	done

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The servers, with their settings. Read by cluster.
+# The servers and their settings. Sourced by cluster.
 
 node=node-1
 pods=10.244.0.0/24
@@ -13,14 +13,15 @@ pause_image=localhost/cortecs-pause:dev
 start() {
 	local name=$1
 	shift
-	# A session of its own, which an interrupt from the terminal does not reach; and nobody's job, so that its end is not told.
+	# The server gets its own session, which an interrupt from the terminal does not reach. It is no job of this shell, so the
+	# shell does not report its end.
 	(env "$mark" "PATH=$(dirname "${binary[runc]}"):$PATH" setsid "${binary[$name]}" "$@" </dev/null >>"$dir/log/$name.log" 2>&1 9>&- &)
 }
 
 ctr() { "${binary[ctr]}" --address "$socket" --namespace k8s.io "$@"; }
 admin() { KUBECONFIG=$dir/admin.kubeconfig KUBECACHEDIR=$dir/kubectl-cache "${binary[kubectl]}" "$@"; }
 
-# until_true WHAT COMMAND... waits for it, and gives up in the end.
+# until_true WHAT COMMAND... waits until the command succeeds, and fails after a deadline.
 until_true() {
 	local what=$1 deadline=$((SECONDS + 300))
 	shift
@@ -58,7 +59,7 @@ import_pause() {
 	quietly ctr images import "$dir/pause.tar"
 }
 
-# In version 4 of the configuration [grpc] means nothing. Root in a sandbox may not lower scores of the OOM killer.
+# Version 4 of the configuration ignores [grpc]. Root in a sandbox may not lower scores of the OOM killer.
 start_containerd() {
 	mkdir -p "$dir/containerd" "$dir/cni"
 	cat >"$dir/containerd/config.toml" <<END
@@ -86,7 +87,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri",
       SystemdCgroup = false
       Root = "$dir/runc"
 END
-	# A cable from each pod to the node: needs no bridge and no iptables.
+	# A point-to-point link from each pod to the node, which needs no bridge and no iptables.
 	cat >"$dir/cni/10-ptp.conflist" <<END
 {"cniVersion": "1.0.0", "name": "$network", "plugins": [{"type": "ptp", "ipMasq": false, "mtu": 1500,
  "ipam": {"type": "host-local", "dataDir": "$dir/addresses", "ranges": [[{"subnet": "$pods"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
@@ -94,7 +95,7 @@ END
 	start containerd --config "$dir/containerd/config.toml"
 }
 
-# Who has a key of the authority is root here: the folder is closed to others.
+# A key of the authority makes its holder root here, so the folder is closed to other users.
 start_etcd() {
 	local client=https://127.0.0.1:$etcd_port peer=https://127.0.0.1:$etcd_peer_port
 	start etcd --data-dir "$dir/etcd" --unsafe-no-fsync --log-level warn \
@@ -131,7 +132,7 @@ start_controllers() {
 		--bind-address 127.0.0.1 --secure-port 16259 --cert-dir "$pki/kube-scheduler"
 }
 
-# On the node's own address, so that it needs no pod. Names outside of the cluster fail by design.
+# CoreDNS listens on the node's own address, so it needs no pod. It resolves no names outside of the cluster, by design.
 start_dns() {
 	cat >"$dir/Corefile" <<END
 .:53 {
@@ -156,7 +157,7 @@ dns_is_ready() {
 	[[ $answer == *' 200 '* ]]
 }
 
-# failCgroupV1: machines that still mount version 1 are good enough for tests.
+# failCgroupV1: tests may run on machines that still mount version 1.
 start_kubelet() {
 	cat >"$dir/kubelet.yaml" <<END
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -188,7 +189,7 @@ END
 		--cert-dir "$dir/pki/kubelet" --hostname-override "$node" --node-ip "$address"
 }
 
-# Its file is never written again: it would end. Limits of connections are left as they are.
+# kube-proxy ends when its file changes, so the file is written once. The limits of connections are not changed.
 start_proxy() {
 	cat >"$dir/kube-proxy.yaml" <<END
 apiVersion: kubeproxy.config.k8s.io/v1alpha1

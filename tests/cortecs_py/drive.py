@@ -13,7 +13,7 @@ from cortecs_py.schemas import HardwareType, Instance, InstanceArgs, ModelPrevie
 
 MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
 OTHER = "microsoft/phi-4"
-# Named in the catalog by an id of its own beside the one that a start takes.
+# The catalog has its own id for it, besides the id that a start takes.
 RENAMED = "meta-llama/Llama-3.1-8B-Instruct"
 SOON = 0.02
 
@@ -168,7 +168,7 @@ def refusals(client):
 
 
 def balance(client):
-    # The client offers no call of its own for it.
+    # The client has no method for this call.
     answer = client._get("/user/balance")
     assert answer["currency"] == "EUR" and 0 < answer["current_balance"] < 1000, answer
 

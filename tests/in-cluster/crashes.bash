@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# The operator dies while something is started. Read by check.
+# The operator is killed during a start. Sourced by check.
 
-# container_of POD prints the id of its first container.
+# container_of POD prints the id of the pod's first container.
 container_of() { "$kubectl" --namespace "$namespace" get "$1" --output 'jsonpath={.status.containerStatuses[0].containerID}'; }
 restarts_of() { "$kubectl" --namespace "$namespace" get "$1" --output 'jsonpath={.status.containerStatuses[0].restartCount}'; }
 restarted() { [[ $(restarts_of "$1") -gt $2 ]]; }
 kill_process() { kill -KILL "$("$cluster" pid "$(container_of "$1")")"; }
 
-# begin_start NAME returns once the API was asked, whose answer takes a while.
+# begin_start NAME returns once the API got the request of a start; the API answers it late.
 begin_start() {
 	local before
 	before=$(calls start)
@@ -17,7 +17,7 @@ begin_start() {
 	until_true "a start" starts_are $((before + 1))
 }
 
-# The answer to a start is lost with the process that waited for it.
+# The process is killed while it waits for the answer to a start, so the answer is lost.
 test_killed_while_asking() {
 	local pod restarts
 	pod=$(operator_pods)
@@ -43,7 +43,7 @@ test_killed_while_starting() {
 	expect_one_each 3
 }
 
-# The node kills the process again and again: the kubelet restarts it in the same pod.
+# The process of an idle operator is killed: the kubelet restarts it in the same pod.
 test_node_kill() {
 	local pod restarts ids
 	pod=$(operator_pods)
@@ -57,7 +57,7 @@ test_node_kill() {
 	expect_one_each 3
 }
 
-# looked_at_again WORD: the operator has looked at every resource since.
+# looked_at_again WORD waits until the operator has reconciled every resource once more.
 looked_at_again() {
 	local name
 	"$kubectl" --namespace default annotate --overwrite cortecsinstances --all "cortecs.ai/requestedAt=$1" >/dev/null

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Two replicas. How long it takes is told, not tested: the machine may be busy. Read by check.
+# Two replicas. The durations are printed, not tested, since the machine may be busy. Sourced by check.
 
 holder() { "$kubectl" --namespace "$namespace" get lease cortecs-operator --output 'jsonpath={.spec.holderIdentity}'; }
 other_holder() { [[ -n $(holder) && $(holder) != "$1" ]]; }
-# An identity is the pod's name and something random.
+# An identity is the pod's name and a random suffix.
 leader() { printf 'pod/%s' "$(holder | sed 's/_.*//')"; }
 
 upgrade() {
@@ -12,7 +12,7 @@ upgrade() {
 
 pods_are() { [[ $(operator_pods | wc -l) -eq $1 ]]; }
 
-# The leader's process is killed: the standby must wait until the Lease is over.
+# The leader's process is killed: the standby must wait until the Lease has expired.
 test_failover() {
 	local before since leader
 	upgrade --set replicaCount=2
@@ -31,7 +31,7 @@ test_failover() {
 	expect_one_each 4
 }
 
-# The leader is told to end: it hands the Lease over.
+# The leader is asked to end: it releases the Lease.
 test_handover() {
 	local before since
 	before=$(holder)

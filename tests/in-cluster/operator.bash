@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Installed, and in use. Read by check.
+# Installation and use. Sourced by check.
 
 install_operator() {
 	"$helm" install "$release" "$chart" --namespace "$namespace" --values "$here/values.yaml" --wait --timeout 120s "$@" >/dev/null
@@ -15,18 +15,19 @@ operator_pods() {
 	"$kubectl" --namespace "$namespace" get pods --selector app.kubernetes.io/name=cortecs-operator "${@:---output=name}"
 }
 
-# field NAME PATH prints a field of an instance.
+# field NAME PATH prints a field of a CortecsInstance.
 field() { "$kubectl" --namespace default get cortecsinstance "$1" --output "jsonpath={$2}"; }
 ready() { "$kubectl" --namespace default wait "cortecsinstance/$1" --for=condition=Ready --timeout="${deadline}s" >/dev/null; }
 
-# make_instance NAME makes one like the sample.
+# make_instance NAME creates a resource like the sample.
 make_instance() {
 	sed "s/^  name: mistral$/  name: $1/" deploy/samples/instance.yaml | "$kubectl" apply -f - >/dev/null
 }
 
 starts_are() { [[ $(calls start) -eq $1 ]]; }
 
-# expect_one_each NUMBER: the API was asked to start that many, holds that many, and each belongs to a resource of its own.
+# expect_one_each NUMBER checks that the API got that many starts, has that many instances, and that each belongs to another
+# resource.
 expect_one_each() {
 	expect "starts asked for" "$(calls start)" "$1"
 	expect "restarts asked for" "$(calls restart)" 0
@@ -51,7 +52,7 @@ test_installed() {
 	"$kubectl" --namespace "$namespace" wait cortecsaccount/default --for=condition=Ready --timeout="${deadline}s" >/dev/null
 	expect "user and groups of the operator" \
 		"$(awk '$1 == "Uid:" || $1 == "Gid:" { print $2 }' "/proc/$("$cluster" pid "$(container_of "$(operator_pods)")")/status" | paste -sd ' ')" "65532 65532"
-	# It is there; the network of this node does not enforce it.
+	# The NetworkPolicy exists; the network of this node does not enforce it.
 	expect "pods that the NetworkPolicy selects" "$("$kubectl" --namespace "$namespace" get pods --output name --selector \
 		"$("$kubectl" --namespace "$namespace" get networkpolicy "$release" --output json |
 			jq --raw-output '.spec.podSelector.matchLabels | to_entries | map("\(.key)=\(.value)") | join(",")')")" "$(operator_pods)"
@@ -59,7 +60,7 @@ test_installed() {
 	expect "starts asked for by an installation and its test" "$(calls start)" 0
 }
 
-# The commands in the docs that take a pod, as they stand there: by the names of helm and kubectl.
+# Runs the commands of the docs that need a pod, unchanged: they find helm and kubectl by their names.
 test_documented() {
 	local document line mark command ran=0
 	mkdir "$dir/bin"
@@ -89,7 +90,7 @@ test_rented() {
 	expect_one_each 1
 	"$kubectl" get --raw "/api/v1/namespaces/$namespace/services/$release:8080/proxy/metrics" >"$dir/metrics"
 	grep -q '^cortecs_starts_total{.*outcome="accepted".*} 1$' "$dir/metrics" || fail "the metrics do not show the start"
-	# Nothing secret is told.
+	# The log must not contain the secret.
 	! "$kubectl" --namespace "$namespace" logs "deployment/$release" | grep -F "$client_secret" || fail "the log has the secret"
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Upgraded, uninstalled and back again. Read by check.
+# Upgrade, uninstallation and reinstallation. Sourced by check.
 
-# Another image replaces the two pods while the answer to a start is under way.
+# An upgrade to another image replaces the two pods while the answer to a start is under way.
 test_upgraded() {
 	begin_start upgraded
 	upgrade --set replicaCount=2 --set image.tag=next
@@ -13,7 +13,7 @@ test_upgraded() {
 	expect_one_each 5
 }
 
-# Definitions, resources, the account and the instances stay, and nobody is told to stop anything.
+# Definitions, resources, the account and the instances stay, and the API gets no stop.
 test_uninstalled() {
 	local before
 	before=$(state)
@@ -25,7 +25,7 @@ test_uninstalled() {
 	expect "what is left of the operator" "$("$kubectl" --namespace "$namespace" get deployments,pods,roles,services,networkpolicies --output name)" ''
 }
 
-# state prints resources, instances, and calls that change something.
+# state prints the resources, the instances, and the numbers of calls that change something.
 state() {
 	"$kubectl" get crd --output name
 	"$kubectl" get cortecsinstances,cortecsaccounts --all-namespaces --output json |

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the tests need, but for the operator itself. Read by check.
+# Helpers of the tests. Sourced by check.
 
 timed() {
 	local what=$1 since=$SECONDS
@@ -8,7 +8,7 @@ timed() {
 	say "passed: $what ($((SECONDS - since)) s)" >&2
 }
 
-# until_true WHAT COMMAND... waits for it, and gives up in the end.
+# until_true WHAT COMMAND... waits until the command succeeds, and fails after a deadline.
 until_true() {
 	local what=$1 end=$((SECONDS + deadline))
 	shift
@@ -20,7 +20,7 @@ until_true() {
 
 expect() { [[ $2 == "$3" ]] || fail "$1: '$2', not '$3'"; }
 
-# refused PATTERN COMMAND... is one that fails for that reason.
+# refused PATTERN COMMAND... checks that the command fails with that message.
 refused() {
 	local pattern=$1 output
 	shift
@@ -32,8 +32,8 @@ refused() {
 
 milliseconds() { date +%s%3N; }
 
-# The operator's image twice, under two names: a rebuild is the same, and an upgrade has where to go. And the simulated API, and
-# kubectl for a client.
+# Builds the operator's image under two names, to check that both are identical and to have an image for an upgrade. Builds images
+# of the simulated API, and of kubectl for a client.
 build_images() {
 	local first second
 	first=$(deploy/image/build localhost/cortecs-operator:dev)
@@ -48,7 +48,7 @@ build_images() {
 	deploy/image/pack --name localhost/kubectl:dev --output "$dir/client.tar" --entrypoint /kubectl "$dir/client" >/dev/null
 }
 
-# traces prints what a node could leave on its machine.
+# traces prints everything that a node could leave on its machine.
 traces() {
 	sort /proc/self/mounts
 	ip -oneline link | cut -d ' ' -f 2
@@ -61,7 +61,7 @@ traces() {
 	for sysctl in net/ipv4/ip_forward vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops; do
 		printf '%s %s\n' "$sysctl" "$(cat "/proc/sys/$sysctl")"
 	done
-	# Servers by the mark of tests/cluster, containers by what they run.
+	# Servers are found by the mark of tests/cluster, containers by their command.
 	for process in /proc/[0-9]*; do
 		if grep -qz '^CORTECS_OPERATOR_CLUSTER=' "$process/environ" || [[ $(readlink "$process/exe") == /@(pause|kubectl|cortecs-operator|cortecs-simulator) ]]; then
 			tr '\0' ' ' <"$process/cmdline"
@@ -69,7 +69,7 @@ traces() {
 	done 2>/dev/null || true
 }
 
-# collect FOLDER keeps what tells why something failed.
+# collect FOLDER keeps the logs and objects that show the cause of a failure.
 collect() {
 	local kind
 	"$cluster" logs "$1/logs"
