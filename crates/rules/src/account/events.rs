@@ -1,4 +1,4 @@
-//! What a change of an account's status is worth telling. Pure.
+//! The events of an account, derived from a change of its status.
 
 use cortecs_resources::{
     account::{CortecsAccountStatus, UnmanagedInstance},

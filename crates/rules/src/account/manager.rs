@@ -14,7 +14,7 @@ use crate::lease::{LeaseObservation, LeaseRecord, LeaseStep, decide_lease};
 /// How long an operator must have been gone until another one takes its accounts: longer than a restart.
 pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(60);
 
-/// What is known of another operator.
+/// The state of another operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Life {
     /// It is being looked at.
@@ -102,7 +102,7 @@ impl Other {
         matches!(self.why, Why::Runs | Why::Unseen(_))
     }
 
-    /// What people are told, and what they can do. `us` is this operator's namespace.
+    /// The message for people, with the remedies. `us` is this operator's namespace.
     pub fn explain(&self, us: &str) -> String {
         let Self { namespace, why } = self;
         match why {
@@ -127,7 +127,7 @@ impl Other {
     }
 }
 
-/// What was seen of another operator's Lease.
+/// The observations of another operator's Lease.
 #[derive(Clone, Debug, Default)]
 pub struct Sighting {
     observed: LeaseObservation,

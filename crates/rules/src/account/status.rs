@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::summary::Summary;
 use crate::facts::{account_entry::AccountState, fleet_health::FleetHealth};
 
-/// What is known of an account.
+/// The facts from which the status of an account is made.
 #[derive(Clone, Debug, Default)]
 pub struct View<'a> {
     pub generation: i64,

@@ -1,4 +1,4 @@
-//! What an account's status shows of a list: counts, and the instances that no resource claims.
+//! A list as an account's status shows it: counts, and the instances that no resource claims.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What other controllers see of an account.
+//! An account as other controllers see it.
 
 use cortecs_resources::{
     account::{CortecsAccountSpec, Hold, ManagedBy},

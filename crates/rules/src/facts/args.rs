@@ -169,7 +169,7 @@ pub fn of_record(args: &instance_status::InstanceArgs) -> InstanceArgs {
     }
 }
 
-/// What the API says, cut and cleaned to what a status takes.
+/// The arguments that the API states, cut and cleaned so that a status takes them.
 pub fn shown(args: &InstanceArgs) -> instance_status::InstanceArgs {
     let instance_status::InstanceArgs {
         model_id,

@@ -5,7 +5,7 @@ use cortecs_resources::instance::CortecsInstanceSpec;
 
 use super::args;
 
-/// What the API takes as context length when none is asked for, unless the hardware allows less. In tokens.
+/// The context length that the API takes when none is asked for, unless the hardware allows less. In tokens.
 pub const DEFAULT_CONTEXT_LENGTH: u32 = 32_000;
 
 /// Most hardware types that a message lists.

@@ -38,7 +38,7 @@ pub fn fleet_of(home: &AccountIdentity) -> FleetKey {
 
 /// Whether an account as a status records it is of this fleet.
 pub fn is_in(home: &AccountIdentity, fleet: &FleetKey) -> bool {
-    // What the operator records is in the fleet's spelling, so the URL is hardly ever parsed.
+    // The operator records URLs in the fleet's spelling, so the URL is hardly ever parsed.
     home.client_id == fleet.client_id
         && (home.api_url == fleet.api_url || normalize_api_url(&home.api_url) == fleet.api_url)
 }

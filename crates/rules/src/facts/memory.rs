@@ -44,7 +44,7 @@ pub struct Memory {
     pub write_retry_at: Moment,
 }
 
-/// What became of a call that was written ahead.
+/// A call that was written ahead, and its outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
     /// The intent's id.
@@ -106,7 +106,7 @@ pub struct Bound {
     pub refused_deletes: u32,
     /// This process has made a stop or a delete, whatever its outcome.
     pub removal_tried: bool,
-    /// What the API said to the last stop that it refused.
+    /// The API's message to the last stop that it refused.
     pub refusal: Option<String>,
     /// The API confirmed the delete.
     pub deleted: bool,
@@ -136,7 +136,7 @@ pub struct Failure {
     pub count: u32,
 }
 
-/// What a failure asks for.
+/// The kind of a failure: how it can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// The failure goes away by itself.

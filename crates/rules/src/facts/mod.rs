@@ -1,4 +1,4 @@
-//! What is known, as values. Each file imports only files above it.
+//! The known facts, as values. Each file imports only files above it.
 //!
 //! | file | what it has |
 //! |---|---|

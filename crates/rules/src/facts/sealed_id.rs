@@ -10,7 +10,7 @@ use ring::{hkdf, hmac};
 const SALT: &[u8] = b"cortecs-operator";
 const LABEL: &[u8] = b"cortecs.ai/instance-id v1";
 
-/// What is percent-encoded in an id: all but letters, digits, `-`, `_`, `~` and `.`.
+/// The characters that are percent-encoded in an id: all but letters, digits, `-`, `_`, `~` and `.`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -23,7 +23,7 @@ const MAC_DIGITS: usize = 64;
 /// The longest value that is read, in bytes: an id of 256 bytes, each percent-encoded, a dot and the MAC.
 const MAX_LENGTH: usize = 3 * 256 + 1 + MAC_DIGITS;
 
-/// What the annotation of a resource proves.
+/// The proof that the annotation of a resource gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SealedId {
     /// There is none, or it was not sealed for this resource with the account's secret.
@@ -76,7 +76,7 @@ pub fn named_id(value: &str) -> Option<String> {
     parse(value).map(|(instance_id, _)| instance_id)
 }
 
-/// What is signed: each part after its length, so that no two resources and ids give the same bytes.
+/// The bytes that are signed: each part after its length, so that no two resources and ids give the same bytes.
 fn message(namespace: &str, name: &str, instance_id: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for part in [namespace, name, instance_id] {

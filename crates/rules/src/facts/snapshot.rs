@@ -1,4 +1,4 @@
-//! What a good list of an account's instances said.
+//! The content of a good list of instances.
 
 use std::{collections::BTreeMap, sync::Arc};
 

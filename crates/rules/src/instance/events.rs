@@ -8,7 +8,7 @@ use cortecs_resources::{
 
 use crate::event::EventText;
 
-/// What the change from `old` to `new` is worth telling: one event for each new reason, no more.
+/// The events for the change from `old` to `new`: one event for each new reason, no more.
 pub fn derive_events(
     old: Option<&CortecsInstanceStatus>,
     new: &CortecsInstanceStatus,
@@ -49,7 +49,7 @@ pub fn derive_events(
     events
 }
 
-/// What someone else emptied was put back.
+/// The event for a status that someone else emptied and this process restored.
 pub fn status_restored() -> EventText {
     EventText {
         warning: true,

@@ -61,7 +61,7 @@ impl Settings {
     }
 }
 
-/// What the catalog says of a model.
+/// The catalog's answer about a model.
 pub type CatalogAnswer = Result<Arc<Model>, CatalogProblem>;
 
 /// Why the catalog has no answer about a model.
@@ -113,7 +113,7 @@ pub struct Account {
     pub sees_all_users: bool,
 }
 
-/// What is known of a fleet.
+/// The facts about a fleet.
 #[derive(Clone, Debug, Default)]
 pub struct FleetView {
     pub snapshot: Option<Arc<Snapshot>>,

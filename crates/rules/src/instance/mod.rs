@@ -1,4 +1,4 @@
-//! What to do next with one resource.
+//! Decides the next step for one resource.
 //!
 //! A decision is one step (at most one side effect) with the status that follows from it. So a crash of the process lies
 //! between two decisions. Each decision is taken from the persisted resource, the account's last good list, and what this

@@ -1,4 +1,4 @@
-//! What is remembered after a step. Pure: the shell and the tests record a step in the same way.
+//! The record of a step in memory. Pure: the shell and the tests record a step in the same way.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 /// How soon after a failure the id is sealed.
 const SEAL_RETRY: Duration = Duration::from_secs(60);
 
-/// What came of a stop, a delete or a get.
+/// The result of a stop, a delete or a get.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer<T> {
     Done(T),
@@ -78,7 +78,7 @@ pub fn outcome(
     }
 }
 
-/// What came of a call that may be repeated.
+/// The result of a call that may be repeated.
 pub fn answer<T>(result: Result<T, Error>, failure: impl FnOnce(&Error) -> Failure) -> Answer<T> {
     match result {
         Ok(value) => Answer::Done(value),

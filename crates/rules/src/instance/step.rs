@@ -1,4 +1,4 @@
-//! What a decision says: at most one step, and the status that it implies.
+//! A decision: at most one step, and the status that it implies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::pacing::pressure::Rank;
 
-/// What to do now, and when to look again.
+/// The step to take now, and when to decide again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     pub step: Step,
@@ -125,7 +125,7 @@ impl ApiCall {
     }
 }
 
-/// What a status write is for, beyond showing what is true.
+/// The purpose of a status write, beyond showing the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Only to show what is true.
@@ -146,6 +146,6 @@ pub enum Purpose {
     VoidStart,
     /// The bound instance is gone.
     Unbind,
-    /// What someone else emptied is put back.
+    /// A status that someone else emptied is written back.
     Restore,
 }

@@ -1,10 +1,10 @@
-//! What is true of a resource, in the words of its conditions.
+//! The state of a resource, in the words of its conditions.
 
 use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use crate::facts::memory::{Failure, FailureKind};
 
-/// What is true of the resource, in the words of its conditions.
+/// The state of the resource, in the words of its conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub phase: Phase,
@@ -72,7 +72,7 @@ impl Verdict {
         Self::reconciling(Phase::Starting, Reason::ResolvingStart, message)
     }
 
-    /// What a failed call means for the resource.
+    /// The verdict after a failed call.
     pub(crate) fn of_failure(failure: &Failure, phase: Phase) -> Self {
         match failure.kind {
             FailureKind::Transient => Self::reconciling(phase, failure.reason, &failure.message),

@@ -14,7 +14,7 @@ use crate::{
     pacing::pressure::{Rank, Wait},
 };
 
-/// What a call waits for.
+/// The reason why a call waits.
 pub(crate) enum Delay {
     /// The end of a pause, of this resource or of all the account's calls: what to show, and how long it may take.
     Pause(Verdict, Option<Duration>),

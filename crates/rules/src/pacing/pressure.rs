@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a call or a list says of the API.
+/// The state of the API, as a call or a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// A call was answered, be it with a refusal that is about the call.
@@ -78,7 +78,7 @@ pub struct Pressure {
 /// Bad times: from the first pause until a call after one works.
 #[derive(Clone, Debug)]
 struct Trouble {
-    /// What the API said first. The message stays the same, so that the statuses that show it need not be written again.
+    /// The first message of the API. The message stays the same, so that the statuses that show it need not be written again.
     message: Arc<str>,
     pauses: u32,
     until: Moment,
@@ -197,7 +197,7 @@ impl Pressure {
     }
 
     fn works(&mut self, now: Moment) {
-        // What was sent before a pause says nothing about the time after it.
+        // A call that was sent before a pause says nothing about the time after it.
         if self.paused(now).is_none() {
             self.trouble = None;
             self.doubts = 0;

@@ -70,12 +70,12 @@ impl Default for PollLimits {
     }
 }
 
-/// What is known of a failure.
+/// A failure of a list call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     /// The credentials were refused.
     pub auth: bool,
-    /// What the API asked for.
+    /// The wait that the API asked for.
     pub retry_after: Option<Duration>,
 }
 

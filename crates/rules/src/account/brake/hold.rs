@@ -26,7 +26,7 @@ pub fn may_be_known(measure: Measure, held: bool, releasing: bool) -> bool {
     }
 }
 
-/// What an account's own hold depends on.
+/// The facts on which an account's own hold depends.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
     pub hold: Option<&'a Hold>,
@@ -82,7 +82,7 @@ pub fn holds(hold: &Hold, fleet: &FleetKey) -> bool {
     hold.api_url == fleet.api_url && hold.client_id == fleet.client_id
 }
 
-/// What happened, and the ways out, for people. `account`: the one that is on hold.
+/// The message for people: the mass change, and the ways to end the hold. `account`: the one that is on hold.
 pub fn explain(hold: &Hold, account: &str) -> String {
     format!(
         "account {account} has been on hold since {}, or until the annotation {} of the account gets a new value: then what is lost \

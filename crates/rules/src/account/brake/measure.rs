@@ -1,4 +1,4 @@
-//! What a list means for the instances of a fleet, measured against the persisted statuses.
+//! A list, measured against the persisted statuses: how many instances of a fleet are lost or back.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 /// Fewer lost instances are healed one by one.
 const LEAST: usize = 3;
 
-/// What a list means for the instances of a fleet.
+/// The counts by which a list is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
     /// Instances that are recorded as running or pending, and that no order from here stops.
@@ -68,7 +68,7 @@ fn is_most_back(missing: usize, of: usize) -> bool {
     of == 0 || missing.saturating_mul(2) < of
 }
 
-/// What to measure.
+/// The lists to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Lists<'a> {
     pub fleet: &'a FleetKey,

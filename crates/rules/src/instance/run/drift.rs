@@ -1,4 +1,4 @@
-//! What others did to the instance, and what a person asked for once: whether to act on it.
+//! Whether to act on a change that others made to the instance, and on a restart that a person asked for.
 
 use cortecs_resources::{annotations, instance_status::Phase, reason::Reason};
 

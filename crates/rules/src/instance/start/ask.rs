@@ -1,4 +1,4 @@
-//! What a person is asked about an open start, and what the person answers.
+//! The question to a person about an open start, and the answer.
 
 use cortecs_api::types::Instance;
 use cortecs_resources::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What the annotation says when the start has made none of the candidates.
+/// The value of the annotation when the start has made none of the candidates.
 pub(crate) const NONE: &str = "none";
 
 /// The order that a person gave by annotation after the resource had asked for it. A value from before the start is no order.
@@ -74,7 +74,7 @@ pub(crate) fn dismiss(mut draft: Draft<'_>, intent: &StartIntent) -> Decision {
     draft.write(Purpose::Dismiss, verdict)
 }
 
-/// What is shown while no instance of the start has appeared.
+/// The verdict while no instance of the start has appeared.
 pub(crate) fn outcome_unknown(intent: &StartIntent) -> Verdict {
     Verdict::resolving_start(format!(
         "the outcome of the start of {} is not known: no instance of it has appeared yet, and it is not repeated before that is certain",

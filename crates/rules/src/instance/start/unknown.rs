@@ -1,4 +1,4 @@
-//! What became of an open start whose outcome is not known.
+//! Resolves an open start whose outcome is not known.
 
 use cortecs_api::{flaw_of_instance, types::Instance};
 use cortecs_clock::Moment;
