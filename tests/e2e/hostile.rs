@@ -102,7 +102,8 @@ async fn a_list_with_one_invalid_entry_is_not_used() {
     // A new resource waits for a good list, and its condition says why.
     bed.create("new", json!({"modelId": MODEL})).await;
     bed.wait("new", "waiting", |r| {
-        r.reason(RECONCILING) == "RetryingAfterError" && r.message(READY).contains("invalid response")
+        r.reason(RECONCILING) == "RetryingAfterError"
+            && r.message(READY).contains("invalid response")
     })
     .await;
     assert_eq!(changes(&bed), before);
