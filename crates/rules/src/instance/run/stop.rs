@@ -24,15 +24,16 @@ pub(crate) fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdi
     draft.call(call, verdict)
 }
 
-/// A stop was made: the next list that began after it shows what became of it, and after `wait` it is made once more.
+/// A stop was made: list after list is asked for until one shows what became of it, and after `wait` it is made once more.
 pub(crate) fn await_stop(
     draft: Draft<'_>,
     bound: &Bound,
     verdict: Verdict,
     wait: Duration,
 ) -> Decision {
-    let called = bound.called.unwrap_or_default();
-    draft.await_list(called, with_refusal(verdict, bound), Some(wait))
+    // The list that followed the stop may still show the instance up: it lags, or the stop takes its time.
+    let after = draft.listed_at().max(bound.called.unwrap_or_default());
+    draft.await_list(after, with_refusal(verdict, bound), Some(wait))
 }
 
 /// The verdict with what the API says against the stops that were tried.

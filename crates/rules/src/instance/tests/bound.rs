@@ -71,14 +71,19 @@ fn a_stop_is_ordered_once_and_then_awaited() {
     let decision = scene.decide();
     assert_eq!(decision.step, written(Purpose::Report));
     assert!(
-        decision.list_after.is_some(),
+        scene.asks_for_list(&decision),
         "what is seen is older than the stop"
     );
     scene.lists([1003], &[instance("i-1", "running")]);
+    let decision = scene.decide();
     assert_ne!(
-        scene.decide().step,
+        decision.step,
         stop(),
         "the list may lag: it is stopped again later"
+    );
+    assert!(
+        scene.asks_for_list(&decision),
+        "a further list may make a second stop needless"
     );
     scene.now = at(1005);
     assert_eq!(scene.decide().step, stop());
@@ -194,7 +199,7 @@ fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
     scene.observe();
     scene.lists([1001], &[]);
     let decision = scene.decide();
-    assert!(decision.list_after.is_some() && reconciling(&decision) == Some("InstanceMissing"));
+    assert!(scene.asks_for_list(&decision) && reconciling(&decision) == Some("InstanceMissing"));
     scene.lists([1002], &[]);
     assert!(
         matches!(
@@ -284,7 +289,7 @@ fn without_news_nothing_is_changed() {
     scene.view.fleet = Some(FleetView::default());
     let decision = scene.decide();
     assert_eq!(decision.step, Step::Rest);
-    assert!(decision.list_after.is_some());
+    assert!(scene.asks_for_list(&decision));
 }
 
 #[test]
@@ -292,7 +297,7 @@ fn a_reconcile_that_was_asked_for_is_handled_by_a_later_list() {
     let mut scene = seen(json!({}), "running").annotated("cortecs.ai/requestedAt", "1");
     scene.now = at(1002);
     let decision = scene.decide();
-    assert!(decision.list_after.is_some() && decision.status.last_handled_request_at.is_none());
+    assert!(scene.asks_for_list(&decision) && decision.status.last_handled_request_at.is_none());
     scene.lists([1003], &[instance("i-1", "running")]);
     assert_eq!(
         scene.decide().status.last_handled_request_at.as_deref(),

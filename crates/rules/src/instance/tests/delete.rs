@@ -141,7 +141,7 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
         matches!(
             decision.step,
             Step::Rest | Step::Write(Write::Status(Purpose::Report))
-        ) && decision.list_after.is_some()
+        ) && scene.asks_for_list(&decision)
     );
     scene.bound().stopped = true;
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));

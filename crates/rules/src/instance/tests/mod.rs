@@ -267,6 +267,16 @@ impl Scene {
         })
     }
 
+    /// Whether the fleet makes a list because of this decision: the scene's last list does not meet it.
+    fn asks_for_list(&self, decision: &Decision) -> bool {
+        let fleet = self.view.fleet.as_ref();
+        let snapshot = fleet.and_then(|fleet| fleet.snapshot.as_deref());
+        let listed = snapshot.map(|snapshot| snapshot.requested_at);
+        decision
+            .list_after
+            .is_some_and(|after| listed.is_none_or(|listed| listed <= after))
+    }
+
     /// What is remembered of the bound instance.
     fn memory_of_bound(&mut self) -> &mut Bound {
         self.memory.as_mut().unwrap().bound.as_mut().unwrap()

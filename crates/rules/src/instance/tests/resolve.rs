@@ -20,7 +20,7 @@ fn a_list_from_before_the_intent_was_seen_proves_nothing() {
     scene.list(999, &[instance("i-1", "pending")]);
     scene.quorum_read_at = Some(at(1000));
     let decision = scene.decide();
-    assert!(decision.list_after.is_some() && decision.step != Step::QuorumRead);
+    assert!(scene.asks_for_list(&decision) && decision.step != Step::QuorumRead);
 }
 
 #[test]
@@ -124,8 +124,9 @@ fn it_is_void_after_the_settle_time_two_lists_and_a_quorum_read() {
     scene.lists([1001, 1100], &[]);
     scene.quorum_read_at = Some(at(SETTLED + 9));
     scene.now = at(SETTLED + 1);
+    let decision = scene.decide();
     assert!(
-        scene.decide().list_after.is_some(),
+        scene.asks_for_list(&decision),
         "lists from before the settle time do not count"
     );
     scene.lists([SETTLED + 1], &[]);
@@ -172,7 +173,7 @@ fn what_is_listed_but_not_there_is_not_bound() {
     let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
     attempt.lookups.insert("i-gone".into(), (at(1001), false));
     let decision = scene.decide();
-    assert!(decision.list_after.is_some() && decision.status.instance_id.is_none());
+    assert!(scene.asks_for_list(&decision) && decision.status.instance_id.is_none());
     // Another one beside it is looked at, and a later list makes it worth another look.
     scene.lists(
         [1002],

@@ -74,7 +74,7 @@ fn a_list_from_before_a_restart_does_not_ask_for_another() {
     let mut scene = seen(json!({}), "stopped");
     scene.memory_of_bound().called = Some(at(1002));
     let decision = scene.decide();
-    assert!(decision.list_after.is_some() && decision.status.restart.is_none());
+    assert!(scene.asks_for_list(&decision) && decision.status.restart.is_none());
     scene.lists([1003], &[instance("i-1", "stopped")]);
     assert!(scene.decide().status.restart.is_some());
 }

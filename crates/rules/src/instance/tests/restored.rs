@@ -83,7 +83,7 @@ fn nothing_is_started_before_it_is_known_to_be_gone() {
     let mut scene = proven();
     scene.list(999, &[]);
     let decision = scene.decide();
-    assert!(decision.list_after.is_some() && reconciling(&decision) == Some("Restoring"));
+    assert!(scene.asks_for_list(&decision) && reconciling(&decision) == Some("Restoring"));
     scene.lists([1001, 1002], &[]);
     assert_eq!(reconciling(&scene.decide()), Some("Restoring"));
     scene.now = at(1200);
@@ -110,7 +110,7 @@ fn what_lists_still_show_but_a_get_does_not_is_not_bound() {
     scene.quorum_read_at = Some(scene.now);
     let decision = scene.decide();
     assert!(
-        decision.list_after.is_some() && reconciling(&decision) == Some("Restoring"),
+        scene.asks_for_list(&decision) && reconciling(&decision) == Some("Restoring"),
         "{decision:?}"
     );
 }

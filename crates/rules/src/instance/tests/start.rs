@@ -38,7 +38,7 @@ fn a_list_taken_just_now_comes_before_the_intent() {
     scene.now = at(1030);
     let decision = scene.decide();
     assert!(
-        decision.list_after.is_some()
+        scene.asks_for_list(&decision)
             && !matches!(
                 decision.step,
                 Step::Write(Write::Status(Purpose::StartIntent(_)))

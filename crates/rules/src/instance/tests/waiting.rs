@@ -182,7 +182,7 @@ fn a_turn_is_declined_by_who_neither_calls_nor_is_about_to() {
     stale.now = at(2000);
     let decision = stale.decide();
     assert!(
-        decision.list_after.is_some() && !decision.declines_turn(),
+        stale.asks_for_list(&decision) && !decision.declines_turn(),
         "{decision:?}"
     );
     let mut stopped = fresh();
