@@ -132,12 +132,4 @@ impl Directory {
         }
         gone
     }
-
-    pub(super) fn update_synced(&self, state: &State) {
-        if state.unlisted == Some(0) && state.unchecked.is_empty() {
-            self.inner
-                .synced
-                .send_if_modified(|synced| !std::mem::replace(synced, true));
-        }
-    }
 }

@@ -239,6 +239,14 @@ impl Directory {
         changed
     }
 
+    pub(super) fn update_synced(&self, state: &State) {
+        if state.unlisted == Some(0) && state.unchecked.is_empty() {
+            self.inner
+                .synced
+                .send_if_modified(|synced| !std::mem::replace(synced, true));
+        }
+    }
+
     pub(crate) fn downgrade(&self) -> WeakDirectory {
         WeakDirectory(Arc::downgrade(&self.inner))
     }

@@ -211,3 +211,11 @@ pub struct Adopt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<bool>,
 }
+
+impl CortecsInstance {
+    /// Whether its status is absent or [records nothing](CortecsInstanceStatus::records_nothing).
+    pub fn records_nothing(&self) -> bool {
+        let status = self.status.as_ref();
+        status.is_none_or(CortecsInstanceStatus::records_nothing)
+    }
+}

@@ -7,8 +7,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::CortecsInstance;
-
 /// Most ids that an intent can hold as known. A start that would need more is refused: it could not be recognised.
 pub const MAX_KNOWN_INSTANCE_IDS: usize = 512;
 /// Most instances that a person is asked about at once.
@@ -146,14 +144,6 @@ impl CortecsInstanceStatus {
             && account.is_none()
             && voided_starts.is_empty()
             && last_start_time.is_none()
-    }
-}
-
-impl CortecsInstance {
-    /// Whether its status is absent or [records nothing](CortecsInstanceStatus::records_nothing).
-    pub fn records_nothing(&self) -> bool {
-        let status = self.status.as_ref();
-        status.is_none_or(CortecsInstanceStatus::records_nothing)
     }
 }
 

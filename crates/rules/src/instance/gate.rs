@@ -96,7 +96,9 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
         return Err(Verdict::stalled(
             Phase::Failed,
             Reason::AccountHeld,
-            format!("account {name} is on hold: nothing is started until its spec.mode is Active"),
+            format!(
+                "account {name} has mode Hold: nothing is started until its spec.mode is Active"
+            ),
         ));
     }
     calls(draft)?;
