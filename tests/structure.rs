@@ -1,8 +1,9 @@
 //! The structure of the sources, read from their imports: no circle between files, no import from a lower layer to a higher one,
 //! and a map in every folder.
 //!
-//! An import is a path in a `use` or elsewhere, as the compiler sees it; code under `#[cfg(test)]` does not count. A parent
-//! module and its own children may import each other.
+//! An import is a path in a `use`, in code or in the body of a macro. A path through a re-export leads to the file that has the
+//! item. Code under `#[cfg(test)]` does not count. A parent module and its own children may import each other. Calls of methods
+//! are not seen: a type's methods belong into the file of the type.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -13,8 +14,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
+use serde_json::Value;
 use syn::{Attribute, Item, ItemMod, UseTree, visit::Visit};
 
 /// The packages, from the lowest layer to the highest, each with those of the others that it may be built of.
@@ -95,6 +98,8 @@ struct Source {
     path: PathBuf,
     module: Module,
     imports: Vec<Module>,
+    /// The names that the file declares or re-exports by a `use`, each with its path.
+    names: BTreeMap<String, Module>,
     docs: String,
 }
 
@@ -140,6 +145,7 @@ impl Source {
             module: module.clone(),
             // The binary imports its own library by name.
             package: module[..1].to_vec(),
+            names: BTreeMap::new(),
             found: Vec::new(),
         };
         imports.visit_file(&file);
@@ -147,6 +153,7 @@ impl Source {
         Self {
             docs: docs.collect::<Vec<_>>().join("\n"),
             imports: imports.found,
+            names: imports.names,
             path,
             module,
         }
@@ -162,15 +169,13 @@ impl Source {
 struct Imports {
     module: Module,
     package: Module,
+    names: BTreeMap<String, Module>,
     found: Vec<Module>,
 }
 
 impl Imports {
-    fn note(&mut self, segments: &[String]) {
-        let Some(first) = segments.first() else {
-            return;
-        };
-        let absolute = match first.as_str() {
+    fn absolute(&self, segments: &[String]) -> Module {
+        match segments[0].as_str() {
             "crate" => [&self.package, &segments[1..]].concat(),
             "self" => [&self.module, &segments[1..]].concat(),
             "super" => {
@@ -179,18 +184,31 @@ impl Imports {
                 [base, &segments[ups..]].concat()
             }
             first if PACKAGES.iter().any(|(_, name, _)| *name == first) => segments.to_vec(),
-            _ => return,
-        };
-        self.found.push(absolute);
+            // A name of this file, or another package's: no file has that path.
+            _ => [&self.module, segments].concat(),
+        }
+    }
+
+    fn note(&mut self, segments: &[String]) {
+        self.found.push(self.absolute(segments));
+    }
+
+    /// A `use` of `segments` as `name`.
+    fn declare(&mut self, name: String, segments: &[String]) {
+        self.note(segments);
+        let absolute = self.absolute(segments);
+        self.names.insert(name, absolute);
     }
 
     fn tree(&mut self, prefix: &[String], tree: &UseTree) {
-        let with = |name: String| [prefix, &[name]].concat();
+        let with = |name: &syn::Ident| [prefix, &[name.to_string()]].concat();
         match tree {
-            UseTree::Path(path) => self.tree(&with(path.ident.to_string()), &path.tree),
-            UseTree::Name(name) if name.ident == "self" => self.note(prefix),
-            UseTree::Name(name) => self.note(&with(name.ident.to_string())),
-            UseTree::Rename(name) => self.note(&with(name.ident.to_string())),
+            UseTree::Path(path) => self.tree(&with(&path.ident), &path.tree),
+            UseTree::Name(name) if name.ident == "self" => {
+                self.declare(prefix[prefix.len() - 1].clone(), prefix);
+            }
+            UseTree::Name(name) => self.declare(name.ident.to_string(), &with(&name.ident)),
+            UseTree::Rename(name) => self.declare(name.rename.to_string(), &with(&name.ident)),
             UseTree::Glob(_) => self.note(prefix),
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.tree(prefix, tree)),
         }
@@ -219,6 +237,29 @@ impl<'a> Visit<'a> for Imports {
         self.note(&segments.collect::<Vec<_>>());
         syn::visit::visit_path(self, path);
     }
+
+    fn visit_macro(&mut self, item: &'a syn::Macro) {
+        // The tokens are no syntax tree. Their text has a space on each side of `::`.
+        let text = item.tokens.to_string();
+        let mut path: Module = Vec::new();
+        let mut joined = false;
+        for word in text.split_whitespace().chain([""]) {
+            let is_name = word.chars().all(|c| c.is_alphanumeric() || c == '_');
+            if word == "::" {
+                joined = true;
+            } else if is_name && joined && !path.is_empty() {
+                path.push(word.to_owned());
+                joined = false;
+            } else {
+                if path.len() > 1 {
+                    self.note(&path);
+                }
+                path = Vec::from_iter((is_name && !word.is_empty()).then(|| word.to_owned()));
+                joined = false;
+            }
+        }
+        syn::visit::visit_macro(self, item);
+    }
 }
 
 fn attributes(item: &Item) -> &[Attribute] {
@@ -246,21 +287,37 @@ fn is_test(attributes: &[Attribute]) -> bool {
 fn arrows(sources: &[Source]) -> BTreeMap<usize, BTreeSet<usize>> {
     let files = sources.iter().enumerate();
     let by_module: BTreeMap<&[String], usize> = files.map(|(n, s)| (&s.module[..], n)).collect();
-    let file_of = |path: &[String]| {
-        let prefixes = (1..=path.len()).rev().map(|length| &path[..length]);
-        prefixes.filter_map(|prefix| by_module.get(prefix)).next()
-    };
     let mut arrows = BTreeMap::new();
     for (from, source) in sources.iter().enumerate() {
-        let to: BTreeSet<usize> = source
-            .imports
-            .iter()
-            .filter_map(|path| file_of(path).copied())
-            .filter(|to| *to != from)
-            .collect();
+        let mut to = BTreeSet::new();
+        for path in &source.imports {
+            to.extend(file_of(path, sources, &by_module));
+        }
+        to.remove(&from);
         arrows.insert(from, to);
     }
     arrows
+}
+
+/// The file that has the item at `path`: the file of the longest module in it, or where a name declared there leads.
+fn file_of(
+    path: &[String],
+    sources: &[Source],
+    by_module: &BTreeMap<&[String], usize>,
+) -> Option<usize> {
+    let mut path = path.to_vec();
+    // Each round follows one name. More rounds than any chain of re-exports has mean that names lead in a circle.
+    for _ in 0..8 {
+        let (length, file) = (1..=path.len())
+            .rev()
+            .find_map(|n| Some((n, *by_module.get(&path[..n])?)))?;
+        let name = path.get(length).and_then(|n| sources[file].names.get(n));
+        match name {
+            Some(target) => path = [target, &path[length + 1..]].concat(),
+            None => return Some(file),
+        }
+    }
+    None
 }
 
 #[test]
@@ -269,7 +326,8 @@ fn no_files_import_each_other_in_a_circle() {
     let mut arrows = arrows(&sources);
     for (from, to) in &mut arrows {
         // A parent declares its children, and may use them while they use it.
-        to.retain(|to| !sources[*to].module.starts_with(&sources[*from].module));
+        let own = sources[*from].module.as_slice();
+        to.retain(|to| sources[*to].module.split_last().unwrap().1 != own);
     }
     assert!(arrows.values().map(BTreeSet::len).sum::<usize>() > 200);
     // What imports nothing that is left is in no circle; nor is what then imports nothing that is left.
@@ -326,16 +384,61 @@ fn no_file_imports_from_a_higher_layer() {
     assert!(upward.is_empty(), "upward:\n{}", upward.join("\n"));
 }
 
+/// A package's dependencies but those of its tests, each with its package name and the features that are asked of it.
+fn dependencies(package: &str) -> Vec<(String, Vec<String>)> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut packages = metadata["packages"].as_array().unwrap().iter();
+    let package = packages.find(|p| p["name"] == package).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let dependencies = package["dependencies"].as_array().unwrap().iter();
+    dependencies
+        .filter(|dependency| dependency["kind"] != "dev")
+        .map(|dependency| {
+            let features = dependency["features"].as_array().unwrap().iter();
+            let mut features: Vec<_> = features.map(text).collect();
+            if dependency["uses_default_features"] == true {
+                features.push("default".to_owned());
+            }
+            (text(&dependency["name"]), features)
+        })
+        .collect()
+}
+
 #[test]
 fn packages_are_built_of_lower_packages_only() {
-    for (folder, name, may) in PACKAGES {
-        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
-        let (_, rest) = manifest.split_once("\n[dependencies]\n").unwrap();
-        let section = rest.split("\n[").next().unwrap();
-        for line in section.lines().filter(|line| line.starts_with("cortecs-")) {
-            let dependency = line.split(['.', ' ', '=']).next().unwrap();
-            assert!(may.contains(&dependency), "{name} needs {dependency}");
+    for (_, name, may) in PACKAGES {
+        for (dependency, _) in dependencies(&name.replace('_', "-")) {
+            let is_ours = PACKAGES
+                .iter()
+                .any(|(_, name, _)| name.replace('_', "-") == dependency);
+            assert!(
+                !is_ours || may.contains(&dependency.as_str()),
+                "{name} needs {dependency}"
+            );
         }
+    }
+}
+
+/// The client of the API and the clock are features, so that the rules and the simulator can be built without them.
+#[test]
+fn only_the_operator_is_built_with_the_client() {
+    for (_, name, may) in PACKAGES {
+        let dependencies = dependencies(&name.replace('_', "-"));
+        let Some((_, features)) = dependencies.iter().find(|(d, _)| d == "cortecs-api") else {
+            assert!(!may.contains(&"cortecs-api"), "{name} is read wrongly");
+            continue;
+        };
+        let has_client = features.iter().any(|f| f == "client" || f == "default");
+        assert_eq!(
+            has_client,
+            name == "cortecs_operator",
+            "{name}: {features:?}"
+        );
     }
 }
 

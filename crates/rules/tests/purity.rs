@@ -22,7 +22,7 @@ const DEPENDENCIES: [&str; 11] = [
     "uuid",
 ];
 
-const FORBIDDEN: [&str; 14] = [
+const FORBIDDEN: [&str; 9] = [
     "clock::moment",
     "clock::wall",
     "::now(",
@@ -32,12 +32,10 @@ const FORBIDDEN: [&str; 14] = [
     "new_v4",
     "fastrand",
     "rand::",
-    "std::env",
-    "std::fs",
-    "std::io",
-    "std::net",
-    "std::thread",
 ];
+
+/// Modules of the standard library that do I/O or depend on the process.
+const FORBIDDEN_MODULES: [&str; 7] = ["env", "fs", "io", "net", "os", "process", "thread"];
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -75,15 +73,66 @@ fn search(path: &Path, problems: &mut Vec<String>) -> usize {
     if path.to_string_lossy().ends_with("_tests.rs") {
         return 0;
     }
-    let text = fs::read_to_string(path).unwrap();
-    let code = text.split("#[cfg(test)]").next().unwrap();
-    let lines = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    for line in lines {
-        for word in FORBIDDEN.iter().filter(|word| line.contains(**word)) {
-            problems.push(format!("{}: {word}", path.display()));
+    let code = code(&fs::read_to_string(path).unwrap());
+    let found = FORBIDDEN.into_iter().filter(|word| code.contains(word));
+    let found = found.map(str::to_owned).chain(std_modules(&code));
+    problems.extend(found.map(|word| format!("{}: {word}", path.display())));
+    1
+}
+
+/// The text without comments and without what stands under `#[cfg(test)]`: one line, or a block up to the brace that ends it.
+fn code(text: &str) -> String {
+    let mut code = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let mut item = lines.by_ref().skip_while(|l| l.trim().starts_with("#["));
+            let end = format!("{indent}}}");
+            if item.next().is_some_and(|first| first.ends_with('{')) {
+                lines.by_ref().find(|line| *line == end);
+            }
+        } else if !line.trim_start().starts_with("//") {
+            code.push_str(line.trim());
+            code.push('\n');
         }
     }
-    1
+    code
+}
+
+/// The forbidden modules of the standard library that the code names: `std::fs`, or `std::{fs, …}` over any number of lines.
+fn std_modules(code: &str) -> Vec<String> {
+    let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let mut found = Vec::new();
+    for (at, name) in code.match_indices("std::") {
+        let rest = &code[at + name.len()..];
+        let statement = rest.split(';').next().unwrap();
+        let names: Vec<&str> = match statement.strip_prefix('{') {
+            Some(group) => group.split(['{', '}', ',']).collect(),
+            None => vec![statement],
+        };
+        for name in names {
+            let module = name
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next();
+            found.extend(module.filter(|m| FORBIDDEN_MODULES.contains(m)));
+        }
+    }
+    found
+        .into_iter()
+        .map(|module| format!("std::{module}"))
+        .collect()
+}
+
+#[test]
+fn the_search_finds_what_it_looks_for() {
+    let text = "#[cfg(test)]\nmod tests;\nuse std::{\n    collections::BTreeMap,\n    fs,\n};\n";
+    assert_eq!(std_modules(&code(text)), ["std::fs"]);
+    let text = "#[cfg(test)]\nmod tests {\n    use std::fs;\n}\nfn f() { std::env::var(\"A\"); }\n";
+    assert_eq!(std_modules(&code(text)), ["std::env"]);
+    assert!(code("#[cfg(test)]\nmod tests;\nfn f() { Uuid::new_v4() }\n").contains("new_v4"));
+    assert_eq!(
+        std_modules("use std::{cmp, fmt::{self, Debug}};"),
+        Vec::<String>::new()
+    );
 }
