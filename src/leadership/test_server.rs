@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::leadership::LEASE_NAME;
 
-/// What the API server does wrong.
+/// A fault of the API server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Fault {
     #[default]

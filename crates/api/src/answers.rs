@@ -1,4 +1,4 @@
-//! What the bodies of the API's answers say. Pure.
+//! Parses the bodies of the API's answers. Pure.
 //!
 //! Each function takes a whole body of any bytes, and says why it is not usable in words that quote nothing of it.
 
@@ -119,7 +119,7 @@ fn start_id(model: &Model) -> &str {
     model.model_name.as_deref().unwrap_or(&model.model_id)
 }
 
-/// What a start may be asked for goes into statuses and back to the API.
+/// Checks the names of the offered hardware: a start repeats them to the API, and statuses show them.
 fn check_hardware(model: &Model) -> Result<(), &'static str> {
     let offered = model.hardware_configs.iter().flat_map(|c| c.keys());
     model

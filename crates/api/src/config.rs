@@ -1,4 +1,4 @@
-//! What a client is made from.
+//! The configuration of a client.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ impl PartialEq for Credentials {
 
 impl Eq for Credentials {}
 
-/// What a [`Client`](super::Client) is made from.
+/// The configuration of a [`Client`](super::Client).
 #[derive(Clone)]
 pub struct ClientConfig {
     /// Absolute http or https URL without user, query or fragment, e.g. `https://cortecs.ai/api/v1`.

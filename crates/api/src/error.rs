@@ -6,7 +6,7 @@ use crate::call::Call;
 #[cfg(feature = "client")]
 use crate::call::CallOutcome;
 
-/// What a caller may do after a failed call.
+/// The step that a caller may take after a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RetryClass {
     /// The same call may succeed later: back off and try again.
@@ -45,7 +45,7 @@ impl Error {
         self.call
     }
 
-    /// What may be done next.
+    /// The step that the caller may take next.
     pub fn class(&self) -> RetryClass {
         self.class
     }
@@ -77,7 +77,7 @@ impl Error {
     }
 }
 
-/// What went wrong in one exchange.
+/// The failure of one exchange.
 #[cfg_attr(
     not(feature = "client"),
     expect(dead_code, reason = "only the client meets most of these")

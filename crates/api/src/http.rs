@@ -190,7 +190,7 @@ impl Transport {
     }
 }
 
-/// What an answer other than a success says. A body that cannot be read takes nothing from the status.
+/// The message of an answer other than a success. A body that cannot be read takes nothing from the status.
 async fn refusal(response: Response, secrets: &[&str]) -> Cause {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), Timestamp::now());

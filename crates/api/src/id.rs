@@ -23,7 +23,7 @@ fn flaw(id: &str) -> Option<&'static str> {
     }
 }
 
-/// What follows `/instances/` in the API's other endpoints. `DELETE /instances/delete-all` deletes every instance.
+/// The words that follow `/instances/` in the API's other endpoints. `DELETE /instances/delete-all` deletes every instance.
 const RESERVED: [&str; 5] = ["delete-all", "stop-all", "start", "stop", "restart"];
 
 /// Refuses an argument that can be no id. Nothing is sent for it.
@@ -79,7 +79,7 @@ pub(super) fn check_list<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), &
     Ok(())
 }
 
-/// What a segment of a URL's path has as it is: letters, digits, `-`, `_`, `~` and `.`.
+/// All characters but letters, digits, `-`, `_`, `~` and `.` are encoded in a segment of a URL's path.
 #[cfg(feature = "client")]
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')

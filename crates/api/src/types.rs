@@ -34,7 +34,7 @@ impl Instance {
     }
 }
 
-/// What an instance was started with. Any field but the model may be missing from an answer.
+/// The arguments of an instance's start. Any field but the model may be missing from an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct InstanceArgs {
@@ -248,7 +248,7 @@ pub struct PriceInfo {
     pub currency: Option<String>,
 }
 
-/// What a hardware type consists of.
+/// The parts of a hardware type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct HardwareInfo {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A point in time of this process's machine, comparable only within it: time since boot, suspension included.
 ///
-/// It is a value, not a clock. Only [`crate`] reads a clock; all other code compares moments.
+/// A moment is a value, not a clock. Only [`crate`] reads a clock; all other code compares moments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(Duration);
 

@@ -71,7 +71,7 @@ mod tests {
         }
     }
 
-    // What else is made of the chart is looked at by `make chart`, with Helm.
+    // `make chart` checks the other generated files of the chart, with Helm.
     #[test]
     fn the_install_manifest_has_the_current_definitions() {
         let manifest = committed("deploy/install.yaml");

@@ -1,4 +1,4 @@
-//! What the API server would refuse in a status: the generated schema, walked.
+//! Checks a status against the generated schema, as the API server does.
 
 #![allow(clippy::unwrap_used, reason = "only tests use this")]
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::crds;
 
-/// What is wrong with `status` by the definition of `kind`; nothing if it would be taken.
+/// The errors of `status` by the definition of `kind`; empty if the API server would accept the status.
 pub fn status_violations(kind: &str, status: &impl serde::Serialize) -> Vec<String> {
     static CRDS: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(crds::all()).unwrap());
     let mut crds = CRDS.as_array().unwrap().iter();

@@ -1,4 +1,4 @@
-//! What an event says.
+//! The content of an event.
 
 /// An event that is worth publishing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,18 +25,18 @@ const _: () =
 const _: () =
     assert!(RETRY_PERIOD.as_millis() + KUBE_CALL_TIMEOUT.as_millis() < ACT_DURATION.as_millis());
 
-/// What a `Lease` says, as far as it matters here.
+/// The fields of a `Lease` that the election uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseRecord {
     /// None when it was released.
     pub holder: Option<String>,
-    /// What the holder announced.
+    /// The duration that the holder announced.
     pub duration: Option<Duration>,
     /// Differs after every change of the object: its uid and resourceVersion.
     pub version: String,
 }
 
-/// What this process knows of the `Lease`.
+/// The knowledge of this process about the `Lease`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseObservation {
     /// The last record seen, even when the object has gone since.
@@ -47,7 +47,7 @@ pub struct LeaseObservation {
     act_until: Option<Moment>,
 }
 
-/// What to do next about the lease.
+/// The next step of the election.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LeaseStep {
     /// Write this process's name into it.
@@ -56,7 +56,7 @@ pub enum LeaseStep {
     Renew,
     /// Look again after this time.
     Wait(Duration),
-    /// It was held and is no longer: final.
+    /// This process held the lease and does no longer: final.
     Lost(Loss),
 }
 

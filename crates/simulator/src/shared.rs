@@ -1,4 +1,4 @@
-//! What the HTTP shell and the handles share: the state behind a lock, the clock, and the notice of changes.
+//! The data that the HTTP shell and the handles share: the state behind a lock, the clock, and the notice of changes.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

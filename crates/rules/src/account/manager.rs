@@ -17,11 +17,11 @@ pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(60);
 /// The state of another operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// It is being looked at.
+    /// The state is not known yet.
     Unknown,
-    /// It runs, or ran a moment ago.
+    /// The operator runs, or ran a moment ago.
     Runs,
-    /// It has been gone for a while.
+    /// The operator has been gone for a while.
     Gone,
     /// Whether it runs cannot be seen.
     Unseen(String),

@@ -1,4 +1,4 @@
-//! What instances cost: `prices` has the price of a worker by its hardware type.
+//! The cost of instances: `prices` has the price of a worker by its hardware type.
 
 mod prices;
 

@@ -1,4 +1,4 @@
-//! What an account's instances cost an hour, by the API's list of prices.
+//! The cost of an account's instances per hour, by the API's list of prices.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +40,8 @@ impl Prices {
         }
     }
 
-    /// What these instances cost an hour while they are as they are, by currency: each worker of what is billed, on hardware
-    /// whose price is known. A currency in which nothing is billed now has a zero.
+    /// The cost of these instances per hour in their present state, by currency: the sum over the workers of billed instances
+    /// on hardware whose price is known. A currency in which nothing is billed now has a zero.
     pub fn per_hour<'a>(
         &self,
         instances: impl IntoIterator<Item = &'a Instance>,

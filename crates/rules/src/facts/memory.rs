@@ -1,4 +1,4 @@
-//! What this process remembers of one resource and no status records: the calls that it has made, and when it first saw an
+//! The memory of this process of one resource, which no status records: the calls that it has made, and when it first saw an
 //! intent or an instance.
 //!
 //! A new process knows none of this, and each decision is safe without it: an intent that is not remembered may have been
@@ -18,7 +18,7 @@ use super::{
     snapshot::Snapshot,
 };
 
-/// What is remembered of one resource.
+/// The memory of one resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     pub start: Option<Attempt>,
@@ -27,7 +27,7 @@ pub struct Memory {
     pub failure: Option<Failure>,
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
-    /// What the annotation with the id proved when it was last checked.
+    /// The result of the last check of the annotation with the id.
     pub sealed_id: SealedId,
     /// The annotation's value that was checked then.
     pub sealed_value: Option<String>,
@@ -82,7 +82,7 @@ pub enum Outcome {
     Unknown(Moment),
 }
 
-/// What is remembered of the bound instance.
+/// The memory of the bound instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bound {
     pub id: String,
@@ -218,7 +218,7 @@ impl Memory {
         self.sealed_value = value.filter(|value| is_well_formed(value)).cloned();
     }
 
-    /// What is remembered of an instance that is bound, or that the annotation names.
+    /// The memory of an instance that is bound, or that the annotation names.
     pub fn of_instance(&mut self, id: &str) -> Option<&mut Bound> {
         let named = self.named.as_mut().map(|named| &mut named.bound);
         [self.bound.as_mut(), named]
@@ -364,7 +364,7 @@ fn observe_attempt(
     if let Some(attempt) = attempt.as_mut()
         && attempt.outcome == Outcome::InFlight
     {
-        // Nothing else is done for a resource while its call is made, so this call was cut off.
+        // A resource has one reconcile at a time, so no reconcile waits for this call any more: the call was cut off.
         attempt.outcome = Outcome::Unknown(now);
     }
     if let (Some(attempt), Some(snapshot)) = (attempt.as_mut(), snapshot)

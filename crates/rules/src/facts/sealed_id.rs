@@ -1,6 +1,6 @@
 //! The annotation `cortecs.ai/instance-id`: which instance is a resource's own, in a form that only the operator can write.
 //!
-//! It is `ID.MAC`: the id percent-encoded, and a MAC over namespace, name and id with a key derived from the account's
+//! The annotation is `ID.MAC`: the id percent-encoded, and a MAC over namespace, name and id with a key derived from the account's
 //! client secret. So a user can neither invent a value nor move one to another resource. Pure.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};

@@ -122,7 +122,7 @@ impl<'a> Draft<'a> {
         self.input.account.fleet.as_ref()?.problem.as_ref()
     }
 
-    /// What the API said when it began to fail or to ask for fewer calls, until a call works again.
+    /// The API's message when it began to fail or to ask for fewer calls, until a call works again.
     pub fn trouble(&self) -> Option<&'a str> {
         self.input.account.fleet.as_ref()?.trouble.as_deref()
     }
@@ -132,7 +132,7 @@ impl<'a> Draft<'a> {
         self.status.account.as_ref()
     }
 
-    /// What is remembered of the bound instance.
+    /// The memory of the bound instance.
     pub fn bound(&self) -> Option<&'a Bound> {
         let id = self.status.instance_id.as_ref()?;
         self.input
@@ -142,7 +142,7 @@ impl<'a> Draft<'a> {
             .filter(|bound| bound.id == *id)
     }
 
-    /// What is remembered of the bound instance, and the instance as last seen, with the moment at which the request for it was
+    /// The memory of the bound instance, and the instance as last seen, with the moment at which the request for it was
     /// sent. From here on the status shows that instance. `None` where nothing is remembered: see [`Self::not_noted`].
     pub fn last_seen(&mut self) -> Option<(&'a Bound, Option<(Moment, &'a Instance)>)> {
         let bound = self.bound()?;

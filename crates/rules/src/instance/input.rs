@@ -77,7 +77,7 @@ pub struct CatalogProblem {
 pub struct AccountView {
     /// The name of the account that the spec names, or of the default one.
     pub named: Option<ObjectKey>,
-    /// That account.
+    /// The account that the spec names.
     pub desired: Desired,
     /// The fleet in which the bound instance or the open start lives; without one, the desired account's.
     pub fleet: Option<FleetView>,
@@ -86,7 +86,7 @@ pub struct AccountView {
 /// The account that the spec names.
 #[derive(Clone, Debug)]
 pub enum Desired {
-    /// It will be known soon whether the account can be used. The message says what is awaited.
+    /// The account is still being evaluated. The message says what is awaited.
     Pending(String),
     /// The account cannot be used. The reason is that of a condition.
     Unusable {
@@ -121,7 +121,7 @@ pub struct FleetView {
     pub problem: Option<(FailureKind, String)>,
     /// Why an account of this fleet is on hold, if one is: nothing is started, and absence proves nothing.
     pub held: Option<String>,
-    /// What the API said when it began to fail or to ask for fewer calls, until a call works again.
+    /// The API's message when it began to fail or to ask for fewer calls, until a call works again.
     pub trouble: Option<Arc<str>>,
     /// Why a call about this resource has to wait.
     pub wait: Option<Wait>,

@@ -37,7 +37,7 @@ pub struct Book {
     gone_meanwhile: Option<HashSet<String>>,
 }
 
-/// What one watch covers: a namespace, or all of them.
+/// The scope of one watch: a namespace, or all of them.
 pub type Scope = Option<String>;
 
 impl Book {

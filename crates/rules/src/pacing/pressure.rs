@@ -99,7 +99,7 @@ impl Default for Pressure {
 }
 
 impl Pressure {
-    /// What the API said when the bad times began, while they last.
+    /// The API's message when it began to fail or to ask for fewer calls, until a call works again.
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.trouble.as_ref().map(|t| Arc::clone(&t.message))
     }

@@ -113,7 +113,7 @@ fn what_others_stop_as_they_may_neither_trips_nor_holds() {
     // An empty list may be a wrong one.
     let gone = measure_book(&book(&crowd), None, &list(100, &[]));
     assert!(gone.trips() && !gone.returned(), "{gone:?}");
-    // What would be started again all the same counts.
+    // A resource that would be started again in any case counts.
     for resource in &mut crowd {
         resource["metadata"]["generation"] = json!(2);
     }

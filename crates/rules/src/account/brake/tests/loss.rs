@@ -1,4 +1,4 @@
-//! What is expected to run, and what counts as lost.
+//! Which resources are expected to run, and which instances count as lost.
 
 use super::*;
 use crate::facts::memory::Bound;
