@@ -41,6 +41,9 @@ use crate::serve::{
     telemetry::reconcile_span,
 };
 
+/// The pause after an error of a controller that keeps no count of its errors.
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
 /// When to reconcile an object again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
@@ -64,11 +67,11 @@ pub trait Reconciler: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Hashes the fields whose change triggers a reconcile. A change of the generation, the finalizers or the deletion timestamp
-    /// always does; a write of the status by this process must not.
-    fn hash_relevant(object: &Self::Object, hasher: &mut DefaultHasher);
+    /// always does; a write of the status by this process must not. By default there are no such fields.
+    fn hash_relevant(_object: &Self::Object, _hasher: &mut DefaultHasher) {}
 
     /// Handles an event of the watch of `scope`: called for each event, in order, before the object is reconciled.
-    fn on_event(&self, scope: &Scope, event: &Event<Self::Object>);
+    fn on_event(&self, _scope: &Scope, _event: &Event<Self::Object>) {}
 
     /// Handles a failure of the watch, which is repeated.
     fn on_watch_error(&self) {}
@@ -82,8 +85,10 @@ pub trait Reconciler: Send + Sync + 'static {
         object: Arc<Self::Object>,
     ) -> impl Future<Output = Result<Requeue, KubeError>> + Send;
 
-    /// The pause before the next reconcile after an error; it grows with each error.
-    fn back_off(&self, object: &Self::Object) -> Duration;
+    /// The pause before the next reconcile after an error; by default always the same.
+    fn back_off(&self, _object: &Self::Object) -> Duration {
+        RETRY_PAUSE
+    }
 }
 
 /// The client, queues and limits of a controller.
