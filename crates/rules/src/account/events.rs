@@ -26,9 +26,9 @@ pub fn derive_events(
             warning: false,
             reason: "HoldEnded".to_owned(),
             note: match old.last_handled_resume == new.last_handled_resume {
-                true => "what should run is back: the account is not on hold any more".to_owned(),
+                true => "most instances that should run are back: the account is not on hold any more".to_owned(),
                 false => {
-                    "as ordered, the account is not on hold any more: what should run is started again"
+                    "as ordered, the account is not on hold any more: the instances that should run are started again"
                         .to_owned()
                 }
             },

@@ -111,7 +111,7 @@ impl Other {
                  leaves it, and the instances that use it, alone"
             ),
             Why::Unchecked => format!(
-                "the status names the operator in namespace {namespace} as the manager of this account: whether it runs is being looked at"
+                "the status names the operator in namespace {namespace} as the manager of this account: the operator in {us} is finding out whether that one runs"
             ),
             Why::Runs => format!(
                 "the operator in namespace {namespace} manages this account: the one in {us} leaves it, and the instances that use \

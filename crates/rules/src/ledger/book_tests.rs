@@ -1,8 +1,19 @@
 //! The book of claims.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+
+impl Book {
+    /// A book of these resources, each in JSON.
+    pub(crate) fn of(resources: &[Value]) -> Self {
+        let mut book = Self::default();
+        for resource in resources {
+            book.apply(Arc::new(serde_json::from_value(resource.clone()).unwrap()));
+        }
+        book
+    }
+}
 
 fn resource(name: &str, version: &str, status: serde_json::Value) -> Arc<CortecsInstance> {
     Arc::new(

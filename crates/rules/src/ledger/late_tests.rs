@@ -33,15 +33,7 @@ fn resource(name: &str, status: Value) -> Value {
 }
 
 fn found(resources: &[Value], client_id: &str) -> Vec<(String, String)> {
-    found_in(&book(resources), client_id)
-}
-
-fn book(resources: &[Value]) -> Book {
-    let mut book = Book::default();
-    for resource in resources {
-        book.apply(Arc::new(serde_json::from_value(resource.clone()).unwrap()));
-    }
-    book
+    found_in(&Book::of(resources), client_id)
 }
 
 fn found_in(book: &Book, client_id: &str) -> Vec<(String, String)> {
@@ -117,7 +109,7 @@ fn what_is_being_restored_is_not_late() {
         "a",
         json!({ "voidedStarts": [voided(1, "2026-01-02T12:00:00Z", &["i-known"])] }),
     );
-    let mut book = book(&[gave_up, resource("b", json!({}))]);
+    let mut book = Book::of(&[gave_up, resource("b", json!({}))]);
     assert_eq!(found_in(&book, "client"), one("i-late", "a"));
     book.remember(&ObjectKey::new("ns", "b"), |memory| {
         memory.named = Some(Named {

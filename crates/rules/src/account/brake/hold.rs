@@ -95,7 +95,7 @@ pub fn explain(hold: &Hold, account: &str) -> String {
 /// The same for a fleet whose credentials no account has any more.
 pub fn explain_unrecorded(hold: &Hold) -> String {
     format!(
-        "what lives under client id {}, which no account has any more, has been on hold since {}, or until an account has it again",
+        "no account has client id {} any more, and its instances have been on hold since {}, or until an account has it again",
         hold.client_id,
         what_is_on_hold(hold),
     )

@@ -31,7 +31,10 @@ const UNKNOWN: &str = "the outcome of the restart is not known yet";
 pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) -> Decision {
     let input = draft.input;
     let Some(attempt) = input.memory.restart.as_ref().filter(|a| a.id == intent.id) else {
-        return draft.rest(resolving("the restart is being looked at"), None);
+        return draft.rest(
+            resolving("the restart that the status records is being resolved"),
+            None,
+        );
     };
     match &attempt.outcome {
         Outcome::Written => {

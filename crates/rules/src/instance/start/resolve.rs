@@ -36,7 +36,7 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
     let Some(attempt) = input.memory.start.as_ref().filter(|a| a.id == intent.id) else {
         // The shell takes note of every intent before it asks for a decision.
         return draft.rest(
-            Verdict::resolving_start("the start is being looked at"),
+            Verdict::resolving_start("the start that the status records is being resolved"),
             None,
         );
     };

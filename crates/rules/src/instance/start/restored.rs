@@ -146,9 +146,11 @@ fn unchecked(mut draft: Draft<'_>) -> Decision {
     let phase = phase(&draft);
     let mut verdict = match gate::reachable(&draft) {
         Err(verdict) => verdict,
-        Ok(()) => {
-            Verdict::reconciling(phase, Reason::WaitingForAccount, "the account is looked at")
-        }
+        Ok(()) => Verdict::reconciling(
+            phase,
+            Reason::WaitingForAccount,
+            "the account is being checked",
+        ),
     };
     // Any list will do: what is awaited is the account.
     draft.needs_list(Moment::default());

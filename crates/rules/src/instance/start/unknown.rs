@@ -191,7 +191,7 @@ fn confirm(
             draft.needs_list(snapshot.requested_at);
             draft.rest(
                 Verdict::resolving_start(
-                    "what may be the start's own is listed but not there: another list is awaited",
+                    "a list shows an instance that may be the start's own, but the API does not find it: another list is awaited",
                 ),
                 None,
             )

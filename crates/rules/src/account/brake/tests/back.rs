@@ -7,17 +7,17 @@ use crate::facts::memory::{Bound, Named};
 fn a_return_needs_the_list_and_the_statuses() {
     let up = ["0", "1", "2", "3", "4"].map(|name| (name, "running"));
     let mut crowd = crowd(5);
-    assert!(measure_book(&book(&crowd), None, &list(100, &up)).returned());
+    assert!(measure_book(&Book::of(&crowd), None, &list(100, &up)).returned());
     for resource in &mut crowd {
         resource["status"]["instanceStatus"]["status"] = json!("stopped");
     }
-    let measure = measure_book(&book(&crowd), None, &list(100, &up));
+    let measure = measure_book(&Book::of(&crowd), None, &list(100, &up));
     assert!(
         !measure.returned(),
         "the statuses do not show it yet: {measure:?}"
     );
     crowd.truncate(1);
-    let measure = measure_book(&book(&crowd), None, &list(100, &[]));
+    let measure = measure_book(&Book::of(&crowd), None, &list(100, &[]));
     assert!(!measure.returned(), "the last one counts too: {measure:?}");
 }
 
@@ -30,9 +30,9 @@ fn what_people_stop_or_delete_meanwhile_is_no_return() {
                 resource["status"]["missingSince"] = json!("2026-01-02T00:00:00Z");
             }
             missing[..ordered].iter_mut().for_each(order);
-            let measure = measure_book(&book(&missing), None, &list(100, &[]));
+            let measure = measure_book(&Book::of(&missing), None, &list(100, &[]));
             assert!(!measure.returned(), "{ordered}: {measure:?}");
-            let few = measure_book(&book(&missing), None, &list(100, &[("0", "running")]));
+            let few = measure_book(&Book::of(&missing), None, &list(100, &[("0", "running")]));
             assert!(!few.returned(), "{ordered}: {few:?}");
         }
         // In a stop of everything those that are to run count.
@@ -42,10 +42,10 @@ fn what_people_stop_or_delete_meanwhile_is_no_return() {
         }
         let shown = ["0", "1", "2", "3", "4"].map(|name| (name, "stopped"));
         stopped[..4].iter_mut().for_each(order);
-        let measure = measure_book(&book(&stopped), None, &list(100, &shown));
+        let measure = measure_book(&Book::of(&stopped), None, &list(100, &shown));
         assert!(!measure.returned(), "{measure:?}");
         order(&mut stopped[4]);
-        let measure = measure_book(&book(&stopped), None, &list(100, &shown));
+        let measure = measure_book(&Book::of(&stopped), None, &list(100, &shown));
         assert!(measure.returned(), "all as ordered: {measure:?}");
     }
 }
@@ -61,7 +61,7 @@ fn what_was_stopped_long_before_is_no_return() {
     let shown = ["0", "1", "2", "3", "4"].map(|name| (name, "stopped"));
     for order in ORDERS {
         all[5..].iter_mut().for_each(order);
-        let measure = measure_book(&book(&all), None, &list(100, &shown));
+        let measure = measure_book(&Book::of(&all), None, &list(100, &shown));
         assert!(!measure.returned(), "{measure:?}");
     }
 }
@@ -72,16 +72,16 @@ fn what_is_ordered_and_listed_is_back() {
     for order in ORDERS {
         let mut crowd = crowd(5);
         crowd.iter_mut().for_each(order);
-        let measure = measure_book(&book(&crowd), None, &list(100, &up));
+        let measure = measure_book(&Book::of(&crowd), None, &list(100, &up));
         assert!(measure.returned(), "{measure:?}");
-        let measure = measure_book(&book(&crowd), None, &list(100, &up[..2]));
+        let measure = measure_book(&Book::of(&crowd), None, &list(100, &up[..2]));
         assert!(!measure.returned(), "{measure:?}");
     }
 }
 
 #[test]
 fn where_nothing_is_left_nothing_is_held() {
-    let nothing = |resources: &[Value]| measure_book(&book(resources), None, &list(100, &[]));
+    let nothing = |resources: &[Value]| measure_book(&Book::of(resources), None, &list(100, &[]));
     assert!(nothing(&[]).returned());
     let mut elsewhere = running("a");
     elsewhere["status"]["account"]["clientId"] = json!("another");
@@ -91,7 +91,7 @@ fn where_nothing_is_left_nothing_is_held() {
     assert!(!nothing(&[starting]).returned(), "a start is open");
     let mut emptied = running("a");
     emptied["status"] = Value::Null;
-    let mut book = book(&[emptied]);
+    let mut book = Book::of(&[emptied]);
     book.remember(&ObjectKey::new("ns", "a"), |memory| {
         memory.named = Some(Named {
             api_url: API.to_owned(),
@@ -108,15 +108,15 @@ fn what_others_stop_as_they_may_neither_trips_nor_holds() {
     let shown = ["0", "1", "2", "3", "4"].map(|name| (name, "stopped"));
     let mut crowd = crowd(5);
     crowd.iter_mut().for_each(|r| r["spec"] = accept.clone());
-    let stopped = measure_book(&book(&crowd), None, &list(100, &shown));
+    let stopped = measure_book(&Book::of(&crowd), None, &list(100, &shown));
     assert!(!stopped.trips() && stopped.returned(), "{stopped:?}");
     // An empty list may be a wrong one.
-    let gone = measure_book(&book(&crowd), None, &list(100, &[]));
+    let gone = measure_book(&Book::of(&crowd), None, &list(100, &[]));
     assert!(gone.trips() && !gone.returned(), "{gone:?}");
     // A resource that would be started again in any case counts.
     for resource in &mut crowd {
         resource["metadata"]["generation"] = json!(2);
     }
-    let changed = measure_book(&book(&crowd), None, &list(100, &shown));
+    let changed = measure_book(&Book::of(&crowd), None, &list(100, &shown));
     assert!(changed.trips() && !changed.returned(), "{changed:?}");
 }

@@ -18,7 +18,7 @@ fn it_trips_at_three_and_more_than_half() {
     ] {
         let names: Vec<String> = (0..listed).map(|n| n.to_string()).collect();
         let shown: Vec<_> = names.iter().map(|n| (n.as_str(), "running")).collect();
-        let measure = measure_book(&book(&crowd(expected)), None, &list(100, &shown));
+        let measure = measure_book(&Book::of(&crowd(expected)), None, &list(100, &shown));
         assert_eq!(
             measure.trips(),
             trips,
@@ -41,7 +41,7 @@ fn stopped_counts_as_lost_and_any_other_state_as_there() {
         ("exploded", 0),
     ] {
         let shown = ["0", "1", "2"].map(|name| (name, state));
-        let measure = measure_book(&book(&crowd(3)), None, &list(100, &shown));
+        let measure = measure_book(&Book::of(&crowd(3)), None, &list(100, &shown));
         assert_eq!((measure.expected, measure.lost), (3, lost), "{state}");
     }
 }
@@ -105,7 +105,7 @@ fn what_is_marked_as_missing_trips_again_unless_its_hold_is_recorded_to_have_end
             resource["status"]["missingSince"] = json!("2026-01-02T00:00:00.9Z");
             order(resource);
         }
-        book(&crowd)
+        Book::of(&crowd)
     };
     let ended = |at: &str| Past {
         released: Some(at.parse().unwrap()),
@@ -127,7 +127,7 @@ fn what_is_marked_as_missing_trips_again_unless_its_hold_is_recorded_to_have_end
 #[test]
 fn what_was_down_when_a_person_resumed_does_not_trip_again() {
     let up = ["0", "1"].map(|name| (name, "running"));
-    let (book, shown) = (book(&crowd(5)), list(100, &up));
+    let (book, shown) = (Book::of(&crowd(5)), list(100, &up));
     let down = down(book.iter().map(|(_, entry)| entry), &fleet(), &shown);
     assert_eq!(down.iter().collect::<Vec<_>>(), ["i-2", "i-3", "i-4"]);
     assert!(measure_book(&book, None, &shown).trips());
@@ -177,7 +177,7 @@ fn a_list_that_lags_behind_a_start_is_no_loss() {
     // Once a list has shown them, the next one that does not is.
     let mut crowd = crowd(5);
     crowd.iter_mut().for_each(young);
-    let book = book(&crowd);
+    let book = Book::of(&crowd);
     let shown = ["0", "1", "2", "3", "4"].map(|name| (name, "pending"));
     assert!(measure_book(&book, Some(&list(90, &shown)), &list(100, &[])).trips());
     // And so is what was seen to run before a crash.
@@ -187,7 +187,7 @@ fn a_list_that_lags_behind_a_start_is_no_loss() {
 #[test]
 fn stops_and_restarts_of_this_process_are_no_loss() {
     let called = |change: fn(&mut Bound)| {
-        let mut book = book(&crowd(5));
+        let mut book = Book::of(&crowd(5));
         for name in ["0", "1", "2", "3", "4"] {
             book.remember(&ObjectKey::new("ns", name), |memory| {
                 let mut bound = Bound::new(format!("i-{name}"), at(50));

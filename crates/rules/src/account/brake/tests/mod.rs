@@ -57,14 +57,6 @@ fn crowd(n: usize) -> Vec<Value> {
     (0..n).map(|n| running(&n.to_string())).collect()
 }
 
-fn book(resources: &[Value]) -> Book {
-    let mut book = Book::default();
-    for resource in resources {
-        book.apply(Arc::new(serde_json::from_value(resource.clone()).unwrap()));
-    }
-    book
-}
-
 /// A list requested at this second: ids without their prefix, and states.
 fn list(second: u64, instances: &[(&str, &str)]) -> Snapshot {
     let instances = instances.iter().map(|(name, state)| {
@@ -98,7 +90,7 @@ fn measure_after(past: &Past, book: &Book, old: Option<&Snapshot>, new: &Snapsho
 }
 
 fn against_nothing(resources: &[Value]) -> Measure {
-    measure_book(&book(resources), None, &list(100, &[]))
+    measure_book(&Book::of(resources), None, &list(100, &[]))
 }
 
 /// Each of five resources changed alike.
