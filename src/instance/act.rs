@@ -132,6 +132,22 @@ pub async fn act(
                 }
             }
         }
+        Step::Write(Write::Overtake { start_of, intent }) => {
+            let result = write::overtake(context, &start_of, intent).await;
+            context.effect_happened("overtake a start").await;
+            match result {
+                Ok(written) => {
+                    tracing::warn!(start_of = %start_of, "an open start that does not come to an end is overtaken");
+                    record_written(context, written);
+                }
+                // The other start has come to an end.
+                Err(error) if error.kind() == KubeErrorKind::Invalid || error.is_not_found() => {
+                    refresh(context, &start_of).await?;
+                }
+                Err(error) => return Err(error),
+            }
+            Ok(Next::Now)
+        }
         Step::Write(Write::Seal { instance_id }) => {
             seal(context, key, resource, fleet, &instance_id).await
         }

@@ -1,4 +1,4 @@
-//! The writes to Kubernetes. Each except [`record_accepted`] carries the resourceVersion that the decision was taken from.
+//! The writes to Kubernetes. Each except [`record_accepted`] and [`overtake`] carries the resourceVersion that the decision was taken from.
 
 use cortecs_api::types::Instance;
 use cortecs_resources::{
@@ -9,7 +9,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::Context;
@@ -62,6 +62,16 @@ pub async fn record_accepted(
         { "op": "add", "path": "/status/instanceArgs", "value": in_force },
         { "op": "remove", "path": "/status/start" },
     ]);
+    patch_status(context, key, patch, "record the started instance").await
+}
+
+/// A JSON patch of the status. It carries no resourceVersion.
+async fn patch_status(
+    context: &Context,
+    key: &ObjectKey,
+    patch: Value,
+    what: &'static str,
+) -> Result<CortecsInstance, KubeError> {
     let call = async {
         let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
         api(context, key)
@@ -72,7 +82,23 @@ pub async fn record_accepted(
             )
             .await
     };
-    bounded("record the started instance", call).await
+    bounded(what, call).await
+}
+
+/// Marks the open start of a resource as overtaken, if the status still has this intent.
+///
+/// # Errors
+/// `Invalid` if the status no longer has the intent.
+pub async fn overtake(
+    context: &Context,
+    key: &ObjectKey,
+    intent: Uuid,
+) -> Result<CortecsInstance, KubeError> {
+    let patch = json!([
+        { "op": "test", "path": "/status/start/id", "value": intent },
+        { "op": "add", "path": "/status/start/overtaken", "value": true },
+    ]);
+    patch_status(context, key, patch, "overtake an open start").await
 }
 
 /// Writes the annotation with the id, and nothing else.

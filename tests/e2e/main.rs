@@ -35,6 +35,7 @@ mod installs;
 mod late_starts;
 mod leadership;
 mod lifecycle;
+mod look_alikes;
 mod losses;
 mod lost_answers;
 mod no_brake;

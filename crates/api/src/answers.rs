@@ -3,6 +3,7 @@
 //! Each function takes a whole body of any bytes, and says why it is not usable in words that quote nothing of it.
 
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     id, text,
@@ -12,16 +13,44 @@ use crate::{
 /// The instances of a list; each has an id of its own.
 ///
 /// # Errors
-/// When a single entry is not what it should be: a part of the list is not the list.
+/// When a single entry is not what it should be, or the answer says that there are more (`has_more`, or a `total` above the
+/// number of entries): a part of the list is not the list.
 pub fn instances(body: &[u8]) -> Result<Vec<Instance>, String> {
     #[derive(Deserialize)]
     struct Answer {
         instances: Vec<Instance>,
+        #[serde(default)]
+        has_more: Value,
+        #[serde(default)]
+        total: Value,
     }
-    let list = json::<Answer>(body)?.instances;
+    let Answer {
+        instances: mut list,
+        has_more,
+        total,
+    } = json(body)?;
     id::check_list(list.iter().map(|instance| instance.instance_id.as_str()))?;
+    let (count, total) = (list.len() as u64, total.as_u64());
+    if has_more == Value::Bool(true) || total.is_some_and(|total| total > count) {
+        let total = total.map_or(String::new(), |total| format!(" of {total}"));
+        return Err(format!(
+            "it is only a part of the list: {count}{total} instances"
+        ));
+    }
+    list.iter_mut().for_each(tell_workers);
     Ok(list)
 }
+
+/// Where an answer leaves out the number of workers, the states of the workers tell it: there is one for each.
+fn tell_workers(instance: &mut Instance) {
+    let workers = u32::try_from(instance.worker_statuses.len()).unwrap_or_default();
+    if (1..=MOST_WORKERS).contains(&workers) {
+        instance.instance_args.num_workers.get_or_insert(workers);
+    }
+}
+
+/// Most workers that an instance can have.
+const MOST_WORKERS: u32 = 8;
 
 /// The instance that a get, a start, a restart or a stop is answered with.
 ///
@@ -33,7 +62,8 @@ pub fn instance(body: &[u8]) -> Result<Instance, String> {
     struct Answer {
         instance: Instance,
     }
-    let instance = json::<Answer>(body)?.instance;
+    let mut instance = json::<Answer>(body)?.instance;
+    tell_workers(&mut instance);
     id::check_answer(&instance.instance_id)?;
     id::flaw_of_instance(&instance.instance_id).map_or(Ok(instance), |why| Err(why.into()))
 }

@@ -47,7 +47,7 @@ pub struct InstanceArgs {
     pub context_length: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_interval: Option<BillingInterval>,
-    /// 1–8.
+    /// 1–8. Where an answer of the API leaves it out, [`answers`](crate::answers) takes it from the number of worker states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_workers: Option<u32>,
 }

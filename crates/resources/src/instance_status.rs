@@ -269,10 +269,18 @@ pub struct StartIntent {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 256)))]
     pub candidate_ids: Vec<String>,
+    /// Another start, whose instance may look the same, was made while this one did not come to an end. From then on a person has to
+    /// say what this start has made.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub overtaken: bool,
     /// What `cortecs.ai/resolve-start` said before: an old order, not one about this start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub old_order: Option<String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A restart that was decided.

@@ -206,8 +206,8 @@ fn about(status: u16, message: &str, instance: Instance, world: &World) -> Answe
 }
 
 fn shown(mut instance: Instance, world: &World) -> Instance {
-    if world.omit_num_workers {
-        instance.instance_args.num_workers = None;
+    for field in &world.omits {
+        field.leave_out(&mut instance);
     }
     instance
 }

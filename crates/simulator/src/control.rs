@@ -20,7 +20,7 @@
 //! | `POST /_control/secret` | `{"client_id","client_secret"}` | |
 //! | `POST /_control/capacity` | `{"hardware_type_id","workers":n or null}` | |
 //! | `POST /_control/step-duration` | `{"milliseconds":n}` | |
-//! | `POST /_control/omit-num-workers` | `{"omit":true}` | |
+//! | `POST /_control/omit` | `{"fields":["num_workers",…]}` | |
 //!
 //! A call that is not possible is answered with 400 and a `message`. [`Effect`](super::Effect) describes the effects of faults.
 
@@ -37,7 +37,7 @@ use cortecs_api::types::InstanceArgs;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{fault::Fault, handle::Handle, lag::ListLag, world::Refusal};
+use crate::{fault::Fault, handle::Handle, lag::ListLag, omit::Omitted, world::Refusal};
 
 const HELP: &str = "\
 GET    /_control/instances[?client_id=ID]  every instance ever created; or those that exist now
@@ -61,7 +61,7 @@ POST   /_control/expire-tokens
 POST   /_control/secret                    {\"client_id\":ID,\"client_secret\":SECRET}
 POST   /_control/capacity                  {\"hardware_type_id\":ID,\"workers\":N or null}
 POST   /_control/step-duration             {\"milliseconds\":N}, for what starts from now on
-POST   /_control/omit-num-workers          {\"omit\":true}
+POST   /_control/omit                      {\"fields\":[\"num_workers\", …]}, of instances: arguments but the model, and worker_statuses
 ";
 
 type Control = State<Handle>;
@@ -91,7 +91,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router
         .route("/secret", post(secret))
         .route("/capacity", post(capacity))
         .route("/step-duration", post(step_duration))
-        .route("/omit-num-workers", post(omit_num_workers));
+        .route("/omit", post(omit));
     // A nested route `/` would not match the path with the trailing slash.
     let root = Router::new().route("/_control/", get(async || HELP));
     root.nest("/_control", calls).with_state(handle)
@@ -255,10 +255,10 @@ async fn step_duration(State(handle): Control, Json(body): Json<StepDuration>) -
 
 #[derive(Deserialize)]
 struct Omit {
-    omit: bool,
+    fields: Vec<Omitted>,
 }
 
-async fn omit_num_workers(State(handle): Control, Json(body): Json<Omit>) -> Json<Value> {
-    handle.omit_num_workers(body.omit);
+async fn omit(State(handle): Control, Json(body): Json<Omit>) -> Json<Value> {
+    handle.omit(body.fields);
     done()
 }

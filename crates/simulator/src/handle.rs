@@ -10,6 +10,7 @@ use crate::{
     held::InstanceHistory,
     journal::RequestRecord,
     lag::ListLag,
+    omit::Omitted,
     shared::Shared,
     start,
     world::Refusal,
@@ -206,10 +207,10 @@ impl Handle {
         self.shared.change(|state, _| state.world.step = duration);
     }
 
-    /// Lets answers leave `num_workers` out of `instance_args`.
-    pub fn omit_num_workers(&self, omit: bool) {
-        self.shared
-            .change(|state, _| state.world.omit_num_workers = omit);
+    /// From now on answers leave these fields out of instances, and no others.
+    pub fn omit(&self, fields: impl IntoIterator<Item = Omitted>) {
+        let fields = fields.into_iter().collect();
+        self.shared.change(|state, _| state.world.omits = fields);
     }
 
     /// The whole state now.

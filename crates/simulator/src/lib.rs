@@ -15,7 +15,7 @@
 //! | `start` | the arguments of a start: the check and the defaults |
 //! | `held`, `progress` | one instance and its history; the progress of its workers |
 //! | `world` | all instances, and the effects of the calls |
-//! | `lag` | the lag of lists |
+//! | `lag`, `omit` | the lag of lists; the fields that answers leave out |
 //! | `api` | the calls: request, change of the world, answer |
 //! | `fault`, `millis` | faults on demand, and their durations in JSON |
 //! | `journal` | the records of requests |
@@ -39,6 +39,7 @@ mod held;
 mod journal;
 mod lag;
 mod millis;
+mod omit;
 mod progress;
 mod server;
 mod shared;
@@ -56,5 +57,6 @@ pub use handle::{Handle, View, WaitTimeout};
 pub use held::InstanceHistory;
 pub use journal::RequestRecord;
 pub use lag::ListLag;
+pub use omit::Omitted;
 pub use server::{ServeOptions, Simulator, SimulatorConfig, serve};
 pub use world::Refusal;

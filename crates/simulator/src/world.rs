@@ -1,7 +1,10 @@
 //! The instances of the simulated API, and the effects of its calls. No I/O and no clock: callers pass the time in, as the
 //! duration since the simulator's start.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use cortecs_api::types::{Balance, HardwareType, Instance, InstanceArgs};
 use jiff::Timestamp;
@@ -11,6 +14,7 @@ use crate::{
     catalog::{CURRENCY, Catalog},
     held::{Held, InstanceHistory},
     lag::Lag,
+    omit::Omitted,
 };
 
 /// The most deleted instances that are kept.
@@ -37,7 +41,8 @@ pub(super) struct World {
     pub(super) access: Access,
     pub(super) catalog: Catalog,
     pub(super) lag: Lag,
-    pub(super) omit_num_workers: bool,
+    /// What answers leave out of instances.
+    pub(super) omits: BTreeSet<Omitted>,
     /// The step duration of instances that are started or restarted from now on.
     pub(super) step: Duration,
     epoch: Timestamp,
@@ -64,7 +69,7 @@ impl World {
             access,
             catalog: Catalog::new(),
             lag: Lag::default(),
-            omit_num_workers: false,
+            omits: BTreeSet::new(),
             step,
             epoch,
             initial_balance,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, Handle, RequestRecord, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, Handle, Omitted, RequestRecord, When};
 use fastrand::Rng;
 
 use super::plan::between;
@@ -20,6 +20,7 @@ pub(super) struct Period {
     pub(super) lasts: Duration,
     faults: Vec<Fault>,
     lag: Option<Duration>,
+    omits: Vec<Omitted>,
     down: bool,
     expire: bool,
 }
@@ -39,6 +40,11 @@ impl Period {
             lag: kind
                 .is_multiple_of(4)
                 .then(|| between(rng, 200..LAG.as_millis() as u64)),
+            omits: match kind % 3 {
+                0 => vec![Omitted::NumWorkers, Omitted::WorkerStatuses],
+                1 => Omitted::ALL.into_iter().filter(|_| rng.bool()).collect(),
+                _ => Vec::new(),
+            },
             down: (20..28).contains(&kind),
             expire: kind % 16 == 1,
         }
@@ -51,12 +57,14 @@ impl Period {
         }
         api.set_down(self.down);
         api.set_list_lag(self.lag.unwrap_or_default());
+        api.omit(self.omits.iter().copied());
         let mut count = |what: &str, happens: bool| {
             if happens {
                 *tally.entry(what.to_owned()).or_default() += 1;
             }
         };
         count("lists that lag, for a while", self.lag.is_some());
+        count("fields left out, for a while", !self.omits.is_empty());
         count("every token revoked", self.expire);
         if self.expire {
             api.expire_tokens();
@@ -69,6 +77,7 @@ pub(super) fn clear(api: &Handle) {
     api.clear_faults();
     api.set_down(false);
     api.set_list_lag(Duration::ZERO);
+    api.omit([]);
 }
 
 fn fault(rng: &mut Rng) -> Fault {

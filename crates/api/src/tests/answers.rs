@@ -104,7 +104,8 @@ async fn a_list_is_good_only_if_every_entry_is() {
         list[0].instance_status.status,
         InstanceState::Unknown("hibernating".to_owned())
     );
-    assert_eq!(list[1].instance_args.num_workers, None);
+    // Its one worker tells the number.
+    assert_eq!(list[1].instance_args.num_workers, Some(1));
 
     for bad in [
         "null".to_owned(),
@@ -120,12 +121,22 @@ async fn a_list_is_good_only_if_every_entry_is() {
         format!(r#"{{"instances":[{good}],"instances":[]}}"#),
         format!(r#"{{"instances":[{good}]}} {{"instances":[]}}"#),
         format!(r#"{{"instances":[{good}"#),
+        format!(r#"{{"instances":[{good}],"has_more":true}}"#),
+        format!(r#"{{"instances":[{good}],"total":3}}"#),
     ] {
         let body = bad.clone();
         let server = always(move || ok(body.clone())).await;
         let error = server.client().list_instances().await.unwrap_err();
         assert_eq!(error.class(), RetryClass::Transient, "{bad}");
         assert!(error.to_string().contains("not usable"), "{error}");
+    }
+    for whole in [
+        r#""has_more":false,"total":2"#,
+        r#""total":"many","has_more":[]"#,
+    ] {
+        let body = format!(r#"{{"instances":[{good}],{whole}}}"#);
+        let server = always(move || ok(body.clone())).await;
+        assert_eq!(server.client().list_instances().await.unwrap().len(), 2);
     }
     // A list with one invalid entry is an error, and not the list of the valid ones.
     let server = always(|| Reply::Json(206, r#"{"instances":[]}"#.into())).await;

@@ -105,6 +105,12 @@ pub fn satisfies(spec: &CortecsInstanceSpec, actual: &InstanceArgs) -> bool {
     matches(&stated(spec), actual)
 }
 
+/// Whether an answer of the API that leaves arguments out can show instances of both in the same way. Any argument but the
+/// model may be left out.
+pub fn may_look_alike(a: &InstanceArgs, b: &InstanceArgs) -> bool {
+    same_model(a, b)
+}
+
 /// Whether `spec` asks for something else than when the instance was requested, and than what is in force. An answer of the API
 /// that differs from the request is no reason to replace the instance: the next answer would differ as well. An argument
 /// that the spec leaves open agrees with any value.

@@ -23,6 +23,8 @@ use super::{
 pub struct Memory {
     pub start: Option<Attempt>,
     pub restart: Option<Attempt>,
+    /// The open start of another resource that holds up a start of this one.
+    pub held_up: Option<HeldUp>,
     pub bound: Option<Bound>,
     pub failure: Option<Failure>,
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
@@ -54,15 +56,57 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// Good lists that began after the settle time.
     pub settled_lists: u32,
-    /// For each candidate that a get has looked up: when the get was sent, and whether the instance was there. A list may show
-    /// instances that were deleted a while ago.
-    pub lookups: BTreeMap<String, (Moment, bool)>,
+    /// The candidates that a get has looked up, by id. A list may show instances that were deleted a while ago.
+    pub lookups: BTreeMap<String, Lookup>,
     /// Whether the annotation `cortecs.ai/resolve-start` has differed from the intent's `oldOrder` at some time since `oldOrder` was
     /// set. Then its value is an order about this start.
     pub ordered: bool,
     /// `oldOrder` of the intent, as last seen.
     old_order: Option<String>,
     last_sequence: u64,
+}
+
+/// What gets of a candidate have found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// When the last get was sent.
+    pub asked: Moment,
+    /// Whether the API found the instance.
+    pub found: bool,
+    /// Gets in a row that did not find it, and when the first of them was sent.
+    pub failures: u32,
+    pub first_failed: Moment,
+}
+
+impl Lookup {
+    /// The longest pause between two gets of an instance that the API does not find.
+    const MOST_PAUSE: Duration = Duration::from_secs(60);
+
+    /// The lookup after one more get, sent at `asked`.
+    pub fn next(before: Option<&Self>, asked: Moment, found: bool) -> Self {
+        let before = before.filter(|before| !before.found && !found);
+        Self {
+            asked,
+            found,
+            failures: before.map_or(0, |before| before.failures) + u32::from(!found),
+            first_failed: before.map_or(asked, |before| before.first_failed),
+        }
+    }
+
+    /// When the API is asked again for an instance that it did not find.
+    pub fn retry_at(&self) -> Moment {
+        let pause = Duration::from_secs(1 << self.failures.min(6));
+        self.asked.after(pause.min(Self::MOST_PAUSE))
+    }
+}
+
+/// A start cannot be made because of the open start of another resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldUp {
+    /// The intent of the other start.
+    pub by: Uuid,
+    /// Since when nothing but this intent has been in the way.
+    pub since: Moment,
 }
 
 /// How far a call that was written ahead has come.
@@ -235,26 +279,12 @@ impl Memory {
         })
     }
 
-    /// Whether a start of this process is being made right now.
-    pub fn start_in_flight(&self) -> bool {
-        self.start
-            .as_ref()
-            .is_some_and(|a| a.outcome == Outcome::InFlight)
-    }
-
     /// The instance that the open start was answered with: the resource's own, though not recorded yet.
     pub fn accepted_id(&self) -> Option<&str> {
         match &self.start.as_ref()?.outcome {
             Outcome::Accepted(instance) => Some(&instance.instance_id),
             _ => None,
         }
-    }
-
-    /// Whether the outcome of the open start is not known. True for a start that was not observed yet.
-    pub fn start_unresolved(&self) -> bool {
-        self.start
-            .as_ref()
-            .is_none_or(|a| matches!(a.outcome, Outcome::Unknown(_)))
     }
 }
 

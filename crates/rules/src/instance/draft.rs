@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     INSTANCE_FINALIZER, annotations,
@@ -22,11 +22,10 @@ use super::{
 use crate::{
     facts::{
         args,
-        memory::{Bound, FailureKind},
+        memory::{Bound, FailureKind, HeldUp},
         snapshot::Snapshot,
     },
     instance::verdict::{Verdict, VerdictKind},
-    ledger::open_start::OpenStart,
     pacing::pressure::Rank,
 };
 
@@ -42,6 +41,7 @@ pub(crate) struct Draft<'a> {
     list_after: Option<Moment>,
     busy: bool,
     queue: Option<Rank>,
+    held_up: Option<HeldUp>,
     look_again: Option<Duration>,
 }
 
@@ -53,6 +53,7 @@ impl<'a> Draft<'a> {
             list_after: None,
             busy: false,
             queue: None,
+            held_up: None,
             look_again: None,
         }
     }
@@ -68,23 +69,6 @@ impl<'a> Draft<'a> {
     /// Whether a rule of the protocol is enforced: always, except in tests of the model checker.
     pub fn enforces(&self, rule: Rule) -> bool {
         self.input.settings.rules.enforce(rule)
-    }
-
-    /// An equal open start in the same API that must be settled before this resource starts something.
-    pub fn blocking_start<'b>(
-        &'b self,
-        home: &'b AccountIdentity,
-        wanted: &'b InstanceArgs,
-    ) -> Option<OpenStart<'b>> {
-        self.input
-            .book
-            .equal_open_starts(&home.api_url, wanted, self.input.key)
-            .find(|open| self.is_blocked_by(open, &home.client_id))
-    }
-
-    /// Whether another open start must be settled before this resource goes on.
-    pub fn is_blocked_by(&self, open: &OpenStart<'_>, client_id: &str) -> bool {
-        open.blocks(client_id) || (open.unresolved && !self.enforces(Rule::AskingBlocksNobody))
     }
 
     pub fn phase(&self) -> Phase {
@@ -239,6 +223,11 @@ impl<'a> Draft<'a> {
         self.busy = true;
     }
 
+    /// The open start of another resource holds up a start of this one.
+    pub fn is_held_up(&mut self, held_up: HeldUp) {
+        self.held_up = Some(held_up);
+    }
+
     /// Nothing to do but to show what is true, and to look again after `wait` if nothing happens before.
     pub fn rest(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
         if verdict.kind == VerdictKind::Reconciling {
@@ -330,6 +319,7 @@ impl<'a> Draft<'a> {
             list_after: self.list_after,
             busy: self.busy,
             queue: self.queue,
+            held_up: self.held_up,
             look_again: self.look_again,
         }
     }

@@ -10,14 +10,16 @@ pub enum Rule {
     OneCall,
     /// All resources are read by quorum before an instance is bound and before a start is given up.
     QuorumRead,
-    /// While equal starts are open, their known ids are taken over instead of those that the list shows.
-    KnownIdsTakenOver,
+    /// A start does not know an instance that may be of another open start.
+    OthersMayOwn,
     /// One list that lacks an instance does not prove that it is gone.
     Gone,
     /// A restart is written ahead.
     RestartAhead,
-    /// A start that waits for a person blocks no other start.
-    AskingBlocksNobody,
+    /// A start that does not come to an end is overtaken by others.
+    StartsAreOvertaken,
+    /// What an unequal open start may have made is bound by no other start.
+    LookAlikesAreContested,
     /// A restart whose outcome is not known is open until the settle time has passed, whatever is seen.
     RestartStaysOpen,
     /// An instance that is left behind stopped was said to be stopped by an answer about it alone.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::step::Purpose;
 use crate::{
-    facts::memory::{Attempt, Bound, Failure, Memory, Outcome},
+    facts::memory::{Attempt, Bound, Failure, Lookup, Memory, Outcome},
     instance::step::{ApiCall, Decision, Step, Write},
     ledger::book::Book,
 };
@@ -39,7 +39,10 @@ pub struct Times {
 /// decided, so that no other decision is taken as if the step had not begun.
 pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
     let released = decision.step == Step::Write(Write::RemoveFinalizer);
-    book.remember(key, |memory| memory.released = released);
+    book.remember(key, |memory| {
+        memory.released = released;
+        memory.held_up.clone_from(&decision.held_up);
+    });
     match &decision.step {
         Step::Call(ApiCall::Start { .. }) => {
             book.remember(key, |memory| call_begins(memory.start.as_mut()));
@@ -211,9 +214,9 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
         && memory.failure.is_none()
     {
         let found = matches!(answer, Answer::Done(_));
-        attempt
-            .lookups
-            .insert(instance_id.to_owned(), (times.asked, found));
+        let before = attempt.lookups.get(instance_id);
+        let lookup = Lookup::next(before, times.asked, found);
+        attempt.lookups.insert(instance_id.to_owned(), lookup);
     }
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.lookup_failed = matches!(answer, Answer::Moved(_));

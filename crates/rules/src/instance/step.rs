@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
-use cortecs_resources::instance_status::CortecsInstanceStatus;
+use cortecs_resources::{instance_status::CortecsInstanceStatus, key::ObjectKey};
 use uuid::Uuid;
 
-use crate::pacing::pressure::Rank;
+use crate::{facts::memory::HeldUp, pacing::pressure::Rank};
 
 /// The step to take now, and when to decide again.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Decision {
     pub busy: bool,
     /// A call is to be made, and waits for its turn.
     pub queue: Option<Rank>,
+    /// The open start of another resource that holds up a start of this one.
+    pub held_up: Option<HeldUp>,
     /// Look again after this time even if nothing happens.
     pub look_again: Option<Duration>,
 }
@@ -64,6 +66,8 @@ pub enum Write {
         intent: Uuid,
         instance: Arc<Instance>,
     },
+    /// Mark the open start of another resource as overtaken, by a patch that tests for that intent's id.
+    Overtake { start_of: ObjectKey, intent: Uuid },
     /// Write the annotation that names the bound instance, under the resource version that was decided on.
     Seal { instance_id: String },
 }

@@ -72,6 +72,11 @@ impl Verdict {
         Self::reconciling(Phase::Starting, Reason::ResolvingStart, message)
     }
 
+    /// The verdict while the open start of another resource is in the way.
+    pub(crate) fn held_up(message: impl Into<String>) -> Self {
+        Self::reconciling(Phase::Pending, Reason::ResolvingStart, message)
+    }
+
     /// The verdict after a failed call.
     pub(crate) fn of_failure(failure: &Failure, phase: Phase) -> Self {
         match failure.kind {

@@ -12,16 +12,16 @@ use std::{
 
 use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
-use cortecs_resources::{CortecsInstance, conditions, key::ObjectKey};
+use cortecs_resources::{CortecsInstance, key::ObjectKey};
 use kube::ResourceExt;
 
 use super::{
     entry::{Entry, Reservation},
     index::Index,
-    open_start::{OpenStart, Stalled},
+    open_start::{OpenStart, Progress},
     versions::{compare_decimal, compare_versions, is_older},
 };
-use crate::facts::{args, memory::Memory};
+use crate::facts::memory::Memory;
 
 /// All resources, their claims and what this process remembers of them.
 #[derive(Clone, Debug, Default)]
@@ -310,18 +310,17 @@ impl Book {
     fn open_start<'a>(&'a self, key: &'a ObjectKey, api_url: &str) -> Option<OpenStart<'a>> {
         let entry = self.entries.get(key)?;
         let status = entry.resource.status.as_ref()?;
-        let stalled = conditions::find_condition(&status.conditions, conditions::STALLED);
+        let attempt = entry.memory.start.as_ref();
         (entry.api_url() == Some(api_url)).then_some(OpenStart {
             key,
             intent: status.start.as_ref()?,
-            in_flight: entry.memory.start_in_flight(),
-            unresolved: entry.memory.start_unresolved(),
-            client_id: &status.account.as_ref()?.client_id,
-            stalled: stalled.map(Stalled::of),
+            progress: Progress::of(&entry.memory),
+            first_seen: attempt.map(|attempt| attempt.first_seen),
+            settled_lists: attempt.map_or(0, |attempt| attempt.settled_lists),
         })
     }
 
-    /// Open starts at this API of resources other than `me` whose instance could be taken for one started with `args`.
+    /// Open starts at this API of resources other than `me` that ask for exactly these arguments.
     pub fn equal_open_starts<'a>(
         &'a self,
         api_url: &'a str,
@@ -329,7 +328,7 @@ impl Book {
         me: &'a ObjectKey,
     ) -> impl Iterator<Item = OpenStart<'a>> {
         self.open_starts(api_url, me)
-            .filter(move |open| args::matches(args, &args::of_record(&open.intent.args)))
+            .filter(move |open| open.is_equal(args))
     }
 
     /// Whether an open start at this API, of any resource, may have made the instance.

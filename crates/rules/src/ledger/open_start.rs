@@ -1,47 +1,53 @@
 //! A start of another resource that is open.
 
-use cortecs_api::types::Instance;
-use cortecs_resources::{instance_status::StartIntent, key::ObjectKey, reason::Reason};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_clock::Moment;
+use cortecs_resources::{instance_status::StartIntent, key::ObjectKey};
 
-use crate::facts::args;
+use crate::facts::{
+    args,
+    memory::{Memory, Outcome},
+};
 
 /// An open start of another resource.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenStart<'a> {
     pub key: &'a ObjectKey,
     pub intent: &'a StartIntent,
-    /// The call is being made by this process.
-    pub in_flight: bool,
-    /// The outcome of the call is not known.
-    pub unresolved: bool,
-    /// The account in which it was made.
-    pub client_id: &'a str,
-    /// Why its resource is stalled, if it is.
-    pub stalled: Option<Stalled>,
+    pub progress: Progress,
+    /// When this process first saw the intent; `None` if it has not looked at it yet.
+    pub first_seen: Option<Moment>,
+    /// Good lists that this process took of the start's account after the start's settle time.
+    pub settled_lists: u32,
 }
 
-/// Why the resource of an open start is stalled, as far as this matters to other starts.
+/// How far the call of an open start has come, as far as this matters to other starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stalled {
-    /// A person has to say what became of the start.
-    StartUnresolved,
-    /// Another reason, which this version may not know.
-    Otherwise,
+pub enum Progress {
+    /// This process made no call, or a call that had no effect.
+    NotCalled,
+    /// The call is being made by this process.
+    InFlight,
+    /// The API has answered with an instance, which the start's resource claims.
+    Accepted,
+    /// The outcome of the call is not known.
+    Unknown,
 }
 
-impl Stalled {
-    /// Why a stored condition `Stalled` is there.
-    pub fn of(condition: &Condition) -> Self {
-        match Reason::of(condition) {
-            Some(Reason::StartUnresolved) => Self::StartUnresolved,
-            Some(_) | None => Self::Otherwise,
+impl Progress {
+    /// The progress of the start that is open by the status; a start that was not observed yet may have been carried out.
+    pub fn of(memory: &Memory) -> Self {
+        match memory.start.as_ref().map(|attempt| &attempt.outcome) {
+            None | Some(Outcome::Unknown(_)) => Self::Unknown,
+            Some(Outcome::Written | Outcome::Dropped | Outcome::Refused(_)) => Self::NotCalled,
+            Some(Outcome::InFlight) => Self::InFlight,
+            Some(Outcome::Accepted(_)) => Self::Accepted,
         }
     }
 }
 
 impl OpenStart<'_> {
-    /// Whether its instance could be one with these arguments.
+    /// Whether the instance could be of this start: it did not exist before, and its arguments agree as far as the answer has them.
     pub fn may_have_made(&self, instance: &Instance) -> bool {
         args::matches(&args::of_record(&self.intent.args), &instance.instance_args)
             && !self
@@ -50,14 +56,29 @@ impl OpenStart<'_> {
                 .contains(&instance.instance_id)
     }
 
-    /// Whether other starts have to wait until this one is resolved. A start that waits for a person blocks no other start; a
-    /// start whose account needs a person blocks only the starts in the same account.
-    pub fn blocks(&self, client_id: &str) -> bool {
-        let waits = match self.stalled {
-            Some(Stalled::StartUnresolved) => true,
-            Some(Stalled::Otherwise) => self.client_id != client_id,
-            None => false,
-        };
-        self.unresolved && !waits
+    /// Whether the start asks for exactly these arguments. The instances of equal starts are interchangeable.
+    pub fn is_equal(&self, wanted: &InstanceArgs) -> bool {
+        args::matches(&args::of_record(&self.intent.args), wanted)
     }
+
+    /// Whether no start with `wanted` may be made as long as this one is open. `mine` is the intent of that start, once it is
+    /// written: of two unequal starts that have made no call, the older one goes on.
+    pub fn holds_up(&self, wanted: &InstanceArgs, mine: Option<&StartIntent>) -> bool {
+        if self.intent.overtaken
+            || !args::may_look_alike(&args::of_record(&self.intent.args), wanted)
+        {
+            return false;
+        }
+        match self.progress {
+            Progress::Unknown => true,
+            _ if self.is_equal(wanted) => false,
+            Progress::NotCalled => mine.is_none_or(|mine| is_older(self.intent, mine)),
+            Progress::InFlight | Progress::Accepted => true,
+        }
+    }
+}
+
+/// Whether intent `a` was written before `b`.
+pub fn is_older(a: &StartIntent, b: &StartIntent) -> bool {
+    (a.requested_at, a.id) < (b.requested_at, b.id)
 }

@@ -37,7 +37,7 @@ async fn help_names_every_call() {
             "/faults",
             "/outsider/start",
             "/list-lag",
-            "/omit-num-workers",
+            "/omit",
             "/step-duration",
         ] {
             assert!(help.contains(&format!("/_control{call}")), "{call}");
@@ -126,13 +126,15 @@ async fn everything_a_handle_does_can_be_done_over_http() {
     assert_eq!(scenario.listed().await.len(), 1);
     post(&scenario, "/list-lag", json!("none")).await;
     assert_eq!(scenario.listed().await.len(), 2);
-    post(&scenario, "/omit-num-workers", json!({"omit": true})).await;
+    let fields = ["num_workers", "context_length", "worker_statuses"];
+    post(&scenario, "/omit", json!({"fields": fields})).await;
     let (_, list) = scenario.get("/instances/").await;
     assert!(
         list["instances"][0]["instance_args"]
             .get("num_workers")
             .is_none()
     );
+    assert_eq!(list["instances"][0]["worker_statuses"], json!([]));
     post(
         &scenario,
         "/capacity",

@@ -4,7 +4,7 @@ use cortecs_api::types::{InstanceArgs, InstanceState};
 use serde_json::json;
 
 use super::{DEADLINE, MODEL, OTHER, Scenario};
-use crate::{Endpoint, SimulatedAccount, Simulator, SimulatorConfig};
+use crate::{Endpoint, Omitted, SimulatedAccount, Simulator, SimulatorConfig};
 
 fn args(model: &str) -> InstanceArgs {
     InstanceArgs {
@@ -128,7 +128,7 @@ async fn lists_can_lag_by_a_number_of_lists() {
 async fn secrets_change_tokens_expire_and_counts_are_left_out() {
     let mut scenario = Scenario::slow().await;
     let handle = scenario.simulator.handle();
-    handle.omit_num_workers(true);
+    handle.omit([Omitted::NumWorkers]);
     let (_, started) = scenario
         .post(
             "/instances/start",

@@ -21,16 +21,18 @@ pub(crate) const NONE: &str = "none";
 
 /// The order that a person gave by annotation after the resource had asked for it. A value from before the start is no order.
 pub(crate) fn person_decides<'a>(draft: &Draft<'a>, attempt: &Attempt) -> Option<&'a str> {
-    let asked = conditions::find_condition(
-        &draft.input.resource.status.as_ref()?.conditions,
-        conditions::STALLED,
-    )
-    .is_some_and(|c| Reason::of(c) == Some(Reason::StartUnresolved));
-    if asked && attempt.ordered {
-        draft.annotation(annotations::RESOLVE_START)
-    } else {
-        None
-    }
+    let is_order = was_asked(draft) && attempt.ordered;
+    draft
+        .annotation(annotations::RESOLVE_START)
+        .filter(|_| is_order)
+}
+
+/// Whether the status asks a person.
+fn was_asked(draft: &Draft<'_>) -> bool {
+    let status = draft.input.resource.status.as_ref();
+    status
+        .and_then(|s| conditions::find_condition(&s.conditions, conditions::STALLED))
+        .is_some_and(|c| Reason::of(c) == Some(Reason::StartUnresolved))
 }
 
 /// Asks a person which of these instances the start has made, if any.
@@ -40,13 +42,23 @@ pub(crate) fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> 
         .take(MAX_CANDIDATE_IDS)
         .map(|i| i.instance_id.clone())
         .collect();
+    let name = annotations::RESOLVE_START;
+    let answer = match named.is_empty() {
+        true => format!(
+            "no instance that it may have made is listed: set the annotation {name} to {NONE} once you have made sure of that"
+        ),
+        false => format!(
+            "it may be {}: set the annotation {name} to the instance's id, or to {NONE} if it is none of these",
+            named.join(" or ")
+        ),
+    };
     let message = format!(
-        "the outcome of the start is not known, and {why}; it may be {}: set the annotation {} to the instance's id, or to {NONE} if it is none of these (remove it first if it says so already)",
-        named.join(" or "),
-        annotations::RESOLVE_START
+        "the outcome of the start is not known, and {why}; {answer} (remove it first if it says so already)"
     );
     let asked = draft.input.resource.status.as_ref();
-    let asked = asked.and_then(|s| s.start.as_ref());
+    let asked = asked
+        .filter(|_| was_asked(&draft))
+        .and_then(|s| s.start.as_ref());
     let is_new = asked.is_none_or(|asked| asked.candidate_ids != named);
     let says_none = draft.annotation(annotations::RESOLVE_START) == Some(NONE);
     if let Some(start) = &mut draft.status.start {

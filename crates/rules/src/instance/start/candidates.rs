@@ -1,58 +1,96 @@
 //! Which instances an open start may have made.
 
-use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_api::{
+    flaw_of_instance,
+    types::{Instance, InstanceArgs},
+};
 use cortecs_resources::instance_status::StartIntent;
 
+use super::others;
 use crate::{
-    facts::{args, snapshot::Snapshot},
+    facts::{
+        args,
+        memory::{Attempt, Outcome},
+        snapshot::Snapshot,
+    },
     instance::draft::Draft,
 };
 
-/// Instances that this start may have created: equal, not known to the intent, and no resource's.
-pub(crate) fn candidates<'s>(
-    draft: &Draft<'_>,
-    snapshot: &'s Snapshot,
-    intent: &StartIntent,
-    wanted: &InstanceArgs,
-    api_url: &str,
-) -> Vec<&'s Instance> {
-    new_and_free(draft, snapshot, intent, api_url)
-        .filter(|instance| args::matches(wanted, &instance.instance_args))
-        .collect()
+/// The instances of a list that did not exist before an open start, that no resource claims, and that this start may have made.
+#[derive(Default)]
+pub(crate) struct Candidates<'s> {
+    /// Made by this start, or by equal ones: those are interchangeable.
+    pub certain: Vec<&'s Instance>,
+    /// Made by this start, or by an equal one that was overtaken.
+    pub doubtful: Vec<&'s Instance>,
+    /// Made by this start, or by one that asked for other arguments, which the list does not tell.
+    pub contested: Vec<&'s Instance>,
+    /// No call can be made about these, so they could never be stopped.
+    pub untouchable: Vec<&'s Instance>,
+    /// Of the same model, and with other arguments: the API may not have taken the arguments as they were.
+    pub altered: Vec<&'s Instance>,
 }
 
-/// Instances that this start may have created if the API did not take its arguments as they were: of the same model,
-/// and not to be explained by another open start.
-pub(crate) fn altered<'s>(
-    draft: &Draft<'_>,
-    snapshot: &'s Snapshot,
-    intent: &StartIntent,
-    wanted: &InstanceArgs,
-    api_url: &str,
-) -> Vec<&'s Instance> {
-    let input = draft.input;
-    new_and_free(draft, snapshot, intent, api_url)
-        .filter(|instance| args::same_model(wanted, &instance.instance_args))
-        .filter(|instance| {
-            !input.book.open_starts(api_url, input.key).any(|open| {
-                args::matches(&args::of_record(&open.intent.args), &instance.instance_args)
-            })
+impl<'s> Candidates<'s> {
+    pub fn new(
+        draft: &Draft<'_>,
+        snapshot: &'s Snapshot,
+        intent: &StartIntent,
+        attempt: &Attempt,
+        api_url: &str,
+    ) -> Self {
+        let wanted = args::of_record(&intent.args);
+        let mut found = Self::default();
+        let new = snapshot.instances.values().map(|instance| &**instance);
+        let new = new.filter(|i| !intent.known_instance_ids.contains(&i.instance_id));
+        for instance in new.filter(|i| is_free(draft, i, api_url)) {
+            if let Some(group) = found.group(draft, instance, &wanted, attempt, api_url) {
+                group.push(instance);
+            }
+        }
+        found
+    }
+
+    fn group(
+        &mut self,
+        draft: &Draft<'_>,
+        instance: &Instance,
+        wanted: &InstanceArgs,
+        attempt: &Attempt,
+        api_url: &str,
+    ) -> Option<&mut Vec<&'s Instance>> {
+        if !args::matches(wanted, &instance.instance_args) {
+            let is_altered = args::same_model(wanted, &instance.instance_args)
+                && !others::may_have_made(draft, api_url, instance);
+            return is_altered.then_some(&mut self.altered);
+        }
+        if let Outcome::Accepted(accepted) = &attempt.outcome {
+            // The instance that the start was answered with is the only candidate.
+            return (instance.instance_id == accepted.instance_id).then_some(&mut self.certain);
+        }
+        Some(if flaw_of_instance(&instance.instance_id).is_some() {
+            &mut self.untouchable
+        } else if others::is_contested(draft, api_url, wanted, instance) {
+            &mut self.contested
+        } else if others::may_be_of_overtaken(draft, api_url, wanted, instance) {
+            &mut self.doubtful
+        } else {
+            &mut self.certain
         })
-        .collect()
-}
+    }
 
-fn new_and_free<'s>(
-    draft: &Draft<'_>,
-    snapshot: &'s Snapshot,
-    intent: &StartIntent,
-    api_url: &str,
-) -> impl Iterator<Item = &'s Instance> {
-    snapshot
-        .instances
-        .values()
-        .map(|instance| &**instance)
-        .filter(move |instance| !intent.known_instance_ids.contains(&instance.instance_id))
-        .filter(move |instance| is_free(draft, instance, api_url))
+    /// Those that a person may name.
+    pub fn callable(&self) -> Vec<&'s Instance> {
+        let groups = [
+            &self.certain,
+            &self.doubtful,
+            &self.contested,
+            &self.altered,
+        ];
+        let all = groups.into_iter().flatten().copied();
+        all.filter(|i| flaw_of_instance(&i.instance_id).is_none())
+            .collect()
+    }
 }
 
 pub(crate) fn is_free(draft: &Draft<'_>, instance: &Instance, api_url: &str) -> bool {

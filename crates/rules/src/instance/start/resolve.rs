@@ -6,7 +6,7 @@ use cortecs_resources::{
     instance_status::{Phase, StartIntent},
 };
 
-use super::{candidates::is_free, unbound, unknown::unknown};
+use super::{candidates::is_free, others, unbound, unknown::unknown};
 use crate::{
     facts::{
         args,
@@ -97,7 +97,7 @@ fn is_still_wanted(draft: &Draft<'_>, intent: &StartIntent) -> bool {
         && spec.state == DesiredState::Running
         && gate::starts(draft).is_ok()
         && same()
-        && !others_block(draft, intent)
+        && !is_held_up(draft, intent)
 }
 
 /// An accepted instance is recorded by a patch; one that could not be recorded within the settle time, or that another
@@ -109,11 +109,13 @@ fn must_be_resolved(draft: &Draft<'_>, attempt: &Attempt, accepted: &Instance) -
         || api_url.is_none_or(|url| !is_free(draft, accepted, url))
 }
 
-/// Whether an equal start of another resource has become unresolved since the intent was written.
-fn others_block(draft: &Draft<'_>, intent: &StartIntent) -> bool {
+/// Whether an open start of another resource holds this one up, since the intent was written.
+fn is_held_up(draft: &Draft<'_>, intent: &StartIntent) -> bool {
     let wanted = args::of_record(&intent.args);
     let home = draft.home();
-    home.is_none_or(|home| draft.blocking_start(home, &wanted).is_some())
+    home.is_none_or(|home| {
+        others::holding_up(draft, &home.api_url, &wanted, Some(intent)).is_some()
+    })
 }
 
 fn drop_start(mut draft: Draft<'_>, verdict: Verdict) -> Decision {

@@ -1,6 +1,6 @@
 //! No instance is bound and no start is open: start one, adopt one, or leave it so.
 
-use cortecs_api::types::InstanceArgs;
+use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_resources::{
     annotations,
     instance::DesiredState,
@@ -8,7 +8,10 @@ use cortecs_resources::{
     reason::Reason,
 };
 
-use super::adopt::{Adopted, adopt, adopted};
+use super::{
+    adopt::{Adopted, adopt, adopted},
+    others,
+};
 use crate::{
     facts::{args, snapshot::Snapshot},
     instance::{
@@ -42,6 +45,13 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Ok(account) => account,
         Err(verdict) => return draft.rest(verdict, None),
     };
+    // Asked before the turn: a resource that waits for another start needs none.
+    if spec.adopt.is_none()
+        && let Ok(args) = pinned(&draft)
+        && let Some(open) = others::holding_up(&draft, &account.identity.api_url, &args, None)
+    {
+        return others::wait_for(draft, &open);
+    }
     let turn = Verdict::pending("other calls of the account are made first");
     if let Some(delay) = draft.delay_start(&turn) {
         return draft.wait_for(delay);
@@ -81,15 +91,8 @@ fn start(
 ) -> Decision {
     let input = draft.input;
     let api_url = &account.identity.api_url;
-    if let Some(open) = draft.blocking_start(&account.identity, &args) {
-        let message = format!(
-            "the start of {} asked for the same and its outcome is not known yet",
-            open.key
-        );
-        return draft.rest(
-            Verdict::reconciling(Phase::Pending, Reason::ResolvingStart, message),
-            None,
-        );
+    if let Some(open) = others::holding_up(&draft, api_url, &args, None) {
+        return others::wait_for(draft, &open);
     }
     let known = known_ids(&draft, snapshot, api_url, &args);
     if known.len() > MAX_KNOWN_INSTANCE_IDS {
@@ -114,6 +117,7 @@ fn start(
         args: args::recorded(&args),
         known_instance_ids: known,
         candidate_ids: Vec::new(),
+        overtaken: false,
         old_order: draft
             .annotation(annotations::RESOLVE_START)
             .map(str::to_owned),
@@ -126,8 +130,8 @@ fn start(
 
 /// The ids of the model's instances that a start decided now cannot have created.
 ///
-/// While equal starts are open, an equal instance might be theirs and so is not known: their known ids are taken over
-/// instead, and the ids of instances that are recorded as those of other resources. A claim that only this process remembers does not count:
+/// An instance that may be of another open start is not known, as that start may be resolved to the instance of this one
+/// instead. It is known if the status of another resource records it. A claim that only this process remembers does not count:
 /// after a crash that start may be resolved to another instance, and no resource would claim this one.
 fn known_ids(
     draft: &Draft<'_>,
@@ -135,26 +139,15 @@ fn known_ids(
     api_url: &str,
     wanted: &InstanceArgs,
 ) -> Vec<String> {
-    let (book, me) = (draft.input.book, draft.input.key);
-    let open: Vec<&StartIntent> = book
-        .equal_open_starts(api_url, wanted, me)
-        .filter(|_| draft.enforces(Rule::KnownIdsTakenOver))
-        .map(|open| open.intent)
-        .collect();
-    let known_to_open = |id: &String| {
-        open.iter()
-            .any(|intent| intent.known_instance_ids.contains(id))
+    let may_be_of_another = |instance: &Instance| {
+        draft.enforces(Rule::OthersMayOwn)
+            && others::may_be_of_another(draft, api_url, wanted, instance)
     };
     snapshot
         .instances
         .iter()
         .filter(|(_, instance)| args::same_model(wanted, &instance.instance_args))
-        .filter(|(id, instance)| {
-            open.is_empty()
-                || !args::matches(wanted, &instance.instance_args)
-                || known_to_open(id)
-                || book.is_recorded_for_other(api_url, id, me)
-        })
+        .filter(|(_, instance)| !may_be_of_another(instance))
         .map(|(id, _)| id.clone())
         .collect()
 }

@@ -6,6 +6,7 @@ mod delete;
 mod held;
 mod hostile;
 mod model;
+mod others;
 mod resolve;
 mod restart;
 mod restored;
@@ -39,7 +40,7 @@ use super::{
 };
 use crate::{
     facts::{
-        memory::{Attempt, Bound, Memory, Outcome},
+        memory::{Attempt, Bound, Lookup, Memory, Outcome},
         sealed_id::SealedId,
         snapshot::Snapshot,
     },
@@ -177,6 +178,13 @@ impl Scene {
         scene
     }
 
+    /// A get, sent at this second, did not find the instance.
+    fn missing(&mut self, id: &str, second: u64) {
+        let attempt = self.memory.as_mut().unwrap().start.as_mut().unwrap();
+        let lookup = Lookup::next(attempt.lookups.get(id), at(second), false);
+        attempt.lookups.insert(id.to_owned(), lookup);
+    }
+
     fn account(&mut self, change: impl FnOnce(&mut Account)) {
         if let Desired::Usable(account) = &mut self.view.desired {
             change(account);
@@ -286,7 +294,8 @@ impl Scene {
     fn found(&mut self, ids: &[&str]) {
         let attempt = self.memory.as_mut().unwrap().start.as_mut().unwrap();
         for id in ids {
-            attempt.lookups.insert((*id).to_owned(), (self.now, true));
+            let lookup = Lookup::next(None, self.now, true);
+            attempt.lookups.insert((*id).to_owned(), lookup);
         }
     }
 

@@ -170,19 +170,44 @@ fn what_is_listed_but_not_there_is_not_bound() {
     let mut scene = lost(&[]);
     scene.lists([1001], &[instance("i-gone", "running")]);
     scene.quorum_read_at = Some(at(1001));
-    let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
-    attempt.lookups.insert("i-gone".into(), (at(1001), false));
+    let get = |id: &str| {
+        Step::Call(ApiCall::Get {
+            instance_id: id.to_owned(),
+        })
+    };
+    assert_eq!(scene.decide().step, get("i-gone"));
+    scene.missing("i-gone", 1001);
     let decision = scene.decide();
-    assert!(scene.asks_for_list(&decision) && decision.status.instance_id.is_none());
-    // Another one beside it is looked at, and a later list makes it worth another look.
-    scene.lists(
-        [1002],
-        &[instance("i-gone", "running"), instance("i-new", "pending")],
-    );
-    assert!(matches!(
-        scene.decide().step,
-        Step::Call(ApiCall::Get { .. })
-    ));
+    assert!(!decision.step.is_call() && decision.status.instance_id.is_none());
+    // Another one beside it is looked at.
+    let both = [instance("i-gone", "running"), instance("i-new", "pending")];
+    scene.lists([1002], &both);
+    assert_eq!(scene.decide().step, get("i-new"));
+}
+
+/// A deleted instance that lists still show, or a new one that only lists show.
+#[test]
+fn what_is_listed_but_not_found_is_asked_for_less_and_less_and_then_a_person_is() {
+    let mut scene = lost(&[]);
+    let list = [instance("i-1", "pending")];
+    let mut gets = 0;
+    for second in 1001..SETTLED + 60 {
+        scene.lists([second], &list);
+        let decision = scene.decide();
+        assert!(!scene.asks_for_list(&decision), "second {second}");
+        if decision.step.is_call() {
+            gets += 1;
+            scene.missing("i-1", second);
+        }
+        scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    }
+    assert!((6..12).contains(&gets), "{gets} gets");
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    // A person knows better than the get.
+    let mut scene = scene.annotated("cortecs.ai/resolve-start", "i-1");
+    scene.quorum_read_at = Some(scene.now);
+    assert!(is_bind(&scene.decide().step, "i-1"));
 }
 
 #[test]

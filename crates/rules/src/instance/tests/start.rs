@@ -80,7 +80,7 @@ fn what_may_belong_to_an_equal_open_start_is_not_known() {
             json!({ "account": home(), "instanceId": "i-bound" }),
         ),
     ];
-    scene.others[0]["status"]["conditions"] = json!([condition("Stalled", "StartUnresolved")]);
+    scene.others[0]["status"]["start"]["overtaken"] = json!(true);
     let listed = ["i-known", "i-new", "i-bound"].map(|id| instance(id, "running"));
     scene.list(999, &listed);
     let start = scene.decide().status.start.unwrap();
@@ -105,23 +105,6 @@ fn what_an_equal_start_was_answered_with_is_not_known_before_it_is_recorded() {
     scene.list(999, &[instance("i-accepted", "pending")]);
     let start = scene.decide().status.start.unwrap();
     assert_eq!(start.known_instance_ids, Vec::<String>::new());
-}
-
-fn condition(kind: &str, reason: &str) -> Value {
-    json!({ "type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" })
-}
-
-#[test]
-fn no_equal_start_begins_while_one_is_unresolved_unless_that_one_waits_for_a_person() {
-    let mut scene = fresh();
-    let open = json!({ "account": home(), "start": intent(1, "2026-01-01T00:00:00Z", &[]) });
-    scene.others = vec![resource("other", json!({}), open)];
-    let decision = scene.decide();
-    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-    assert!(decision.status.start.is_none());
-
-    scene.others[0]["status"]["conditions"] = json!([condition("Stalled", "StartUnresolved")]);
-    assert!(scene.decide().status.start.is_some());
 }
 
 #[test]
@@ -333,7 +316,8 @@ fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
             json!({ "account": home(), "start": intent(9, "2026-01-01T00:00:00Z", &[]) }),
         ),
     ];
-    scene.others[1]["status"]["conditions"] = json!([condition("Stalled", "StartUnresolved")]);
+    assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
+    scene.others[1]["status"]["start"]["overtaken"] = json!(true);
     assert!(matches!(
         scene.decide().step,
         Step::Write(Write::Status(Purpose::StartIntent(_)))

@@ -171,6 +171,13 @@ impl<'a> Writer<'a> {
         self.byte(u8::try_from(age).unwrap());
     }
 
+    /// The same, up to the age at which an open start can be overtaken, where there are others.
+    pub(super) fn long_age(&mut self, then: Moment) {
+        let others = u64::from(self.state.left.overtakes > 0);
+        let age = self.state.age(then).min(SETTLE_TICKS + others);
+        self.byte(u8::try_from(age).unwrap());
+    }
+
     fn rank(&self, id: &str) -> u8 {
         let rank = self.ids.iter().position(|i| *i == id);
         u8::try_from(rank.map_or(200, |r| r + 1)).unwrap()
@@ -244,12 +251,13 @@ impl<'a> Writer<'a> {
         self.ids_mask(|id| intent.known_instance_ids.iter().any(|known| known == id));
         self.ids_mask(|id| intent.candidate_ids.iter().any(|named| named == id));
         self.flag(intent.old_order.as_deref() == order);
+        self.flag(intent.overtaken);
         let state = self.state;
         let listed = state.listed[resource];
         self.strangers(listed);
     }
 
-    fn intent_rank(&self, id: Uuid) -> u8 {
+    pub(super) fn intent_rank(&self, id: Uuid) -> u8 {
         let rank = self.intents.iter().position(|(_, _, i)| *i == id);
         u8::try_from(rank.map_or(60, |r| r + 1)).unwrap()
     }

@@ -22,6 +22,8 @@ pub struct Budgets {
     pub orders: u8,
     /// Equal instances that an outsider starts.
     pub strangers: u8,
+    /// Open starts that are overtaken. Like `starts`, it cuts what the operator itself would do.
+    pub overtakes: u8,
 }
 
 impl Budgets {
@@ -33,7 +35,7 @@ impl Budgets {
             .all(|(mine, other)| *mine >= other)
     }
 
-    pub fn counts(&self) -> [u8; 8] {
+    pub fn counts(&self) -> [u8; 9] {
         [
             self.starts,
             self.crashes,
@@ -43,6 +45,7 @@ impl Budgets {
             self.freezes,
             self.orders,
             self.strangers,
+            self.overtakes,
         ]
     }
 }

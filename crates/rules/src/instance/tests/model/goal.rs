@@ -96,6 +96,7 @@ pub fn reaches_goal(lab: &Lab, state: &State) -> Result<State, String> {
 fn undisturbed(state: &State) -> State {
     let left = Budgets {
         starts: u8::MAX,
+        overtakes: u8::MAX,
         ..Budgets::default()
     };
     State {
@@ -183,7 +184,7 @@ fn is_reached(lab: &Lab, state: &State) -> Result<(), String> {
             (Some(id), _) => state.facts.get(id),
         };
         let workers = fact.map(|f| f.workers);
-        if running && !lab.config.omits && workers != Some(State::wants(object)) {
+        if running && workers != Some(State::wants(object)) {
             return Err(format!("{resource} ({kind:?}) has other arguments"));
         }
     }

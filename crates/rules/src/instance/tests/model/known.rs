@@ -50,6 +50,16 @@ impl Writer<'_> {
             None => self.byte(0),
             Some(attempt) => self.attempt(attempt, asked),
         }
+        match &memory.held_up {
+            None => self.byte(0),
+            Some(_) if self.state.left.overtakes == 0 => self.byte(0),
+            Some(held_up) => {
+                self.byte(1);
+                let rank = self.intent_rank(held_up.by);
+                self.byte(rank);
+                self.long_age(held_up.since);
+            }
+        }
         match &memory.restart {
             None => self.byte(0),
             Some(attempt) => self.attempt(attempt, asked),
@@ -63,7 +73,7 @@ impl Writer<'_> {
 
     fn attempt(&mut self, attempt: &Attempt, asked: Option<Moment>) {
         self.byte(1);
-        self.age(attempt.first_seen);
+        self.long_age(attempt.first_seen);
         match &attempt.outcome {
             Outcome::Written => self.byte(1),
             Outcome::Dropped => self.byte(6),
@@ -78,16 +88,23 @@ impl Writer<'_> {
                 self.flag(asked.is_some_and(|asked| asked >= *since));
             }
         }
-        self.byte(u8::try_from(attempt.settled_lists.min(2)).unwrap());
+        let most = if self.state.left.overtakes > 0 { 4 } else { 2 };
+        self.byte(u8::try_from(attempt.settled_lists.min(most)).unwrap());
         self.flag(attempt.ordered);
         for n in 0..self.ids.len() {
             let lookup = attempt.lookups.get(self.ids[n]);
             self.byte(match lookup {
                 None => 0,
-                Some((_, true)) => 1,
-                Some((at, false)) if asked.is_some_and(|asked| *at >= asked) => 2,
-                Some((_, false)) => 0,
+                Some(lookup) if lookup.found => 1,
+                Some(lookup) => {
+                    let now = self.state.now();
+                    let is_newest = asked.is_some_and(|asked| lookup.asked >= asked);
+                    2 + u8::from(is_newest) + 2 * u8::from(now < lookup.retry_at())
+                }
             });
+            if let Some(lookup) = lookup.filter(|lookup| !lookup.found) {
+                self.age(lookup.first_failed);
+            }
         }
     }
 

@@ -18,8 +18,8 @@
 //! | `runs` | what is explored with all rules on |
 //!
 //! Which rules it takes to break a property, each alone but where said otherwise:
-//! - the intent's write, one call, the finalizer first, known ids, known ids taken over, asking in a shared account, the gone rule, restarts written ahead,
-//!   restarts that stay open, the proof that it is stopped, the classes of statuses, asking blocks nobody, the lease's deadline: each is a test in `rules`.
+//! - the intent's write, one call, the finalizer first, known ids, not knowing what may be of others, leaving look-alikes, asking in a shared account, the gone rule, restarts written ahead,
+//!   restarts that stay open, the proof that it is stopped, the classes of statuses, overtaking, the lease's deadline: each is a test in `rules`.
 //! - The quorum read and a beginning with the newest state are two locks of one door: a claim that another process wrote.
 //!   Without the read, a process that begins with an old view claims an instance twice; with the read it does not; and
 //!   without the read nothing is found as long as each process begins with the newest state. The deadline is a lock
@@ -44,7 +44,8 @@
 //! - Late effects and lists that lag keep, together, to the settle time: that is the protocol's premise. What an
 //!   outsider starts is listed at once.
 //! - Two resources that are alike are interchangeable, and states that differ in their order are one. Ids are told apart
-//!   by their order only among instances with the same arguments, since decisions compare no others.
+//!   by their order only among instances with the same arguments, since decisions compare no others. Ids are in no order: a
+//!   later instance may have the lesser one.
 //! - Since when an instance is known to be bound is forgotten where nobody can have it stopped or deleted and no list can
 //!   lack it; what an instance was before is forgotten once no list can show it.
 //! - Of states that differ only in what may still go wrong, one in which less may happen is not looked at: `seen`.

@@ -137,6 +137,9 @@ impl State {
             return;
         };
         self.left.faults -= u8::from(fault.is_some());
+        if let Step::Write(Write::Overtake { .. }) = decision.step {
+            self.left.overtakes = self.left.overtakes.saturating_sub(1);
+        }
         self.touches(resource, &decision.step);
         let process = &mut self.operators[operator].process;
         process.announce(&KEYS[resource], &decision);

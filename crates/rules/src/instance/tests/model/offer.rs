@@ -72,7 +72,8 @@ impl State {
         events: &mut Vec<Event>,
     ) {
         let starts = matches!(step, Step::Call(ApiCall::Start { .. }));
-        if starts && self.left.starts == 0 {
+        let overtakes = matches!(step, Step::Write(Write::Overtake { .. }));
+        if (starts && self.left.starts == 0) || (overtakes && self.left.overtakes == 0) {
             return;
         }
         let mut push = |fault| {
@@ -87,9 +88,12 @@ impl State {
             return;
         }
         let fits = |fault: &&Fault| match (step, fault) {
-            (Step::Write(Write::Status(_) | Write::RecordAccepted { .. }), Fault::WriteLost) => {
-                true
-            }
+            (
+                Step::Write(
+                    Write::Status(_) | Write::RecordAccepted { .. } | Write::Overtake { .. },
+                ),
+                Fault::WriteLost,
+            ) => true,
             (Step::Call(ApiCall::Start { .. } | ApiCall::Restart { .. }), fault) => {
                 **fault != Fault::WriteLost
             }

@@ -15,6 +15,7 @@ const QUIET: Budgets = Budgets {
     freezes: 0,
     orders: 0,
     strangers: 0,
+    overtakes: 0,
 };
 
 const PAIR: [Kind; 2] = [READY, READY];
@@ -76,6 +77,12 @@ fn quick() -> Vec<Config> {
         strangers: 1,
         ..QUIET
     };
+    let overtaking = Budgets {
+        crashes: 1,
+        faults: 1,
+        overtakes: 1,
+        ..QUIET
+    };
     vec![
         config("one, new", &[NEW], Budgets { faults: 0, ..once }),
         config("one, running", &[RUNNING], once),
@@ -88,6 +95,19 @@ fn quick() -> Vec<Config> {
             ..config("one, in a shared account", &[READY], strangers)
         },
         config("two, everything twice", &PAIR, TWICE),
+        config("two, and one that is overtaken", &PAIR, overtaking),
+        Config {
+            omits: true,
+            ..config("one and another, that look alike", &[READY, OTHER], TWICE)
+        },
+        Config {
+            omits: true,
+            ..config(
+                "one and another, that look alike, and overtaking",
+                &[READY, OTHER],
+                overtaking,
+            )
+        },
     ]
 }
 
@@ -143,9 +163,36 @@ fn full() -> Vec<Config> {
                 ..QUIET
             },
         ),
+        config(
+            "two, two faults, and one that is overtaken",
+            &PAIR,
+            Budgets {
+                overtakes: 1,
+                ..TWICE
+            },
+        ),
         Config {
             omits: true,
-            ..config("one and another, that look alike", &[READY, OTHER], TWICE)
+            ..config(
+                "one and another, that look alike, two faults, and overtaking",
+                &[READY, OTHER],
+                Budgets {
+                    overtakes: 1,
+                    ..TWICE
+                },
+            )
+        },
+        Config {
+            omits: true,
+            ..config(
+                "two alike and another, that all look alike",
+                &TRIO,
+                Budgets {
+                    crashes: 1,
+                    faults: 2,
+                    ..QUIET
+                },
+            )
         },
     ]
 }
@@ -213,6 +260,7 @@ fn explore() {
         freezes: budget("FREEZES"),
         orders: budget("ORDERS"),
         strangers: budget("STRANGERS"),
+        overtakes: budget("OVERTAKES"),
     };
     let mut config = config("explore", &TRIO[..number("KINDS").clamp(1, 3)], budgets);
     config.goal = number("GOAL") > 0;

@@ -54,7 +54,7 @@ impl State {
         };
         match &step {
             Step::Write(Write::Status(Purpose::StartIntent(_))) => {
-                self.listed[resource] = self.window(resource, listed);
+                self.listed[resource] = self.window(lab, resource, listed);
                 if lab.config.is_off(Off::IntentWrite) {
                     self.take_back(resource, before.as_deref());
                 }
@@ -74,10 +74,10 @@ impl State {
     }
 
     /// Since when an instance may be the start's. What equal starts that are open do not know, it does not know either.
-    fn window(&self, resource: usize, listed: Option<Moment>) -> Option<Moment> {
+    fn window(&self, lab: &Lab, resource: usize, listed: Option<Moment>) -> Option<Moment> {
         let start = |of| self.object(of)?.status.as_ref()?.start.clone();
         let args = start(resource).map(|s| s.args);
-        let equal = |of: &usize| start(*of).map(|s| s.args) == args;
+        let equal = |of: &usize| lab.config.omits || start(*of).map(|s| s.args) == args;
         (0..self.listed.len())
             .filter(|of| *of != resource)
             .filter(equal)
@@ -180,6 +180,10 @@ impl State {
             let Some(decision) = process.decide(key, &lab.around, moves) else {
                 continue;
             };
+            // A step is announced when it is done.
+            process.book.remember(key, |memory| {
+                memory.held_up.clone_from(&decision.held_up);
+            });
             match &decision.step {
                 Step::Rest => continue,
                 Step::Write(Write::Status(Purpose::Report)) => {

@@ -169,6 +169,12 @@ impl State {
         if before == Some(resource) {
             return;
         }
+        let workers = |of: &str| self.facts.get(of).map(|fact| fact.workers);
+        let own = |(_, fact): &(&String, &Fact)| fact.owner == Some(resource) && !fact.left;
+        let own = self.facts.iter().find(own).map(|(own, _)| own.as_str());
+        if before.is_some() && own.is_some_and(|own| workers(own) != workers(id)) {
+            self.broken = Some(Broken::Anothers);
+        }
         for (other, fact) in &mut self.facts {
             if fact.owner == Some(resource) && other != id && !fact.left {
                 fact.owner = before;

@@ -61,7 +61,8 @@ impl Cloud {
 
     fn start(&mut self, args: &InstanceArgs) -> Instance {
         self.made += 1;
-        let mut instance = instance(&format!("i-{:03}", self.made), "pending");
+        // Ids say nothing about age: these are scattered.
+        let mut instance = instance(&format!("i-{:03}", self.made * 618 % 997), "pending");
         instance.instance_args = args.clone();
         self.instances
             .insert(instance.instance_id.clone(), Arc::new(instance.clone()));

@@ -195,6 +195,9 @@ impl Process {
             Step::Write(Write::RecordAccepted { intent, instance }) => {
                 return self.record_accepted(key, intent, &instance, server, landing, now);
             }
+            Step::Write(Write::Overtake { start_of, intent }) => {
+                return self.overtake(&start_of, intent, server, landing);
+            }
             other => panic!("{other:?} is no write"),
         }
         let written = self.replace(key, wanted, server, landing);
@@ -265,6 +268,29 @@ impl Process {
                 .remember(key, |memory| record::recorded(memory, instance, now));
         }
         written
+    }
+
+    /// The patch of another resource's status, which tests for its intent.
+    fn overtake(
+        &mut self,
+        start_of: &ObjectKey,
+        intent: Uuid,
+        server: &mut Server,
+        landing: Landing,
+    ) -> Written {
+        let Some(current) = server.objects.get(start_of).cloned() else {
+            return Written::Nothing;
+        };
+        let mut wanted = (*current).clone();
+        let start = wanted.status.get_or_insert_default().start.as_mut();
+        match start.filter(|start| start.id == intent) {
+            Some(start) => start.overtaken = true,
+            None => {
+                self.book.refresh(current);
+                return Written::Conflict;
+            }
+        }
+        self.replace(start_of, wanted, server, landing)
     }
 
     /// Takes note of what a call was answered with, classified as the shell does.

@@ -1,0 +1,184 @@
+//! The open starts of other resources: what they hold up, and which instances they may have made.
+//!
+//! A start that does not come to an end holds others up for a limited time only. Then one of those marks its intent as
+//! overtaken and goes on. From there on what the overtaken start has made cannot be told from what others make, so it ends with
+//! the answer of a person. All this follows from the intents and from times, never from a condition: the trouble of
+//! one tenant is not that of another.
+
+use cortecs_api::types::{Instance, InstanceArgs};
+use cortecs_clock::Moment;
+use cortecs_resources::instance_status::StartIntent;
+
+use crate::{
+    facts::{args, memory::HeldUp},
+    instance::{
+        draft::Draft,
+        input::Settings,
+        protocol::Rule,
+        step::{Decision, Step, Write},
+        verdict::Verdict,
+    },
+    ledger::open_start::{OpenStart, Progress, is_older},
+};
+
+/// An open start that has to come to an end before a start with `wanted` may be made at this API. `mine` is the intent of
+/// that start, once it is written.
+pub(crate) fn holding_up<'a>(
+    draft: &Draft<'a>,
+    api_url: &'a str,
+    wanted: &InstanceArgs,
+    mine: Option<&StartIntent>,
+) -> Option<OpenStart<'a>> {
+    let input = draft.input;
+    input
+        .book
+        .open_starts(api_url, input.key)
+        .find(|open| open.holds_up(wanted, mine))
+}
+
+/// Waits for the other start, and overtakes it when it has held this one up for long enough.
+pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
+    let now = draft.input.now;
+    let before = draft.input.memory.held_up.as_ref();
+    // Where lists fail, this start could not be made anyway, and the other one not come to an end.
+    let lists_work = draft.snapshot().is_some() && draft.list_problem().is_none();
+    let since = before.filter(|held_up| lists_work && held_up.by == open.intent.id);
+    let since = since.map_or(now, |held_up| held_up.since);
+    let patience = patience(open, since, draft.input.settings);
+    let message = format!(
+        "the start of {} may make an instance that looks the same, and its outcome is not known yet",
+        open.key
+    );
+    let verdict = Verdict::held_up(message);
+    draft.is_held_up(HeldUp {
+        by: open.intent.id,
+        since,
+    });
+    if now >= patience
+        && open.progress != Progress::InFlight
+        && draft.enforces(Rule::StartsAreOvertaken)
+    {
+        let step = Step::Write(Write::Overtake {
+            start_of: open.key.clone(),
+            intent: open.intent.id,
+        });
+        return draft.act(step, verdict);
+    }
+    draft.rest(verdict, Some(patience.since(now)))
+}
+
+/// Until when a start waits that another one has held up since then: the settle time, and a quarter of it for the lists that the
+/// other start needs to be given up. Where these lists have just begun to work, the other start gets another settle time.
+fn patience(open: &OpenStart<'_>, since: Moment, settings: &Settings) -> Moment {
+    let since = open.first_seen.max(Some(since)).unwrap_or(since);
+    let patience = since.after(settings.settle).after(settings.young());
+    match open.settled_lists {
+        0 | ENOUGH_LISTS.. => patience,
+        _ => patience.after(settings.settle),
+    }
+}
+
+/// With so many lists after its settle time, a start that can come to an end by itself has done so.
+const ENOUGH_LISTS: u32 = 4;
+
+/// The equal open starts at this API that may still come to an end by themselves.
+fn equals<'a>(
+    draft: &Draft<'a>,
+    api_url: &'a str,
+    wanted: &'a InstanceArgs,
+) -> impl Iterator<Item = OpenStart<'a>> {
+    let input = draft.input;
+    let equals = input.book.equal_open_starts(api_url, wanted, input.key);
+    equals.filter(|open| !open.intent.overtaken)
+}
+
+/// An equal start whose call is being made: its answer may name any of the instances that have appeared.
+pub(crate) fn in_flight<'a>(
+    draft: &Draft<'a>,
+    api_url: &'a str,
+    wanted: &'a InstanceArgs,
+) -> Option<OpenStart<'a>> {
+    equals(draft, api_url, wanted).find(|open| open.progress == Progress::InFlight)
+}
+
+/// How many equal starts of unknown outcome are before this one: each takes one of the instances that have appeared, the oldest
+/// start the first. A start whose settle time is over is not waited for.
+pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent) -> usize {
+    let (input, settle) = (draft.input, draft.input.settings.settle);
+    let wanted = args::of_record(&intent.args);
+    let is_before = |open: &OpenStart<'_>| {
+        open.progress == Progress::Unknown
+            && is_older(open.intent, intent)
+            && open
+                .first_seen
+                .is_none_or(|seen| input.now < seen.after(settle))
+    };
+    draft.home().map_or(0, |home| {
+        equals(draft, &home.api_url, &wanted)
+            .filter(is_before)
+            .count()
+    })
+}
+
+/// When the settle time of all equal starts of unknown outcome is over. Equal instances are interchangeable, so until
+/// then an instance that appears may be what this start has made.
+pub(crate) fn settled_at(draft: &Draft<'_>, api_url: &str, wanted: &InstanceArgs) -> Moment {
+    let (now, settle) = (draft.input.now, draft.input.settings.settle);
+    equals(draft, api_url, wanted)
+        .filter(|open| open.progress == Progress::Unknown)
+        .map(|open| open.first_seen.unwrap_or(now).after(settle))
+        .max()
+        .unwrap_or_default()
+}
+
+/// Whether an open start that asked for other arguments may have made the instance, as far as the answers of the API tell.
+pub(crate) fn is_contested(
+    draft: &Draft<'_>,
+    api_url: &str,
+    wanted: &InstanceArgs,
+    instance: &Instance,
+) -> bool {
+    let input = draft.input;
+    draft.enforces(Rule::LookAlikesAreContested)
+        && input
+            .book
+            .open_starts(api_url, input.key)
+            .any(|open| !open.is_equal(wanted) && open.may_have_made(instance))
+}
+
+/// Whether an open start of another resource may have made the instance.
+pub(crate) fn may_have_made(draft: &Draft<'_>, api_url: &str, instance: &Instance) -> bool {
+    let input = draft.input;
+    input
+        .book
+        .open_starts(api_url, input.key)
+        .any(|open| open.may_have_made(instance))
+}
+
+/// Whether an equal start that was overtaken may have made the instance. It is bound by this start only when what this start has made must
+/// have appeared too: a person who says of the overtaken start that it has made nothing would be wrong otherwise.
+pub(crate) fn may_be_of_overtaken(
+    draft: &Draft<'_>,
+    api_url: &str,
+    wanted: &InstanceArgs,
+    instance: &Instance,
+) -> bool {
+    let input = draft.input;
+    input
+        .book
+        .equal_open_starts(api_url, wanted, input.key)
+        .any(|open| open.intent.overtaken && open.may_have_made(instance))
+}
+
+/// Whether an open start of another resource may have made the instance, and no status records it as a resource's.
+pub(crate) fn may_be_of_another(
+    draft: &Draft<'_>,
+    api_url: &str,
+    wanted: &InstanceArgs,
+    instance: &Instance,
+) -> bool {
+    let (book, me) = (draft.input.book, draft.input.key);
+    args::matches(wanted, &instance.instance_args)
+        && !book.is_recorded_for_other(api_url, &instance.instance_id, me)
+        && may_have_made(draft, api_url, instance)
+}

@@ -1,0 +1,269 @@
+//! What the open starts of other resources hold up, and what they may have made.
+
+use crate::facts::memory::FailureKind;
+
+use super::{
+    resolve::{is_bind, lost},
+    *,
+};
+
+const WORKERS: [u32; 2] = [1, 2];
+
+/// A resource without an instance that wants one, beside an open start that asks for so many workers.
+fn beside(workers: u32) -> Scene {
+    let mut scene = Scene::new(json!({}), json!({}));
+    scene.others = vec![resource("other", json!({}), open(workers, 1))];
+    scene.observe();
+    scene
+}
+
+/// The status of an open start.
+fn open(workers: u32, id: u128) -> Value {
+    let mut start = intent(id, "2026-01-01T00:00:00Z", &[]);
+    start["args"]["numWorkers"] = json!(workers);
+    json!({ "account": home(), "start": start })
+}
+
+/// An instance whose number of workers the answer leaves out.
+fn unclear(id: &str) -> Instance {
+    let mut unclear = instance(id, "pending");
+    unclear.instance_args.num_workers = None;
+    unclear
+}
+
+/// Decides at this second, on a list of that second, and remembers what is remembered of a decision.
+fn decide_at(scene: &mut Scene, second: u64, instances: &[Instance]) -> Decision {
+    scene.lists([second], instances);
+    scene.quorum_read_at = Some(at(second));
+    let decision = scene.decide();
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .held_up
+        .clone_from(&decision.held_up);
+    decision
+}
+
+#[test]
+fn no_start_is_made_while_one_is_open_whose_instance_may_look_the_same() {
+    for workers in WORKERS {
+        let mut scene = beside(workers);
+        let decision = decide_at(&mut scene, 1000, &[]);
+        assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+        assert!(decision.status.start.is_none() && decision.queue.is_none());
+    }
+}
+
+/// In flight, an equal start is interchangeable with this one; an unequal one is not.
+#[test]
+fn a_start_in_flight_holds_up_unequal_starts_only() {
+    for (workers, starts) in [(1, true), (2, false)] {
+        let mut scene = beside(workers);
+        let mut attempt = Attempt::written(Uuid::from_u128(1), at(990));
+        attempt.outcome = Outcome::InFlight;
+        let start = Some(attempt);
+        let memory = Memory {
+            start,
+            ..Memory::default()
+        };
+        scene.remembered = vec![("other", memory)];
+        let decision = decide_at(&mut scene, 1000, &[]);
+        assert_eq!(decision.status.start.is_some(), starts, "{workers} workers");
+    }
+}
+
+#[test]
+fn a_start_that_does_not_come_to_an_end_is_overtaken_after_a_settle_time_and_a_quarter() {
+    for workers in WORKERS {
+        let mut scene = beside(workers);
+        let overtake = Step::Write(Write::Overtake {
+            start_of: ObjectKey::new("ns", "other"),
+            intent: Uuid::from_u128(1),
+        });
+        let patience = (SETTLE + SETTLE / 4).as_secs();
+        for second in [1000, 1001, 1000 + patience - 1] {
+            let decision = decide_at(&mut scene, second, &[]);
+            assert_eq!(reconciling(&decision), Some("ResolvingStart"), "{second}");
+        }
+        let decision = decide_at(&mut scene, 1000 + patience, &[]);
+        assert_eq!(decision.step, overtake);
+
+        scene.others[0]["status"]["start"]["overtaken"] = json!(true);
+        let decision = decide_at(&mut scene, 1001 + patience, &[]);
+        assert!(decision.status.start.is_some());
+    }
+}
+
+/// While there is no good list, the other start could not come to an end either.
+#[test]
+fn the_patience_begins_anew_when_lists_work_again() {
+    let mut scene = beside(1);
+    decide_at(&mut scene, 1000, &[]);
+    scene.now = at(1000 + 10 * SETTLE.as_secs());
+    let problem = (FailureKind::Transient, "lost".to_owned());
+    scene.view.fleet.as_mut().unwrap().problem = Some(problem);
+    let decision = scene.decide();
+    scene.view.fleet.as_mut().unwrap().problem = None;
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    scene
+        .memory
+        .as_mut()
+        .unwrap()
+        .held_up
+        .clone_from(&decision.held_up);
+    let decision = decide_at(&mut scene, 1001 + 10 * SETTLE.as_secs(), &[]);
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+}
+
+/// Two processes that write at the same time: one of the two goes on.
+#[test]
+fn of_two_unequal_starts_that_are_written_the_older_one_is_made() {
+    for (requested_at, made) in [
+        ("2026-01-01T00:00:00Z", false),
+        ("2026-01-03T00:00:00Z", true),
+    ] {
+        let status = json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", &[]) });
+        let mut scene = Scene::new(json!({}), status);
+        scene.others = vec![resource("other", json!({}), open(2, 1))];
+        scene.others[0]["status"]["start"]["requestedAt"] = json!(requested_at);
+        let memory = |id: u128| Memory {
+            start: Some(Attempt::written(Uuid::from_u128(id), at(1000))),
+            ..Memory::default()
+        };
+        scene.remembered = vec![("other", memory(1))];
+        scene.memory = Some(memory(5));
+        let step = scene.decide().step;
+        assert_eq!(
+            matches!(step, Step::Call(ApiCall::Start { .. })),
+            made,
+            "{step:?}"
+        );
+        assert!(made || step == written(Purpose::DropStart), "{step:?}");
+    }
+}
+
+/// The order of the ids says nothing, and neither does the age of the start.
+#[test]
+fn what_an_unequal_start_may_have_made_is_not_bound_and_a_person_is_asked_in_the_end() {
+    for requested_at in ["2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z"] {
+        let mut scene = lost(&[]);
+        scene.others = vec![resource("other", json!({}), open(2, 1))];
+        scene.others[0]["status"]["start"]["requestedAt"] = json!(requested_at);
+        let both = [unclear("i-1"), unclear("i-2")];
+        scene.found(&["i-1", "i-2"]);
+        for second in [1001, SETTLED - 1] {
+            let decision = decide_at(&mut scene, second, &both);
+            assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+        }
+        decide_at(&mut scene, SETTLED + 1, &both);
+        let decision = decide_at(&mut scene, SETTLED + 2, &both);
+        assert_eq!(stalled(&decision), Some("StartUnresolved"));
+        assert_eq!(decision.status.start.unwrap().candidate_ids, ["i-1", "i-2"]);
+    }
+}
+
+#[test]
+fn what_is_told_apart_is_bound() {
+    let mut scene = lost(&[]);
+    scene.others = vec![resource("other", json!({}), open(2, 1))];
+    let both = [unclear("i-1"), instance("i-2", "pending")];
+    scene.found(&["i-1", "i-2"]);
+    assert!(is_bind(&decide_at(&mut scene, 1001, &both).step, "i-2"));
+}
+
+/// As many as one list shows: each takes another one.
+#[test]
+fn equal_starts_are_resolved_from_one_list() {
+    let mut scene = lost(&[]);
+    scene.others = vec![
+        resource("older", json!({}), open(1, 1)),
+        resource("younger", json!({}), open(1, 2)),
+    ];
+    scene.others[1]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
+    scene.found(&["i-1", "i-2", "i-3"]);
+    let all = ["i-1", "i-2", "i-3"].map(|id| instance(id, "pending"));
+    assert!(is_bind(&decide_at(&mut scene, 1001, &all).step, "i-2"));
+    // The only one is the oldest start's, as long as that one can come to an end by itself.
+    let decision = decide_at(&mut scene, 1002, &all[..1]);
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    let mut attempt = Attempt::written(Uuid::from_u128(1), at(0));
+    attempt.outcome = Outcome::Unknown(at(1));
+    let stuck = Memory {
+        start: Some(attempt),
+        ..Memory::default()
+    };
+    scene.remembered = vec![("older", stuck)];
+    assert!(is_bind(&decide_at(&mut scene, 1003, &all[..1]).step, "i-1"));
+}
+
+/// Equal instances are interchangeable: what appears last may be the one that this start has made.
+#[test]
+fn a_start_is_not_given_up_before_the_settle_times_of_equal_starts_are_over() {
+    let mut scene = lost(&[]);
+    scene.others = vec![resource("younger", json!({}), open(1, 2))];
+    scene.others[0]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
+    let mut attempt = Attempt::written(Uuid::from_u128(2), at(1050));
+    attempt.outcome = Outcome::Unknown(at(1051));
+    let memory = Memory {
+        start: Some(attempt),
+        ..Memory::default()
+    };
+    scene.remembered = vec![("younger", memory)];
+    for (second, given_up) in [
+        (SETTLED + 1, false),
+        (SETTLED + 49, false),
+        (SETTLED + 50, true),
+    ] {
+        let step = decide_at(&mut scene, second, &[]).step;
+        assert_eq!(
+            step == written(Purpose::VoidStart),
+            given_up,
+            "{second}: {step:?}"
+        );
+    }
+}
+
+fn overtaken() -> Scene {
+    let mut scene = lost(&[]);
+    scene.resource["status"]["start"]["overtaken"] = json!(true);
+    scene.observe();
+    scene
+}
+
+/// An overtaken start, after the question was asked, with what a person answers.
+fn answered(listed: &[Instance], answer: &str) -> Step {
+    let mut scene = overtaken();
+    scene.found(&["i-1"]);
+    decide_at(&mut scene, SETTLED + 1, listed);
+    let decision = decide_at(&mut scene, SETTLED + 2, listed);
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene
+        .annotated("cortecs.ai/resolve-start", answer)
+        .decide()
+        .step
+}
+
+#[test]
+fn an_overtaken_start_ends_with_the_answer_of_a_person() {
+    for listed in [&[][..], &[instance("i-1", "running")]] {
+        assert_eq!(answered(listed, "none"), written(Purpose::VoidStart));
+        let bound = is_bind(&answered(listed, "i-1"), "i-1");
+        assert_eq!(bound, !listed.is_empty());
+    }
+}
+
+/// What appears after the question was not asked about.
+#[test]
+fn none_is_said_of_what_was_named_to_an_overtaken_start() {
+    let mut scene = overtaken();
+    decide_at(&mut scene, SETTLED + 1, &[]);
+    let decision = decide_at(&mut scene, SETTLED + 2, &[]);
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let mut scene = scene.annotated("cortecs.ai/resolve-start", "none");
+    let late = [instance("i-late", "running")];
+    let decision = decide_at(&mut scene, SETTLED + 3, &late);
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    assert_eq!(decision.status.start.unwrap().candidate_ids, ["i-late"]);
+}
