@@ -14,6 +14,7 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::{
+    lookup::Lookup,
     sealed_id::{SealedId, is_well_formed},
     snapshot::Snapshot,
 };
@@ -64,40 +65,6 @@ pub struct Attempt {
     /// `oldOrder` of the intent, as last seen.
     old_order: Option<String>,
     last_sequence: u64,
-}
-
-/// What gets of a candidate have found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lookup {
-    /// When the last get was sent.
-    pub asked: Moment,
-    /// Whether the API found the instance.
-    pub found: bool,
-    /// Gets in a row that did not find it, and when the first of them was sent.
-    pub failures: u32,
-    pub first_failed: Moment,
-}
-
-impl Lookup {
-    /// The longest pause between two gets of an instance that the API does not find.
-    const MOST_PAUSE: Duration = Duration::from_secs(60);
-
-    /// The lookup after one more get, sent at `asked`.
-    pub fn next(before: Option<&Self>, asked: Moment, found: bool) -> Self {
-        let before = before.filter(|before| !before.found && !found);
-        Self {
-            asked,
-            found,
-            failures: before.map_or(0, |before| before.failures) + u32::from(!found),
-            first_failed: before.map_or(asked, |before| before.first_failed),
-        }
-    }
-
-    /// When the API is asked again for an instance that it did not find.
-    pub fn retry_at(&self) -> Moment {
-        let pause = Duration::from_secs(1 << self.failures.min(6));
-        self.asked.after(pause.min(Self::MOST_PAUSE))
-    }
 }
 
 /// A start cannot be made because of the open start of another resource.

@@ -9,6 +9,7 @@
 //! | [`home`] | where a resource lives |
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
+//! | [`lookup`] | what gets of a candidate have found |
 //! | [`memory`] | what this process remembers of one resource |
 
 pub mod account_entry;
@@ -18,6 +19,7 @@ pub mod drift_policy;
 pub mod fleet_health;
 pub mod fleet_key;
 pub mod home;
+pub mod lookup;
 pub mod memory;
 pub mod sealed_id;
 pub mod snapshot;

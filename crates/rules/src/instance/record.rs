@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use super::step::Purpose;
 use crate::{
-    facts::memory::{Attempt, Bound, Failure, Lookup, Memory, Outcome},
+    facts::{
+        lookup::Lookup,
+        memory::{Attempt, Bound, Failure, Memory, Outcome},
+    },
     instance::step::{ApiCall, Decision, Step, Write},
     ledger::book::Book,
 };

@@ -6,10 +6,7 @@ use cortecs_api::types::Instance;
 
 use super::ask::ask;
 use crate::{
-    facts::{
-        memory::{Attempt, Lookup},
-        snapshot::Snapshot,
-    },
+    facts::{lookup::Lookup, memory::Attempt, snapshot::Snapshot},
     instance::{
         binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,

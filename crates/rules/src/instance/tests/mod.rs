@@ -40,7 +40,8 @@ use super::{
 };
 use crate::{
     facts::{
-        memory::{Attempt, Bound, Lookup, Memory, Outcome},
+        lookup::Lookup,
+        memory::{Attempt, Bound, Memory, Outcome},
         sealed_id::SealedId,
         snapshot::Snapshot,
     },
