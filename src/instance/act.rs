@@ -261,7 +261,8 @@ async fn publish_changes(context: &Context, old: &CortecsInstance, new: &Cortecs
     let before = old.status.as_ref();
     if is_true(&status.conditions, READY)
         && find_condition(&status.conditions, READY).and_then(Reason::of) == Some(Reason::Running)
-        && !before.is_some_and(|b| is_true(&b.conditions, READY))
+        // The first time since the instance was asked to run: whatever was once reached is no start any more.
+        && before.is_none_or(|b| b.reached_generation.is_none())
         && let Some(started) = status.last_start_time
         && let Ok(waited) = Duration::try_from(clock::wall().duration_since(started))
     {

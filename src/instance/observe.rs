@@ -27,6 +27,7 @@ use crate::fleet::poll::Fleet;
 /// The input of a decision. The turns of the fleet change quickly, so [`Observation::view`] reads them right before the decision.
 pub struct Observation {
     named: Option<ObjectKey>,
+    unchecked: bool,
     desired: Desired,
     fleet: Option<ObservedFleet>,
     pub model: Option<CatalogAnswer>,
@@ -66,6 +67,7 @@ impl Observation {
         });
         AccountView {
             named: self.named.clone(),
+            unchecked: self.unchecked,
             desired: self.desired.clone(),
             fleet,
         }
@@ -99,11 +101,18 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observati
     let named = named_account(resource, context.default_account.as_ref());
     Observation {
         sealed_id: check_sealed_id(context, resource, named.as_ref(), fleet.as_deref()),
+        unchecked: is_unchecked(context, named.as_ref()),
         named,
         desired,
         fleet: fleet.map(|fleet| observe_fleet(context, fleet)),
         model,
     }
+}
+
+/// Whether this process has not checked the account yet.
+fn is_unchecked(context: &Context, named: Option<&ObjectKey>) -> bool {
+    let entry = named.and_then(|key| context.directory.account(&key.namespace, &key.name));
+    !context.directory.synced() || entry.is_some_and(|e| e.state == AccountState::Pending)
 }
 
 /// Whether another operator manages the account of the resource's instance or, without an instance, the account that the resource
@@ -112,7 +121,14 @@ pub fn is_managed_elsewhere(context: &Context, resource: &CortecsInstance) -> bo
     let account = home_account(resource)
         .or_else(|| named_account(resource, context.default_account.as_ref()));
     let entry = account.and_then(|key| context.directory.account(&key.namespace, &key.name));
-    entry.is_some_and(|entry| entry.state.is_elsewhere())
+    let by_another = |entry: &AccountEntry| {
+        let manager = entry.managed_by.as_ref();
+        manager.is_some_and(|manager| manager != context.installs.this_operator())
+    };
+    // Before the account is checked, its status alone tells.
+    entry.is_some_and(|entry| {
+        entry.state.is_elsewhere() || (entry.state == AccountState::Pending && by_another(&entry))
+    })
 }
 
 /// Checks the annotation with the client secret of the fleet, and with the client secret in the account's Secret.

@@ -42,5 +42,6 @@ mod no_brake;
 mod outages;
 mod refusals;
 mod replacement;
+mod restarts;
 mod telling;
 mod validation;

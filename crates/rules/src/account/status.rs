@@ -3,11 +3,14 @@
 use cortecs_api::RetryClass;
 use cortecs_resources::{
     account::{CortecsAccountStatus, Hold, ManagedBy},
-    conditions::{READY, RECONCILING, STALLED, remove_condition, set_condition, whole_seconds},
+    conditions::{
+        READY, RECONCILING, STALLED, find_condition, remove_condition, set_condition, whole_seconds,
+    },
     key::ObjectKey,
     reason::Reason,
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::summary::Summary;
 use crate::facts::{account_entry::AccountState, fleet_health::FleetHealth};
@@ -52,10 +55,49 @@ pub fn next_status(
     view: &View<'_>,
     now: Timestamp,
 ) -> Option<CortecsAccountStatus> {
+    let conditions = match judge(view) {
+        // A new process knows nothing yet that speaks against what an earlier one has found.
+        (_, Reason::Verifying, _) if was_judged(previous, view) => previous.conditions.clone(),
+        judged => conditions(previous, judged, view.generation, now),
+    };
+    let (instances, unmanaged) = match view.summary {
+        Some(summary) => (Some(&summary.counts), &summary.unmanaged),
+        None => (previous.instances.as_ref(), &previous.unmanaged),
+    };
+    let mut next = CortecsAccountStatus {
+        observed_generation: Some(view.generation),
+        conditions,
+        instances: instances.cloned(),
+        unmanaged: unmanaged.clone(),
+        last_poll_time: previous.last_poll_time,
+        hold: view.hold.clone(),
+        last_handled_resume: view.last_handled_resume.clone(),
+        last_hold_end_time: view.hold_ended.or(previous.last_hold_end_time),
+        managed_by: view.managed_by.clone(),
+    };
+    if next == *previous {
+        return None;
+    }
+    if let Some(listed_at) = view.listed_at {
+        next.last_poll_time = Some(whole_seconds(listed_at).0);
+    }
+    Some(next)
+}
+
+/// Whether the status has a finding about this version of the spec.
+fn was_judged(previous: &CortecsAccountStatus, view: &View<'_>) -> bool {
+    previous.observed_generation == Some(view.generation)
+        && find_condition(&previous.conditions, READY).is_some()
+}
+
+fn conditions(
+    previous: &CortecsAccountStatus,
+    (progress, reason, message): (Progress, Reason, String),
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
     let mut conditions = previous.conditions.clone();
-    let (progress, reason, message) = judge(view);
     let mut set = |kind: &str, status: bool| {
-        let generation = view.generation;
         set_condition(
             &mut conditions,
             kind,
@@ -83,28 +125,7 @@ pub fn next_status(
     if !matches!(progress, Progress::Stalled) {
         remove_condition(&mut conditions, STALLED);
     }
-    let (instances, unmanaged) = match view.summary {
-        Some(summary) => (Some(&summary.counts), &summary.unmanaged),
-        None => (previous.instances.as_ref(), &previous.unmanaged),
-    };
-    let mut next = CortecsAccountStatus {
-        observed_generation: Some(view.generation),
-        conditions,
-        instances: instances.cloned(),
-        unmanaged: unmanaged.clone(),
-        last_poll_time: previous.last_poll_time,
-        hold: view.hold.clone(),
-        last_handled_resume: view.last_handled_resume.clone(),
-        last_hold_end_time: view.hold_ended.or(previous.last_hold_end_time),
-        managed_by: view.managed_by.clone(),
-    };
-    if next == *previous {
-        return None;
-    }
-    if let Some(listed_at) = view.listed_at {
-        next.last_poll_time = Some(whole_seconds(listed_at).0);
-    }
-    Some(next)
+    conditions
 }
 
 fn judge(view: &View<'_>) -> (Progress, Reason, String) {

@@ -55,6 +55,28 @@ fn assert_conditions(view: &View<'_>, reason: &str, expected: &[&str]) {
     assert!(kstatus(RECONCILING) && kstatus(STALLED));
 }
 
+/// Nothing that a new process does not know yet is overwritten.
+#[test]
+fn what_an_earlier_process_has_found_stays_shown_until_a_list_tells() {
+    let mut again = usable();
+    again.health.last_good = None;
+    for before in [
+        status(&usable()),
+        status(&View {
+            held: Some("why".to_owned()),
+            ..usable()
+        }),
+    ] {
+        let next = next_status(&before, &again, Timestamp::UNIX_EPOCH);
+        assert_eq!(next.map(|next| next.conditions), None);
+    }
+    // Another spec was not judged yet.
+    again.generation += 1;
+    let next = next_status(&status(&usable()), &again, Timestamp::UNIX_EPOCH).unwrap();
+    let ready = find_condition(&next.conditions, READY).unwrap();
+    assert_eq!(ready.reason, "Verifying");
+}
+
 #[test]
 fn each_situation_has_its_conditions() {
     assert_conditions(&usable(), "Verified", &[READY]);

@@ -103,6 +103,8 @@ pub struct Bound {
     pub absent_lists: u32,
     /// A get of it failed with 400 or 404, after two lists lacked it.
     pub lookup_failed: bool,
+    /// Gets in a row that failed with 400 or 404.
+    pub lookup: Option<Lookup>,
     /// The latest answer that was about this instance alone, and when it was asked for.
     pub direct: Option<(Moment, Arc<Instance>)>,
     /// When the last stop or restart was answered: lists that began earlier do not show its effect.
@@ -287,6 +289,7 @@ impl Bound {
             first_seen: now,
             absent_lists: 0,
             lookup_failed: false,
+            lookup: None,
             direct: None,
             called: None,
             stop_answered: false,

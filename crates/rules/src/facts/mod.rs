@@ -9,7 +9,7 @@
 //! | [`home`] | where a resource lives |
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
-//! | [`lookup`] | what gets of a candidate have found |
+//! | [`lookup`] | what gets of an instance that lists show have found |
 //! | [`memory`] | what this process remembers of one resource |
 
 pub mod account_entry;

@@ -21,7 +21,7 @@ use super::{
     verdict::Verdict,
     waiting::Delay,
 };
-use crate::facts::memory::Bound;
+use crate::facts::{lookup::Lookup, memory::Bound};
 
 pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if !draft.has_finalizer() {
@@ -143,9 +143,10 @@ fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
         if !draft.enforces(Rule::StopProven) {
             return release(draft);
         }
-        if bound.lookup_failed {
-            let listed_at = draft.listed_at();
-            return draft.await_list(listed_at, verdict, None);
+        if let Some(lookup) = &bound.lookup
+            && !lookup.is_due(draft.input.now, draft.listed_at())
+        {
+            return not_found(draft, bound, lookup);
         }
         let call = ApiCall::Get {
             instance_id: bound.id.clone(),
@@ -157,6 +158,21 @@ fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
     }
     let instance_id = bound.id.clone();
     draft.call(ApiCall::Stop { instance_id }, verdict)
+}
+
+/// A list shows that the instance is stopped, and the API does not find it: what lists show may be older than a restart.
+fn not_found(draft: Draft<'_>, bound: &Bound, lookup: &Lookup) -> Decision {
+    let now = draft.input.now;
+    let mut verdict = deleting("the instance is being stopped");
+    if lookup.lasts(draft.input.settings.settle, now) {
+        let message = format!(
+            "whether instance {} is stopped is not proven: the account's list shows it, but the API does not find it. See to \
+             it with the provider, or set deletionPolicy: Delete or Orphan",
+            bound.id
+        );
+        verdict = Verdict::stalled(Phase::Deleting, Reason::InstanceNotFound, message);
+    }
+    draft.rest(verdict, Some(lookup.wait(now)))
 }
 
 /// Nothing is left to be done at the API.

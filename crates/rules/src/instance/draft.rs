@@ -66,6 +66,11 @@ impl<'a> Draft<'a> {
         self.input.resource.metadata.generation.unwrap_or_default()
     }
 
+    /// Whether the status speaks of the present spec.
+    pub fn is_current(&self) -> bool {
+        self.status.observed_generation == Some(self.generation())
+    }
+
     /// Whether a rule of the protocol is enforced: always, except in tests of the model checker.
     pub fn enforces(&self, rule: Rule) -> bool {
         self.input.settings.rules.enforce(rule)

@@ -77,6 +77,8 @@ pub struct CatalogProblem {
 pub struct AccountView {
     /// The name of the account that the spec names, or of the default one.
     pub named: Option<ObjectKey>,
+    /// This process has not checked the account yet, so nothing that it says is known.
+    pub unchecked: bool,
     /// The account that the spec names.
     pub desired: Desired,
     /// The fleet in which the bound instance or the open start lives; without one, the desired account's.

@@ -43,6 +43,8 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use cortecs_resources::reason::Reason;
 
 use draft::Draft;
@@ -53,11 +55,18 @@ use start::{resolve, restored, unbound};
 use step::{Decision, Step, Write};
 use verdict::Verdict;
 
+/// How soon to look again whether the account was checked: its check wakes the resource too.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Decides on one resource.
 pub fn decide(input: &Input<'_>) -> Decision {
     let draft = Draft::new(input);
     if input.memory.status_lost && draft.has_finalizer() {
         return draft.put_back();
+    }
+    if input.account.unchecked && draft.is_current() {
+        // A new process must not overwrite what is true with what it does not know yet.
+        return draft.unchanged(Some(SOON));
     }
     if draft.is_deleting() {
         delete::decide(draft)

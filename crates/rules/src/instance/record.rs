@@ -223,7 +223,11 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
     }
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.lookup_failed = matches!(answer, Answer::Moved(_));
+        if bound.lookup_failed {
+            bound.lookup = Some(Lookup::next(bound.lookup.as_ref(), times.asked, false));
+        }
         if let Answer::Done(instance) = answer {
+            bound.lookup = None;
             // The list lags.
             bound.absent_lists = 0;
             let after_stop = bound.stops > 0 && bound.called.is_some_and(|at| times.asked >= at);

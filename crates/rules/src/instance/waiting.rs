@@ -74,7 +74,7 @@ impl Draft<'_> {
             Delay::Pause(verdict, wait) => self.rest(verdict, wait),
             Delay::Turn(verdict, rank) => {
                 self.queues(rank);
-                if self.status.observed_generation == Some(self.generation()) {
+                if self.is_current() {
                     // The wait is short: the status stays as it is.
                     return self.unchanged(Some(PATIENCE));
                 }

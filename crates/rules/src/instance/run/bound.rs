@@ -9,7 +9,13 @@ use cortecs_resources::{instance::DesiredState, instance_status::Phase, reason::
 
 use crate::{
     facts::memory::Bound,
-    instance::{binding, draft::Draft, gate, step::Decision, verdict::Verdict},
+    instance::{
+        binding,
+        draft::{Draft, PATIENCE},
+        gate,
+        step::Decision,
+        verdict::Verdict,
+    },
 };
 
 use super::{
@@ -32,6 +38,10 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         return unbind(draft, "the instance was deleted");
     }
     if let Err(verdict) = gate::calls(&draft) {
+        if verdict.reason == Reason::WaitingForAccount && draft.is_current() {
+            // Nothing is known of the instance, so what was true stays shown.
+            return draft.unchanged(Some(PATIENCE));
+        }
         return draft.rest(verdict, None);
     }
     if let Some(intent) = draft.open_restart() {
@@ -79,6 +89,10 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
             handle_restart(&mut draft);
             draft.rest(stopped_as_asked(), None)
         }
+        // Before a replacement: what others stopped is left so, whatever another start would be made with.
+        (DesiredState::Running, false) if drift_is_accepted(&draft) => {
+            draft.rest(drift_accepted(), None)
+        }
         (DesiredState::Running, _) if must_be_replaced(&draft, up) => {
             replace(draft, bound, seen, up)
         }
@@ -97,9 +111,6 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
             ),
         },
         (DesiredState::Running, true) => run(draft),
-        (DesiredState::Running, false) if drift_is_accepted(&draft) => {
-            draft.rest(drift_accepted(), None)
-        }
         (DesiredState::Running, false) => restart::begin(draft, bound, seen),
     }
 }

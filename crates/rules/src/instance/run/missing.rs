@@ -31,16 +31,19 @@ pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
         );
     }
     match gone::check(&draft, bound) {
-        // No list was seen yet: the status stays as it is.
+        // No list was seen yet: what was true stays shown.
         Gone::No => {
             draft.needs_list(bound.first_seen);
             draft.is_busy();
-            draft.unchanged(None)
+            if draft.is_current() {
+                return draft.unchanged(None);
+            }
+            let awaited =
+                Verdict::reconciling(draft.phase(), Reason::Pending, draft.list_awaited());
+            draft.await_list(bound.first_seen, awaited, None)
         }
-        Gone::NeedsList => {
-            draft.needs_list(draft.listed_at());
-            draft.rest(verdict, None)
-        }
+        // The next list comes at the active interval: where lists lack for long what gets find, more lists would not help.
+        Gone::NeedsList => draft.rest(verdict, None),
         Gone::Held => {
             let verdict = draft.missing_while_held(id);
             draft.rest(verdict, None)

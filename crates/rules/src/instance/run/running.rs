@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cortecs_resources::{instance_status::Phase, reason::Reason};
+use cortecs_resources::{conditions, instance_status::Phase, reason::Reason};
+use jiff::Timestamp;
 
 use crate::{
     facts::args,
@@ -26,7 +27,7 @@ pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
         );
     }
     let deadline = i64::from(draft.spec().progress_deadline_seconds);
-    let waited = draft.status.last_start_time.map_or(0, |since| {
+    let waited = unusable_since(&draft).map_or(0, |since| {
         draft
             .input
             .wall
@@ -46,6 +47,15 @@ pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
     let left = Duration::from_secs(u64::try_from(deadline - waited).unwrap_or_default());
     let message = doing(&draft);
     draft.rest(Verdict::starting(&message), Some(left))
+}
+
+/// When the instance was last asked to run; or, if it was usable since, when it ceased to be.
+fn unusable_since(draft: &Draft<'_>) -> Option<Timestamp> {
+    if draft.status.reached_generation.is_none() {
+        return draft.status.last_start_time;
+    }
+    let available = conditions::find_condition(&draft.status.conditions, conditions::AVAILABLE)?;
+    (available.status == "False").then_some(available.last_transition_time.0)
 }
 
 fn doing(draft: &Draft<'_>) -> String {

@@ -24,15 +24,15 @@ pub(crate) fn stop(draft: Draft<'_>, bound: &Bound, seen: Moment, verdict: Verdi
     draft.call(call, verdict)
 }
 
-/// A stop was made: list after list is asked for until one shows what became of it, and after `wait` it is made once more.
+/// A stop was made: a list that begins later is asked for, and after `wait` the stop is made once more. The lists after that
+/// one come at the active interval: the stop may take its time.
 pub(crate) fn await_stop(
     draft: Draft<'_>,
     bound: &Bound,
     verdict: Verdict,
     wait: Duration,
 ) -> Decision {
-    // The list that followed the stop may still show the instance up: it lags, or the stop takes its time.
-    let after = draft.listed_at().max(bound.called.unwrap_or_default());
+    let after = bound.called.unwrap_or_default();
     draft.await_list(after, with_refusal(verdict, bound), Some(wait))
 }
 

@@ -1,12 +1,10 @@
 //! Binds the instance that an open start has made, once a get has found it and all resources were read after the list.
 
-use std::time::Duration;
-
 use cortecs_api::types::Instance;
 
 use super::ask::ask;
 use crate::{
-    facts::{lookup::Lookup, memory::Attempt, snapshot::Snapshot},
+    facts::{memory::Attempt, snapshot::Snapshot},
     instance::{
         binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,
@@ -68,15 +66,14 @@ fn missing(
     let Some((lookup, instance)) = next else {
         return draft.unchanged(None);
     };
-    if now >= lookup.retry_at() && snapshot.requested_at > lookup.asked {
+    if lookup.is_due(now, snapshot.requested_at) {
         return look_up(draft, instance);
     }
-    let lasts = |lookup: &Lookup| now >= lookup.first_failed.after(settle);
-    if lookups().all(|(lookup, _)| lasts(lookup)) {
+    if lookups().all(|(lookup, _)| lookup.lasts(settle, now)) {
         let why = "the account's list shows an instance that the API does not find";
         return ask(draft, why, candidates);
     }
-    let wait = lookup.retry_at().since(now).max(Duration::from_secs(1));
+    let wait = lookup.wait(now);
     let message = "a list shows an instance that may be the start's own, but the API does not find it: another list is awaited";
     draft.rest(Verdict::resolving_start(message), Some(wait))
 }

@@ -9,6 +9,7 @@ use cortecs_resources::{instance_status::Phase, reason::Reason};
 use crate::{
     facts::{
         args,
+        lookup::Lookup,
         memory::{Bound, Named},
         sealed_id::SealedId,
         snapshot::Snapshot,
@@ -108,12 +109,14 @@ fn present(
     snapshot: &Snapshot,
     instance: &Instance,
 ) -> Decision {
-    if bound.lookup_failed {
-        // Lists may show for a while what was deleted.
-        return await_list(draft, bound);
-    }
     if bound.direct.is_none() {
-        return look_up(draft, bound);
+        let now = draft.input.now;
+        return match &bound.lookup {
+            Some(lookup) if !lookup.is_due(now, snapshot.requested_at) => {
+                not_found(draft, bound, lookup)
+            }
+            _ => look_up(draft, bound),
+        };
     }
     let verdict = taking_back(&draft, bound);
     if !read_by_quorum_since(&draft, snapshot) {
@@ -135,10 +138,24 @@ fn look_up(draft: Draft<'_>, bound: &Bound) -> Decision {
     draft.call(call, verdict)
 }
 
+/// Lists show it, and the API does not find it: lists may show for a while what was deleted.
+fn not_found(draft: Draft<'_>, bound: &Bound, lookup: &Lookup) -> Decision {
+    let now = draft.input.now;
+    let mut verdict = taking_back(&draft, bound);
+    if lookup.lasts(draft.input.settings.settle, now) {
+        let message = format!(
+            "the account's list shows instance {}, which the annotation cortecs.ai/instance-id proves to be this resource's own, \
+             but the API does not find it: see to it with the provider, or remove the annotation to let the resource start another one",
+            bound.id
+        );
+        verdict = Verdict::stalled(verdict.phase, Reason::InstanceNotFound, message);
+    }
+    draft.rest(verdict, Some(lookup.wait(now)))
+}
+
 fn await_list(draft: Draft<'_>, bound: &Bound) -> Decision {
     let verdict = taking_back(&draft, bound);
-    let listed_at = draft.listed_at();
-    draft.await_list(listed_at, verdict, None)
+    draft.await_list(bound.first_seen, verdict, None)
 }
 
 /// There is no secret to check the annotation with.

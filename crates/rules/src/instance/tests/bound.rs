@@ -1,6 +1,6 @@
 //! What a bound instance needs.
 
-use cortecs_resources::reason::Reason;
+use cortecs_resources::{conditions::READY, reason::Reason};
 
 use super::*;
 use crate::facts::memory::Failure;
@@ -48,6 +48,60 @@ fn a_running_instance_is_shown_and_then_left_alone() {
     );
 }
 
+/// A stop that is refused or takes its time, for five minutes of lists every 5 s.
+#[test]
+fn while_a_stop_takes_its_time_no_list_is_asked_for_beyond_the_one_after_it() {
+    let mut scene = seen(json!({ "state": "Stopped" }), "running");
+    let (mut stops, mut asked) = (0, 0);
+    for second in (1002..1302).step_by(5) {
+        scene.lists([second], &[instance("i-1", "running")]);
+        let decision = scene.decide();
+        if decision.step == stop() {
+            stops += 1;
+            let memory = scene.memory_of_bound();
+            memory.called = Some(at(second + 1));
+            memory.stops += 1;
+        }
+        scene.now = at(second + 2);
+        let after = scene.decide();
+        asked += u32::from(scene.asks_for_list(&after));
+        assert!(after.busy);
+    }
+    assert!((5..10).contains(&stops), "{stops} stops");
+    assert_eq!(asked, stops, "lists asked for");
+}
+
+/// What somebody stopped stays stopped, and is not deleted.
+#[test]
+fn accepted_drift_goes_before_a_replacement() {
+    let spec = json!({ "driftPolicy": "Accept", "updateStrategy": { "type": "OnDelete" }, "numWorkers": 2 });
+    let mut scene = seen(spec, "stopped");
+    scene.resource["status"]["reachedGeneration"] = json!(1);
+    scene.observe();
+    let decision = scene.decide();
+    assert!(!decision.step.is_call(), "{:?}", decision.step);
+    let ready = find_condition(&decision.status.conditions, READY).unwrap();
+    assert_eq!(ready.reason, "DriftAccepted");
+}
+
+/// The deadline is that of an attempt. An instance that was usable since has a new one from the moment it ceases to be.
+#[test]
+fn what_was_usable_for_days_gets_its_deadline_anew() {
+    let mut scene = seen(json!({ "progressDeadlineSeconds": 60 }), "pending");
+    scene.resource["status"]["lastStartTime"] = json!("2025-12-01T00:00:00Z");
+    scene.resource["status"]["reachedGeneration"] = json!(1);
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("Starting"));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    assert_eq!(reconciling(&scene.decide()), Some("Starting"));
+    let conditions = scene.resource["status"]["conditions"]
+        .as_array_mut()
+        .unwrap();
+    let available = conditions.iter_mut().find(|c| c["type"] == "Available");
+    available.unwrap()["lastTransitionTime"] = json!("2026-01-02T23:58:59Z");
+    assert_eq!(stalled(&scene.decide()), Some("ProgressDeadlineExceeded"));
+}
+
 #[test]
 fn progress_is_shown_until_the_deadline() {
     let mut scene = seen(json!({ "progressDeadlineSeconds": 60 }), "pending");
@@ -82,8 +136,8 @@ fn a_stop_is_ordered_once_and_then_awaited() {
         "the list may lag: it is stopped again later"
     );
     assert!(
-        scene.asks_for_list(&decision),
-        "a further list may make a second stop needless"
+        !scene.asks_for_list(&decision) && decision.busy,
+        "the stop may take its time: lists come at the active interval"
     );
     scene.now = at(1005);
     assert_eq!(scene.decide().step, stop());
@@ -199,7 +253,7 @@ fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
     scene.observe();
     scene.lists([1001], &[]);
     let decision = scene.decide();
-    assert!(scene.asks_for_list(&decision) && reconciling(&decision) == Some("InstanceMissing"));
+    assert!(decision.busy && reconciling(&decision) == Some("InstanceMissing"));
     scene.lists([1002], &[]);
     assert!(
         matches!(
@@ -286,10 +340,21 @@ fn a_failed_call_is_tried_again_after_its_wait() {
 #[test]
 fn without_news_nothing_is_changed() {
     let mut scene = bound(json!({}));
+    scene.resource["status"]["observedGeneration"] = json!(1);
     scene.view.fleet = Some(FleetView::default());
     let decision = scene.decide();
     assert_eq!(decision.step, Step::Rest);
     assert!(scene.asks_for_list(&decision));
+    // Nor before the account was checked, or while it cannot be.
+    scene.view.fleet = None;
+    for unchecked in [true, false] {
+        scene.view.unchecked = unchecked;
+        scene.view.desired = Desired::Pending("the Secret cannot be read".to_owned());
+        assert_eq!(scene.decide().step, Step::Rest);
+    }
+    // A new spec is answered.
+    scene.resource["metadata"]["generation"] = json!(2);
+    assert_eq!(reconciling(&scene.decide()), Some("WaitingForAccount"));
 }
 
 #[test]

@@ -135,14 +135,18 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
         instance_id: "i-1".into(),
     });
     assert_eq!(scene.decide().step, get);
-    scene.bound().lookup_failed = true;
+    scene.bound().lookup = Some(Lookup::next(None, at(1003), false));
     let decision = scene.decide();
-    assert!(
-        matches!(
-            decision.step,
-            Step::Rest | Step::Write(Write::Status(Purpose::Report))
-        ) && scene.asks_for_list(&decision)
-    );
+    assert!(!decision.step.is_call() && decision.busy && !scene.asks_for_list(&decision));
+    // A later list shows it too, and later still it is said that nothing is proven.
+    scene.lists([1006], &[instance("i-1", "stopped")]);
+    assert_eq!(scene.decide().step, get);
+    scene.bound().lookup = Some(Lookup {
+        asked: at(1200),
+        ..Lookup::next(None, at(1003), false)
+    });
+    scene.lists([1200], &[instance("i-1", "stopped")]);
+    assert_eq!(stalled(&scene.decide()), Some("InstanceNotFound"));
     scene.bound().stopped = true;
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
     assert_eq!(
@@ -182,6 +186,7 @@ fn hold_suspend_and_another_account_do_not_keep_a_delete() {
 fn without_credentials_it_waits_and_says_why() {
     let mut scene = bound("Delete");
     scene.view = AccountView {
+        unchecked: false,
         named: Some(ObjectKey::new("ns", "main")),
         desired: Desired::Unusable {
             reason: Reason::SecretNotFound,

@@ -164,6 +164,7 @@ impl Scene {
             others: Vec::new(),
             view: AccountView {
                 named: Some(ObjectKey::new("ns", "main")),
+                unchecked: false,
                 desired: Desired::Usable(account()),
                 fleet: Some(FleetView::default()),
             },

@@ -27,6 +27,8 @@ fn looked_up(scene: &mut Scene, found: Option<&Instance>) {
     let bound = scene.memory.as_mut().unwrap().of_instance("i-1").unwrap();
     bound.direct = found.map(|i| (now, Arc::new(i.clone())));
     bound.lookup_failed = found.is_none();
+    let before = bound.lookup.take().filter(|_| found.is_none());
+    bound.lookup = (found.is_none()).then(|| Lookup::next(before.as_ref(), now, false));
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn nothing_is_started_before_it_is_known_to_be_gone() {
     let mut scene = proven();
     scene.list(999, &[]);
     let decision = scene.decide();
-    assert!(scene.asks_for_list(&decision) && reconciling(&decision) == Some("Restoring"));
+    assert!(decision.busy && reconciling(&decision) == Some("Restoring"));
     scene.lists([1001, 1002], &[]);
     assert_eq!(reconciling(&scene.decide()), Some("Restoring"));
     scene.now = at(1200);
@@ -110,9 +112,22 @@ fn what_lists_still_show_but_a_get_does_not_is_not_bound() {
     scene.quorum_read_at = Some(scene.now);
     let decision = scene.decide();
     assert!(
-        scene.asks_for_list(&decision) && reconciling(&decision) == Some("Restoring"),
+        !scene.asks_for_list(&decision) && reconciling(&decision) == Some("Restoring"),
         "{decision:?}"
     );
+    // It is asked for less and less often, and then a person is told.
+    let mut gets = 0;
+    for second in 1001..1240 {
+        scene.lists([second], &[instance("i-1", "running")]);
+        let decision = scene.decide();
+        assert!(!scene.asks_for_list(&decision), "second {second}");
+        if decision.step == get() {
+            gets += 1;
+            looked_up(&mut scene, None);
+        }
+    }
+    assert!((5..12).contains(&gets), "{gets} gets");
+    assert_eq!(stalled(&scene.decide()), Some("InstanceNotFound"));
 }
 
 #[test]

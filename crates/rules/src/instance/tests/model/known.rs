@@ -116,6 +116,11 @@ impl Writer<'_> {
         }
         self.byte(u8::try_from(bound.absent_lists.min(2)).unwrap());
         self.flag(bound.lookup_failed);
+        if let Some(lookup) = &bound.lookup {
+            let now = self.state.now();
+            self.byte(10 + u8::from(now < lookup.retry_at()));
+            self.flag(asked.is_some_and(|asked| lookup.asked >= asked));
+        }
         self.flag(bound.stop_answered);
         self.flag(bound.stopped);
         self.flag(bound.removal_tried);

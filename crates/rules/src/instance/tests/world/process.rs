@@ -130,6 +130,7 @@ impl Process {
         });
         let view = AccountView {
             named: around.named.clone(),
+            unchecked: false,
             desired: Desired::Usable(around.account.clone()),
             fleet: Some(FleetView {
                 snapshot,

@@ -1,0 +1,55 @@
+//! What gets of an instance that lists show have found.
+
+use std::time::Duration;
+
+use cortecs_clock::Moment;
+
+/// What gets of an instance have found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// When the last get was sent.
+    pub asked: Moment,
+    /// Whether the API found the instance.
+    pub found: bool,
+    /// Gets in a row that did not find it, and when the first of them was sent.
+    pub failures: u32,
+    pub first_failed: Moment,
+}
+
+impl Lookup {
+    /// The longest pause between two gets of an instance that the API does not find.
+    const MOST_PAUSE: Duration = Duration::from_secs(60);
+
+    /// The lookup after one more get, sent at `asked`.
+    pub fn next(before: Option<&Self>, asked: Moment, found: bool) -> Self {
+        let before = before.filter(|before| !before.found && !found);
+        Self {
+            asked,
+            found,
+            failures: before.map_or(0, |before| before.failures) + u32::from(!found),
+            first_failed: before.map_or(asked, |before| before.first_failed),
+        }
+    }
+
+    /// Whether the API is to be asked again for an instance that it did not find and that a later list, asked for at
+    /// `listed_at`, shows.
+    pub fn is_due(&self, now: Moment, listed_at: Moment) -> bool {
+        now >= self.retry_at() && listed_at > self.asked
+    }
+
+    /// How long to wait before that, at least a second.
+    pub fn wait(&self, now: Moment) -> Duration {
+        self.retry_at().since(now).max(Duration::from_secs(1))
+    }
+
+    /// Whether the API has not found the instance for so long.
+    pub fn lasts(&self, settle: Duration, now: Moment) -> bool {
+        !self.found && now >= self.first_failed.after(settle)
+    }
+
+    /// When the API is asked again for an instance that it did not find.
+    pub fn retry_at(&self) -> Moment {
+        let pause = Duration::from_secs(1 << self.failures.min(6));
+        self.asked.after(pause.min(Self::MOST_PAUSE))
+    }
+}
