@@ -103,6 +103,7 @@ fuzz_target!(|data: &[u8]| {
     book.remember(&key, |m| *m = memory.clone());
     book.read_by_quorum(now);
     let account = AccountView {
+        unchecked: false,
         named: Some(ObjectKey::new("ns", "main")),
         desired: Desired::Usable(Account {
             identity: status.account.clone().unwrap_or_else(|| AccountIdentity {
@@ -155,6 +156,6 @@ fuzz_target!(|data: &[u8]| {
     // A start is recorded before it is made, and within the schema.
     if let Step::Write(Write::Status(Purpose::StartIntent(_))) = decision.step {
         let start = decision.status.start.as_ref().expect("an intent");
-        assert!(args::fits(&start.args) && start.known_instance_ids.len() <= 512);
+        assert!(args::fits(&start.args) && start.known_instances.len() <= 512);
     }
 });

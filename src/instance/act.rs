@@ -133,25 +133,41 @@ pub async fn act(
             }
         }
         Step::Write(Write::Overtake { start_of, intent }) => {
+            tracing::warn!(%start_of, "an open start that does not come to an end is overtaken");
             let result = write::overtake(context, &start_of, intent).await;
             context.effect_happened("overtake a start").await;
-            match result {
-                Ok(written) => {
-                    tracing::warn!(start_of = %start_of, "an open start that does not come to an end is overtaken");
-                    record_written(context, written);
-                }
-                // The other start has come to an end.
-                Err(error) if error.kind() == KubeErrorKind::Invalid || error.is_not_found() => {
-                    refresh(context, &start_of).await?;
-                }
-                Err(error) => return Err(error),
-            }
-            Ok(Next::Now)
+            told(context, &start_of, result).await
+        }
+        Step::Write(Write::LetGo {
+            start_of,
+            intent,
+            digest,
+        }) => {
+            let result = write::let_go(context, &start_of, intent, &digest).await;
+            context.effect_happened("tell a start").await;
+            told(context, &start_of, result).await
         }
         Step::Write(Write::Seal { instance_id }) => {
             seal(context, key, resource, fleet, &instance_id).await
         }
     }
+}
+
+/// Takes note of a write to the open start of another resource.
+async fn told(
+    context: &Context,
+    start_of: &ObjectKey,
+    result: Result<CortecsInstance, KubeError>,
+) -> Result<Next, KubeError> {
+    match result {
+        Ok(written) => record_written(context, written),
+        // That start has come to an end.
+        Err(error) if error.kind() == KubeErrorKind::Invalid || error.is_not_found() => {
+            refresh(context, start_of).await?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Next::Now)
 }
 
 /// Writes the annotation that names the bound instance. A failure is logged, and the write is repeated later.

@@ -83,7 +83,7 @@ mod tests {
         let open = |requested_at: &str| -> CortecsInstanceStatus {
             serde_json::from_value(json!({
                 "phase": "Starting",
-                "start": { "id": OPEN_ID, "requestedAt": requested_at, "args": { "modelId": "m" }, "knownInstanceIds": [] },
+                "start": { "id": OPEN_ID, "requestedAt": requested_at, "args": { "modelId": "m" }, "knownInstances": [] },
             }))
             .unwrap()
         };

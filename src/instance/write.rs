@@ -1,4 +1,4 @@
-//! The writes to Kubernetes. Each except [`record_accepted`] and [`overtake`] carries the resourceVersion that the decision was taken from.
+//! The writes to Kubernetes. Each except [`record_accepted`], [`overtake`] and [`let_go`] carries the resourceVersion that the decision was taken from.
 
 use cortecs_api::types::Instance;
 use cortecs_resources::{
@@ -99,6 +99,23 @@ pub async fn overtake(
         { "op": "add", "path": "/status/start/overtaken", "value": true },
     ]);
     patch_status(context, key, patch, "overtake an open start").await
+}
+
+/// Records with the open start of a resource that it cannot have made an instance, if the status still has this intent.
+///
+/// # Errors
+/// `Invalid` if the status no longer has the intent.
+pub async fn let_go(
+    context: &Context,
+    key: &ObjectKey,
+    intent: Uuid,
+    digest: &str,
+) -> Result<CortecsInstance, KubeError> {
+    let patch = json!([
+        { "op": "test", "path": "/status/start/id", "value": intent },
+        { "op": "add", "path": "/status/start/knownInstances/-", "value": digest },
+    ]);
+    patch_status(context, key, patch, "tell an open start of an instance").await
 }
 
 /// Writes the annotation with the id, and nothing else.

@@ -35,7 +35,7 @@ fn puts_finalizer_on(asked: &Asked) -> bool {
 fn writes_intent(asked: &Asked) -> bool {
     asked.method == "PUT"
         && asked.path.contains("/phi/status")
-        && asked.body.contains("knownInstanceIds")
+        && asked.body.contains("knownInstances")
 }
 
 fn records_instance(asked: &Asked) -> bool {

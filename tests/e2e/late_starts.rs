@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cortecs_api::types::InstanceState;
 use cortecs_resources::CortecsAccount;
+use cortecs_rules::facts::known::digest;
 use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
@@ -86,7 +87,7 @@ async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
     let resource = bed.wait("phi", "running anew", running).await;
     let voided = &resource.status.as_ref().unwrap().voided_starts;
     assert_eq!(voided.len(), 1);
-    assert_eq!(voided[0].known_instance_ids, [stray]);
+    assert_eq!(voided[0].known_instances, [digest(voided[0].id, &stray)]);
     bed.wait_lists(2).await;
     let told = bed.account_versions();
     assert!(told.iter().all(|a| late(a).is_empty()), "{told:?}");

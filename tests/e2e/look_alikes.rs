@@ -126,3 +126,66 @@ async fn a_start_that_does_not_come_to_an_end_holds_others_up_for_a_while_only()
         assert_eq!(bed.ever().len(), 2);
     }
 }
+
+/// Every argument is given, so the catalog is asked for nothing but the spelling of the model.
+fn misspelt() -> serde_json::Value {
+    json!({"modelId": MODEL.to_uppercase(), "hardwareTypeId": "NVIDIA_L40S_1", "contextLength": 8192})
+}
+
+#[tokio::test]
+async fn a_model_that_is_spelt_otherwise_is_started_once() {
+    let bed = Bed::new("spelt").await;
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+    let _operator = bed.operator();
+    let id = bed.run("phi", misspelt()).await;
+    bed.wait_lists(2).await;
+    assert_eq!((bed.existing(), bed.ever().len()), (vec![id], 1));
+}
+
+/// The catalog fails, so nothing says how the API spells the model.
+#[tokio::test]
+async fn where_the_catalog_cannot_tell_a_person_says_which_instance_it_is() {
+    let bed = Bed::new("unsure").await;
+    bed.api
+        .add_fault(Fault::new(Endpoint::GetModel, Effect::fail(500, "not now")));
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+    let _operator = bed.operator();
+    bed.create("phi", misspelt()).await;
+    bed.stalls("phi", "StartUnresolved").await;
+    let made = bed.existing();
+    assert_eq!(made.len(), 1);
+    bed.annotate("phi", "cortecs.ai/resolve-start", &made[0])
+        .await;
+    assert_eq!(bed.runs("phi").await, made[0]);
+    assert_eq!(bed.ever().len(), 1);
+}
+
+/// An instance that its resource leaves behind looks new to a start that is open.
+#[tokio::test]
+async fn what_is_let_go_while_a_start_is_open_is_not_bound_by_that_start() {
+    for policy in ["Orphan", "Stop"] {
+        let bed = Bed::new("let-go").await;
+        let operator = bed.operator();
+        let spec = json!({"modelId": MODEL, "deletionPolicy": policy});
+        let left = bed.run("leaves", spec).await;
+        bed.wait_lists(2).await;
+        let lost = Effect::reset(When::Before);
+        bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+        bed.create("phi", json!({"modelId": MODEL})).await;
+        let is_open = |r: &CortecsInstance| r.status.as_ref().is_some_and(|s| s.start.is_some());
+        bed.wait("phi", "open", is_open).await;
+        bed.wait_api("two starts", |view| view.count(Endpoint::Start) == 2)
+            .await;
+        bed.delete("leaves").await;
+        bed.wait_gone("leaves").await;
+        // The next process does not remember.
+        operator.kill();
+        let _operator = bed.operator();
+        let own = bed.runs("phi").await;
+        assert_ne!(own, left, "{policy}");
+        bed.wait_lists(2).await;
+        assert_eq!(sorted(bed.existing()), sorted(vec![own, left]), "{policy}");
+    }
+}

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Most ids that an intent can hold as known. A start that would need more is refused: it could not be recognised.
-pub const MAX_KNOWN_INSTANCE_IDS: usize = 512;
+/// Most instances that an intent can hold as known. A start that would need more is refused: it could not be recognised.
+pub const MAX_KNOWN_INSTANCES: usize = 512;
 /// Most instances that a person is asked about at once.
 pub const MAX_CANDIDATE_IDS: usize = 8;
 
@@ -261,10 +261,14 @@ pub struct StartIntent {
     pub requested_at: Timestamp,
     /// Every default resolved, so that the instance can be recognised.
     pub args: InstanceArgs,
-    /// Instances with equal arguments that this start cannot have created.
+    /// The instances that no resource claimed and that were there before, so that this start cannot have created them, and those that a resource
+    /// has let go since. Of each the first 12 hexadecimal digits of SHA-256 over the bytes of `id` and the instance's id.
     #[serde(default)]
-    #[schemars(length(max = 512), inner(length(max = 256)))]
-    pub known_instance_ids: Vec<String>,
+    #[schemars(length(max = 512), inner(length(max = 12)))]
+    pub known_instances: Vec<String>,
+    /// The catalog did not say under which id the API shows the model. Then an instance of any model may be of this start.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub any_model: bool,
     /// The instances that a person is asked about: which of them has this start created, if any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 256)))]
@@ -302,10 +306,10 @@ pub struct VoidedStart {
     /// Where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountIdentity>,
-    /// Equal instances that were there when it was given up: not of this start.
+    /// Equal instances that no resource claimed when it was given up: not of this start. Digests as in an intent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 512), inner(length(max = 256)))]
-    pub known_instance_ids: Vec<String>,
+    #[schemars(length(max = 512), inner(length(max = 12)))]
+    pub known_instances: Vec<String>,
 }
 
 /// The account in which an instance lives, as the API knows it.

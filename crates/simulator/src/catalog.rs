@@ -176,7 +176,8 @@ impl Catalog {
 
     /// A model by the id that a start takes.
     pub(super) fn startable(&self, id: &str) -> Option<&Model> {
-        self.models.iter().find(|model| start_id(model) == id)
+        let mut models = self.models.iter();
+        models.find(|model| start_id(model).eq_ignore_ascii_case(id))
     }
 
     /// A model by the id that a start takes or by its internal id.

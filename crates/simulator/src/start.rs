@@ -45,7 +45,8 @@ pub(super) fn resolve(body: StartBody, catalog: &Catalog) -> Result<InstanceArgs
         hardware_type_id: Some(hardware),
         billing_interval: Some(choose_billing(body.billing_interval)?),
         num_workers: Some(choose_workers(body.num_workers)?),
-        model_id,
+        // However it was spelt.
+        model_id: crate::catalog::start_id(model).to_owned(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The people who create, change and delete the resources of one lane.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -31,33 +31,26 @@ pub(super) async fn act(
     over: &AtomicBool,
 ) -> Actions {
     let mut actions = Actions::default();
-    let mut last: BTreeMap<String, String> = BTreeMap::new();
-    let slot = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
     while !over.load(Ordering::Relaxed) {
-        let (wait, action) = people.next(|slot| {
-            let name = last.get(&format!("r{slot}"));
-            name.is_none_or(|name| bed.latest(name).is_none())
-        });
+        let (wait, action) = people.next();
         sleep(wait).await;
         match action {
-            None => {}
-            Some(Action::Create(wish)) => {
+            Action::Create(wish) => {
                 created.fetch_add(1, Ordering::SeqCst);
-                last.insert(slot(&wish.name), wish.name.clone());
                 if wish.keeps {
                     actions.kept.insert(wish.name.clone());
                 }
                 bed.create(&wish.name, wish.spec()).await;
             }
-            Some(Action::Change(wish)) => {
+            Action::Change(wish) => {
                 actions.changed += 1;
                 bed.change(&wish.name, wish.spec()).await;
             }
-            Some(Action::Restart { name, word }) => {
+            Action::Restart { name, word } => {
                 actions.changed += 1;
                 bed.annotate(&name, RESTARTED_AT, &word).await;
             }
-            Some(Action::Delete { name }) => {
+            Action::Delete { name } => {
                 actions.deleted += 1;
                 bed.delete(&name).await;
             }

@@ -6,19 +6,12 @@ use cortecs_simulator::Endpoint;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-/// Models of resources whose deletion deletes the instance. They are few, so that many resources have equal arguments.
-const SHARED_MODELS: [&str; 3] = [
+/// The models. They are few, so that many resources have equal arguments, and an instance that is left behind looks like what others
+/// start.
+const MODELS: [&str; 3] = [
     "microsoft/phi-4",
     "google/gemma-2-9b-it",
     "mistralai/Mistral-7B-Instruct-v0.3",
-];
-/// Models of resources whose deletion leaves a stopped instance. Each such resource has its own model: an instance that is left is
-/// unmanaged, and a start with equal arguments and unknown outcome could be resolved to it.
-const OWN_MODELS: [&str; 4] = [
-    "meta-llama/Llama-3.1-8B-Instruct",
-    "meta-llama/Llama-3.3-70B-Instruct",
-    "Qwen/Qwen2.5-72B-Instruct",
-    "Qwen/Qwen2.5-Coder-32B-Instruct",
 ];
 const MOST_WORKERS: u32 = 3;
 
@@ -109,9 +102,8 @@ impl People {
         }
     }
 
-    /// The next action, and how long to wait before it. `is_free` says whether the last resource of a slot has gone: the slot's own
-    /// model is used again only then.
-    pub(super) fn next(&mut self, is_free: impl Fn(usize) -> bool) -> (Duration, Option<Action>) {
+    /// The next action, and how long to wait before it.
+    pub(super) fn next(&mut self) -> (Duration, Action) {
         let wait = between(&mut self.rng, 100..1_200);
         let slot = self.rng.usize(..self.slots.len());
         // Each action has its own generator, so that a action that is left out does not change the later ones.
@@ -120,9 +112,6 @@ impl People {
         let action = match self.slots[slot].clone() {
             None => {
                 let wish = self.wish(&mut rng, slot);
-                if wish.keeps && !is_free(slot) {
-                    return (wait, None);
-                }
                 self.slots[slot] = Some(wish.clone());
                 Action::Create(wish)
             }
@@ -136,22 +125,19 @@ impl People {
             },
             Some(wish) => Action::Change(self.changed(&mut rng, slot, wish)),
         };
-        (wait, Some(action))
+        (wait, action)
     }
 
     fn wish(&mut self, rng: &mut Rng, slot: usize) -> Wish {
         self.number += 1;
-        let own = (slot % 4 == 3).then(|| OWN_MODELS.get(slot / 4)).flatten();
         Wish {
             name: format!("r{slot}-{}", self.number),
-            model: own
-                .copied()
-                .unwrap_or_else(|| SHARED_MODELS[rng.usize(..2)]),
+            model: MODELS[rng.usize(..2)],
             workers: if rng.u32(..4) == 0 { 2 } else { 1 },
             per_hour: false,
             running: rng.u32(..8) != 0,
             suspend: false,
-            keeps: own.is_some(),
+            keeps: slot % 4 == 3,
         }
     }
 
@@ -160,7 +146,7 @@ impl People {
             0..26 => wish.running = !wish.running,
             26..40 => wish.workers = wish.workers % MOST_WORKERS + 1,
             40..50 => wish.suspend = !wish.suspend,
-            50..57 if !wish.keeps => wish.model = SHARED_MODELS[rng.usize(..SHARED_MODELS.len())],
+            50..57 if !wish.keeps => wish.model = MODELS[rng.usize(..MODELS.len())],
             _ => wish.per_hour = !wish.per_hour,
         }
         self.slots[slot] = Some(wish.clone());
@@ -286,7 +272,7 @@ fn call(rng: &mut Rng) -> Option<Endpoint> {
 fn the_same_seed_gives_the_same_plan_and_another_seed_or_lane_another() {
     let plan = |seed, lane| {
         let mut people = People::new(rng(seed, lane, Stream::People), 8);
-        let actions: Vec<_> = (0..200).map(|_| people.next(|_| true)).collect();
+        let actions: Vec<_> = (0..200).map(|_| people.next()).collect();
         let disruptions = disruptions(rng(seed, lane, Stream::Disruptions), 100);
         format!("{actions:?} {disruptions:?} {:?}", people.wishes())
     };

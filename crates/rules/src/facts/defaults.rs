@@ -22,9 +22,10 @@ pub fn needs_catalog(spec: &CortecsInstanceSpec) -> bool {
 /// A message for the user when the model cannot run as asked.
 pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<InstanceArgs, String> {
     let stated = args::stated(spec);
-    let model_id = model
-        .and_then(|m| m.model_name.as_deref())
-        .map_or(stated.model_id, args::normalise_model_id);
+    let model_id = model.map_or(stated.model_id, |model| {
+        let name = model.model_name.as_deref().unwrap_or(&model.model_id);
+        args::normalise_model_id(name)
+    });
     let recommended = model.and_then(|m| m.recommended_config.as_ref());
     let hardware = match (stated.hardware_type_id, recommended) {
         (Some(asked), _) => asked,

@@ -24,6 +24,8 @@ use super::{
 pub struct Memory {
     pub start: Option<Attempt>,
     pub restart: Option<Attempt>,
+    /// The intent of a start is being written: it may be there already, and no watch has brought it.
+    pub writing_start: bool,
     /// The open start of another resource that holds up a start of this one.
     pub held_up: Option<HeldUp>,
     pub bound: Option<Bound>,

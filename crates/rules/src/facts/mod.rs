@@ -8,6 +8,7 @@
 //! | [`args`], [`defaults`] | the arguments of an instance: converted, compared, completed |
 //! | [`home`] | where a resource lives |
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
+//! | [`known`] | the instances that a start cannot have made |
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
 //! | [`lookup`] | what gets of an instance that lists show have found |
 //! | [`memory`] | what this process remembers of one resource |
@@ -19,6 +20,7 @@ pub mod drift_policy;
 pub mod fleet_health;
 pub mod fleet_key;
 pub mod home;
+pub mod known;
 pub mod lookup;
 pub mod memory;
 pub mod sealed_id;

@@ -4,6 +4,8 @@
 //! the list says: a 200 to the delete is proof, any other answer needs the gone rule. Where the instance is only to be
 //! stopped, an answer about it alone must say that it is. Only then the finalizer is removed.
 
+use std::time::Duration;
+
 use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase, reason::Reason};
 
 use super::{
@@ -16,7 +18,7 @@ use super::{
         restart,
         stop::{await_stop, waits_for_stop},
     },
-    start::{resolve, restored},
+    start::{others, resolve, restored},
     step::{ApiCall, Decision, Step, Write},
     verdict::Verdict,
     waiting::Delay,
@@ -175,13 +177,28 @@ fn not_found(draft: Draft<'_>, bound: &Bound, lookup: &Lookup) -> Decision {
     draft.rest(verdict, Some(lookup.wait(now)))
 }
 
-/// Nothing is left to be done at the API.
+/// Nothing is left to be done at the API. An instance that is left behind looks new to each start that is open: these are told first, so
+/// that none of them takes it.
 fn release(draft: Draft<'_>) -> Decision {
-    draft.act(
-        Step::Write(Write::RemoveFinalizer),
-        deleting("nothing is left to be done at the API"),
-    )
+    let verdict = deleting("nothing is left to be done at the API");
+    if let (Some(id), Some(home)) = (&draft.status.instance_id, draft.home())
+        && draft.spec().deletion_policy != DeletionPolicy::Delete
+        && claimed_by_another(&draft).is_none()
+    {
+        if draft.enforces(Rule::OpenStartsAreTold)
+            && let Some(tell) = others::tell_of(&draft, &home.api_url, id)
+        {
+            return draft.act(Step::Write(tell), verdict);
+        }
+        if draft.input.book.is_start_being_written(draft.input.key) {
+            return draft.rest(verdict, Some(SOON));
+        }
+    }
+    draft.act(Step::Write(Write::RemoveFinalizer), verdict)
 }
+
+/// How soon to look again whether an intent was written.
+const SOON: Duration = Duration::from_secs(1);
 
 fn unreachable(draft: Draft<'_>, bound: &Bound, verdict: Verdict) -> Decision {
     let message = format!(

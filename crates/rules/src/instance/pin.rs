@@ -20,18 +20,24 @@ const CATALOG_RETRY: Duration = Duration::from_secs(60);
 /// How long to wait before the catalog is asked again after a failure.
 const CATALOG_BACKOFF: Duration = Duration::from_secs(5);
 
-/// The spec's arguments with every default resolved.
+/// The spec's arguments with every default resolved. The catalog is always asked: it says under which id the API shows the
+/// model. Where it fails and the spec leaves nothing open, the API decides: see [`is_unsure`].
 pub(crate) fn pinned(draft: &Draft<'_>) -> Result<InstanceArgs, NotPinned> {
     let spec = draft.spec();
     let model = match draft.input.model {
         Some(Ok(model)) => Some(&**model),
-        _ if defaults::needs_catalog(spec) => {
+        Some(Err(problem)) if !problem.terminal && !defaults::needs_catalog(spec) => None,
+        None | Some(Err(_)) => {
             known_to_catalog(draft)?;
             None
         }
-        None | Some(Err(_)) => None,
     };
     defaults::pin(spec, model).map_err(|message| invalid(&message))
+}
+
+/// Whether the catalog has not said under which id the API shows the model.
+pub(crate) fn is_unsure(draft: &Draft<'_>) -> bool {
+    !matches!(draft.input.model, Some(Ok(_)))
 }
 
 /// Whether the catalog knows the model.

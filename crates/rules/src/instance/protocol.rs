@@ -16,6 +16,8 @@ pub enum Rule {
     Gone,
     /// A restart is written ahead.
     RestartAhead,
+    /// Open starts are told of an instance before it is let go.
+    OpenStartsAreTold,
     /// A start that does not come to an end is overtaken by others.
     StartsAreOvertaken,
     /// What an unequal open start may have made is bound by no other start.

@@ -45,6 +45,10 @@ pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
     book.remember(key, |memory| {
         memory.released = released;
         memory.held_up.clone_from(&decision.held_up);
+        memory.writing_start = matches!(
+            decision.step,
+            Step::Write(Write::Status(Purpose::StartIntent(_)))
+        );
     });
     match &decision.step {
         Step::Call(ApiCall::Start { .. }) => {
@@ -246,6 +250,7 @@ pub fn recorded(memory: &mut Memory, instance: &Arc<Instance>, now: Moment) {
 
 /// A status write has landed.
 pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment) {
+    memory.writing_start = false;
     match purpose {
         Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
         Purpose::RestartIntent(id) => memory.restart = Some(Attempt::written(*id, now)),

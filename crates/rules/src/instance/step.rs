@@ -68,6 +68,13 @@ pub enum Write {
     },
     /// Mark the open start of another resource as overtaken, by a patch that tests for that intent's id.
     Overtake { start_of: ObjectKey, intent: Uuid },
+    /// Record with the open start of another resource that it cannot have made this instance, by a patch that tests for that
+    /// intent's id. `digest` is that of the instance for that start.
+    LetGo {
+        start_of: ObjectKey,
+        intent: Uuid,
+        digest: String,
+    },
     /// Write the annotation that names the bound instance, under the resource version that was decided on.
     Seal { instance_id: String },
 }

@@ -18,6 +18,7 @@ use kube::ResourceExt;
 use super::{
     entry::{Entry, Reservation},
     index::Index,
+    let_go::LetGo,
     open_start::{OpenStart, Progress},
     versions::{compare_decimal, compare_versions, is_older},
 };
@@ -33,6 +34,7 @@ pub struct Book {
     quorum_read_at: Option<Moment>,
     /// The newest version of any resource that was ever known.
     newest: String,
+    let_go: LetGo,
     /// The uids of resources that went while a quorum read was under way: the read found them as they no longer are.
     gone_meanwhile: Option<HashSet<String>>,
 }
@@ -119,6 +121,8 @@ impl Book {
     fn remove(&mut self, key: &ObjectKey) -> Option<Entry> {
         self.unindex(key);
         let removed = self.entries.remove(key)?;
+        self.let_go
+            .note(&removed, self.index.open().next().is_some());
         if let Some(gone) = &mut self.gone_meanwhile {
             gone.extend(removed.resource.uid());
         }
@@ -293,6 +297,28 @@ impl Book {
             .filter(|key| *key != me)
             .filter_map(|key| self.entries.get(key))
             .any(|entry| entry.bound_id() == Some(instance_id))
+    }
+
+    /// Whether the instance at this API is recorded as that of a resource other than `me` that is not being deleted.
+    pub fn is_kept_by_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
+        self.claimants(api_url, instance_id)
+            .filter(|key| *key != me)
+            .filter_map(|key| self.entries.get(key))
+            .any(|entry| {
+                entry.bound_id() == Some(instance_id)
+                    && entry.resource.metadata.deletion_timestamp.is_none()
+            })
+    }
+
+    /// Whether a resource that went while a start was open had the instance at this API. It is nobody's, and no start's.
+    pub fn was_let_go(&self, api_url: &str, instance_id: &str) -> bool {
+        self.let_go.contains(api_url, instance_id)
+    }
+
+    /// Whether the intent of a start of a resource other than `me` is being written.
+    pub fn is_start_being_written(&self, me: &ObjectKey) -> bool {
+        let mut entries = self.entries.iter().filter(|(key, _)| *key != me);
+        entries.any(|(_, entry)| entry.memory.writing_start)
     }
 
     /// Open starts at this API of resources other than `me`.

@@ -222,3 +222,35 @@ fn another_object_of_the_same_name_inherits_no_status() {
     let entry = book.get(&key("a")).unwrap();
     assert!(!entry.memory.status_lost && entry.bound_id().is_none());
 }
+
+/// A resource that is removed by force while a start is open leaves an instance that looks new to that start.
+#[test]
+fn what_a_resource_had_that_went_while_a_start_was_open_is_remembered_until_none_is() {
+    let account =
+        json!({ "namespace": "ns", "name": "a", "apiUrl": "https://api", "clientId": "c" });
+    let start = json!({ "id": uuid::Uuid::nil(), "requestedAt": "2026-01-01T00:00:00Z", "args": { "modelId": "m" } });
+    let mut book = Book::default();
+    let quiet = bound("early", "1", "i-early");
+    book.apply(Arc::clone(&quiet));
+    book.deleted(&quiet);
+    assert!(
+        !book.was_let_go("https://api", "i-early"),
+        "no start was open"
+    );
+
+    let starting = resource(
+        "starting",
+        "2",
+        json!({ "account": account, "start": start }),
+    );
+    book.apply(Arc::clone(&starting));
+    let forced = bound("forced", "3", "i-forced");
+    book.apply(Arc::clone(&forced));
+    book.deleted(&forced);
+    assert!(book.was_let_go("https://api", "i-forced"));
+    assert!(!book.was_let_go("https://elsewhere", "i-forced"));
+    book.deleted(&starting);
+    book.apply(Arc::clone(&quiet));
+    book.deleted(&quiet);
+    assert!(!book.was_let_go("https://api", "i-forced"));
+}

@@ -10,7 +10,9 @@ use cortecs_resources::{
 use jiff::Timestamp;
 
 use super::book::Book;
-use crate::facts::{args, fleet_key::FleetKey, home::is_in, snapshot::Snapshot};
+use crate::facts::{
+    args, fleet_key::FleetKey, home::is_in, known::is_known_to_voided, snapshot::Snapshot,
+};
 
 /// The instances of the list that no resource claims and that look like the outcome of a start that was given up within the
 /// last day, with the resource of that start: of several, that of the oldest. What a start that is still open may have made
@@ -43,7 +45,7 @@ pub fn late(
     voided.sort_by_key(|(start, _, _)| (start.requested_at, start.id));
     let probable = |id: &String, instance: &Instance| {
         let (_, _, key) = voided.iter().find(|(start, wanted, _)| {
-            args::matches(wanted, &instance.instance_args) && !start.known_instance_ids.contains(id)
+            args::matches(wanted, &instance.instance_args) && !is_known_to_voided(start, id)
         })?;
         Some((*key).clone())
     };

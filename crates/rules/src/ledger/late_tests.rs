@@ -4,7 +4,10 @@ use cortecs_clock::Moment;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::facts::memory::{Bound, Named};
+use crate::facts::{
+    known::digest,
+    memory::{Bound, Named},
+};
 
 const API: &str = "https://api.example/v1";
 
@@ -19,8 +22,13 @@ fn home() -> Value {
 fn voided(id: u128, at: &str, known: &[&str]) -> Value {
     json!({
         "id": uuid::Uuid::from_u128(id), "requestedAt": at, "voidedAt": at, "args": { "modelId": "org--name", "numWorkers": 1 },
-        "account": home(), "knownInstanceIds": known,
+        "account": home(), "knownInstances": digests(id, known),
     })
+}
+
+fn digests(id: u128, known: &[&str]) -> Vec<String> {
+    let id = uuid::Uuid::from_u128(id);
+    known.iter().map(|known| digest(id, known)).collect()
 }
 
 fn resource(name: &str, status: Value) -> Value {
@@ -132,7 +140,7 @@ fn what_an_open_start_may_have_made_is_not_late() {
                 "voidedStarts": [voided(1, "2026-01-02T12:00:00Z", &["i-known"])], "account": home(),
                 "start": {
                     "id": uuid::Uuid::from_u128(2), "requestedAt": "2026-01-02T13:00:00Z",
-                    "args": { "modelId": "org--name", "numWorkers": 1 }, "knownInstanceIds": known,
+                    "args": { "modelId": "org--name", "numWorkers": 1 }, "knownInstances": digests(2, known),
                 },
             }),
         )

@@ -5,6 +5,7 @@
 //! | [`versions`] | which of two versions of a resource is the newer one |
 //! | [`entry`] | one resource, and what this process remembers of it |
 //! | `index` | the resources by what they claim, and those with an open start |
+//! | `let_go` | instances of resources that went while a start was open |
 //! | [`open_start`] | a start of another resource that is open |
 //! | [`book`] | all resources with their claims |
 //! | [`late`] | instances that are probably the late outcome of a start that was given up |
@@ -13,5 +14,6 @@ pub mod book;
 pub mod entry;
 mod index;
 pub mod late;
+mod let_go;
 pub mod open_start;
 pub mod versions;

@@ -6,6 +6,7 @@ use cortecs_resources::{instance_status::StartIntent, key::ObjectKey};
 
 use crate::facts::{
     args,
+    known::is_known_to,
     memory::{Memory, Outcome},
 };
 
@@ -50,10 +51,7 @@ impl OpenStart<'_> {
     /// Whether the instance could be of this start: it did not exist before, and its arguments agree as far as the answer has them.
     pub fn may_have_made(&self, instance: &Instance) -> bool {
         args::matches(&args::of_record(&self.intent.args), &instance.instance_args)
-            && !self
-                .intent
-                .known_instance_ids
-                .contains(&instance.instance_id)
+            && !is_known_to(self.intent, &instance.instance_id)
     }
 
     /// Whether the start asks for exactly these arguments. The instances of equal starts are interchangeable.

@@ -84,6 +84,14 @@ pub(crate) fn adopted<'a>(
         }
         return Adopted::Instance(instance);
     }
+    if !account.sees_all_users {
+        let message = format!(
+            "account {}/{} may be used from namespaces that this operator does not watch, so an instance that no resource here claims may be \
+             another one's: name the instance in spec.adopt.instanceId, or remove spec.adopt",
+            account.identity.namespace, account.identity.name
+        );
+        return Adopted::refused(Reason::AdoptionNotAllowed, message);
+    }
     snapshot
         .instances
         .values()

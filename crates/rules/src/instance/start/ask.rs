@@ -8,7 +8,7 @@ use cortecs_resources::{
 };
 
 use crate::{
-    facts::memory::Attempt,
+    facts::{known::digest, memory::Attempt},
     instance::{
         draft::Draft,
         step::{Decision, Purpose},
@@ -76,8 +76,9 @@ pub(crate) fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> 
 /// The answer is not about instances that appear later: the start's own instance may still be among these.
 pub(crate) fn dismiss(mut draft: Draft<'_>, intent: &StartIntent) -> Decision {
     if let Some(start) = &mut draft.status.start {
-        let known = &mut start.known_instance_ids;
-        known.extend(intent.candidate_ids.iter().cloned());
+        let known = &mut start.known_instances;
+        let named = intent.candidate_ids.iter();
+        known.extend(named.map(|id| digest(intent.id, id)));
         known.sort_unstable();
         known.dedup();
         start.old_order = Some(NONE.to_owned());

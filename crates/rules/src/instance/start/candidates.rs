@@ -10,6 +10,7 @@ use super::others;
 use crate::{
     facts::{
         args,
+        known::is_known_to,
         memory::{Attempt, Outcome},
         snapshot::Snapshot,
     },
@@ -27,7 +28,8 @@ pub(crate) struct Candidates<'s> {
     pub contested: Vec<&'s Instance>,
     /// No call can be made about these, so they could never be stopped.
     pub untouchable: Vec<&'s Instance>,
-    /// Of the same model, and with other arguments: the API may not have taken the arguments as they were.
+    /// With other arguments: the API may not have taken the arguments as they were. Of the same model, unless it is not known under which id
+    /// the API shows the model.
     pub altered: Vec<&'s Instance>,
 }
 
@@ -42,9 +44,11 @@ impl<'s> Candidates<'s> {
         let wanted = args::of_record(&intent.args);
         let mut found = Self::default();
         let new = snapshot.instances.values().map(|instance| &**instance);
-        let new = new.filter(|i| !intent.known_instance_ids.contains(&i.instance_id));
-        for instance in new.filter(|i| is_free(draft, i, api_url)) {
-            if let Some(group) = found.group(draft, instance, &wanted, attempt, api_url) {
+        let free = new.filter(|i| {
+            is_free(draft, i, api_url) && !draft.input.book.was_let_go(api_url, &i.instance_id)
+        });
+        for instance in free.filter(|i| !is_known_to(intent, &i.instance_id)) {
+            if let Some(group) = found.group(draft, instance, intent, &wanted, attempt, api_url) {
                 group.push(instance);
             }
         }
@@ -55,12 +59,14 @@ impl<'s> Candidates<'s> {
         &mut self,
         draft: &Draft<'_>,
         instance: &Instance,
+        intent: &StartIntent,
         wanted: &InstanceArgs,
         attempt: &Attempt,
         api_url: &str,
     ) -> Option<&mut Vec<&'s Instance>> {
         if !args::matches(wanted, &instance.instance_args) {
-            let is_altered = args::same_model(wanted, &instance.instance_args)
+            let same_model = args::same_model(wanted, &instance.instance_args);
+            let is_altered = (same_model || intent.any_model)
                 && !others::may_have_made(draft, api_url, instance);
             return is_altered.then_some(&mut self.altered);
         }

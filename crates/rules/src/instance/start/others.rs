@@ -7,10 +7,14 @@
 
 use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
-use cortecs_resources::instance_status::StartIntent;
+use cortecs_resources::instance_status::{MAX_KNOWN_INSTANCES, StartIntent};
 
 use crate::{
-    facts::{args, memory::HeldUp},
+    facts::{
+        args,
+        known::{digest, is_known_to},
+        memory::HeldUp,
+    },
     instance::{
         draft::Draft,
         input::Settings,
@@ -153,6 +157,35 @@ pub(crate) fn may_have_made(draft: &Draft<'_>, api_url: &str, instance: &Instanc
         .book
         .open_starts(api_url, input.key)
         .any(|open| open.may_have_made(instance))
+}
+
+/// The write that tells an open start of an instance that this resource leaves behind. `None` when all that could take it for
+/// new know it. A record that is full is overtaken instead: then a person says what that start has made.
+pub(crate) fn tell_of(draft: &Draft<'_>, api_url: &str, instance_id: &str) -> Option<Write> {
+    let input = draft.input;
+    let left = draft.status.instance_args.as_ref().map(args::of_record);
+    let is_unaware = |open: &OpenStart<'_>| {
+        let wanted = args::of_record(&open.intent.args);
+        let is_like = left
+            .as_ref()
+            .is_none_or(|left| args::may_look_alike(left, &wanted));
+        (is_like || open.intent.any_model) && !is_known_to(open.intent, instance_id)
+    };
+    let is_full = |open: &OpenStart<'_>| open.intent.known_instances.len() >= MAX_KNOWN_INSTANCES;
+    let mut open = input
+        .book
+        .open_starts(api_url, input.key)
+        .filter(is_unaware);
+    let open = open.find(|open| !(is_full(open) && open.intent.overtaken))?;
+    let (start_of, intent) = (open.key.clone(), open.intent.id);
+    Some(match is_full(&open) {
+        true => Write::Overtake { start_of, intent },
+        false => Write::LetGo {
+            start_of,
+            intent,
+            digest: digest(intent, instance_id),
+        },
+    })
 }
 
 /// Whether an equal start that was overtaken may have made the instance. It is bound by this start only when what this start has made must

@@ -4,7 +4,7 @@ use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_resources::{
     annotations,
     instance::DesiredState,
-    instance_status::{MAX_KNOWN_INSTANCE_IDS, Phase, StartIntent},
+    instance_status::{MAX_KNOWN_INSTANCES, Phase, StartIntent},
     reason::Reason,
 };
 
@@ -13,12 +13,12 @@ use super::{
     others,
 };
 use crate::{
-    facts::{args, snapshot::Snapshot},
+    facts::{args, known::digest, snapshot::Snapshot},
     instance::{
         draft::Draft,
         gate,
         input::Account,
-        pin::{NotPinned, pinned},
+        pin::{NotPinned, is_unsure, pinned},
         protocol::Rule,
         run::drift::{drift_accepted, drift_is_accepted, handle_restart},
         step::{ApiCall, Decision, Purpose, Step},
@@ -94,10 +94,10 @@ fn start(
     if let Some(open) = others::holding_up(&draft, api_url, &args, None) {
         return others::wait_for(draft, &open);
     }
-    let known = known_ids(&draft, snapshot, api_url, &args);
-    if known.len() > MAX_KNOWN_INSTANCE_IDS {
+    let known = known(&draft, snapshot, api_url, &args);
+    if known.len() > MAX_KNOWN_INSTANCES {
         let message = format!(
-            "the account has {} instances of this model, and an instance started now could not be told from them: delete some",
+            "the account has {} instances that no resource claims, and at most {MAX_KNOWN_INSTANCES} can be told from an instance that is started now: delete or adopt some",
             known.len()
         );
         draft.is_busy();
@@ -115,7 +115,8 @@ fn start(
         id,
         requested_at: input.wall,
         args: args::recorded(&args),
-        known_instance_ids: known,
+        known_instances: known,
+        any_model: is_unsure(&draft),
         candidate_ids: Vec::new(),
         overtaken: false,
         old_order: draft
@@ -128,17 +129,19 @@ fn start(
     )
 }
 
-/// The ids of the model's instances that a start decided now cannot have created.
+/// The instances that a start decided now cannot have created, and that no resource keeps.
 ///
 /// An instance that may be of another open start is not known, as that start may be resolved to the instance of this one
-/// instead. It is known if the status of another resource records it. A claim that only this process remembers does not count:
-/// after a crash that start may be resolved to another instance, and no resource would claim this one.
-fn known_ids(
+/// instead. An instance that the status of another resource records is not listed, as its claim says as much; but a resource
+/// that is being deleted may let it go. A claim that only this process remembers does not count: after a crash another
+/// start may be resolved to another instance, and no resource would claim this one.
+fn known(
     draft: &Draft<'_>,
     snapshot: &Snapshot,
     api_url: &str,
     wanted: &InstanceArgs,
 ) -> Vec<String> {
+    let (book, me) = (draft.input.book, draft.input.key);
     let may_be_of_another = |instance: &Instance| {
         draft.enforces(Rule::OthersMayOwn)
             && others::may_be_of_another(draft, api_url, wanted, instance)
@@ -146,9 +149,9 @@ fn known_ids(
     snapshot
         .instances
         .iter()
-        .filter(|(_, instance)| args::same_model(wanted, &instance.instance_args))
+        .filter(|(id, _)| !book.is_kept_by_other(api_url, id, me))
         .filter(|(_, instance)| !may_be_of_another(instance))
-        .map(|(id, _)| id.clone())
+        .map(|(id, _)| digest(draft.uuid(), id))
         .collect()
 }
 

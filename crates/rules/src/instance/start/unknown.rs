@@ -6,7 +6,7 @@ use cortecs_api::{flaw_of_instance, types::Instance};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     account::Sharing,
-    instance_status::{MAX_KNOWN_INSTANCE_IDS, Phase, StartIntent},
+    instance_status::{MAX_KNOWN_INSTANCES, Phase, StartIntent},
     reason::Reason,
 };
 
@@ -36,11 +36,11 @@ pub(crate) fn unknown(
     let input = draft.input;
     draft.is_busy();
     let order = person_decides(&draft, attempt);
-    let can_know = MAX_KNOWN_INSTANCE_IDS.saturating_sub(intent.candidate_ids.len());
+    let can_know = MAX_KNOWN_INSTANCES.saturating_sub(intent.candidate_ids.len());
     if order == Some(NONE)
         && !intent.overtaken
         && !intent.candidate_ids.is_empty()
-        && intent.known_instance_ids.len() <= can_know
+        && intent.known_instances.len() <= can_know
     {
         // Before anything else: the answer is about the instances that were named, whatever is listed by now.
         return dismiss(draft, intent);
@@ -123,7 +123,7 @@ pub(crate) fn unknown(
         return ask(draft, why, &found.contested);
     }
     if !found.altered.is_empty() {
-        let why = "an instance of the same model but with other arguments has appeared";
+        let why = "an instance with other arguments has appeared that no resource claims";
         return ask(draft, why, &found.altered);
     }
     void(draft, snapshot, intent)

@@ -3,14 +3,13 @@
 use cortecs_api::types::Instance;
 use cortecs_resources::{
     instance_status::{
-        MAX_KNOWN_INSTANCE_IDS, MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS,
-        VoidedStart,
+        MAX_KNOWN_INSTANCES, MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS, VoidedStart,
     },
     reason::Reason,
 };
 
 use crate::{
-    facts::{args, snapshot::Snapshot},
+    facts::{args, known::digest, snapshot::Snapshot},
     instance::{
         binding::read_by_quorum_since,
         draft::Draft,
@@ -43,26 +42,30 @@ fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartInten
     let now = draft.input.wall;
     let wanted = args::of_record(&intent.args);
     let equal = |i: &Instance| args::matches(&wanted, &i.instance_args);
-    let here = snapshot.instances.iter().filter(|(_, i)| equal(i));
+    let (book, me) = (draft.input.book, draft.input.key);
+    let api_url = draft.home().map_or("", |home| home.api_url.as_str());
+    let here = snapshot
+        .instances
+        .iter()
+        .filter(|(id, i)| equal(i) && !book.is_recorded_for_other(api_url, id, me));
     let start = VoidedStart {
         id: intent.id,
         requested_at: intent.requested_at,
         voided_at: now,
         args: intent.args.clone(),
         account: draft.status.account.clone(),
-        known_instance_ids: here
-            .map(|(id, _)| id.clone())
-            .take(MAX_KNOWN_INSTANCE_IDS)
+        known_instances: here
+            .map(|(id, _)| digest(intent.id, id))
+            .take(MAX_KNOWN_INSTANCES)
             .collect(),
     };
     let voided = &mut draft.status.voided_starts;
     voided.retain(|v| now.duration_since(v.voided_at).as_hours() < VOIDED_START_HOURS);
     voided.push(start);
-    let ids = |voided: &[VoidedStart]| -> usize {
-        voided.iter().map(|v| v.known_instance_ids.len()).sum()
-    };
+    let ids =
+        |voided: &[VoidedStart]| -> usize { voided.iter().map(|v| v.known_instances.len()).sum() };
     while voided.len() > MAX_VOIDED_STARTS
-        || (voided.len() > 1 && ids(voided) > MAX_KNOWN_INSTANCE_IDS)
+        || (voided.len() > 1 && ids(voided) > MAX_KNOWN_INSTANCES)
     {
         voided.remove(0);
     }

@@ -42,7 +42,7 @@ fn where_others_start_instances_too_a_person_decides() {
         let decision = scene.decide();
         assert_eq!(decision.step, written(Purpose::Dismiss));
         let start = decision.status.start.as_ref().unwrap();
-        assert_eq!(start.known_instance_ids, ["i-1", "i-2"]);
+        assert_eq!(start.known_instances, digests(5, &["i-1", "i-2"]));
         carry_out(&mut scene, &decision);
         let waiting = scene.decide();
         assert_eq!(
@@ -87,7 +87,7 @@ fn none_is_an_answer_and_not_said_in_advance() {
     let decision = scene.decide();
     assert_eq!(decision.step, written(Purpose::Dismiss));
     let start = decision.status.start.as_ref().unwrap();
-    assert_eq!(start.known_instance_ids, ["i-1", "i-2"]);
+    assert_eq!(start.known_instances, digests(5, &["i-1", "i-2"]));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn an_order_is_about_one_start_and_one_of_its_candidates() {
     // Nobody gets an instance that the start cannot have made.
     for stranger in ["i-known", "i-other-model", "i-nowhere"] {
         let mut scene = asked(shared).annotated("cortecs.ai/resolve-start", stranger);
-        scene.resource["status"]["start"]["knownInstanceIds"] = json!(["i-known"]);
+        scene.resource["status"]["start"]["knownInstances"] = json!(digests(5, &["i-known"]));
         let mut other = instance("i-other-model", "running");
         other.instance_args.model_id = "org--else".into();
         scene.lists(

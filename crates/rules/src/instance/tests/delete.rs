@@ -221,3 +221,50 @@ fn who_does_not_own_the_instance_leaves_it() {
     scene.others = vec![older];
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }
+
+/// An instance that is left behind looks new to a start that is open, and to one whose intent is being written.
+#[test]
+fn open_starts_are_told_of_what_is_left_behind() {
+    let mut scene = bound("Orphan");
+    let start = intent(9, "2026-01-01T00:00:00Z", &[]);
+    scene.others = vec![resource(
+        "open",
+        json!({}),
+        json!({ "account": home(), "start": start }),
+    )];
+    let told = Step::Write(Write::LetGo {
+        start_of: ObjectKey::new("ns", "open"),
+        intent: Uuid::from_u128(9),
+        digest: digest(Uuid::from_u128(9), "i-1"),
+    });
+    assert_eq!(scene.decide().step, told);
+    // Of another model it cannot be, unless the model is not certain.
+    scene.others[0]["status"]["start"]["args"]["modelId"] = json!("other--name");
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
+    scene.others[0]["status"]["start"]["anyModel"] = json!(true);
+    assert_eq!(scene.decide().step, told);
+
+    scene.others[0]["status"]["start"] = intent(9, "2026-01-01T00:00:00Z", &["i-1"]);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
+    let writing = Memory {
+        writing_start: true,
+        ..Memory::default()
+    };
+    scene.remembered = vec![("open", writing)];
+    assert!(!matches!(
+        scene.decide().step,
+        Step::Write(Write::RemoveFinalizer)
+    ));
+    scene.remembered.clear();
+
+    // A record that is full takes no more: then a person says what that start has made.
+    let full: Vec<String> = (0..512).map(|n| format!("{n:012x}")).collect();
+    scene.others[0]["status"]["start"]["knownInstances"] = json!(full);
+    let overtaken = Step::Write(Write::Overtake {
+        start_of: ObjectKey::new("ns", "open"),
+        intent: Uuid::from_u128(9),
+    });
+    assert_eq!(scene.decide().step, overtaken);
+    scene.others[0]["status"]["start"]["overtaken"] = json!(true);
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
+}

@@ -173,5 +173,5 @@ fn a_void_start_remembers_what_a_late_outcome_is_told_by() {
     scene.quorum_read_at = Some(at(SETTLED + 2));
     let voided = scene.decide().status.voided_starts;
     assert_eq!(voided[0].account.as_ref().unwrap().client_id, "client");
-    assert_eq!(voided[0].known_instance_ids, ["i-known"]);
+    assert_eq!(voided[0].known_instances, digests(5, &["i-known"]));
 }

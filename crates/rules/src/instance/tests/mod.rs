@@ -40,6 +40,7 @@ use super::{
 };
 use crate::{
     facts::{
+        known::digest,
         lookup::Lookup,
         memory::{Attempt, Bound, Memory, Outcome},
         sealed_id::SealedId,
@@ -117,7 +118,15 @@ fn args() -> Value {
 }
 
 fn intent(id: u128, requested_at: &str, known: &[&str]) -> Value {
-    json!({ "id": Uuid::from_u128(id), "requestedAt": requested_at, "args": args(), "knownInstanceIds": known })
+    json!({ "id": Uuid::from_u128(id), "requestedAt": requested_at, "args": args(), "knownInstances": digests(id, known) })
+}
+
+/// What the record of the start with this id has of these instances, sorted.
+fn digests(id: u128, known: &[&str]) -> Vec<String> {
+    let digests = known.iter().map(|known| digest(Uuid::from_u128(id), known));
+    let mut digests: Vec<String> = digests.collect();
+    digests.sort_unstable();
+    digests
 }
 
 /// One write of the status.

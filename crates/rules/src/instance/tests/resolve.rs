@@ -165,6 +165,30 @@ fn an_altered_instance_of_the_model_is_left_to_a_person() {
     assert_eq!(scene.decide().step, written(Purpose::VoidStart));
 }
 
+/// The API shows a model otherwise than it was asked for, and the catalog could not tell.
+#[test]
+fn where_the_model_is_not_certain_any_new_instance_is_a_persons_question() {
+    for any_model in [false, true] {
+        let mut scene = lost(&["i-old"]);
+        scene.resource["status"]["start"]["anyModel"] = json!(any_model);
+        scene.observe();
+        let listed = ["i-new", "i-old"].map(|id| {
+            let mut other = instance(id, "pending");
+            other.instance_args.model_id = "other--name".into();
+            other
+        });
+        scene.lists([SETTLED + 1, SETTLED + 2], &listed);
+        scene.quorum_read_at = Some(at(SETTLED + 2));
+        let decision = scene.decide();
+        if any_model {
+            assert_eq!(stalled(&decision), Some("StartUnresolved"));
+            assert_eq!(decision.status.start.unwrap().candidate_ids, ["i-new"]);
+        } else {
+            assert_eq!(decision.step, written(Purpose::VoidStart));
+        }
+    }
+}
+
 #[test]
 fn what_is_listed_but_not_there_is_not_bound() {
     let mut scene = lost(&[]);

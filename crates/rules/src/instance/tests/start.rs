@@ -17,7 +17,7 @@ fn the_finalizer_comes_first() {
 }
 
 #[test]
-fn the_catalog_is_asked_for_what_the_spec_leaves_open() {
+fn the_catalog_is_asked_before_each_start() {
     let mut scene = fresh();
     scene.model = None;
     let wanted = Step::Call(ApiCall::FetchModel {
@@ -26,10 +26,73 @@ fn the_catalog_is_asked_for_what_the_spec_leaves_open() {
     assert_eq!(scene.decide().step, wanted);
     scene.resource["spec"]["hardwareTypeId"] = json!("NVIDIA_L4_1");
     scene.resource["spec"]["contextLength"] = json!(8000);
-    assert!(matches!(
+    assert_eq!(
         scene.decide().step,
-        Step::Write(Write::Status(Purpose::StartIntent(_)))
-    ));
+        wanted,
+        "it knows how the API spells the model"
+    );
+
+    let problem = |terminal| {
+        let message = "not now".to_owned();
+        Some(Err(CatalogProblem { terminal, message }))
+    };
+    scene.model = problem(true);
+    assert_eq!(stalled(&scene.decide()), Some("InvalidArguments"));
+    // Where the catalog cannot tell, the API decides.
+    scene.model = problem(false);
+    let start = scene.decide().status.start.unwrap();
+    assert!(start.any_model);
+    scene.resource["spec"] = json!({ "modelId": "org/name" });
+    assert_eq!(reconciling(&scene.decide()), Some("RetryingAfterError"));
+}
+
+#[test]
+fn the_model_is_recorded_as_the_catalog_spells_it() {
+    for (name, recorded) in [(Some("Org--Name"), "Org--Name"), (None, "org--NAME")] {
+        let mut scene = fresh();
+        let mut known = (*model().unwrap()).clone();
+        known.model_name = name.map(str::to_owned);
+        known.model_id = "org--NAME".to_owned();
+        scene.model = Some(Ok(Arc::new(known)));
+        let start = scene.decide().status.start.unwrap();
+        assert_eq!(
+            (start.args.model_id.as_str(), start.any_model),
+            (recorded, false)
+        );
+    }
+}
+
+/// What an intent writes does not grow with the fleet.
+#[test]
+fn ten_thousand_instances_of_other_resources_are_not_listed() {
+    let mut scene = fresh();
+    let ids: Vec<String> = (0..10_000).map(|n| format!("i-{n}")).collect();
+    scene.others = ids
+        .iter()
+        .map(|id| {
+            resource(
+                id,
+                json!({}),
+                json!({ "account": home(), "instanceId": id }),
+            )
+        })
+        .collect();
+    let mut listed: Vec<Instance> = ids.iter().map(|id| instance(id, "running")).collect();
+    listed.push(instance("i-unmanaged", "running"));
+    scene.list(999, &listed);
+    let start = scene.decide().status.start.unwrap();
+    assert_eq!(start.known_instances, digests(77, &["i-unmanaged"]));
+    // One that is being deleted may be let go.
+    scene.others[7]["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
+    let start = scene.decide().status.start.unwrap();
+    assert_eq!(start.known_instances, digests(77, &["i-7", "i-unmanaged"]));
+
+    let crowd: Vec<Instance> = (0..513)
+        .map(|n| instance(&format!("u-{n}"), "running"))
+        .collect();
+    scene.list(999, &crowd);
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("TooManyInstances"));
 }
 
 #[test]
@@ -57,7 +120,7 @@ fn the_intent_is_written_before_the_call_with_pinned_arguments() {
     );
     let start = decision.status.start.unwrap();
     assert_eq!(serde_json::to_value(&start.args).unwrap(), args());
-    assert_eq!(start.known_instance_ids, ["i-old"]);
+    assert_eq!(start.known_instances, digests(77, &["i-old"]));
     assert_eq!(
         serde_json::to_value(&decision.status.account).unwrap(),
         home()
@@ -84,7 +147,8 @@ fn what_may_belong_to_an_equal_open_start_is_not_known() {
     let listed = ["i-known", "i-new", "i-bound"].map(|id| instance(id, "running"));
     scene.list(999, &listed);
     let start = scene.decide().status.start.unwrap();
-    assert_eq!(start.known_instance_ids, ["i-bound", "i-known"]);
+    // What a resource has and keeps is excluded by its claim.
+    assert_eq!(start.known_instances, digests(77, &["i-known"]));
 }
 
 #[test]
@@ -104,7 +168,7 @@ fn what_an_equal_start_was_answered_with_is_not_known_before_it_is_recorded() {
     scene.remembered = vec![("other", accepted)];
     scene.list(999, &[instance("i-accepted", "pending")]);
     let start = scene.decide().status.start.unwrap();
-    assert_eq!(start.known_instance_ids, Vec::<String>::new());
+    assert_eq!(start.known_instances, Vec::<String>::new());
 }
 
 #[test]
@@ -295,6 +359,10 @@ fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
     assert_eq!(stalled(&scene.decide()), Some("AdoptionNotAllowed"));
 
     scene.account(|a| a.adoption = Adoption::Unclaimed);
+    // Of an owner that this operator does not see, it could not tell.
+    scene.account(|a| a.sees_all_users = false);
+    assert_eq!(stalled(&scene.decide()), Some("AdoptionNotAllowed"));
+    scene.account(|a| a.sees_all_users = true);
     assert_eq!(scene.decide().step, Step::QuorumRead);
     scene.quorum_read_at = Some(at(999));
     let bound = Purpose::Bind {

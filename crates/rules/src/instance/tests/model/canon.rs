@@ -23,7 +23,10 @@ use super::{
     shown::is_unresolved,
     state::{Broken, SETTLE_TICKS, State},
 };
-use crate::instance::tests::{world::Effect, *};
+use crate::{
+    facts::known::is_known_to,
+    instance::tests::{world::Effect, *},
+};
 
 /// The canonical form, hashed.
 pub fn core(state: &State, lab: &Lab) -> u128 {
@@ -193,7 +196,7 @@ impl<'a> Writer<'a> {
         u8::try_from(place.map_or(100, |p| p + 1)).unwrap()
     }
 
-    fn ids_mask(&mut self, has: impl Fn(&str) -> bool) {
+    pub(super) fn ids_mask(&mut self, has: impl Fn(&str) -> bool) {
         let mask = self
             .ids
             .iter()
@@ -248,7 +251,7 @@ impl<'a> Writer<'a> {
         let rank = self.intent_rank(intent.id);
         self.byte(rank);
         self.args(Some(&intent.args));
-        self.ids_mask(|id| intent.known_instance_ids.iter().any(|known| known == id));
+        self.ids_mask(|id| is_known_to(intent, id));
         self.ids_mask(|id| intent.candidate_ids.iter().any(|named| named == id));
         self.flag(intent.old_order.as_deref() == order);
         self.flag(intent.overtaken);

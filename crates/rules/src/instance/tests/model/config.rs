@@ -80,6 +80,8 @@ pub enum Order {
     Restart,
     /// Another number of workers.
     Resize,
+    /// Removed with its finalizer.
+    Force,
 }
 
 /// How a call, or a write, ends that does not end well.

@@ -1,6 +1,6 @@
 //! What must never be, and what must be reached once nothing goes wrong any more.
 
-use cortecs_resources::instance::DesiredState;
+use cortecs_resources::instance::{DeletionPolicy, DesiredState};
 
 use super::{
     Lab,
@@ -37,14 +37,17 @@ pub fn one_claim(lab: &Lab, state: &State) -> bool {
     bound.len() == all && state.broken != Some(Broken::Anothers)
 }
 
-/// A resource that is gone leaves nothing, or, with the policy Stop, nothing that is billed.
-pub fn none_left(_: &Lab, state: &State) -> bool {
+/// A resource that is gone leaves nothing, or, with the policy Stop, nothing that is billed. What it may leave is left.
+pub fn none_left(lab: &Lab, state: &State) -> bool {
     state.facts.iter().all(|(id, fact)| {
         let gone = fact
             .owner
             .is_some_and(|owner| state.object(owner).is_none());
         let there = state.cloud.instances.contains_key(id);
-        !gone || !there || (fact.left && !state.is_up(id))
+        let stops = fact
+            .owner
+            .is_some_and(|owner| lab.config.kinds[owner].policy == DeletionPolicy::Stop);
+        !gone || !there || (fact.left && !(stops && state.is_up(id)))
     })
 }
 

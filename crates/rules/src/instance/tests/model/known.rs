@@ -32,6 +32,7 @@ impl Writer<'_> {
                 self.memory(&entry.memory, process.snapshot.as_deref());
             }
         }
+        self.ids_mask(|id| process.book.was_let_go(API, id));
         // Reservations are seen by nothing but this.
         for n in 0..self.ids.len() {
             let claims = self.order.clone().into_iter().enumerate();

@@ -272,8 +272,12 @@ impl State {
         let Some(object) = self.object(resource) else {
             return;
         };
+        if order == Order::Force {
+            return self.removed_by_force(resource);
+        }
         let mut object = (**object).clone();
         match order {
+            Order::Force => {}
             Order::Delete => object.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH)),
             Order::Stop => object.spec.state = DesiredState::Stopped,
             Order::Run => object.spec.state = DesiredState::Running,

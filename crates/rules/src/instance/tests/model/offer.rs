@@ -135,6 +135,7 @@ impl State {
         object.metadata.deletion_timestamp.is_none()
             && match order {
                 Order::Delete => true,
+                Order::Force => self.bound(resource).is_some(),
                 Order::Stop => running,
                 Order::Run => !running,
                 Order::Restart | Order::Resize => running,

@@ -108,6 +108,27 @@ fn when_what_may_be_of_others_is_known_one_leaks() {
     must_break(config, NO_WEDGE);
 }
 
+/// The process that let it go remembers that; the next one does not.
+#[test]
+fn when_open_starts_are_not_told_they_take_what_was_left_behind() {
+    let budgets = Budgets {
+        starts: 2,
+        crashes: 1,
+        faults: 1,
+        orders: 1,
+        ..NONE
+    };
+    let kind = Kind {
+        policy: DeletionPolicy::Orphan,
+        ..RUNNING
+    };
+    let off = Off::Decided(Rule::OpenStartsAreTold);
+    let mut config = small("telling open starts", &[READY, kind], off, budgets);
+    config.orders = vec![(1, Order::Delete)];
+    config.faults = vec![Fault::LostBefore];
+    must_break(config, NO_STRANGER);
+}
+
 /// An instance whose arguments the answers do not tell: one start is overtaken, and the other one's answer is lost.
 #[test]
 fn when_what_an_unequal_start_may_have_made_is_bound_it_is_anothers() {

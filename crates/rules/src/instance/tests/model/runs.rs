@@ -50,6 +50,12 @@ const STOPPING: Kind = Kind {
     ..RUNNING
 };
 
+/// A resource that leaves its instance as it is.
+const LEAVING: Kind = Kind {
+    policy: DeletionPolicy::Orphan,
+    ..RUNNING
+};
+
 const STOPPED: Kind = Kind {
     begin: Begin::Stopped,
     ..STOPPING
@@ -83,6 +89,13 @@ fn quick() -> Vec<Config> {
         overtakes: 1,
         ..QUIET
     };
+    let leaving = Budgets {
+        starts: 3,
+        crashes: 1,
+        faults: 1,
+        orders: 1,
+        ..QUIET
+    };
     vec![
         config("one, new", &[NEW], Budgets { faults: 0, ..once }),
         config("one, running", &[RUNNING], once),
@@ -96,6 +109,34 @@ fn quick() -> Vec<Config> {
         },
         config("two, everything twice", &PAIR, TWICE),
         config("two, and one that is overtaken", &PAIR, overtaking),
+        Config {
+            orders: vec![(1, Order::Delete)],
+            ..config(
+                "one, and one that leaves its instance",
+                &[READY, LEAVING],
+                leaving,
+            )
+        },
+        Config {
+            orders: vec![(1, Order::Delete)],
+            ..config(
+                "one, and one that leaves its instance stopped",
+                &[READY, STOPPING],
+                leaving,
+            )
+        },
+        Config {
+            orders: vec![(1, Order::Force)],
+            // What a process that ends knows of a removal by force is lost with it.
+            ..config(
+                "one, and one that is removed by force",
+                &[READY, RUNNING],
+                Budgets {
+                    crashes: 0,
+                    ..leaving
+                },
+            )
+        },
         Config {
             omits: true,
             ..config("one and another, that look alike", &[READY, OTHER], TWICE)

@@ -34,7 +34,7 @@ impl State {
         if lab.config.is_off(Off::KnownIds)
             && let Some(start) = &mut decision.status.start
         {
-            start.known_instance_ids.clear();
+            start.known_instances.clear();
         }
         let landing = if lost {
             Landing::LostAfter
@@ -97,7 +97,7 @@ impl State {
         let proven = order.is_some_and(|order| order == id);
         if let Some(fact) = self.facts.get(id) {
             let known = self.listed[resource].is_some_and(|listed| fact.born < listed);
-            if (fact.owner.is_none() && known) || (lab.config.shared && !proven) {
+            if (fact.owner.is_none() && known) || fact.left || (lab.config.shared && !proven) {
                 self.broken = Some(Broken::Stranger);
             }
         }
@@ -107,12 +107,22 @@ impl State {
     /// The resource is gone.
     pub fn goes(&mut self, object: &CortecsInstance) {
         let status = object.status.as_ref();
-        if object.spec.deletion_policy == DeletionPolicy::Stop
+        if object.spec.deletion_policy != DeletionPolicy::Delete
             && let Some(id) = status.and_then(|s| s.instance_id.as_ref())
             && let Some(fact) = self.facts.get_mut(id)
         {
             fact.left = true;
         }
+    }
+
+    /// A resource is removed with its finalizer: what it had is nobody's from then on.
+    pub fn removed_by_force(&mut self, resource: usize) {
+        let bound = self.bound(resource).map(str::to_owned);
+        if let Some(fact) = bound.and_then(|id| self.facts.get_mut(&id)) {
+            fact.left = true;
+        }
+        self.server.remove(&KEYS[resource]);
+        self.watch();
     }
 
     /// The process believes that its intent is written, and it is not.

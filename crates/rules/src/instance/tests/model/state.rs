@@ -53,7 +53,7 @@ pub struct Operator {
 pub struct Fact {
     /// Whose it is. Equal instances are exchanged when a resource takes another one's. `None`: an outsider's.
     pub owner: Option<usize>,
-    /// A resource with the policy Stop left it behind.
+    /// A resource with the policy Stop or Orphan, or one that was removed by force, left it behind.
     pub left: bool,
     pub workers: u32,
     pub born: Moment,

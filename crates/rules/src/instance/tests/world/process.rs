@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use cortecs_api::{Call, Error};
-use cortecs_resources::{INSTANCE_FINALIZER, annotations, reason::Reason};
+use cortecs_resources::{
+    INSTANCE_FINALIZER, annotations, instance_status::StartIntent, reason::Reason,
+};
 use kube::ResourceExt;
 
 use super::{Server, cloud::Instances};
@@ -197,7 +199,16 @@ impl Process {
                 return self.record_accepted(key, intent, &instance, server, landing, now);
             }
             Step::Write(Write::Overtake { start_of, intent }) => {
-                return self.overtake(&start_of, intent, server, landing);
+                let change = |start: &mut StartIntent| start.overtaken = true;
+                return self.tell(&start_of, intent, change, server, landing);
+            }
+            Step::Write(Write::LetGo {
+                start_of,
+                intent,
+                digest,
+            }) => {
+                let change = |start: &mut StartIntent| start.known_instances.push(digest);
+                return self.tell(&start_of, intent, change, server, landing);
             }
             other => panic!("{other:?} is no write"),
         }
@@ -272,10 +283,11 @@ impl Process {
     }
 
     /// The patch of another resource's status, which tests for its intent.
-    fn overtake(
+    fn tell(
         &mut self,
         start_of: &ObjectKey,
         intent: Uuid,
+        change: impl FnOnce(&mut StartIntent),
         server: &mut Server,
         landing: Landing,
     ) -> Written {
@@ -285,7 +297,7 @@ impl Process {
         let mut wanted = (*current).clone();
         let start = wanted.status.get_or_insert_default().start.as_mut();
         match start.filter(|start| start.id == intent) {
-            Some(start) => start.overtaken = true,
+            Some(start) => change(start),
             None => {
                 self.book.refresh(current);
                 return Written::Conflict;

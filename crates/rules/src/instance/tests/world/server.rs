@@ -27,6 +27,12 @@ impl Server {
         (object, stays)
     }
 
+    /// Removes an object, whatever finalizers it has.
+    pub fn remove(&mut self, key: &ObjectKey) {
+        self.version += 1;
+        self.objects.remove(key);
+    }
+
     /// Whether this is the very version that is there.
     pub fn is_current(&self, object: &CortecsInstance) -> bool {
         self.objects
