@@ -31,6 +31,9 @@ pub trait Claims: Send + Sync {
 
     /// The instances of the list that are probably the late outcome of a resource's start: the resource by the instance's id.
     fn late(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeMap<String, ObjectKey>;
+
+    /// How many instances of resources in the fleet the API finds and its lists lack.
+    fn unlisted(&self, fleet: &FleetKey) -> u64;
 }
 
 /// A published list.

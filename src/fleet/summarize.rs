@@ -9,5 +9,7 @@ use crate::fleet::hooks::Claims;
 /// Summarizes a list of the fleet, with the claims of the resources.
 pub fn summarize(fleet: &FleetKey, snapshot: &Snapshot, claims: &dyn Claims) -> Summary {
     let late = claims.late(fleet, snapshot);
-    sum_up(snapshot, &late, |id| claims.is_claimed(&fleet.api_url, id))
+    sum_up(snapshot, &late, claims.unlisted(fleet), |id| {
+        claims.is_claimed(&fleet.api_url, id)
+    })
 }

@@ -15,7 +15,7 @@ use cortecs_rules::{
         home::{lives_in, lives_through, named_account},
         snapshot::Snapshot,
     },
-    ledger::late,
+    ledger::{late, unlisted},
 };
 
 use super::shared_book::SharedBook;
@@ -78,5 +78,9 @@ impl Claims for BookClaims {
 
     fn late(&self, fleet: &FleetKey, list: &Snapshot) -> BTreeMap<String, ObjectKey> {
         late::late(&self.book.lock(), fleet, list, clock::wall())
+    }
+
+    fn unlisted(&self, fleet: &FleetKey) -> u64 {
+        unlisted::count(&self.book.lock(), fleet, clock::moment(), self.settle)
     }
 }

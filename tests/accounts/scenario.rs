@@ -63,6 +63,10 @@ pub struct Others {
 }
 
 impl Claims for Others {
+    fn unlisted(&self, _: &FleetKey) -> u64 {
+        0
+    }
+
     fn synced(&self) -> bool {
         true
     }

@@ -7,7 +7,7 @@ use cortecs_resources::CortecsInstance;
 use cortecs_simulator::{Effect, Endpoint, Fault, Omitted, When};
 use serde_json::json;
 
-use crate::harness::{Bed, CrashPoint, MODEL, bound, polls_every_second, sorted};
+use crate::harness::{Bed, CrashPoint, MODEL, bound, crowd::list_only, polls_every_second, sorted};
 
 /// What the API's documentation leaves out in its own examples, and what tells it otherwise.
 const WORKERS: [Omitted; 2] = [Omitted::NumWorkers, Omitted::WorkerStatuses];
@@ -188,4 +188,40 @@ async fn what_is_let_go_while_a_start_is_open_is_not_bound_by_that_start() {
         bed.wait_lists(2).await;
         assert_eq!(sorted(bed.existing()), sorted(vec![own, left]), "{policy}");
     }
+}
+
+/// A list that is cut short lacks what the start has made, as it lacks the instance of another resource.
+#[tokio::test]
+async fn a_start_is_not_given_up_by_a_list_that_lacks_what_exists() {
+    let bed = Bed::new("cut-short").await;
+    let operator = bed.operator();
+    let others = [
+        bed.run("a", json!({"modelId": MODEL})).await,
+        bed.run("b", json!({"modelId": MODEL})).await,
+    ];
+    operator.kill();
+    let lost = Effect::reset(When::After);
+    bed.api.add_fault(Fault::once(Endpoint::Start, lost));
+    let point = CrashPoint::at(1, Some("start"));
+    let doomed = bed.operator_until(&point);
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    point.reached().await;
+    doomed.kill();
+    list_only(&bed, 1);
+    let _operator = bed.operator();
+    // Far longer than the settle time.
+    bed.wait_lists(14).await;
+    let status = bed.latest("phi").unwrap().status.clone().unwrap();
+    assert!(
+        status.start.is_some() && status.voided_starts.is_empty(),
+        "{status:?}"
+    );
+    assert_eq!(bed.starts(), 3);
+
+    bed.api.clear_faults();
+    let own = bed.runs("phi").await;
+    bed.wait_lists(2).await;
+    let [a, b] = others;
+    assert_eq!(sorted(bed.existing()), sorted(vec![a, b, own]));
+    assert_eq!(bed.ever().len(), 3);
 }

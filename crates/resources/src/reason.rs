@@ -80,6 +80,9 @@ reasons! {
     SecretUnreadable,
     Verifying,
 
+    // `Stalled` of an account and of an instance.
+    ListIncomplete,
+
     // `Stalled` of an account.
     ListRefused,
     MassChange,

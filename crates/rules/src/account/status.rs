@@ -178,6 +178,16 @@ fn judge(view: &View<'_>) -> (Progress, Reason, String) {
                     Reason::Verifying,
                     "the instances are being listed for the first time".to_owned(),
                 ),
+                _ if view.summary.is_some_and(|summary| summary.unlisted > 0) => {
+                    let unlisted = view.summary.map_or(0, |summary| summary.unlisted);
+                    (
+                        Progress::Stalled,
+                        Reason::ListIncomplete,
+                        format!(
+                            "the API's list lacks {unlisted} instances that the API finds: what it does not show proves nothing; ask the provider why"
+                        ),
+                    )
+                }
                 _ => (
                     Progress::Done,
                     Reason::Verified,

@@ -55,6 +55,19 @@ fn assert_conditions(view: &View<'_>, reason: &str, expected: &[&str]) {
     assert!(kstatus(RECONCILING) && kstatus(STALLED));
 }
 
+#[test]
+fn a_list_that_lacks_what_the_api_finds_is_told() {
+    let summary = Summary {
+        unlisted: 2,
+        ..Summary::default()
+    };
+    let view = View {
+        summary: Some(&summary),
+        ..usable()
+    };
+    assert_conditions(&view, "ListIncomplete", &[STALLED]);
+}
+
 /// Nothing that a new process does not know yet is overwritten.
 #[test]
 fn what_an_earlier_process_has_found_stays_shown_until_a_list_tells() {

@@ -24,16 +24,21 @@ pub struct Summary {
     pub unmanaged: Vec<UnmanagedInstance>,
     /// How many are probably the late outcome of a resource's start.
     pub late: u64,
+    /// How many instances of resources the API finds and the list lacks.
+    pub unlisted: u64,
 }
 
-/// Sums a list up. `late` has the instances that are probably the late outcome of a resource's start.
+/// Sums a list up. `late` has the instances that are probably the late outcome of a resource's start, and `unlisted` is the number of
+/// those that the API finds and the list lacks.
 pub fn sum_up(
     snapshot: &Snapshot,
     late: &BTreeMap<String, ObjectKey>,
+    unlisted: u64,
     is_claimed: impl Fn(&str) -> bool,
 ) -> Summary {
     let mut summary = Summary {
         late: u64::try_from(late.len()).unwrap_or(u64::MAX),
+        unlisted,
         unmanaged: late
             .iter()
             .filter_map(|(id, of)| Some(unmanaged(id, snapshot.instances.get(id)?, Some(of))))
@@ -108,7 +113,7 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(n, state)| (format!("i{n}"), *state));
-        let summary = sum_up(&snapshot(list), &BTreeMap::new(), |id| {
+        let summary = sum_up(&snapshot(list), &BTreeMap::new(), 0, |id| {
             id == "i1" || id == "i4"
         });
         assert_eq!(
@@ -129,7 +134,7 @@ mod tests {
     #[test]
     fn the_list_of_unmanaged_instances_is_bounded_and_their_count_is_not() {
         let list = (0..200).map(|n| (format!("i{n:03}"), "running"));
-        let summary = sum_up(&snapshot(list), &BTreeMap::new(), |_| false);
+        let summary = sum_up(&snapshot(list), &BTreeMap::new(), 0, |_| false);
         assert_eq!(summary.unmanaged.len(), MAX_UNMANAGED);
         assert_eq!(summary.unmanaged[49].id, "i049");
         assert_eq!(summary.counts.unmanaged, 200);
@@ -161,7 +166,7 @@ mod tests {
                 (id, Arc::new(instance.unwrap()))
             });
             let snapshot = Snapshot { instances: instances.collect(), ..Snapshot::default() };
-            let summary = sum_up(&snapshot, &BTreeMap::new(), |_| false);
+            let summary = sum_up(&snapshot, &BTreeMap::new(), 0, |_| false);
             let status = CortecsAccountStatus {
                 instances: Some(summary.counts),
                 unmanaged: summary.unmanaged,

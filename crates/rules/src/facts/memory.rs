@@ -59,7 +59,8 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// Good lists that began after the settle time.
     pub settled_lists: u32,
-    /// The candidates that a get has looked up, by id. A list may show instances that were deleted a while ago.
+    /// What a get has looked up, by id: candidates, since a list may show instances that were deleted a while ago, and instances
+    /// of other resources, since a list may be incomplete.
     pub lookups: BTreeMap<String, Lookup>,
     /// Whether the annotation `cortecs.ai/resolve-start` has differed from the intent's `oldOrder` at some time since `oldOrder` was
     /// set. Then its value is an order about this start.
@@ -103,6 +104,8 @@ pub struct Bound {
     pub first_seen: Moment,
     /// Consecutive good lists without it.
     pub absent_lists: u32,
+    /// Since when gets find the instance although lists lack it.
+    pub unlisted_since: Option<Moment>,
     /// A get of it failed with 400 or 404, after two lists lacked it.
     pub lookup_failed: bool,
     /// Gets in a row that failed with 400 or 404.
@@ -290,6 +293,7 @@ impl Bound {
             id,
             first_seen: now,
             absent_lists: 0,
+            unlisted_since: None,
             lookup_failed: false,
             lookup: None,
             direct: None,
@@ -312,6 +316,7 @@ impl Bound {
         self.last_sequence = snapshot.sequence;
         if snapshot.instances.contains_key(&self.id) {
             self.absent_lists = 0;
+            self.unlisted_since = None;
             self.lookup_failed = false;
         } else if snapshot.requested_at >= self.first_seen {
             self.absent_lists = self.absent_lists.saturating_add(1);
@@ -327,7 +332,9 @@ impl Bound {
             .map(|(asked, instance)| (*asked, &**instance));
         match (direct, listed) {
             (Some(direct), Some(listed)) if direct.0 < listed.0 => Some(listed),
-            (Some(direct), _) if self.absent_lists == 0 => Some(direct),
+            (Some(direct), _) if self.absent_lists == 0 || self.unlisted_since.is_some() => {
+                Some(direct)
+            }
             (_, listed) => listed,
         }
     }

@@ -16,6 +16,8 @@ pub enum Rule {
     Gone,
     /// A restart is written ahead.
     RestartAhead,
+    /// A list that lacks what is not known to be gone proves no start to be without effect.
+    AbsenceIsDoubted,
     /// Open starts are told of an instance before it is let go.
     OpenStartsAreTold,
     /// A start that does not come to an end is overtaken by others.

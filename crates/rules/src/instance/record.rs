@@ -229,10 +229,14 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
         bound.lookup_failed = matches!(answer, Answer::Moved(_));
         if bound.lookup_failed {
             bound.lookup = Some(Lookup::next(bound.lookup.as_ref(), times.asked, false));
+            bound.unlisted_since = None;
         }
         if let Answer::Done(instance) = answer {
             bound.lookup = None;
-            // The list lags.
+            // The list lags, or it is incomplete.
+            if bound.absent_lists > 0 {
+                bound.unlisted_since.get_or_insert(times.asked);
+            }
             bound.absent_lists = 0;
             let after_stop = bound.stops > 0 && bound.called.is_some_and(|at| times.asked >= at);
             bound.stopped = after_stop && !restarting && instance.is_stopped();

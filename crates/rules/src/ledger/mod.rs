@@ -8,6 +8,7 @@
 //! | `let_go` | instances of resources that went while a start was open |
 //! | [`open_start`] | a start of another resource that is open |
 //! | [`book`] | all resources with their claims |
+//! | [`unlisted`] | whether lists lack instances that the API finds |
 //! | [`late`] | instances that are probably the late outcome of a start that was given up |
 
 pub mod book;
@@ -16,4 +17,5 @@ mod index;
 pub mod late;
 mod let_go;
 pub mod open_start;
+pub mod unlisted;
 pub mod versions;

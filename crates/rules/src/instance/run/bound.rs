@@ -20,6 +20,7 @@ use crate::{
 
 use super::{
     drift::{drift_accepted, drift_is_accepted, handle_restart, restart_is_asked_for},
+    gone::{self, Gone},
     missing::{missing, unbind},
     replace::{must_be_replaced, replace},
     restart,
@@ -46,6 +47,9 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     }
     if let Some(intent) = draft.open_restart() {
         return restart::decide(draft, intent, bound);
+    }
+    if bound.unlisted_since.is_some() && gone::check(&draft, bound) == Gone::NeedsGet {
+        return missing(draft, bound);
     }
     match latest {
         None => missing(draft, bound),

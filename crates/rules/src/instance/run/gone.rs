@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cortecs_clock::Moment;
+
 use crate::{
     facts::memory::Bound,
     instance::{draft::Draft, protocol::Rule},
@@ -24,6 +26,18 @@ pub(crate) enum Gone {
     Yes,
 }
 
+/// When an instance that gets find and lists lack is asked for again: less and less often.
+fn next_get(bound: &Bound) -> Moment {
+    let (Some(since), Some((asked, _))) = (bound.unlisted_since, &bound.direct) else {
+        return Moment::default();
+    };
+    asked.after(asked.since(since).clamp(SOON, MOST_PAUSE))
+}
+
+/// The shortest and the longest pause between two such gets.
+const SOON: Duration = Duration::from_secs(5);
+const MOST_PAUSE: Duration = Duration::from_secs(300);
+
 pub(crate) fn check(draft: &Draft<'_>, bound: &Bound) -> Gone {
     let now = draft.input.now;
     let settled = bound.first_seen.after(draft.input.settings.settle);
@@ -33,6 +47,7 @@ pub(crate) fn check(draft: &Draft<'_>, bound: &Bound) -> Gone {
         _ if !draft.enforces(Rule::Gone) => Gone::Yes,
         1 => Gone::NeedsList,
         _ if now < settled => Gone::Settling(settled.since(now)),
+        _ if next_get(bound) > now => Gone::Settling(next_get(bound).since(now)),
         _ if !bound.lookup_failed => Gone::NeedsGet,
         _ => Gone::Yes,
     }

@@ -15,6 +15,10 @@ pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
     if !status::all_workers_run(&draft.status) {
         draft.is_busy();
     }
+    if let Some(verdict) = unlisted(&draft) {
+        draft.is_busy();
+        return draft.rest(verdict, None);
+    }
     if status::is_usable(&draft.status) {
         let message = if is_outdated(&draft) {
             "the instance runs; changed arguments take effect when it is next started (updateStrategy OnDelete)"
@@ -47,6 +51,18 @@ pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
     let left = Duration::from_secs(u64::try_from(deadline - waited).unwrap_or_default());
     let message = doing(&draft);
     draft.rest(Verdict::starting(&message), Some(left))
+}
+
+/// Lists have lacked the instance for the settle time, and the API finds it.
+fn unlisted(draft: &Draft<'_>) -> Option<Verdict> {
+    let bound = draft.bound()?;
+    let since = bound.unlisted_since?;
+    let message = format!(
+        "the account's list has lacked instance {} for a while, but the API finds it: ask the provider why; the instance is left as it is",
+        bound.id
+    );
+    (draft.input.now >= since.after(draft.input.settings.settle))
+        .then(|| Verdict::stalled(Phase::Running, Reason::ListIncomplete, message))
 }
 
 /// When the instance was last asked to run; or, if it was usable since, when it ceased to be.

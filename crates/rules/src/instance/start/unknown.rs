@@ -109,7 +109,7 @@ pub(crate) fn unknown(
         let named = found.callable();
         let is_named = |i: &&Instance| intent.candidate_ids.contains(&i.instance_id);
         if order == Some(NONE) && named.iter().all(is_named) {
-            return void(draft, snapshot, intent);
+            return void(draft, snapshot, intent, attempt);
         }
         let why = "another start that makes such an instance was made after the settle time";
         return ask(draft, why, &named);
@@ -126,7 +126,7 @@ pub(crate) fn unknown(
         let why = "an instance with other arguments has appeared that no resource claims";
         return ask(draft, why, &found.altered);
     }
-    void(draft, snapshot, intent)
+    void(draft, snapshot, intent, attempt)
 }
 
 /// Binds one of these instances, where likeness is proof. Equal starts that are older take theirs first.

@@ -1,31 +1,56 @@
 //! Gives an open start up.
 
+use std::time::Duration;
+
 use cortecs_api::types::Instance;
 use cortecs_resources::{
     instance_status::{
         MAX_KNOWN_INSTANCES, MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS, VoidedStart,
     },
+    key::ObjectKey,
     reason::Reason,
 };
 
 use crate::{
-    facts::{args, known::digest, snapshot::Snapshot},
+    facts::{args, home::fleet_of, known::digest, memory::Attempt, snapshot::Snapshot},
     instance::{
         binding::read_by_quorum_since,
         draft::Draft,
-        step::{Decision, Purpose, Step},
+        protocol::Rule,
+        step::{ApiCall, Decision, Purpose, Step},
         verdict::Verdict,
     },
+    ledger::unlisted,
 };
 
 /// Gives the start up, unless the account is on hold: then an instance that lists lack may still exist.
-pub(crate) fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) -> Decision {
+pub(crate) fn void(
+    mut draft: Draft<'_>,
+    snapshot: &Snapshot,
+    intent: &StartIntent,
+    attempt: &Attempt,
+) -> Decision {
     if let Some(why) = draft.held() {
         let message = format!("nothing has come of the start yet, and that proves nothing: {why}");
         return draft.rest(
             Verdict::stalled(Phase::Failed, Reason::AccountHeld, message),
             None,
         );
+    }
+    match doubt(&draft, snapshot, attempt) {
+        Doubt::None => {}
+        Doubt::LookUp(instance_id) => {
+            let message =
+                "no instance of the start is listed: making sure that the list is complete";
+            let call = ApiCall::Get { instance_id };
+            return draft.call(call, Verdict::resolving_start(message));
+        }
+        Doubt::Contradicted(other) => {
+            let message = format!(
+                "no instance of the start is listed, and that proves nothing: the list lacks the instance of {other} too, which the API finds"
+            );
+            return draft.rest(Verdict::resolving_start(message), Some(LOOK_AGAIN));
+        }
     }
     let verdict = Verdict::pending("nothing came of the start: it is given up");
     if !read_by_quorum_since(&draft, snapshot) {
@@ -35,6 +60,54 @@ pub(crate) fn void(mut draft: Draft<'_>, snapshot: &Snapshot, intent: &StartInte
     draft.status.start = None;
     draft.forget_instance();
     draft.write(Purpose::VoidStart, verdict)
+}
+
+/// Whether the list may lack the instance of the start as it lacks those of others.
+enum Doubt {
+    None,
+    /// A get of this instance, which the list lacks, tells.
+    LookUp(String),
+    /// The API finds the instance of this resource.
+    Contradicted(ObjectKey),
+}
+
+/// How soon to ask again for an instance that was found.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// So many instances that are neither listed nor found tell that a list lacks what is gone.
+const ENOUGH_GONE: usize = 3;
+
+fn doubt(draft: &Draft<'_>, snapshot: &Snapshot, attempt: &Attempt) -> Doubt {
+    let (input, home) = (draft.input, draft.home());
+    let Some(fleet) = home
+        .filter(|_| draft.enforces(Rule::AbsenceIsDoubted))
+        .map(fleet_of)
+    else {
+        return Doubt::None;
+    };
+    let settled_at = attempt.first_seen.after(input.settings.settle);
+    let missing = unlisted::missing(
+        input.book,
+        &fleet,
+        snapshot,
+        input.now,
+        input.settings.settle,
+    );
+    let mut gone = 0;
+    let mut next: Option<&str> = None;
+    for (key, id) in missing.filter(|(key, _)| *key != input.key) {
+        match attempt.lookups.get(id).filter(|l| l.asked >= settled_at) {
+            Some(lookup) if !lookup.found => gone += 1,
+            Some(lookup) if input.now < lookup.asked.after(LOOK_AGAIN) => {
+                return Doubt::Contradicted(key.clone());
+            }
+            _ => next = Some(next.map_or(id, |next| next.min(id))),
+        }
+    }
+    match next {
+        Some(id) if gone < ENOUGH_GONE => Doubt::LookUp(id.to_owned()),
+        _ => Doubt::None,
+    }
 }
 
 /// Records how a late outcome of the start can be recognised. Equal instances that are there by now are not of this start.

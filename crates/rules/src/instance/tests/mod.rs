@@ -11,6 +11,7 @@ mod resolve;
 mod restart;
 mod restored;
 mod start;
+mod unlisted;
 mod waiting;
 mod walk;
 mod world;

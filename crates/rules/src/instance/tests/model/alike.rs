@@ -13,7 +13,7 @@ use super::{
 const STATES: usize = 1000;
 
 /// What makes states count as one.
-type Form = (u128, [u8; 9]);
+type Form = (u128, [u8; 10]);
 
 fn form(state: &State) -> Form {
     (state.core, state.left.counts())

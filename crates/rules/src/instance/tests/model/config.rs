@@ -16,6 +16,8 @@ pub struct Budgets {
     pub faults: u8,
     /// Lists that show an instance as it was before.
     pub lags: u8,
+    /// Lists that show nothing, however long after.
+    pub cuts: u8,
     /// Times that the watch falls behind.
     pub freezes: u8,
     /// What people ask for.
@@ -35,13 +37,14 @@ impl Budgets {
             .all(|(mine, other)| *mine >= other)
     }
 
-    pub fn counts(&self) -> [u8; 9] {
+    pub fn counts(&self) -> [u8; 10] {
         [
             self.starts,
             self.crashes,
             self.takeovers,
             self.faults,
             self.lags,
+            self.cuts,
             self.freezes,
             self.orders,
             self.strangers,

@@ -116,6 +116,10 @@ impl Writer<'_> {
             self.age(bound.first_seen);
         }
         self.byte(u8::try_from(bound.absent_lists.min(2)).unwrap());
+        if let Some(since) = bound.unlisted_since {
+            self.byte(9);
+            self.age(since);
+        }
         self.flag(bound.lookup_failed);
         if let Some(lookup) = &bound.lookup {
             let now = self.state.now();

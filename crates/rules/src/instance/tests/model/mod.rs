@@ -18,7 +18,7 @@
 //! | `runs` | what is explored with all rules on |
 //!
 //! Which rules it takes to break a property, each alone but where said otherwise:
-//! - the intent's write, one call, the finalizer first, known ids, not knowing what may be of others, leaving look-alikes, telling open starts, asking in a shared account, the gone rule, restarts written ahead,
+//! - the intent's write, one call, the finalizer first, known ids, not knowing what may be of others, leaving look-alikes, telling open starts, doubting absences, asking in a shared account, the gone rule, restarts written ahead,
 //!   restarts that stay open, the proof that it is stopped, the classes of statuses, overtaking, the lease's deadline: each is a test in `rules`.
 //! - The quorum read and a beginning with the newest state are two locks of one door: a claim that another process wrote.
 //!   Without the read, a process that begins with an old view claims an instance twice; with the read it does not; and
@@ -42,7 +42,7 @@
 //! - Instances run from the start on: pending and running are treated alike. Backoffs last until the next tick.
 //!   A refusal is a 429: that a terminal one waits longer changes no order.
 //! - Late effects and lists that lag keep, together, to the settle time: that is the protocol's premise. What an
-//!   outsider starts is listed at once.
+//!   outsider starts is listed at once. A list that is cut short shows nothing at all.
 //! - Two resources that are alike are interchangeable, and states that differ in their order are one. Ids are told apart
 //!   by their order only among instances with the same arguments, since decisions compare no others. Ids are in no order: a
 //!   later instance may have the lesser one.

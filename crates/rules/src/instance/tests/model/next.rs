@@ -56,6 +56,8 @@ pub enum Lag {
     One(String, usize),
     /// Everything as it was before what is recent.
     All,
+    /// The list shows nothing.
+    Cut,
 }
 
 impl State {
@@ -241,8 +243,12 @@ impl State {
     }
 
     fn list(&mut self, lab: &Lab, operator: usize, lag: &Lag) {
-        self.left.lags -= u8::from(*lag != Lag::None);
-        let mut instances = self.cloud.instances.clone();
+        self.left.lags -= u8::from(matches!(lag, Lag::One(..) | Lag::All));
+        self.left.cuts -= u8::from(*lag == Lag::Cut);
+        let mut instances = match lag {
+            Lag::Cut => Default::default(),
+            _ => self.cloud.instances.clone(),
+        };
         for (id, fact) in &self.facts {
             let index = match lag {
                 Lag::One(of, index) if of == id => *index,

@@ -112,6 +112,9 @@ impl State {
     fn lists(&self, operator: usize, events: &mut Vec<Event>) {
         let mut push = |lag| events.push(Event::List { operator, lag });
         push(Lag::None);
+        if self.left.cuts > 0 {
+            push(Lag::Cut);
+        }
         if self.left.lags == 0 {
             return;
         }

@@ -55,6 +55,7 @@ const NONE: Budgets = Budgets {
     takeovers: 0,
     faults: 0,
     lags: 0,
+    cuts: 0,
     freezes: 0,
     orders: 0,
     strangers: 0,
@@ -106,6 +107,21 @@ fn when_what_may_be_of_others_is_known_one_leaks() {
     );
     config.goal = true;
     must_break(config, NO_WEDGE);
+}
+
+/// Lists that are cut short lack what a start has made, and what others have as well.
+#[test]
+fn when_the_absences_of_a_list_are_believed_that_lacks_what_exists_one_leaks() {
+    let budgets = Budgets {
+        starts: 2,
+        cuts: 3,
+        faults: 1,
+        ..NONE
+    };
+    let off = Off::Decided(Rule::AbsenceIsDoubted);
+    let mut config = small("doubting absences", &[READY, RUNNING], off, budgets);
+    config.faults = vec![Fault::LostAfter];
+    must_break(config, ONE_EACH);
 }
 
 /// The process that let it go remembers that; the next one does not.

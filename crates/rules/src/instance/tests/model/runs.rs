@@ -12,6 +12,7 @@ const QUIET: Budgets = Budgets {
     takeovers: 0,
     faults: 0,
     lags: 0,
+    cuts: 0,
     freezes: 0,
     orders: 0,
     strangers: 0,
@@ -123,6 +124,19 @@ fn quick() -> Vec<Config> {
                 "one, and one that leaves its instance stopped",
                 &[READY, STOPPING],
                 leaving,
+            )
+        },
+        Config {
+            orders: Vec::new(),
+            ..config(
+                "one, and one that runs, and lists that are cut",
+                &[READY, RUNNING],
+                Budgets {
+                    crashes: 0,
+                    orders: 0,
+                    cuts: 3,
+                    ..leaving
+                },
             )
         },
         Config {
@@ -298,6 +312,7 @@ fn explore() {
         takeovers: budget("TAKEOVERS"),
         faults: budget("FAULTS"),
         lags: budget("LAGS"),
+        cuts: budget("CUTS"),
         freezes: budget("FREEZES"),
         orders: budget("ORDERS"),
         strangers: budget("STRANGERS"),

@@ -1,0 +1,124 @@
+//! Lists that lack instances which the API finds.
+
+use super::{bound::bound, resolve::lost, *};
+use crate::instance::record::{self, Times};
+
+fn get(id: &str) -> Step {
+    Step::Call(ApiCall::Get {
+        instance_id: id.into(),
+    })
+}
+
+/// A start about to be given up, beside resources whose instances the list lacks as well.
+fn beside(others: &[&'static str]) -> Scene {
+    let mut scene = lost(&[]);
+    scene.others = others
+        .iter()
+        .map(|id| {
+            resource(
+                id,
+                json!({}),
+                json!({ "account": home(), "instanceId": id }),
+            )
+        })
+        .collect();
+    scene.remembered = others
+        .iter()
+        .map(|id| {
+            let memory = Memory {
+                bound: Some(Bound::new((*id).to_owned(), at(1))),
+                ..Memory::default()
+            };
+            (*id, memory)
+        })
+        .collect();
+    scene.lists([SETTLED + 1, SETTLED + 2], &[]);
+    scene.quorum_read_at = Some(at(SETTLED + 2));
+    scene
+}
+
+fn looked_up(scene: &mut Scene, id: &str, found: bool) {
+    let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
+    let lookup = Lookup::next(None, at(SETTLED + 2), found);
+    attempt.lookups.insert(id.to_owned(), lookup);
+}
+
+#[test]
+fn a_start_is_given_up_when_what_the_list_lacks_is_gone() {
+    let mut scene = beside(&["i-other"]);
+    assert_eq!(scene.decide().step, get("i-other"));
+    looked_up(&mut scene, "i-other", false);
+    assert_eq!(scene.decide().step, written(Purpose::VoidStart));
+}
+
+#[test]
+fn a_start_is_not_given_up_while_the_api_finds_what_the_list_lacks() {
+    let mut scene = beside(&["i-other"]);
+    looked_up(&mut scene, "i-other", true);
+    assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
+    // It is asked again, as the instance may be deleted meanwhile.
+    scene.now = at(SETTLED + 62);
+    assert_eq!(scene.decide().step, get("i-other"));
+}
+
+/// What was bound a moment ago, or is being removed, is no contradiction.
+#[test]
+fn what_the_list_may_lack_is_not_asked_for() {
+    let changes: [fn(&mut Bound); 3] = [
+        |bound| bound.first_seen = at(SETTLED - 10),
+        |bound| bound.removal_tried = true,
+        |bound| bound.deleted = true,
+    ];
+    for change in changes {
+        let mut scene = beside(&["i-other"]);
+        change(scene.remembered[0].1.bound.as_mut().unwrap());
+        assert_eq!(scene.decide().step, written(Purpose::VoidStart));
+    }
+}
+
+/// However many instances are gone, a few gets tell.
+#[test]
+fn a_few_gets_are_enough() {
+    let mut scene = beside(&["i-1", "i-2", "i-3", "i-4", "i-5"]);
+    let mut gets = 0;
+    while let Step::Call(ApiCall::Get { instance_id }) = scene.decide().step {
+        gets += 1;
+        looked_up(&mut scene, &instance_id, false);
+    }
+    assert_eq!(gets, 3);
+    assert_eq!(scene.decide().step, written(Purpose::VoidStart));
+}
+
+/// The bound instance is shown as gets see it, and is asked for less and less often. After the settle time a person is told.
+#[test]
+fn what_gets_find_stays_shown_and_is_told_when_it_lasts() {
+    let mut scene = bound(json!({}));
+    scene.observe();
+    scene.lists([1001], &[instance("i-1", "running")]);
+    let (mut gets, mut told) = (0, 0);
+    for second in (1200..3000).step_by(5) {
+        scene.lists([second], &[]);
+        let decision = scene.decide();
+        if decision.step == get("i-1") {
+            gets += 1;
+            let times = Times {
+                asked: scene.now,
+                answered: scene.now,
+            };
+            let found = record::Answer::Done(instance("i-1", "running"));
+            record::got(scene.memory.as_mut().unwrap(), "i-1", found, times);
+            continue;
+        }
+        assert_ne!(decision.step, written(Purpose::Unbind));
+        told += u32::from(stalled(&decision) == Some("ListIncomplete"));
+        if gets > 0 {
+            assert_eq!(reconciling(&decision), None, "{second}");
+        }
+    }
+    assert!((5..16).contains(&gets), "{gets} gets");
+    assert!(told > 200, "{told}");
+    // A list that shows it again ends that.
+    scene.lists([3001], &[instance("i-1", "running")]);
+    let decision = scene.decide();
+    assert_eq!((stalled(&decision), reconciling(&decision)), (None, None));
+}

@@ -1,0 +1,43 @@
+//! Lists that lack instances which the API finds: what such a list does not show proves nothing. Pure.
+
+use std::time::Duration;
+
+use cortecs_clock::Moment;
+use cortecs_resources::key::ObjectKey;
+
+use super::{book::Book, entry::Entry};
+use crate::facts::{fleet_key::FleetKey, home::lives_in, snapshot::Snapshot};
+
+/// How many resources of the fleet have an instance that gets find and that lists have lacked for the settle time.
+pub fn count(book: &Book, fleet: &FleetKey, now: Moment, settle: Duration) -> u64 {
+    let lasts = |since: Moment| now >= since.after(settle);
+    let entries = book
+        .iter()
+        .filter(|(_, entry)| unlisted_since(entry).is_some_and(lasts));
+    let entries = entries.filter(|(_, entry)| lives_in(&entry.resource, fleet));
+    u64::try_from(entries.count()).unwrap_or(u64::MAX)
+}
+
+/// The resources of the fleet whose instance the list lacks, each with that instance, unless it may be too new for the list or
+/// is being removed.
+pub fn missing<'a>(
+    book: &'a Book,
+    fleet: &'a FleetKey,
+    list: &'a Snapshot,
+    now: Moment,
+    settle: Duration,
+) -> impl Iterator<Item = (&'a ObjectKey, &'a str)> {
+    let missing = move |entry: &'a Entry| {
+        let bound = entry.memory.bound.as_ref()?;
+        let is_new = now < bound.first_seen.after(settle / 2);
+        let is_removed = bound.removal_tried || bound.deleted;
+        let is_missing = !is_new && !is_removed && !list.instances.contains_key(&bound.id);
+        (is_missing && lives_in(&entry.resource, fleet)).then_some(bound.id.as_str())
+    };
+    book.iter()
+        .filter_map(move |(key, entry)| Some((key, missing(entry)?)))
+}
+
+fn unlisted_since(entry: &Entry) -> Option<Moment> {
+    entry.memory.bound.as_ref()?.unlisted_since
+}
