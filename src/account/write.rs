@@ -110,6 +110,7 @@ impl AccountController {
         let view = View {
             generation: account.metadata.generation.unwrap_or_default(),
             state: entry.state.clone(),
+            unpaid: fleet.as_ref().and_then(|fleet| fleet.turns().unpaid()),
             health: fleet.map(|fleet| fleet.health()).unwrap_or_default(),
             summary: summary.as_ref(),
             listed_at: age.and_then(|age| now.checked_sub(age).ok()),

@@ -61,6 +61,9 @@ pub trait FleetObserver: Send + Sync {
     /// A list failed; the last published one stays in use. `busy`: the busy resources of the fleet.
     fn on_list_failed(&self, fleet: &FleetKey, busy: &[ObjectKey]);
 
+    /// The API refused a start or restart for lack of money, or takes them again.
+    fn on_payment_changed(&self, fleet: &FleetKey);
+
     /// The summary of the last list has to be computed anew: a resource with an instance was removed, or the prices are new.
     fn on_summary_stale(&self, fleet: &FleetKey);
 

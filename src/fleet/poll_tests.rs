@@ -40,6 +40,8 @@ impl FleetObserver for Recorder {
 
     fn on_summary_stale(&self, _: &FleetKey) {}
 
+    fn on_payment_changed(&self, _: &FleetKey) {}
+
     fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
 

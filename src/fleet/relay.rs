@@ -78,6 +78,12 @@ impl FleetObserver for Relay {
         }
     }
 
+    fn on_payment_changed(&self, fleet: &FleetKey) {
+        if let Some(directory) = self.directory.upgrade() {
+            self.enqueue(directory.accounts_of(fleet));
+        }
+    }
+
     fn on_list_failed(&self, key: &FleetKey, busy: &[ObjectKey]) {
         self.instances.on_list_failed(key, busy);
         let Some(directory) = self.directory.upgrade() else {

@@ -24,6 +24,8 @@ struct Inner {
     fleet: FleetKey,
     observer: Arc<dyn FleetObserver>,
     pressure: Mutex<Pressure>,
+    /// The API's words when it last refused a start or restart for lack of money, until one is accepted.
+    unpaid: Mutex<Option<String>>,
 }
 
 /// The right to make calls about one resource. Its drop gives the turn to the next resource.
@@ -38,6 +40,7 @@ impl Turns {
             fleet,
             observer,
             pressure: Mutex::default(),
+            unpaid: Mutex::default(),
         }))
     }
 
@@ -75,6 +78,24 @@ impl Turns {
     /// Records the result of a call.
     pub fn record_call<T>(&self, result: &Result<T, Error>) {
         self.0.record(result, News::Works);
+    }
+
+    /// Records whether the API took a call that costs money: a start or a restart.
+    pub fn record_payment<T>(&self, result: &Result<T, Error>) {
+        let now = match result {
+            Ok(_) => None,
+            Err(error) if error.status() == Some(402) => Some(error.to_string()),
+            Err(_) => return,
+        };
+        let before = std::mem::replace(&mut *lock(&self.0.unpaid), now.clone());
+        if before != now {
+            self.0.observer.on_payment_changed(&self.0.fleet);
+        }
+    }
+
+    /// The API's words when it last refused a start or restart for lack of money, until one is accepted.
+    pub fn unpaid(&self) -> Option<String> {
+        lock(&self.0.unpaid).clone()
     }
 
     /// Records the result of a list.

@@ -101,6 +101,7 @@ pub async fn act(
                 | Purpose::Bind { .. }
                 | Purpose::Dismiss
                 | Purpose::VoidStart
+                | Purpose::VoidRestart
                 | Purpose::Unbind
                 | Purpose::Restore => Next::Now,
             };
@@ -228,10 +229,13 @@ async fn write_status(
     let account = account_label(&written).or_else(|| account_label(resource));
     let account = account.unwrap_or_default();
     let now = clock::moment();
+    let generation = written.metadata.generation.unwrap_or_default();
     {
         let mut book = context.book.lock();
         book.wrote(Arc::clone(&written));
-        book.remember(key, |memory| record::wrote(memory, &purpose, now));
+        book.remember(key, |memory| {
+            record::wrote(memory, &purpose, now, generation)
+        });
     }
     publish_changes(context, resource, &written).await;
     match purpose {

@@ -75,8 +75,9 @@ impl Caller<'_> {
         let Some((result, _)) = self.call_if_allowed("start", Some(before), call).await else {
             return self.remember(record::call_not_made);
         };
-        let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
-        let counted = match &outcome {
+        self.fleet.turns().record_payment(&result);
+        let ended = record::outcome(result, clock::moment(), |e| self.failure(e));
+        let counted = match &ended.outcome {
             Outcome::Accepted(instance) => {
                 tracing::info!(instanceId = instance.instance_id, "an instance was started");
                 StartOutcome::Accepted
@@ -85,7 +86,7 @@ impl Caller<'_> {
             _ => StartOutcome::Unknown,
         };
         self.context.metrics.start(self.account, counted);
-        self.remember(|memory| record::started(memory, intent, outcome));
+        self.remember(|memory| record::started(memory, intent, ended));
         self.fleet.request_list_after(clock::moment());
     }
 
@@ -96,8 +97,9 @@ impl Caller<'_> {
         else {
             return self.remember(record::call_not_made);
         };
-        let outcome = record::outcome(result, clock::moment(), |e| self.failure(e));
-        self.remember(|memory| record::restarted(memory, intent, id, outcome, times));
+        self.fleet.turns().record_payment(&result);
+        let ended = record::outcome(result, clock::moment(), |e| self.failure(e));
+        self.remember(|memory| record::restarted(memory, intent, id, ended, times));
         self.fleet.request_list_after(clock::moment());
     }
 

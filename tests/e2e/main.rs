@@ -40,6 +40,7 @@ mod losses;
 mod lost_answers;
 mod no_brake;
 mod outages;
+mod payments;
 mod refusals;
 mod replacement;
 mod restarts;

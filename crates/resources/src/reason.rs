@@ -84,6 +84,7 @@ reasons! {
     ListIncomplete,
 
     // `Stalled` of an account.
+    InsufficientBalance,
     ListRefused,
     MassChange,
 

@@ -21,6 +21,8 @@ pub struct View<'a> {
     pub generation: i64,
     pub state: AccountState,
     pub health: FleetHealth,
+    /// The API's words when it last refused a start or restart for lack of money, until one is accepted.
+    pub unpaid: Option<String>,
     pub summary: Option<&'a Summary>,
     /// When the list behind `summary` was received.
     pub listed_at: Option<Timestamp>,
@@ -177,6 +179,14 @@ fn judge(view: &View<'_>) -> (Progress, Reason, String) {
                     Progress::Reconciling,
                     Reason::Verifying,
                     "the instances are being listed for the first time".to_owned(),
+                ),
+                _ if view.unpaid.is_some() => (
+                    Progress::Stalled,
+                    Reason::InsufficientBalance,
+                    format!(
+                        "{}; top up the account: what runs is left alone, and starts are tried again less and less often",
+                        view.unpaid.as_deref().unwrap_or_default()
+                    ),
                 ),
                 _ if view.summary.is_some_and(|summary| summary.unlisted > 0) => {
                     let unlisted = view.summary.map_or(0, |summary| summary.unlisted);

@@ -56,6 +56,15 @@ fn assert_conditions(view: &View<'_>, reason: &str, expected: &[&str]) {
 }
 
 #[test]
+fn what_the_api_says_about_money_is_told() {
+    let view = View {
+        unpaid: Some("HTTP 402: top up".to_owned()),
+        ..usable()
+    };
+    assert_conditions(&view, "InsufficientBalance", &[STALLED]);
+}
+
+#[test]
 fn a_list_that_lacks_what_the_api_finds_is_told() {
     let summary = Summary {
         unlisted: 2,

@@ -30,6 +30,8 @@ pub struct Memory {
     pub held_up: Option<HeldUp>,
     pub bound: Option<Bound>,
     pub failure: Option<Failure>,
+    /// Starts and restarts in a row of which nothing came.
+    pub fruitless: u32,
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
     /// The result of the last check of the annotation with the id.
@@ -57,6 +59,8 @@ pub struct Attempt {
     /// When this process first saw the intent.
     pub first_seen: Moment,
     pub outcome: Outcome,
+    /// What went wrong with the call whose outcome is unknown, in the API's words where it said something.
+    pub said: Option<String>,
     /// Good lists that began after the settle time.
     pub settled_lists: u32,
     /// What a get has looked up, by id: candidates, since a list may show instances that were deleted a while ago, and instances
@@ -277,6 +281,7 @@ impl Attempt {
             id,
             first_seen: now,
             outcome: Outcome::Unknown(now),
+            said: None,
             settled_lists: 0,
             lookups: BTreeMap::new(),
             ordered: false,

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_api::{Call, Error, RetryClass, types::Instance};
 use cortecs_clock::Moment;
-use cortecs_resources::key::ObjectKey;
+use cortecs_resources::{key::ObjectKey, reason::Reason};
 use uuid::Uuid;
 
 use super::step::Purpose;
 use crate::{
     facts::{
         lookup::Lookup,
-        memory::{Attempt, Bound, Failure, Memory, Outcome},
+        memory::{Attempt, Bound, Failure, FailureKind, Memory, Outcome},
     },
     instance::step::{ApiCall, Decision, Step, Write},
     ledger::book::Book,
@@ -72,20 +72,33 @@ pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
     }
 }
 
-/// The outcome of a call that must not be repeated unless it certainly had no effect. `failure` says what a refusal means.
+/// How a call ended that must not be repeated unless it certainly had no effect.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub outcome: Outcome,
+    /// What went wrong, if the outcome is unknown.
+    pub said: Option<String>,
+}
+
+/// How a call ended that must not be repeated unless it certainly had no effect. `failure` says what a refusal means.
 pub fn outcome(
     result: Result<Instance, Error>,
     now: Moment,
     failure: impl FnOnce(&Error) -> Failure,
-) -> Outcome {
-    match result {
+) -> Ended {
+    let mut said = None;
+    let outcome = match result {
         Ok(instance) => Outcome::Accepted(Arc::new(instance)),
         // Without a token nothing was sent.
         Err(error) if error.refused() || error.call() == Call::Token => {
             Outcome::Refused(failure(&error))
         }
-        Err(_) => Outcome::Unknown(now),
-    }
+        Err(error) => {
+            said = Some(error.to_string());
+            Outcome::Unknown(now)
+        }
+    };
+    Ended { outcome, said }
 }
 
 /// The result of a call that may be repeated.
@@ -130,30 +143,24 @@ pub fn call_not_made(memory: &mut Memory) {
 }
 
 /// The one call of a start intent has come to an end.
-pub fn started(memory: &mut Memory, intent: Uuid, outcome: Outcome) {
-    note_failure(memory, &outcome);
-    settle(memory.start.as_mut(), intent, outcome);
+pub fn started(memory: &mut Memory, intent: Uuid, ended: Ended) {
+    note_failure(memory, &ended.outcome);
+    settle(memory.start.as_mut(), intent, ended);
 }
 
 /// The one call of a restart intent has come to an end.
-pub fn restarted(
-    memory: &mut Memory,
-    intent: Uuid,
-    instance_id: &str,
-    outcome: Outcome,
-    times: Times,
-) {
-    note_failure(memory, &outcome);
+pub fn restarted(memory: &mut Memory, intent: Uuid, instance_id: &str, ended: Ended, times: Times) {
+    note_failure(memory, &ended.outcome);
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.stop_answered = false;
         bound.stopped = false;
         bound.stops = 0;
         bound.called = Some(times.answered);
-        if let Outcome::Accepted(instance) = &outcome {
+        if let Outcome::Accepted(instance) = &ended.outcome {
             bound.direct = Some((times.asked, Arc::clone(instance)));
         }
     }
-    settle(memory.restart.as_mut(), intent, outcome);
+    settle(memory.restart.as_mut(), intent, ended);
 }
 
 pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
@@ -252,8 +259,8 @@ pub fn recorded(memory: &mut Memory, instance: &Arc<Instance>, now: Moment) {
     memory.bound = Some(bound);
 }
 
-/// A status write has landed.
-pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment) {
+/// A status write has landed. `generation` is that of the spec.
+pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i64) {
     memory.writing_start = false;
     match purpose {
         Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
@@ -263,9 +270,19 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment) {
         | Purpose::DropStart
         | Purpose::DropRestart
         | Purpose::Bind { .. }
-        | Purpose::VoidStart
         | Purpose::Unbind
         | Purpose::Restore => {}
+        Purpose::VoidStart => {
+            let said = memory.start.as_ref().and_then(|start| start.said.clone());
+            note_fruitless(memory, said, now, generation);
+        }
+        Purpose::VoidRestart => {
+            let said = memory
+                .restart
+                .as_ref()
+                .and_then(|restart| restart.said.clone());
+            note_fruitless(memory, said, now, generation);
+        }
     }
 }
 
@@ -279,11 +296,45 @@ fn note_failure(memory: &mut Memory, outcome: &Outcome) {
         Outcome::Refused(failure) => Some(failure.clone()),
         _ => None,
     };
+    if let Outcome::Accepted(_) = outcome {
+        memory.fruitless = 0;
+    }
 }
 
-fn settle(attempt: Option<&mut Attempt>, intent: Uuid, outcome: Outcome) {
+/// Nothing came of a start or restart that was given up. If the API said why, the next one waits, longer each time, and
+/// after a few of them the resource says that a person must act.
+fn note_fruitless(memory: &mut Memory, said: Option<String>, now: Moment, generation: i64) {
+    let Some(said) = said else { return };
+    memory.fruitless = memory.fruitless.saturating_add(1);
+    let pause = FRUITLESS_PAUSE * (1 << (memory.fruitless - 1).min(6));
+    let (kind, reason) = match memory.fruitless {
+        ENOUGH_FRUITLESS.. => (FailureKind::Terminal, Reason::CallRefused),
+        _ => (FailureKind::Transient, Reason::RetryingAfterError),
+    };
+    memory.failure = Some(Failure {
+        kind,
+        reason,
+        message: format!(
+            "{said}; nothing came of it, {} times in a row",
+            memory.fruitless
+        ),
+        generation,
+        failed_at: now,
+        retry_at: now.after(pause.min(MOST_FRUITLESS_PAUSE)),
+        count: memory.fruitless,
+    });
+}
+
+/// The pause after the first start or restart of which nothing came, and the longest one.
+const FRUITLESS_PAUSE: Duration = Duration::from_secs(5);
+const MOST_FRUITLESS_PAUSE: Duration = Duration::from_secs(300);
+/// So many of them in a row are not a passing failure any more.
+const ENOUGH_FRUITLESS: u32 = 3;
+
+fn settle(attempt: Option<&mut Attempt>, intent: Uuid, ended: Ended) {
     if let Some(attempt) = attempt.filter(|attempt| attempt.id == intent) {
-        attempt.outcome = outcome;
+        attempt.outcome = ended.outcome;
+        attempt.said = ended.said;
     }
 }
 

@@ -114,11 +114,50 @@ fn a_restart_takes_the_proof_away() {
     assert!(is_proven(&memory));
     let id = Uuid::from_u128(1);
     memory.restart = Some(Attempt::written(id, at(3)));
-    restarted(&mut memory, id, "i-1", Outcome::Unknown(at(4)), times(3));
+    let ended = Ended {
+        outcome: Outcome::Unknown(at(4)),
+        said: None,
+    };
+    restarted(&mut memory, id, "i-1", ended, times(3));
     assert!(!is_proven(&memory));
     stop(&mut memory, 5);
     assert!(!is_proven(&memory), "the restart may still take effect");
     memory.restart = None;
     stop(&mut memory, 7);
     assert!(is_proven(&memory));
+}
+
+/// What the API says against a start stands in the status, and after a few of them a person is told.
+#[test]
+fn starts_of_which_nothing_comes_wait_longer_and_longer() {
+    let mut memory = Memory::default();
+    let mut pauses = Vec::new();
+    for round in 1..=9_u128 {
+        let id = Uuid::from_u128(round);
+        memory.start = Some(Attempt::written(id, at(3)));
+        let ended = Ended {
+            outcome: Outcome::Unknown(at(4)),
+            said: Some("HTTP 402: top up".to_owned()),
+        };
+        started(&mut memory, id, ended);
+        assert_eq!(memory.failure, None, "the outcome is not known");
+        wrote(&mut memory, &Purpose::VoidStart, at(10), 1);
+        let failure = memory.failure.clone().unwrap();
+        assert!(failure.message.contains("top up"), "{}", failure.message);
+        let kind = if round < 3 {
+            FailureKind::Transient
+        } else {
+            FailureKind::Terminal
+        };
+        assert_eq!((failure.kind, failure.generation), (kind, 1));
+        pauses.push(failure.retry_at.since(at(10)).as_secs());
+    }
+    assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+    let accepted = Ended {
+        outcome: Outcome::Accepted(Arc::new(instance("pending"))),
+        said: None,
+    };
+    memory.start = Some(Attempt::written(Uuid::nil(), at(3)));
+    started(&mut memory, Uuid::nil(), accepted);
+    assert_eq!((memory.fruitless, memory.failure), (0, None));
 }

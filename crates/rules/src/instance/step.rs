@@ -155,6 +155,8 @@ pub enum Purpose {
     Dismiss,
     /// An open start is given up.
     VoidStart,
+    /// An open restart is given up.
+    VoidRestart,
     /// The bound instance is gone.
     Unbind,
     /// A status that someone else emptied is written back.

@@ -104,6 +104,13 @@ fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decis
     decision
 }
 
+fn unknown(attempt: &Attempt) -> String {
+    match &attempt.said {
+        Some(said) => format!("{UNKNOWN}: {said}"),
+        None => UNKNOWN.to_owned(),
+    }
+}
+
 fn taken_back() -> Verdict {
     Verdict::pending("the restart was taken back before the call was made")
 }
@@ -131,14 +138,15 @@ fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
     let settled_at = attempt.first_seen.after(input.settings.settle);
     if input.now < settled_at {
         let wait = settled_at.since(input.now);
-        return draft.rest(resolving(UNKNOWN), Some(wait));
+        return draft.rest(resolving(unknown(attempt)), Some(wait));
     }
     if attempt.settled_lists < 2 {
         draft.needs_list(draft.listed_at().max(settled_at));
-        return draft.rest(resolving(UNKNOWN), None);
+        return draft.rest(resolving(unknown(attempt)), None);
     }
-    settled(
-        draft,
+    draft.status.restart = None;
+    draft.write(
+        Purpose::VoidRestart,
         Verdict::pending("nothing came of the restart: it is given up"),
     )
 }

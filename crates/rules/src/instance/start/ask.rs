@@ -74,7 +74,7 @@ pub(crate) fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> 
 
 /// A person says that the start has made none of the instances that were named: from now on the intent lists them as known.
 /// The answer is not about instances that appear later: the start's own instance may still be among these.
-pub(crate) fn dismiss(mut draft: Draft<'_>, intent: &StartIntent) -> Decision {
+pub(crate) fn dismiss(mut draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decision {
     if let Some(start) = &mut draft.status.start {
         let known = &mut start.known_instances;
         let named = intent.candidate_ids.iter();
@@ -83,14 +83,16 @@ pub(crate) fn dismiss(mut draft: Draft<'_>, intent: &StartIntent) -> Decision {
         known.dedup();
         start.old_order = Some(NONE.to_owned());
     }
-    let verdict = outcome_unknown(intent);
+    let verdict = outcome_unknown(intent, attempt);
     draft.write(Purpose::Dismiss, verdict)
 }
 
 /// The verdict while no instance of the start has appeared.
-pub(crate) fn outcome_unknown(intent: &StartIntent) -> Verdict {
+pub(crate) fn outcome_unknown(intent: &StartIntent, attempt: &Attempt) -> Verdict {
+    let said = attempt.said.as_ref();
+    let said = said.map_or(String::new(), |said| format!(" ({said})"));
     Verdict::resolving_start(format!(
-        "the outcome of the start of {} is not known: no instance of it has appeared yet, and it is not repeated before that is certain",
+        "the outcome of the start of {} is not known{said}: no instance of it has appeared yet, and it is not repeated before that is certain",
         intent.args.model_id
     ))
 }

@@ -43,7 +43,7 @@ pub(crate) fn unknown(
         && intent.known_instances.len() <= can_know
     {
         // Before anything else: the answer is about the instances that were named, whatever is listed by now.
-        return dismiss(draft, intent);
+        return dismiss(draft, intent, attempt);
     }
     if let Some(start) = &mut draft.status.start {
         // Named again where a person is still asked about them.
@@ -91,11 +91,11 @@ pub(crate) fn unknown(
         .max(others::settled_at(&draft, &api_url, &wanted));
     if input.now < settled_at {
         let wait = settled_at.since(input.now);
-        return draft.rest(outcome_unknown(intent), Some(wait));
+        return draft.rest(outcome_unknown(intent, attempt), Some(wait));
     }
     if attempt.settled_lists < 2 || snapshot.requested_at < settled_at {
         draft.needs_list(draft.listed_at().max(settled_at));
-        return draft.rest(outcome_unknown(intent), None);
+        return draft.rest(outcome_unknown(intent, attempt), None);
     }
     if let Some(instance) = found.untouchable.first() {
         // The instance may be billed for this start: no other start is made before a person has looked.

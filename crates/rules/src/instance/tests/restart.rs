@@ -31,7 +31,7 @@ fn a_restart_is_written_ahead() {
     assert_eq!(scene.decide().step, written(Purpose::DropRestart));
 
     scene.lists([1200, 1201], &[instance("i-1", "stopped")]);
-    assert_eq!(scene.decide().step, written(Purpose::DropRestart));
+    assert_eq!(scene.decide().step, written(Purpose::VoidRestart));
 }
 
 #[test]

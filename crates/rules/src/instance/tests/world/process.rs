@@ -16,7 +16,7 @@ use crate::{
         sealed_id::Key,
     },
     instance::{
-        record::{self, Times},
+        record::{self, Ended, Times},
         tests::*,
     },
     pacing::pressure::Wait,
@@ -217,7 +217,7 @@ impl Process {
             && let (Written::Landed(..), Some(purpose)) = (&written, &purpose)
         {
             self.book
-                .remember(key, |memory| record::wrote(memory, purpose, now));
+                .remember(key, |memory| record::wrote(memory, purpose, now, 1));
         }
         written
     }
@@ -326,15 +326,16 @@ impl Process {
         };
         self.book.remember(key, |memory| match call {
             ApiCall::Start { intent, .. } => {
-                record::started(memory, *intent, record::outcome(result, now, failure));
+                let ended = without_words(record::outcome(result, now, failure));
+                record::started(memory, *intent, ended);
             }
             ApiCall::Restart {
                 intent,
                 instance_id,
                 ..
             } => {
-                let outcome = record::outcome(result, now, failure);
-                record::restarted(memory, *intent, instance_id, outcome, times);
+                let ended = without_words(record::outcome(result, now, failure));
+                record::restarted(memory, *intent, instance_id, ended, times);
             }
             ApiCall::Stop { instance_id } => {
                 record::stopped(memory, instance_id, record::answer(result, failure), times);
@@ -348,6 +349,14 @@ impl Process {
             }
             ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
         });
+    }
+}
+
+/// Without what the API said: it changes only when the next call is made, and that may be at any time anyway.
+fn without_words(ended: Ended) -> Ended {
+    Ended {
+        said: None,
+        ..ended
     }
 }
 
