@@ -205,7 +205,8 @@ async fn sample(bed: &Bed, created: &AtomicU64, over: &AtomicBool, tally: &mut T
     while !over.load(Ordering::Relaxed) {
         sleep(SAMPLE).await;
         // The order matters: resources that went before the look or came after it must not make the test fail.
-        let gone = bed.instances.history().len() - bed.instances.all().len();
+        let gone = bed.instances.history().len();
+        let gone = gone.saturating_sub(bed.instances.all().len());
         let billed = bed
             .ever()
             .iter()

@@ -11,6 +11,9 @@ use crate::harness::{Bed, HARDWARE, MODEL, Read, bound, running};
 #[tokio::test]
 async fn a_400_stalls_with_the_apis_message_until_the_spec_is_fixed() {
     let bed = Bed::new("bad-context").await;
+    // Where the catalog cannot tell, the API decides.
+    let fails = Effect::fail(500, "not now");
+    bed.api.add_fault(Fault::new(Endpoint::GetModel, fails));
     let _operator = bed.operator();
     bed.create(
         "phi",

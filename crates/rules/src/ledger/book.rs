@@ -341,6 +341,7 @@ impl Book {
             key,
             intent: status.start.as_ref()?,
             progress: Progress::of(&entry.memory),
+            client_id: &status.account.as_ref()?.client_id,
             first_seen: attempt.map(|attempt| attempt.first_seen),
             settled_lists: attempt.map_or(0, |attempt| attempt.settled_lists),
         })

@@ -18,6 +18,8 @@ pub struct OpenStart<'a> {
     pub progress: Progress,
     /// When this process first saw the intent; `None` if it has not looked at it yet.
     pub first_seen: Option<Moment>,
+    /// The account in which it was made.
+    pub client_id: &'a str,
     /// Good lists that this process took of the start's account after the start's settle time.
     pub settled_lists: u32,
 }
@@ -39,6 +41,8 @@ impl Progress {
     /// The progress of the start that is open by the status; a start that was not observed yet may have been carried out.
     pub fn of(memory: &Memory) -> Self {
         match memory.start.as_ref().map(|attempt| &attempt.outcome) {
+            // The watch was faster than the answer to the write.
+            None if memory.writing_start => Self::NotCalled,
             None | Some(Outcome::Unknown(_)) => Self::Unknown,
             Some(Outcome::Written | Outcome::Dropped | Outcome::Refused(_)) => Self::NotCalled,
             Some(Outcome::InFlight) => Self::InFlight,

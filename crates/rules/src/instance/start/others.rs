@@ -5,9 +5,15 @@
 //! the answer of a person. All this follows from the intents and from times, never from a condition: the trouble of
 //! one tenant is not that of another.
 
+use std::time::Duration;
+
 use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
-use cortecs_resources::instance_status::{MAX_KNOWN_INSTANCES, StartIntent};
+use cortecs_resources::{
+    conditions,
+    instance_status::{MAX_KNOWN_INSTANCES, Phase, StartIntent},
+    reason::Reason,
+};
 
 use crate::{
     facts::{
@@ -17,7 +23,7 @@ use crate::{
     },
     instance::{
         draft::Draft,
-        input::Settings,
+        input::Desired,
         protocol::Rule,
         step::{Decision, Step, Write},
         verdict::Verdict,
@@ -48,7 +54,8 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
     let lists_work = draft.snapshot().is_some() && draft.list_problem().is_none();
     let since = before.filter(|held_up| lists_work && held_up.by == open.intent.id);
     let since = since.map_or(now, |held_up| held_up.since);
-    let patience = patience(open, since, draft.input.settings);
+    let held_up = open.first_seen.max(Some(since)).unwrap_or(since);
+    let patience = held_up.after(patience(&draft, open));
     let message = format!(
         "the start of {} may make an instance that looks the same, and its outcome is not known yet",
         open.key
@@ -68,17 +75,42 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
         });
         return draft.act(step, verdict);
     }
-    draft.rest(verdict, Some(patience.since(now)))
+    let wait = match open.progress {
+        Progress::Unknown => patience.since(now),
+        // It comes to an end soon, and nothing wakes this resource then.
+        _ => SOON,
+    };
+    if draft.is_current() && is_shown_held_up(&draft) {
+        // Another start each time would be another write each time.
+        draft.is_busy();
+        return draft.unchanged(Some(wait));
+    }
+    draft.rest(verdict, Some(wait))
 }
 
-/// Until when a start waits that another one has held up since then: the settle time, and a quarter of it for the lists that the
-/// other start needs to be given up. Where these lists have just begun to work, the other start gets another settle time.
-fn patience(open: &OpenStart<'_>, since: Moment, settings: &Settings) -> Moment {
-    let since = open.first_seen.max(Some(since)).unwrap_or(since);
-    let patience = since.after(settings.settle).after(settings.young());
+/// How soon to look again whether a start in flight has come to an end.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Whether the status says already that another start is in the way.
+fn is_shown_held_up(draft: &Draft<'_>) -> bool {
+    let ready = conditions::find_condition(&draft.status.conditions, conditions::READY);
+    draft.phase() == Phase::Pending && ready.and_then(Reason::of) == Some(Reason::ResolvingStart)
+}
+
+/// How long a start waits for another one: the settle time, and a quarter of it for the lists that the other start needs to be
+/// given up. Where these lists have just begun to work, or where the other start of the same account has not looked at
+/// them yet, it gets another settle time.
+fn patience(draft: &Draft<'_>, open: &OpenStart<'_>) -> Duration {
+    let settings = draft.input.settings;
+    let patience = settings.settle + settings.young();
+    let is_mine = match &draft.input.account.desired {
+        Desired::Usable(account) => account.identity.client_id == open.client_id,
+        _ => false,
+    };
     match open.settled_lists {
-        0 | ENOUGH_LISTS.. => patience,
-        _ => patience.after(settings.settle),
+        ENOUGH_LISTS.. => patience,
+        0 if !is_mine => patience,
+        _ => patience + settings.settle,
     }
 }
 

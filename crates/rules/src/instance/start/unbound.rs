@@ -23,6 +23,7 @@ use crate::{
         run::drift::{drift_accepted, drift_is_accepted, handle_restart},
         step::{ApiCall, Decision, Purpose, Step},
         verdict::Verdict,
+        waiting::Delay,
     },
 };
 
@@ -45,6 +46,11 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Ok(account) => account,
         Err(verdict) => return draft.rest(verdict, None),
     };
+    let turn = Verdict::pending("other calls of the account are made first");
+    let delay = draft.delay_start(&turn);
+    if let Some(pause @ Delay::Pause(..)) = delay {
+        return draft.wait_for(pause);
+    }
     // Asked before the turn: a resource that waits for another start needs none.
     if spec.adopt.is_none()
         && let Ok(args) = pinned(&draft)
@@ -52,9 +58,8 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     {
         return others::wait_for(draft, &open);
     }
-    let turn = Verdict::pending("other calls of the account are made first");
-    if let Some(delay) = draft.delay_start(&turn) {
-        return draft.wait_for(delay);
+    if let Some(turn) = delay {
+        return draft.wait_for(turn);
     }
     let args = match pinned(&draft) {
         Ok(args) => args,

@@ -13,8 +13,20 @@ const WORKERS: [u32; 2] = [1, 2];
 fn beside(workers: u32) -> Scene {
     let mut scene = Scene::new(json!({}), json!({}));
     scene.others = vec![resource("other", json!({}), open(workers, 1))];
+    scene.remembered = vec![("other", looked_at(4))];
     scene.observe();
     scene
+}
+
+/// What is remembered of an open start of unknown outcome for which so many lists were taken after its settle time.
+fn looked_at(settled_lists: u32) -> Memory {
+    let mut attempt = Attempt::written(Uuid::from_u128(1), at(900));
+    attempt.outcome = Outcome::Unknown(at(901));
+    attempt.settled_lists = settled_lists;
+    Memory {
+        start: Some(attempt),
+        ..Memory::default()
+    }
 }
 
 /// The status of an open start.
@@ -93,6 +105,54 @@ fn a_start_that_does_not_come_to_an_end_is_overtaken_after_a_settle_time_and_a_q
         let decision = decide_at(&mut scene, 1001 + patience, &[]);
         assert!(decision.status.start.is_some());
     }
+}
+
+/// A start of the same account that has not had its lists gets another settle time; one of another account has lists of its own.
+#[test]
+fn a_start_whose_lists_have_just_begun_to_work_gets_more_time() {
+    let patience = (SETTLE + SETTLE / 4).as_secs();
+    for (lists, client_id, overtaken) in [
+        (0, "client", false),
+        (3, "client", false),
+        (0, "another", true),
+        (3, "another", false),
+    ] {
+        let mut scene = beside(1);
+        scene.others[0]["status"]["account"]["clientId"] = json!(client_id);
+        scene.remembered = vec![("other", looked_at(lists))];
+        decide_at(&mut scene, 1000, &[]);
+        let decision = decide_at(&mut scene, 1000 + patience, &[]);
+        let overtakes = matches!(decision.step, Step::Write(Write::Overtake { .. }));
+        assert_eq!(overtakes, overtaken, "{lists} lists, {client_id}");
+        let decision = decide_at(&mut scene, 1000 + patience + SETTLE.as_secs(), &[]);
+        let overtakes = matches!(decision.step, Step::Write(Write::Overtake { .. }));
+        assert!(overtakes, "{lists} lists, {client_id}");
+    }
+}
+
+/// Two hundred resources that wait for one another must not write each time that it is another one.
+#[test]
+fn a_resource_that_waits_for_another_start_writes_that_once() {
+    let mut scene = beside(1);
+    let decision = decide_at(&mut scene, 1000, &[]);
+    assert_eq!(decision.step, written(Purpose::Report));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene.others[0]["metadata"]["name"] = json!("another");
+    let decision = decide_at(&mut scene, 1001, &[]);
+    assert!(decision.step == Step::Rest && decision.busy && decision.held_up.is_some());
+}
+
+/// The watch may bring an intent before the write of it is answered.
+#[test]
+fn an_intent_that_is_being_written_is_no_start_of_unknown_outcome() {
+    let mut scene = beside(1);
+    let writing = Memory {
+        writing_start: true,
+        ..Memory::default()
+    };
+    scene.remembered = vec![("other", writing)];
+    let decision = decide_at(&mut scene, 1000, &[]);
+    assert!(decision.status.start.is_some());
 }
 
 /// While there is no good list, the other start could not come to an end either.
