@@ -27,8 +27,8 @@ use crate::facts::memory::Memory;
 /// All resources, their claims and what this process remembers of them.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
-    entries: HashMap<ObjectKey, Entry>,
-    index: Index,
+    pub(super) entries: HashMap<ObjectKey, Entry>,
+    pub(super) index: Index,
     /// Keys seen since a watch began to list anew, by the watched namespace (all of them without one).
     listings: HashMap<Scope, HashSet<ObjectKey>>,
     quorum_read_at: Option<Moment>,
@@ -247,70 +247,7 @@ impl Book {
         self.entries.iter()
     }
 
-    /// The resources that claim the instance at this API.
-    pub fn claimants<'a>(
-        &'a self,
-        api_url: &'a str,
-        instance_id: &'a str,
-    ) -> impl Iterator<Item = &'a ObjectKey> {
-        self.claimants_if(instance_id, move |entry| entry.claims(api_url, instance_id))
-    }
-
-    fn claimants_if<'a>(
-        &'a self,
-        instance_id: &'a str,
-        is_claimant: impl Fn(&Entry) -> bool + 'a,
-    ) -> impl Iterator<Item = &'a ObjectKey> {
-        self.index
-            .claimants(instance_id)
-            .filter(move |key| self.entries.get(key).is_some_and(&is_claimant))
-    }
-
-    /// Whether a resource other than `me` claims the instance at this API, or will once the instance has been confirmed
-    /// to exist: the annotation of that resource proves that the instance was its own.
-    pub fn is_claimed_by_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
-        self.present_and_future_claimants(api_url, instance_id)
-            .any(|key| key != me)
-    }
-
-    /// Whether a resource claims the instance at this API, or will: see [`Book::is_claimed_by_other`].
-    pub fn is_claimed(&self, api_url: &str, instance_id: &str) -> bool {
-        self.present_and_future_claimants(api_url, instance_id)
-            .next()
-            .is_some()
-    }
-
-    /// The resources that claim the instance at this API, or will: see [`Book::is_claimed_by_other`].
-    pub fn present_and_future_claimants<'a>(
-        &'a self,
-        api_url: &'a str,
-        instance_id: &'a str,
-    ) -> impl Iterator<Item = &'a ObjectKey> {
-        self.claimants_if(instance_id, move |entry| {
-            entry.claims(api_url, instance_id) || entry.named_id(Some(api_url)) == Some(instance_id)
-        })
-    }
-
-    /// Whether the instance at this API is recorded as that of a resource other than `me`: a reservation in this process's memory does not count.
-    pub fn is_recorded_for_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
-        self.claimants(api_url, instance_id)
-            .filter(|key| *key != me)
-            .filter_map(|key| self.entries.get(key))
-            .any(|entry| entry.bound_id() == Some(instance_id))
-    }
-
-    /// Whether the instance at this API is recorded as that of a resource other than `me` that is not being deleted.
-    pub fn is_kept_by_other(&self, api_url: &str, instance_id: &str, me: &ObjectKey) -> bool {
-        self.claimants(api_url, instance_id)
-            .filter(|key| *key != me)
-            .filter_map(|key| self.entries.get(key))
-            .any(|entry| {
-                entry.bound_id() == Some(instance_id)
-                    && entry.resource.metadata.deletion_timestamp.is_none()
-            })
-    }
-
-    /// Whether a resource that went while a start was open had the instance at this API. It is nobody's, and no start's.
+    /// Whether a resource that went while a start was open had the instance at this API.
     pub fn was_let_go(&self, api_url: &str, instance_id: &str) -> bool {
         self.let_go.contains(api_url, instance_id)
     }

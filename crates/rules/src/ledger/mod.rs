@@ -8,10 +8,12 @@
 //! | `let_go` | instances of resources that went while a start was open |
 //! | [`open_start`] | a start of another resource that is open |
 //! | [`book`] | all resources with their claims |
+//! | `claims` | part of the book: which resource claims which instance |
 //! | [`unlisted`] | whether lists lack instances that the API finds |
 //! | [`late`] | instances that are probably the late outcome of a start that was given up |
 
 pub mod book;
+mod claims;
 pub mod entry;
 mod index;
 pub mod late;
