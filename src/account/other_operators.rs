@@ -39,6 +39,7 @@ impl AccountController {
         if !directory.record_state(account, state) {
             return;
         }
+        directory.prune(&*self.claims);
         self.notify_instances(key);
         if other.is_contest() && self.leadership.may_act() {
             tracing::warn!(other = other.namespace, "{message}");

@@ -83,6 +83,9 @@ impl Directory {
             state.refresh(fleet);
         }
         state.end_release(key);
+        if let Some(hold) = &record.entry.hold {
+            state.keep_hold(hold);
+        }
         state.hold_changed(record.entry.hold.as_ref());
         state.unchecked.remove(key);
         self.update_synced(&state);

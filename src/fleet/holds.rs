@@ -196,6 +196,14 @@ impl State {
         }
     }
 
+    /// The account that recorded this hold is gone. The fleet stays on hold until a list shows that nothing is lost.
+    pub(crate) fn keep_hold(&mut self, hold: &Hold) {
+        if let Some(record) = self.fleets.get_mut(&fleet_of(hold)) {
+            record.brake.unrecorded.get_or_insert_with(|| hold.clone());
+            record.brake.over = false;
+        }
+    }
+
     /// Clears the marks that this account's hold is about to end.
     pub(crate) fn end_release(&mut self, account: &ObjectKey) {
         for record in self.fleets.values_mut() {

@@ -20,8 +20,9 @@ pub trait Claims: Send + Sync {
     /// The resources that keep the account from being deleted, in order.
     fn users(&self, account: &ObjectKey) -> Vec<ObjectKey>;
 
-    /// Whether a resource has an instance or an open start in the fleet.
-    fn fleet_in_use(&self, key: &FleetKey) -> bool;
+    /// Whether a resource has an instance or an open start in the fleet, unless this operator leaves the account of the resource to
+    /// another one.
+    fn fleet_in_use(&self, key: &FleetKey, left: &BTreeSet<ObjectKey>) -> bool;
 
     /// Compares a list with the instances that the statuses of the resources record.
     fn measure(&self, lists: Lists<'_>) -> Measure;

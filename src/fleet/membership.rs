@@ -1,6 +1,6 @@
 //! Part of the directory: which accounts belong to which fleet.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use cortecs_api::Credentials;
 use cortecs_resources::{CortecsAccount, key::ObjectKey};
@@ -129,19 +129,25 @@ impl Directory {
         state.member_keys(key)
     }
 
-    /// Removes the fleets without accounts in which no resource has an instance or an open start.
+    /// Removes the fleets without accounts in which no resource has an instance or an open start, but resources whose accounts this
+    /// operator leaves to another one: it must not go on listing with the other's credentials.
     pub(crate) fn prune(&self, claims: &dyn Claims) {
         if !claims.synced() {
             return;
         }
-        let unused: Vec<FleetKey> = {
+        let (unused, left): (Vec<FleetKey>, BTreeSet<ObjectKey>) = {
             let state = self.state();
             let keys = state.fleets.keys();
-            keys.filter(|key| state.members(key).next().is_none())
-                .cloned()
-                .collect()
+            let unused = keys.filter(|key| state.members(key).next().is_none());
+            let accounts = state.accounts.iter();
+            let left = accounts.filter(|(_, record)| record.entry.state.is_elsewhere());
+            (
+                unused.cloned().collect(),
+                left.map(|(key, _)| key.clone()).collect(),
+            )
         };
-        for key in unused.iter().filter(|key| !claims.fleet_in_use(key)) {
+        let unused = unused.iter();
+        for key in unused.filter(|key| !claims.fleet_in_use(key, &left)) {
             let mut state = self.state();
             if state.members(key).next().is_none()
                 && let Some(record) = state.fleets.remove(key)

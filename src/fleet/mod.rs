@@ -13,6 +13,7 @@
 //! | `accounts` | of the directory: accounts from the watch |
 //! | `membership` | of the directory: which account belongs to which fleet |
 //! | `holds` | of the directory: which fleets are on hold, and which lists are published |
+//! | `supervise` | a loop that panics begins anew |
 //! | [`summarize`] | the summary of a list |
 //! | [`relay`] | passes the lists of a fleet to the instances, the accounts and the metrics |
 
@@ -27,4 +28,5 @@ mod membership;
 pub mod poll;
 pub mod relay;
 pub mod summarize;
+mod supervise;
 pub mod turns;

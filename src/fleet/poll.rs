@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use cortecs_api;
 use cortecs_api::{Client, Credentials, RetryClass, types::Instance};
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
@@ -30,6 +29,7 @@ use tokio::{
 
 use super::{
     hooks::{FleetObserver, Listed},
+    supervise::supervise,
     turns::Turns,
 };
 use crate::mutex::lock;
@@ -103,13 +103,14 @@ impl Fleet {
             wake: Notify::new(),
             ended: watch::Sender::new(0),
         });
-        let task = tokio::spawn({
-            let inner = Arc::clone(&inner);
+        let looped = Arc::clone(&inner);
+        let task = tokio::spawn(supervise(looped.key.clone(), move || {
+            let inner = Arc::clone(&looped);
+            // A slow request for prices must not delay a list.
             async move {
-                // A slow request for prices must not delay a list.
                 tokio::join!(inner.poll_lists(), inner.poll_prices());
             }
-        });
+        }));
         Self { inner, task }
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_clock as clock;
 use cortecs_resources::{
-    CortecsInstance, INSTANCE_FINALIZER,
+    CortecsInstance, INSTANCE_FINALIZER, annotations,
     conditions::{READY, find_condition, is_true},
     instance_status::CortecsInstanceStatus,
     key::ObjectKey,
@@ -19,6 +19,7 @@ use cortecs_rules::{
     },
 };
 use secrecy::ExposeSecret;
+use uuid::Uuid;
 
 use super::{call::Caller, context::Context, quorum, removed, write};
 use crate::{
@@ -137,7 +138,7 @@ pub async fn act(
             tracing::warn!(%start_of, "an open start that does not come to an end is overtaken");
             let result = write::overtake(context, &start_of, intent).await;
             context.effect_happened("overtake a start").await;
-            told(context, &start_of, result).await
+            told(context, &start_of, intent, result).await
         }
         Step::Write(Write::LetGo {
             start_of,
@@ -146,7 +147,7 @@ pub async fn act(
         }) => {
             let result = write::let_go(context, &start_of, intent, &digest).await;
             context.effect_happened("tell a start").await;
-            told(context, &start_of, result).await
+            told(context, &start_of, intent, result).await
         }
         Step::Write(Write::Seal { instance_id }) => {
             seal(context, key, resource, fleet, &instance_id).await
@@ -158,13 +159,25 @@ pub async fn act(
 async fn told(
     context: &Context,
     start_of: &ObjectKey,
+    intent: Uuid,
     result: Result<CortecsInstance, KubeError>,
 ) -> Result<Next, KubeError> {
     match result {
         Ok(written) => record_written(context, written),
-        // That start has come to an end.
+        // That start has most likely come to an end.
         Err(error) if error.kind() == KubeErrorKind::Invalid || error.is_not_found() => {
             refresh(context, start_of).await?;
+            let book = context.book.lock();
+            let status = book
+                .get(start_of)
+                .and_then(|entry| entry.resource.status.as_ref());
+            if status
+                .and_then(|s| s.start.as_ref())
+                .is_some_and(|start| start.id == intent)
+            {
+                tracing::warn!(%start_of, %error, "an open start cannot be told");
+                return Ok(Next::AsDecided);
+            }
         }
         Err(error) => return Err(error),
     }
@@ -188,7 +201,19 @@ async fn seal(
     let result = write::annotate_id(context, key, resource, &value).await;
     context.effect_happened("seal the id").await;
     match result {
-        Ok(written) => record_written(context, written),
+        Ok(written) => {
+            let is_there = annotations::value(&written, annotations::INSTANCE_ID) == Some(&value);
+            record_written(context, written);
+            if !is_there {
+                // Something between here and the API server takes it off: at once it would do so again.
+                tracing::warn!(
+                    "the annotation with the instance's id was written, and is not there"
+                );
+                let now = clock::moment();
+                let mut book = context.book.lock();
+                book.remember(key, |memory| record::seal_failed(memory, now));
+            }
+        }
         Err(error) if error.is_conflict() || error.is_not_found() => return Err(error),
         Err(error) => {
             tracing::warn!(%error, "the annotation with the instance's id cannot be written now");
@@ -219,7 +244,9 @@ async fn write_status(
         Ok(written) => written,
         Err(error) => {
             if !error.outcome_unknown() {
-                context.book.lock().release(key);
+                let mut book = context.book.lock();
+                book.release(key);
+                book.remember(key, record::not_written);
             }
             return Err(error);
         }

@@ -12,7 +12,7 @@ use cortecs_rules::{
     account::brake::{self, Lists, Measure},
     facts::{
         fleet_key::FleetKey,
-        home::{lives_in, lives_through, named_account},
+        home::{home_account, lives_in, lives_through, named_account},
         snapshot::Snapshot,
     },
     ledger::{late, unlisted},
@@ -60,9 +60,13 @@ impl Claims for BookClaims {
         users
     }
 
-    fn fleet_in_use(&self, key: &FleetKey) -> bool {
+    fn fleet_in_use(&self, key: &FleetKey, left: &BTreeSet<ObjectKey>) -> bool {
         let book = self.book.lock();
-        book.iter().any(|(_, entry)| lives_in(&entry.resource, key))
+        let is_left = |resource: &CortecsInstance| {
+            home_account(resource).is_some_and(|account| left.contains(&account))
+        };
+        book.iter()
+            .any(|(_, entry)| lives_in(&entry.resource, key) && !is_left(&entry.resource))
     }
 
     fn measure(&self, lists: Lists<'_>) -> Measure {

@@ -100,7 +100,7 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observati
     };
     let named = named_account(resource, context.default_account.as_ref());
     Observation {
-        sealed_id: check_sealed_id(context, resource, named.as_ref(), fleet.as_deref()),
+        sealed_id: check_sealed_id(resource, fleet.as_deref()),
         unchecked: is_unchecked(context, named.as_ref()),
         named,
         desired,
@@ -131,13 +131,8 @@ pub fn is_managed_elsewhere(context: &Context, resource: &CortecsInstance) -> bo
     })
 }
 
-/// Checks the annotation with the client secret of the fleet, and with the client secret in the account's Secret.
-fn check_sealed_id(
-    context: &Context,
-    resource: &CortecsInstance,
-    account: Option<&ObjectKey>,
-    fleet: Option<&Fleet>,
-) -> SealedId {
+/// Checks the annotation with the client secret of the fleet, once the API has accepted it.
+fn check_sealed_id(resource: &CortecsInstance, fleet: Option<&Fleet>) -> SealedId {
     let annotation = resource.annotations().get(annotations::INSTANCE_ID);
     let Some(value) = annotation.filter(|value| sealed_id::is_well_formed(value)) else {
         return SealedId::None;
@@ -145,14 +140,13 @@ fn check_sealed_id(
     let Some(fleet) = fleet else {
         return SealedId::Unchecked;
     };
-    let read = account.and_then(|account| context.directory.credentials(account));
-    let read = read.filter(|read| read.client_id == fleet.key().client_id);
+    if fleet.health().last_good.is_none() {
+        // The API has not accepted these credentials yet: whoever invents a secret could invent a proof.
+        return SealedId::Unchecked;
+    }
     let key = ObjectKey::of(resource);
-    let proven = [Some(fleet.client().credentials()), read]
-        .into_iter()
-        .flatten()
-        .filter_map(|credentials| sealed_id::Key::derive(credentials.client_secret.expose_secret()))
-        .find_map(|secret| secret.verify(&key.namespace, &key.name, value));
+    let secret = sealed_id::Key::derive(fleet.client().credentials().client_secret.expose_secret());
+    let proven = secret.and_then(|secret| secret.verify(&key.namespace, &key.name, value));
     proven.map_or(SealedId::None, SealedId::Proven)
 }
 
@@ -176,9 +170,26 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
             ),
         };
     };
+    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+    let allowed = match context.directory.allows(&entry, namespace).await {
+        Ok(allowed) => allowed,
+        Err(error) => {
+            tracing::warn!(%error, account = %key, "cannot check whether the account may be used");
+            return Desired::Pending(error.to_string());
+        }
+    };
     let fleet = match &entry.state {
         AccountState::Pending => {
             return Desired::Pending(format!("account {key} is being checked"));
+        }
+        AccountState::Unusable { .. } if !allowed => {
+            // What is wrong with the account is not this namespace's to know.
+            return Desired::Unusable {
+                reason: Reason::AccountNotAllowed,
+                message: format!(
+                    "account {key} does not allow this namespace: see its spec.allowedNamespaces"
+                ),
+            };
         }
         AccountState::Unusable { message, .. } if entry.state.is_passing() => {
             return Desired::Pending(format!("account {key}: {message}"));
@@ -197,14 +208,6 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
             "the status of account {key} does not name this operator as its manager yet"
         ));
     }
-    let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
-    let allowed = match context.directory.allows(&entry, namespace).await {
-        Ok(allowed) => allowed,
-        Err(error) => {
-            tracing::warn!(%error, account = %key, "cannot check whether the account may be used");
-            return Desired::Pending(error.to_string());
-        }
-    };
     Desired::Usable(Account {
         identity: AccountIdentity {
             namespace: key.namespace,

@@ -81,7 +81,7 @@ impl Claims for Others {
         vec![ObjectKey::new("team", "llama"); count.unwrap_or_default()]
     }
 
-    fn fleet_in_use(&self, _: &FleetKey) -> bool {
+    fn fleet_in_use(&self, _: &FleetKey, _: &BTreeSet<ObjectKey>) -> bool {
         *self.bound.lock().unwrap()
     }
 

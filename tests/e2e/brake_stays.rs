@@ -4,7 +4,7 @@ use cortecs_resources::conditions::STALLED;
 use serde_json::json;
 
 use crate::harness::{
-    Bed, CLIENT_ID, Read,
+    Bed, CLIENT_ID, Read, bound,
     crowd::{NAMES, all_say, crowd, hold, is_free, is_held, is_missing, shows_stopped},
     sorted, stalled_because, stopped,
 };
@@ -108,4 +108,31 @@ async fn without_an_account_to_record_the_hold_a_missing_instance_still_proves_n
     bed.wait_gone("e").await;
     bed.wait("a", "listed", |r| !is_missing(r)).await;
     assert_eq!((bed.starts(), bed.existing().len()), (5, 4));
+}
+
+/// The account is removed while it is on hold: not for a moment does an absent instance count as gone.
+#[tokio::test]
+async fn a_hold_outlives_its_account() {
+    let bed = Bed::new("brake-account-goes").await;
+    let _operator = bed.operator();
+    let ids = crowd(&bed).await;
+    bed.api.set_owner(CLIENT_ID, "another owner");
+    is_held(&bed).await;
+    all_say(&bed, is_missing).await;
+    bed.wait_lists(6).await;
+    bed.lose_account().await;
+    bed.wait("a", "told", |r| r.message(STALLED).contains("no account"))
+        .await;
+    bed.wait_lists(8).await;
+    assert_eq!(bed.bound_ids(), sorted(ids));
+    assert_eq!(bed.starts(), 5);
+    for name in NAMES {
+        let versions = bed.versions(name);
+        let mut bound = versions.iter().map(|r| !bound(r).is_empty());
+        // From the first binding on it is bound in each version.
+        assert!(
+            bound.by_ref().any(|is_bound| is_bound) && bound.all(|is_bound| is_bound),
+            "{name}"
+        );
+    }
 }

@@ -179,4 +179,12 @@ async fn a_person_can_assign_an_account_to_one_of_two_operators() {
     assert!(there.log().contains("call=\"stop\""), "{}", there.log());
     assert!(!here.log().contains("call=\"stop\""), "{}", here.log());
     assert_eq!((bed.existing(), bed.starts()), (vec![id], 1));
+
+    // The operator that leaves the account to the other one asks the API nothing any more. That nothing comes has no event to
+    // wait for: this is five intervals of the account's lists.
+    there.signal("KILL");
+    there.ended().await;
+    let before = bed.last_request();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bed.last_request(), before, "{}", here.log());
 }

@@ -14,6 +14,7 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::{
+    held_up::HeldUp,
     lookup::Lookup,
     sealed_id::{SealedId, is_well_formed},
     snapshot::Snapshot,
@@ -61,7 +62,7 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// What went wrong with the call whose outcome is unknown, in the API's words where it said something.
     pub said: Option<String>,
-    /// Good lists that began after the settle time.
+    /// Good lists that began after [`Attempt::settled_at`].
     pub settled_lists: u32,
     /// What a get has looked up, by id: candidates, since a list may show instances that were deleted a while ago, and instances
     /// of other resources, since a list may be incomplete.
@@ -72,15 +73,6 @@ pub struct Attempt {
     /// `oldOrder` of the intent, as last seen.
     old_order: Option<String>,
     last_sequence: u64,
-}
-
-/// A start cannot be made because of the open start of another resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldUp {
-    /// The intent of the other start.
-    pub by: Uuid,
-    /// Since when nothing but this intent has been in the way.
-    pub since: Moment,
 }
 
 /// How far a call that was written ahead has come.
@@ -179,6 +171,8 @@ impl Memory {
         now: Moment,
     ) {
         let status = resource.status.as_ref();
+        // The intent is there by now, and counts as what it is.
+        self.writing_start &= status.is_none_or(|s| s.start.is_none());
         observe_attempt(
             &mut self.start,
             status.and_then(|s| s.start.as_ref()).map(|s| s.id),
@@ -267,6 +261,16 @@ impl Memory {
 }
 
 impl Attempt {
+    /// When the call must have had its effect, and lists must show it: the settle time after the call has ended, or after this
+    /// process has found an intent whose call may have been made before.
+    pub fn settled_at(&self, settle: Duration) -> Moment {
+        let ended = match &self.outcome {
+            Outcome::Unknown(since) => *since,
+            _ => self.first_seen,
+        };
+        ended.max(self.first_seen).after(settle)
+    }
+
     /// An intent that this process has just written.
     pub fn written(id: Uuid, now: Moment) -> Self {
         Self {
@@ -385,7 +389,7 @@ fn observe_attempt(
         && snapshot.sequence != attempt.last_sequence
     {
         attempt.last_sequence = snapshot.sequence;
-        if snapshot.requested_at >= attempt.first_seen.after(settle) {
+        if snapshot.requested_at >= attempt.settled_at(settle) {
             attempt.settled_lists = attempt.settled_lists.saturating_add(1);
         }
     }

@@ -10,6 +10,7 @@
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
 //! | [`known`] | the instances that a start cannot have made |
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
+//! | [`held_up`] | a start that waits for the open start of another resource |
 //! | [`lookup`] | what gets of an instance that lists show have found |
 //! | [`memory`] | what this process remembers of one resource |
 
@@ -19,6 +20,7 @@ pub mod defaults;
 pub mod drift_policy;
 pub mod fleet_health;
 pub mod fleet_key;
+pub mod held_up;
 pub mod home;
 pub mod known;
 pub mod lookup;

@@ -22,7 +22,8 @@ use super::{
 use crate::{
     facts::{
         args,
-        memory::{Bound, FailureKind, HeldUp},
+        held_up::HeldUp,
+        memory::{Bound, FailureKind},
         snapshot::Snapshot,
     },
     instance::verdict::{Verdict, VerdictKind},
@@ -31,6 +32,9 @@ use crate::{
 
 /// How long to wait at most before looking again while something is in progress. Lists and watches wake earlier.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How soon a change of another resource is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// How long to wait before looking again at a stalled resource: a person may mend its cause without an event for the resource.
 const STALLED_PATIENCE: Duration = Duration::from_secs(60);
@@ -53,7 +57,8 @@ impl<'a> Draft<'a> {
             list_after: None,
             busy: false,
             queue: None,
-            held_up: None,
+            // Other waits do not begin this one anew.
+            held_up: input.memory.held_up.clone(),
             look_again: None,
         }
     }
@@ -180,6 +185,7 @@ impl<'a> Draft<'a> {
         }
         self.status.last_start_time = Some(self.input.wall);
         self.status.reached_generation = None;
+        self.held_up = None;
     }
 
     /// The status forgets the instance. An open start keeps its account. `lastStartTime` is kept or set: without it,
@@ -286,6 +292,12 @@ impl<'a> Draft<'a> {
         self.busy = true;
         self.render(&verdict);
         self.finish(step)
+    }
+
+    /// One change of another resource. If that is not possible, it is tried again after a while.
+    pub fn act_for_another(mut self, step: Step, verdict: Verdict) -> Decision {
+        self.look_again = Some(RETRY);
+        self.act(step, verdict)
     }
 
     /// One write of the status that records a decision.

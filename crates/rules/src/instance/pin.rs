@@ -16,7 +16,7 @@ pub(crate) enum NotPinned {
 }
 
 /// How long to wait before the catalog is asked again about what it refused.
-const CATALOG_RETRY: Duration = Duration::from_secs(60);
+const CATALOG_RETRY: Duration = Duration::from_secs(600);
 /// How long to wait before the catalog is asked again after a failure.
 const CATALOG_BACKOFF: Duration = Duration::from_secs(5);
 
@@ -47,7 +47,10 @@ pub(crate) fn known_to_catalog(draft: &Draft<'_>) -> Result<(), NotPinned> {
         None => Err(NotPinned::Fetch(args::normalise_model_id(
             &draft.spec().model_id,
         ))),
-        Some(Err(problem)) if problem.terminal => Err(invalid(&problem.message)),
+        Some(Err(problem)) if problem.terminal => Err(invalid(&format!(
+            "the catalog does not know this model: correct spec.modelId ({})",
+            problem.message
+        ))),
         Some(Err(problem)) => {
             let verdict =
                 Verdict::reconciling(Phase::Pending, Reason::RetryingAfterError, &problem.message);

@@ -22,8 +22,6 @@ pub enum Rule {
     OpenStartsAreTold,
     /// A start that does not come to an end is overtaken by others.
     StartsAreOvertaken,
-    /// What an unequal open start may have made is bound by no other start.
-    LookAlikesAreContested,
     /// A restart whose outcome is not known is open until the settle time has passed, whatever is seen.
     RestartStaysOpen,
     /// An instance that is left behind stopped was said to be stopped by an answer about it alone.

@@ -45,7 +45,8 @@ pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
     book.remember(key, |memory| {
         memory.released = released;
         memory.held_up.clone_from(&decision.held_up);
-        memory.writing_start = matches!(
+        // Until the write is answered or a newer version of the resource is there.
+        memory.writing_start |= matches!(
             decision.step,
             Step::Write(Write::Status(Purpose::StartIntent(_)))
         );
@@ -269,9 +270,9 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i6
         | Purpose::Report
         | Purpose::DropStart
         | Purpose::DropRestart
-        | Purpose::Bind { .. }
         | Purpose::Unbind
         | Purpose::Restore => {}
+        Purpose::Bind { .. } => memory.fruitless = 0,
         Purpose::VoidStart => {
             let said = memory.start.as_ref().and_then(|start| start.said.clone());
             note_fruitless(memory, said, now, generation);
@@ -284,6 +285,11 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i6
             note_fruitless(memory, said, now, generation);
         }
     }
+}
+
+/// Kubernetes did not take a write of the status.
+pub fn not_written(memory: &mut Memory) {
+    memory.writing_start = false;
 }
 
 /// Kubernetes did not take the sealed id. Nothing depends on it at once.

@@ -7,7 +7,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{instance_status::CortecsInstanceStatus, key::ObjectKey};
 use uuid::Uuid;
 
-use crate::{facts::memory::HeldUp, pacing::pressure::Rank};
+use crate::{facts::held_up::HeldUp, pacing::pressure::Rank};
 
 /// The step to take now, and when to decide again.
 #[derive(Clone, Debug, PartialEq)]

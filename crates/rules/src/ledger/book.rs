@@ -273,14 +273,12 @@ impl Book {
     fn open_start<'a>(&'a self, key: &'a ObjectKey, api_url: &str) -> Option<OpenStart<'a>> {
         let entry = self.entries.get(key)?;
         let status = entry.resource.status.as_ref()?;
-        let attempt = entry.memory.start.as_ref();
         (entry.api_url() == Some(api_url)).then_some(OpenStart {
             key,
             intent: status.start.as_ref()?,
             progress: Progress::of(&entry.memory),
             client_id: &status.account.as_ref()?.client_id,
-            first_seen: attempt.map(|attempt| attempt.first_seen),
-            settled_lists: attempt.map_or(0, |attempt| attempt.settled_lists),
+            attempt: entry.memory.start.as_ref(),
         })
     }
 

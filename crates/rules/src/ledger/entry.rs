@@ -54,6 +54,7 @@ impl Entry {
         resource: Arc<CortecsInstance>,
     ) -> (Arc<CortecsInstance>, Memory) {
         let mut memory = self.memory.clone();
+        memory.writing_start = false;
         memory.status_lost = resource.records_nothing() && !self.resource.records_nothing();
         if !memory.status_lost {
             return (resource, memory);

@@ -1,13 +1,12 @@
 //! A start of another resource that is open.
 
 use cortecs_api::types::{Instance, InstanceArgs};
-use cortecs_clock::Moment;
 use cortecs_resources::{instance_status::StartIntent, key::ObjectKey};
 
 use crate::facts::{
     args,
     known::is_known_to,
-    memory::{Memory, Outcome},
+    memory::{Attempt, Memory, Outcome},
 };
 
 /// An open start of another resource.
@@ -16,12 +15,10 @@ pub struct OpenStart<'a> {
     pub key: &'a ObjectKey,
     pub intent: &'a StartIntent,
     pub progress: Progress,
-    /// When this process first saw the intent; `None` if it has not looked at it yet.
-    pub first_seen: Option<Moment>,
+    /// What this process remembers of it; `None` if it has not looked at it yet.
+    pub attempt: Option<&'a Attempt>,
     /// The account in which it was made.
     pub client_id: &'a str,
-    /// Good lists that this process took of the start's account after the start's settle time.
-    pub settled_lists: u32,
 }
 
 /// How far the call of an open start has come, as far as this matters to other starts.
@@ -63,17 +60,22 @@ impl OpenStart<'_> {
         args::matches(&args::of_record(&self.intent.args), wanted)
     }
 
-    /// Whether no start with `wanted` may be made as long as this one is open. `mine` is the intent of that start, once it is
-    /// written: of two unequal starts that have made no call, the older one goes on.
-    pub fn holds_up(&self, wanted: &InstanceArgs, mine: Option<&StartIntent>) -> bool {
-        if self.intent.overtaken
-            || !args::may_look_alike(&args::of_record(&self.intent.args), wanted)
-        {
+    /// Whether no start with `wanted` through `client_id` may be made as long as this one is open. `mine` is the intent of that start, once
+    /// it is written: of two starts that have made no call, the older one goes on. Only equal starts of one client id may be
+    /// under way together: the lists of another client id need not show the same instances.
+    pub fn holds_up(
+        &self,
+        wanted: &InstanceArgs,
+        client_id: &str,
+        mine: Option<&StartIntent>,
+    ) -> bool {
+        let looks_alike = args::may_look_alike(&args::of_record(&self.intent.args), wanted);
+        if self.intent.overtaken || !(looks_alike || self.intent.any_model) {
             return false;
         }
         match self.progress {
             Progress::Unknown => true,
-            _ if self.is_equal(wanted) => false,
+            _ if self.is_equal(wanted) && self.client_id == client_id => false,
             Progress::NotCalled => mine.is_none_or(|mine| is_older(self.intent, mine)),
             Progress::InFlight | Progress::Accepted => true,
         }

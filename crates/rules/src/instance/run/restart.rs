@@ -78,7 +78,7 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
 /// effect until the settle time has passed, also after a stop. Until then the restart stays open, and nothing else waits for it.
 fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decision {
     let (now, spec) = (draft.input.now, draft.spec());
-    let settled_at = attempt.first_seen.after(draft.input.settings.settle);
+    let settled_at = attempt.settled_at(draft.input.settings.settle);
     if now >= settled_at || !draft.enforces(Rule::RestartStaysOpen) {
         return settled(draft, Verdict::starting("the instance was restarted"));
     }
@@ -135,7 +135,7 @@ fn is_still_wanted(draft: &Draft<'_>) -> bool {
 fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
     let input = draft.input;
     draft.is_busy();
-    let settled_at = attempt.first_seen.after(input.settings.settle);
+    let settled_at = attempt.settled_at(input.settings.settle);
     if input.now < settled_at {
         let wait = settled_at.since(input.now);
         return draft.rest(resolving(unknown(attempt)), Some(wait));

@@ -20,7 +20,9 @@ pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
         return draft.rest(verdict, None);
     }
     if status::is_usable(&draft.status) {
-        let message = if is_outdated(&draft) {
+        let message = if is_outdated(&draft) && draft.spec().suspend {
+            "the instance runs; changed arguments take effect when the resource is no longer suspended"
+        } else if is_outdated(&draft) {
             "the instance runs; changed arguments take effect when it is next started (updateStrategy OnDelete)"
         } else {
             "the instance runs"

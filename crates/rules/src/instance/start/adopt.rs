@@ -52,12 +52,13 @@ pub(crate) fn adopted<'a>(
     let book = draft.input.book;
     let me = draft.input.key;
     let api_url = account.identity.api_url.as_str();
-    // An instance that an open start may have created belongs to that start until it is resolved.
+    // An instance that an open start may have created belongs to that start until it is resolved; an overtaken start is resolved by
+    // a person, who may as well let the instance be taken over.
     let taken = |instance: &Instance| {
         book.is_claimed_by_other(api_url, &instance.instance_id, me)
             || book
                 .open_starts(api_url, me)
-                .any(|open| open.may_have_made(instance))
+                .any(|open| !open.intent.overtaken && open.may_have_made(instance))
     };
     if let Some(id) = &adopt.instance_id {
         let Some(instance) = snapshot.instances.get(id) else {

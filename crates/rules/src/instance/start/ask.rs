@@ -28,7 +28,7 @@ pub(crate) fn person_decides<'a>(draft: &Draft<'a>, attempt: &Attempt) -> Option
 }
 
 /// Whether the status asks a person.
-fn was_asked(draft: &Draft<'_>) -> bool {
+pub(crate) fn was_asked(draft: &Draft<'_>) -> bool {
     let status = draft.input.resource.status.as_ref();
     status
         .and_then(|s| conditions::find_condition(&s.conditions, conditions::STALLED))

@@ -64,15 +64,15 @@ impl<'s> Candidates<'s> {
         attempt: &Attempt,
         api_url: &str,
     ) -> Option<&mut Vec<&'s Instance>> {
+        if let Outcome::Accepted(accepted) = &attempt.outcome {
+            // The instance that the start was answered with is the only candidate.
+            return (instance.instance_id == accepted.instance_id).then_some(&mut self.certain);
+        }
         if !args::matches(wanted, &instance.instance_args) {
             let same_model = args::same_model(wanted, &instance.instance_args);
             let is_altered = (same_model || intent.any_model)
                 && !others::may_have_made(draft, api_url, instance);
             return is_altered.then_some(&mut self.altered);
-        }
-        if let Outcome::Accepted(accepted) = &attempt.outcome {
-            // The instance that the start was answered with is the only candidate.
-            return (instance.instance_id == accepted.instance_id).then_some(&mut self.certain);
         }
         Some(if flaw_of_instance(&instance.instance_id).is_some() {
             &mut self.untouchable

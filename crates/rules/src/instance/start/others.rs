@@ -11,15 +11,16 @@ use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     conditions,
-    instance_status::{MAX_KNOWN_INSTANCES, Phase, StartIntent},
+    instance_status::{AccountIdentity, MAX_KNOWN_INSTANCES, Phase, StartIntent},
     reason::Reason,
 };
 
 use crate::{
     facts::{
         args,
+        held_up::HeldUp,
         known::{digest, is_known_to},
-        memory::HeldUp,
+        memory::Attempt,
     },
     instance::{
         draft::Draft,
@@ -35,15 +36,15 @@ use crate::{
 /// that start, once it is written.
 pub(crate) fn holding_up<'a>(
     draft: &Draft<'a>,
-    api_url: &'a str,
+    home: &'a AccountIdentity,
     wanted: &InstanceArgs,
     mine: Option<&StartIntent>,
 ) -> Option<OpenStart<'a>> {
     let input = draft.input;
     input
         .book
-        .open_starts(api_url, input.key)
-        .find(|open| open.holds_up(wanted, mine))
+        .open_starts(&home.api_url, input.key)
+        .find(|open| open.holds_up(wanted, &home.client_id, mine))
 }
 
 /// Waits for the other start, and overtakes it when it has held this one up for long enough.
@@ -54,8 +55,13 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
     let lists_work = draft.snapshot().is_some() && draft.list_problem().is_none();
     let since = before.filter(|held_up| lists_work && held_up.by == open.intent.id);
     let since = since.map_or(now, |held_up| held_up.since);
-    let held_up = open.first_seen.max(Some(since)).unwrap_or(since);
-    let patience = held_up.after(patience(&draft, open));
+    let settle = draft.input.settings.settle;
+    let begin = open
+        .attempt
+        .map(|attempt| attempt.settled_at(settle).before(settle));
+    let patience = since
+        .max(begin.unwrap_or(since))
+        .after(patience(&draft, open));
     let message = format!(
         "the start of {} may make an instance that looks the same, and its outcome is not known yet",
         open.key
@@ -73,7 +79,7 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
             start_of: open.key.clone(),
             intent: open.intent.id,
         });
-        return draft.act(step, verdict);
+        return draft.act_for_another(step, verdict);
     }
     let wait = match open.progress {
         Progress::Unknown => patience.since(now),
@@ -107,7 +113,7 @@ fn patience(draft: &Draft<'_>, open: &OpenStart<'_>) -> Duration {
         Desired::Usable(account) => account.identity.client_id == open.client_id,
         _ => false,
     };
-    match open.settled_lists {
+    match open.attempt.map_or(0, |attempt| attempt.settled_lists) {
         ENOUGH_LISTS.. => patience,
         0 if !is_mine => patience,
         _ => patience + settings.settle,
@@ -139,15 +145,13 @@ pub(crate) fn in_flight<'a>(
 
 /// How many equal starts of unknown outcome are before this one: each takes one of the instances that have appeared, the oldest
 /// start the first. A start whose settle time is over is not waited for.
-pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent) -> usize {
+pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> usize {
     let (input, settle) = (draft.input, draft.input.settings.settle);
     let wanted = args::of_record(&intent.args);
     let is_before = |open: &OpenStart<'_>| {
         open.progress == Progress::Unknown
             && is_older(open.intent, intent)
-            && open
-                .first_seen
-                .is_none_or(|seen| input.now < seen.after(settle))
+            && input.now < open.attempt.unwrap_or(attempt).settled_at(settle)
     };
     draft.home().map_or(0, |home| {
         equals(draft, &home.api_url, &wanted)
@@ -158,11 +162,12 @@ pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent) -> usize {
 
 /// When the settle time of all equal starts of unknown outcome is over. Equal instances are interchangeable, so until
 /// then an instance that appears may be what this start has made.
+/// A start that this process has not looked at, as another operator makes it, counts as this one.
 pub(crate) fn settled_at(draft: &Draft<'_>, api_url: &str, wanted: &InstanceArgs) -> Moment {
-    let (now, settle) = (draft.input.now, draft.input.settings.settle);
+    let settle = draft.input.settings.settle;
     equals(draft, api_url, wanted)
         .filter(|open| open.progress == Progress::Unknown)
-        .map(|open| open.first_seen.unwrap_or(now).after(settle))
+        .filter_map(|open| Some(open.attempt?.settled_at(settle)))
         .max()
         .unwrap_or_default()
 }
@@ -175,11 +180,10 @@ pub(crate) fn is_contested(
     instance: &Instance,
 ) -> bool {
     let input = draft.input;
-    draft.enforces(Rule::LookAlikesAreContested)
-        && input
-            .book
-            .open_starts(api_url, input.key)
-            .any(|open| !open.is_equal(wanted) && open.may_have_made(instance))
+    input
+        .book
+        .open_starts(api_url, input.key)
+        .any(|open| !open.is_equal(wanted) && open.may_have_made(instance))
 }
 
 /// Whether an open start of another resource may have made the instance.
@@ -235,7 +239,8 @@ pub(crate) fn may_be_of_overtaken(
         .any(|open| open.intent.overtaken && open.may_have_made(instance))
 }
 
-/// Whether an open start of another resource may have made the instance, and no status records it as a resource's.
+/// Whether an open start of another resource may still be resolved to the instance, and no status records it as a resource's. An
+/// overtaken start ends with the answer of a person.
 pub(crate) fn may_be_of_another(
     draft: &Draft<'_>,
     api_url: &str,
@@ -245,5 +250,7 @@ pub(crate) fn may_be_of_another(
     let (book, me) = (draft.input.book, draft.input.key);
     args::matches(wanted, &instance.instance_args)
         && !book.is_recorded_for_other(api_url, &instance.instance_id, me)
-        && may_have_made(draft, api_url, instance)
+        && book
+            .open_starts(api_url, me)
+            .any(|open| !open.intent.overtaken && open.may_have_made(instance))
 }

@@ -113,9 +113,7 @@ fn must_be_resolved(draft: &Draft<'_>, attempt: &Attempt, accepted: &Instance) -
 fn is_held_up(draft: &Draft<'_>, intent: &StartIntent) -> bool {
     let wanted = args::of_record(&intent.args);
     let home = draft.home();
-    home.is_none_or(|home| {
-        others::holding_up(draft, &home.api_url, &wanted, Some(intent)).is_some()
-    })
+    home.is_none_or(|home| others::holding_up(draft, home, &wanted, Some(intent)).is_some())
 }
 
 fn drop_start(mut draft: Draft<'_>, verdict: Verdict) -> Decision {

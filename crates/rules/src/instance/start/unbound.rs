@@ -54,7 +54,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     // Asked before the turn: a resource that waits for another start needs none.
     if spec.adopt.is_none()
         && let Ok(args) = pinned(&draft)
-        && let Some(open) = others::holding_up(&draft, &account.identity.api_url, &args, None)
+        && let Some(open) = others::holding_up(&draft, &account.identity, &args, None)
     {
         return others::wait_for(draft, &open);
     }
@@ -96,7 +96,7 @@ fn start(
 ) -> Decision {
     let input = draft.input;
     let api_url = &account.identity.api_url;
-    if let Some(open) = others::holding_up(&draft, api_url, &args, None) {
+    if let Some(open) = others::holding_up(&draft, &account.identity, &args, None) {
         return others::wait_for(draft, &open);
     }
     let known = known(&draft, snapshot, api_url, &args);

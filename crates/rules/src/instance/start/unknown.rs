@@ -11,7 +11,7 @@ use cortecs_resources::{
 };
 
 use super::{
-    ask::{NONE, ask, dismiss, outcome_unknown, person_decides},
+    ask::{NONE, ask, dismiss, outcome_unknown, person_decides, was_asked},
     candidates::Candidates,
     confirm::{confirm, take_as_ordered},
     others,
@@ -23,7 +23,13 @@ use crate::{
         memory::{Attempt, Outcome},
         snapshot::Snapshot,
     },
-    instance::{draft::Draft, gate, input::Desired, step::Decision, verdict::Verdict},
+    instance::{
+        draft::{Draft, PATIENCE},
+        gate,
+        input::Desired,
+        step::Decision,
+        verdict::Verdict,
+    },
 };
 
 /// The outcome of the call is not known. Resolving costs nothing, so only missing credentials stop it.
@@ -65,14 +71,16 @@ pub(crate) fn unknown(
         );
     };
     let wanted = args::of_record(&intent.args);
-    if let Some(other) = others::in_flight(&draft, &api_url, &wanted) {
+    // What others do later changes nothing for an overtaken start.
+    let is_overtaken = intent.overtaken && !matches!(attempt.outcome, Outcome::Accepted(_));
+    if let Some(other) = others::in_flight(&draft, &api_url, &wanted).filter(|_| !is_overtaken) {
         let message = format!("the answer to the equal start of {} is awaited", other.key);
         return draft.rest(Verdict::resolving_start(message), None);
     }
     let Some(snapshot) = draft.snapshot().filter(|s| s.requested_at >= since) else {
         draft.needs_list(since);
         let awaited = draft.list_awaited();
-        return draft.rest(Verdict::resolving_start(awaited), None);
+        return stay_or_rest(draft, Verdict::resolving_start(awaited), None);
     };
     let found = Candidates::new(&draft, snapshot, intent, attempt, &api_url);
     if let Some(order) = order {
@@ -81,21 +89,41 @@ pub(crate) fn unknown(
             return take_as_ordered(draft, snapshot, attempt, instance);
         }
     }
-    let is_overtaken = intent.overtaken && !matches!(attempt.outcome, Outcome::Accepted(_));
     if !found.certain.is_empty() && !is_overtaken {
         return take_one(draft, snapshot, intent, attempt, &found.certain);
     }
     let settled_at = attempt
-        .first_seen
-        .after(input.settings.settle)
-        .max(others::settled_at(&draft, &api_url, &wanted));
+        .settled_at(input.settings.settle)
+        .max(match is_overtaken {
+            true => Moment::default(),
+            false => others::settled_at(&draft, &api_url, &wanted),
+        });
     if input.now < settled_at {
         let wait = settled_at.since(input.now);
-        return draft.rest(outcome_unknown(intent, attempt), Some(wait));
+        return stay_or_rest(draft, outcome_unknown(intent, attempt), Some(wait));
     }
     if attempt.settled_lists < 2 || snapshot.requested_at < settled_at {
         draft.needs_list(draft.listed_at().max(settled_at));
-        return draft.rest(outcome_unknown(intent, attempt), None);
+        return stay_or_rest(draft, outcome_unknown(intent, attempt), None);
+    }
+    let says_none = order == Some(NONE);
+    if is_overtaken {
+        let named: Vec<_> = found
+            .callable()
+            .into_iter()
+            .chain(found.untouchable)
+            .collect();
+        let is_named = |i: &&Instance| intent.candidate_ids.contains(&i.instance_id);
+        return match says_none {
+            true if named.iter().all(is_named) => void(draft, snapshot, intent, attempt, true),
+            // There are more than a person is asked about at once.
+            true if !intent.candidate_ids.is_empty() => dismiss(draft, intent, attempt),
+            _ => {
+                let why =
+                    "another start that makes such an instance was made after the settle time";
+                ask(draft, why, &named)
+            }
+        };
     }
     if let Some(instance) = found.untouchable.first() {
         // The instance may be billed for this start: no other start is made before a person has looked.
@@ -104,15 +132,6 @@ pub(crate) fn unknown(
             "no call could be made to stop what has appeared ({flaw}): see to it with the provider"
         );
         return ask(draft, &why, &found.untouchable);
-    }
-    if is_overtaken {
-        let named = found.callable();
-        let is_named = |i: &&Instance| intent.candidate_ids.contains(&i.instance_id);
-        if order == Some(NONE) && named.iter().all(is_named) {
-            return void(draft, snapshot, intent, attempt);
-        }
-        let why = "another start that makes such an instance was made after the settle time";
-        return ask(draft, why, &named);
     }
     if !found.doubtful.is_empty() {
         // By now the instance that this start has made has appeared too, if there is one.
@@ -126,7 +145,7 @@ pub(crate) fn unknown(
         let why = "an instance with other arguments has appeared that no resource claims";
         return ask(draft, why, &found.altered);
     }
-    void(draft, snapshot, intent, attempt)
+    void(draft, snapshot, intent, attempt, says_none)
 }
 
 /// Binds one of these instances, where likeness is proof. Equal starts that are older take theirs first.
@@ -144,13 +163,21 @@ fn take_one(
     }
     let rank = match &attempt.outcome {
         Outcome::Accepted(_) => 0,
-        _ => others::rank(&draft, intent),
+        _ => others::rank(&draft, intent, attempt),
     };
     if rank < found.len() {
         return confirm(draft, snapshot, attempt, found, rank);
     }
     let message = "equal starts that are older take the instances that have appeared";
     draft.rest(Verdict::resolving_start(message), Some(SOON))
+}
+
+/// Shows the verdict, unless a person is asked already: the question stays until more is known.
+fn stay_or_rest(draft: Draft<'_>, verdict: Verdict, wait: Option<Duration>) -> Decision {
+    match was_asked(&draft) && draft.is_current() {
+        true => draft.unchanged(wait.or(Some(PATIENCE))),
+        false => draft.rest(verdict, wait),
+    }
 }
 
 /// How soon to look again whether older starts have taken their instances: the watch tells of it.

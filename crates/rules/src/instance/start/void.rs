@@ -29,6 +29,7 @@ pub(crate) fn void(
     snapshot: &Snapshot,
     intent: &StartIntent,
     attempt: &Attempt,
+    by_order: bool,
 ) -> Decision {
     if let Some(why) = draft.held() {
         let message = format!("nothing has come of the start yet, and that proves nothing: {why}");
@@ -39,6 +40,8 @@ pub(crate) fn void(
     }
     match doubt(&draft, snapshot, attempt) {
         Doubt::None => {}
+        // A person knows better than the list.
+        _ if by_order => {}
         Doubt::LookUp(instance_id) => {
             let message =
                 "no instance of the start is listed: making sure that the list is complete";
@@ -85,7 +88,7 @@ fn doubt(draft: &Draft<'_>, snapshot: &Snapshot, attempt: &Attempt) -> Doubt {
     else {
         return Doubt::None;
     };
-    let settled_at = attempt.first_seen.after(input.settings.settle);
+    let settled_at = attempt.settled_at(input.settings.settle);
     let missing = unlisted::missing(
         input.book,
         &fleet,
@@ -101,7 +104,8 @@ fn doubt(draft: &Draft<'_>, snapshot: &Snapshot, attempt: &Attempt) -> Doubt {
             Some(lookup) if input.now < lookup.asked.after(LOOK_AGAIN) => {
                 return Doubt::Contradicted(key.clone());
             }
-            _ => next = Some(next.map_or(id, |next| next.min(id))),
+            Some(_) => return Doubt::LookUp(id.to_owned()),
+            None => next = Some(next.map_or(id, |next| next.min(id))),
         }
     }
     match next {

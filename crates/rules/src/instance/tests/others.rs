@@ -272,8 +272,8 @@ fn a_start_is_not_given_up_before_the_settle_times_of_equal_starts_are_over() {
     scene.remembered = vec![("younger", memory)];
     for (second, given_up) in [
         (SETTLED + 1, false),
-        (SETTLED + 49, false),
-        (SETTLED + 50, true),
+        (SETTLED + 50, false),
+        (SETTLED + 51, true),
     ] {
         let step = decide_at(&mut scene, second, &[]).step;
         assert_eq!(
@@ -326,4 +326,18 @@ fn none_is_said_of_what_was_named_to_an_overtaken_start() {
     let decision = decide_at(&mut scene, SETTLED + 3, &late);
     assert_eq!(stalled(&decision), Some("StartUnresolved"));
     assert_eq!(decision.status.start.unwrap().candidate_ids, ["i-late"]);
+}
+
+/// Equal starts of two client ids need not see the same instances: they are made one after the other.
+#[test]
+fn equal_starts_of_two_client_ids_are_not_under_way_together() {
+    for (client_id, starts) in [("client", true), ("another", false)] {
+        let mut scene = beside(1);
+        let mut memory = looked_at(0);
+        memory.start.as_mut().unwrap().outcome = Outcome::InFlight;
+        scene.remembered = vec![("other", memory)];
+        scene.others[0]["status"]["account"]["clientId"] = json!(client_id);
+        let decision = decide_at(&mut scene, 1000, &[]);
+        assert_eq!(decision.status.start.is_some(), starts, "{client_id}");
+    }
 }

@@ -38,7 +38,6 @@ fn the_catalog_is_asked_before_each_start() {
     };
     scene.model = problem(true);
     assert_eq!(stalled(&scene.decide()), Some("InvalidArguments"));
-    // Where the catalog cannot tell, the API decides.
     scene.model = problem(false);
     let start = scene.decide().status.start.unwrap();
     assert!(start.any_model);
@@ -143,7 +142,13 @@ fn what_may_belong_to_an_equal_open_start_is_not_known() {
             json!({ "account": home(), "instanceId": "i-bound" }),
         ),
     ];
-    scene.others[0]["status"]["start"]["overtaken"] = json!(true);
+    let mut attempt = Attempt::written(Uuid::from_u128(1), at(990));
+    attempt.outcome = Outcome::InFlight;
+    let in_flight = Memory {
+        start: Some(attempt),
+        ..Memory::default()
+    };
+    scene.remembered = vec![("other", in_flight)];
     let listed = ["i-known", "i-new", "i-bound"].map(|id| instance(id, "running"));
     scene.list(999, &listed);
     let start = scene.decide().status.start.unwrap();
@@ -385,9 +390,11 @@ fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
         ),
     ];
     assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
+    // What an overtaken start has made is for a person to say, who may as well let it be taken over.
     scene.others[1]["status"]["start"]["overtaken"] = json!(true);
-    assert!(matches!(
-        scene.decide().step,
-        Step::Write(Write::Status(Purpose::StartIntent(_)))
-    ));
+    let bound = Purpose::Bind {
+        instance_id: "i-b".into(),
+        resolved: false,
+    };
+    assert_eq!(scene.decide().step, Step::Write(Write::Status(bound)));
 }

@@ -51,6 +51,7 @@ impl Writer<'_> {
             None => self.byte(0),
             Some(attempt) => self.attempt(attempt, asked),
         }
+        self.flag(memory.writing_start);
         match &memory.held_up {
             None => self.byte(0),
             Some(_) if self.state.left.overtakes == 0 => self.byte(0),
@@ -86,6 +87,7 @@ impl Writer<'_> {
             Outcome::Refused(_) => self.byte(4),
             Outcome::Unknown(since) => {
                 self.byte(5);
+                self.long_age(*since);
                 self.flag(asked.is_some_and(|asked| asked >= *since));
             }
         }

@@ -145,24 +145,6 @@ fn when_open_starts_are_not_told_they_take_what_was_left_behind() {
     must_break(config, NO_STRANGER);
 }
 
-/// An instance whose arguments the answers do not tell: one start is overtaken, and the other one's answer is lost.
-#[test]
-fn when_what_an_unequal_start_may_have_made_is_bound_it_is_anothers() {
-    let budgets = Budgets {
-        starts: 2,
-        crashes: 1,
-        faults: 1,
-        overtakes: 1,
-        ..NONE
-    };
-    let off = Off::Decided(Rule::LookAlikesAreContested);
-    let config = Config {
-        omits: true,
-        ..small("leaving look-alikes", &[READY, OTHER], off, budgets)
-    };
-    must_break(config, ONE_CLAIM);
-}
-
 #[test]
 fn when_one_list_proves_absence_an_instance_runs_on() {
     let budgets = Budgets {

@@ -172,19 +172,26 @@ impl State {
 
     /// Each resource is decided on; whether a report was written, so that all is to be decided again.
     fn decide(&mut self, lab: &Lab, operator: usize) -> bool {
+        let moves = |state: &Self, resource: usize| Moves {
+            wait: None,
+            seals: false,
+            now: state.now(),
+            uuid: Uuid::from_u128(u128::from(state.events) * 8 + (operator * 4 + resource) as u128),
+        };
+        // All are observed before one is decided on: else the order of the resources would matter.
+        for resource in 0..lab.config.kinds.len() {
+            if !self.is_in_flight(operator, resource) {
+                let moves = moves(self, resource);
+                let process = &mut self.operators[operator].process;
+                process.observe(&KEYS[resource], &lab.around, moves);
+            }
+        }
         for resource in 0..lab.config.kinds.len() {
             self.operators[operator].todo[resource] = None;
             if self.is_in_flight(operator, resource) {
                 continue;
             }
-            let moves = Moves {
-                wait: None,
-                seals: false,
-                now: self.now(),
-                uuid: Uuid::from_u128(
-                    u128::from(self.events) * 8 + (operator * 4 + resource) as u128,
-                ),
-            };
+            let moves = moves(self, resource);
             let process = &mut self.operators[operator].process;
             let key = &KEYS[resource];
             let Some(decision) = process.decide(key, &lab.around, moves) else {

@@ -111,13 +111,13 @@ impl Process {
         }));
     }
 
-    /// Observes and decides, as the controller does, but does not take note of the step yet.
-    pub fn decide(
+    /// Takes note of what is known of a resource.
+    pub fn observe(
         &mut self,
         key: &ObjectKey,
         around: &Surroundings,
         moves: Moves,
-    ) -> Option<Decision> {
+    ) -> Option<Arc<CortecsInstance>> {
         let resource = self.resource(key)?;
         let (now, snapshot) = (moves.now, self.snapshot.clone());
         let settle = around.settings.settle;
@@ -130,6 +130,18 @@ impl Process {
             memory.observe(&resource, snapshot, settle, now);
             memory.observe_sealed_id(sealed_id, Some(API), &resource, snapshot, now);
         });
+        Some(resource)
+    }
+
+    /// Observes and decides, as the controller does, but does not take note of the step yet.
+    pub fn decide(
+        &mut self,
+        key: &ObjectKey,
+        around: &Surroundings,
+        moves: Moves,
+    ) -> Option<Decision> {
+        let resource = self.observe(key, around, moves)?;
+        let (now, snapshot) = (moves.now, self.snapshot.clone());
         let view = AccountView {
             named: around.named.clone(),
             unchecked: false,
