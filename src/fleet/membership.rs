@@ -152,6 +152,7 @@ impl Directory {
             if state.members(key).next().is_none()
                 && let Some(record) = state.fleets.remove(key)
             {
+                tracing::info!(fleet = %key, "the fleet is listed no more");
                 record.fleet.stop();
             }
         }

@@ -180,11 +180,14 @@ async fn a_person_can_assign_an_account_to_one_of_two_operators() {
     assert!(!here.log().contains("call=\"stop\""), "{}", here.log());
     assert_eq!((bed.existing(), bed.starts()), (vec![id], 1));
 
-    // The operator that leaves the account to the other one asks the API nothing any more. That nothing comes has no event to
-    // wait for: this is five intervals of the account's lists.
+    // The operator that leaves the account to the other one asks the API nothing any more, though the resource is there.
+    here.until("it lists no more", |log| {
+        log.contains("the fleet is listed no more")
+    })
+    .await;
     there.signal("KILL");
     there.ended().await;
     let before = bed.last_request();
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    here.answers("/metrics", contested(&bed, 0)).await;
     assert_eq!(bed.last_request(), before, "{}", here.log());
 }

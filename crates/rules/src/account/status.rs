@@ -180,30 +180,32 @@ fn judge(view: &View<'_>) -> (Progress, Reason, String) {
                     Reason::Verifying,
                     "the instances are being listed for the first time".to_owned(),
                 ),
-                _ if view.unpaid.is_some() => (
-                    Progress::Stalled,
-                    Reason::InsufficientBalance,
-                    format!(
-                        "{}; top up the account: what runs is left alone, and starts are tried again less and less often",
-                        view.unpaid.as_deref().unwrap_or_default()
-                    ),
-                ),
-                _ if view.summary.is_some_and(|summary| summary.unlisted > 0) => {
-                    let unlisted = view.summary.map_or(0, |summary| summary.unlisted);
-                    (
-                        Progress::Stalled,
-                        Reason::ListIncomplete,
-                        format!(
-                            "the API's list lacks {unlisted} instances that the API finds: what it does not show proves nothing; ask the provider why"
-                        ),
-                    )
-                }
-                _ => (
-                    Progress::Done,
-                    Reason::Verified,
-                    "the API accepts the credentials and lists the instances".to_owned(),
-                ),
+                _ => listed(view),
             }
+        }
+    }
+}
+
+/// The credentials work, and the instances are listed.
+fn listed(view: &View<'_>) -> (Progress, Reason, String) {
+    if let Some(said) = &view.unpaid {
+        let message = format!(
+            "{said}; top up the account: instances that run are left alone, and starts are tried again less and less often"
+        );
+        return (Progress::Stalled, Reason::InsufficientBalance, message);
+    }
+    match view.summary.map_or(0, |summary| summary.unlisted) {
+        0 => (
+            Progress::Done,
+            Reason::Verified,
+            "the API accepts the credentials and lists the instances".to_owned(),
+        ),
+        unlisted => {
+            let message = format!(
+                "the API's list lacks {unlisted} instances that the API finds, so an instance that is not listed need not be gone: ask the \
+                 provider why"
+            );
+            (Progress::Stalled, Reason::ListIncomplete, message)
         }
     }
 }

@@ -77,7 +77,7 @@ fn a_list_that_lacks_what_the_api_finds_is_told() {
     assert_conditions(&view, "ListIncomplete", &[STALLED]);
 }
 
-/// Nothing that a new process does not know yet is overwritten.
+/// A new process does not overwrite a finding before a list speaks against it.
 #[test]
 fn what_an_earlier_process_has_found_stays_shown_until_a_list_tells() {
     let mut again = usable();

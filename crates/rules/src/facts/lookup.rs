@@ -1,10 +1,10 @@
-//! What gets of an instance that lists show have found.
+//! The gets of an instance that lists show.
 
 use std::time::Duration;
 
 use cortecs_clock::Moment;
 
-/// What gets of an instance have found.
+/// The result of the gets of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
     /// When the last get was sent.

@@ -60,12 +60,12 @@ pub struct Attempt {
     /// When this process first saw the intent.
     pub first_seen: Moment,
     pub outcome: Outcome,
-    /// What went wrong with the call whose outcome is unknown, in the API's words where it said something.
+    /// The failure of the call whose outcome is unknown, with the API's message if there was one.
     pub said: Option<String>,
     /// Good lists that began after [`Attempt::settled_at`].
     pub settled_lists: u32,
-    /// What a get has looked up, by id: candidates, since a list may show instances that were deleted a while ago, and instances
-    /// of other resources, since a list may be incomplete.
+    /// The gets of this start, by instance id: of candidates, since a list may show deleted instances for a while, and of instances of
+    /// other resources, since a list may be incomplete.
     pub lookups: BTreeMap<String, Lookup>,
     /// Whether the annotation `cortecs.ai/resolve-start` has differed from the intent's `oldOrder` at some time since `oldOrder` was
     /// set. Then its value is an order about this start.

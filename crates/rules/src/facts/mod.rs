@@ -11,7 +11,7 @@
 //! | [`known`] | the instances that a start cannot have made |
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
 //! | [`held_up`] | a start that waits for the open start of another resource |
-//! | [`lookup`] | what gets of an instance that lists show have found |
+//! | [`lookup`] | the gets of an instance that lists show |
 //! | [`memory`] | what this process remembers of one resource |
 
 pub mod account_entry;

@@ -1,7 +1,5 @@
 //! How an instance becomes a resource's own, and which resource has an instance that several claim.
 
-use std::time::Duration;
-
 use cortecs_api::types::{Instance, InstanceState};
 use cortecs_resources::{
     CortecsInstance, annotations,
@@ -14,7 +12,7 @@ use kube::ResourceExt;
 use crate::{
     facts::{sealed_id, snapshot::Snapshot},
     instance::{
-        draft::Draft,
+        draft::{Draft, SOON},
         protocol::Rule,
         status,
         step::{Decision, Purpose},
@@ -22,16 +20,13 @@ use crate::{
     },
 };
 
-/// How soon to look again whether an annotation was checked: the check waits for the watch to deliver the annotation.
-const CHECKED_SOON: Duration = Duration::from_secs(1);
-
 /// Waits until the annotation of another resource that names the instance too was checked.
 pub(crate) fn await_check(draft: Draft<'_>, mut verdict: Verdict, other: &ObjectKey) -> Decision {
     verdict.message = format!(
         "{}; the annotation cortecs.ai/instance-id of {other} names it too and is checked first",
         verdict.message
     );
-    draft.rest(verdict, Some(CHECKED_SOON))
+    draft.rest(verdict, Some(SOON))
 }
 
 /// The write that makes an instance the resource's own.

@@ -4,13 +4,11 @@
 //! the list says: a 200 to the delete is proof, any other answer needs the gone rule. Where the instance is only to be
 //! stopped, an answer about it alone must say that it is. Only then the finalizer is removed.
 
-use std::time::Duration;
-
 use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase, reason::Reason};
 
 use super::{
     binding::claimed_by_another,
-    draft::Draft,
+    draft::{Draft, SOON},
     gate,
     protocol::Rule,
     run::{
@@ -177,8 +175,8 @@ fn not_found(draft: Draft<'_>, bound: &Bound, lookup: &Lookup) -> Decision {
     draft.rest(verdict, Some(lookup.wait(now)))
 }
 
-/// Nothing is left to be done at the API. An instance that is left behind looks new to each start that is open: these are told first, so
-/// that none of them takes it.
+/// Removes the finalizer. An instance that is left behind looks new to each open start, so the open starts are told of the instance
+/// first.
 fn release(draft: Draft<'_>) -> Decision {
     let verdict = deleting("nothing is left to be done at the API");
     if let (Some(id), Some(home)) = (&draft.status.instance_id, draft.home())
@@ -196,9 +194,6 @@ fn release(draft: Draft<'_>) -> Decision {
     }
     draft.act(Step::Write(Write::RemoveFinalizer), verdict)
 }
-
-/// How soon to look again whether an intent was written.
-const SOON: Duration = Duration::from_secs(1);
 
 fn unreachable(draft: Draft<'_>, bound: &Bound, verdict: Verdict) -> Decision {
     let message = format!(

@@ -33,6 +33,9 @@ use crate::{
 /// How long to wait at most before looking again while something is in progress. Lists and watches wake earlier.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How soon to look again at what is about to change without an event for the resource.
+pub(crate) const SOON: Duration = Duration::from_secs(1);
+
 /// How soon a change of another resource is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 

@@ -43,20 +43,15 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use cortecs_resources::reason::Reason;
 
-use draft::Draft;
+use draft::{Draft, SOON};
 use input::Input;
 use protocol::Rule;
 use run::{bound, seal};
 use start::{resolve, restored, unbound};
 use step::{Decision, Step, Write};
 use verdict::Verdict;
-
-/// How soon to look again whether the account was checked: its check wakes the resource too.
-const SOON: Duration = Duration::from_secs(1);
 
 /// Decides on one resource.
 pub fn decide(input: &Input<'_>) -> Decision {

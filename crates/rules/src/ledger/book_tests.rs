@@ -254,3 +254,25 @@ fn what_a_resource_had_that_went_while_a_start_was_open_is_remembered_until_none
     book.deleted(&quiet);
     assert!(!book.was_let_go("https://api", "i-forced"));
 }
+
+/// The watch may bring the intent before the write of it is answered: it is no start of unknown outcome.
+#[test]
+fn an_intent_that_is_being_written_is_not_called_until_another_version_tells() {
+    let account =
+        json!({ "namespace": "ns", "name": "a", "apiUrl": "https://api", "clientId": "c" });
+    let start = json!({ "id": uuid::Uuid::nil(), "requestedAt": "2026-01-01T00:00:00Z", "args": { "modelId": "m" } });
+    for (intent, version, being_written) in [(Some(&start), "2", true), (None, "3", false)] {
+        let mut book = Book::default();
+        book.apply(resource("a", "1", json!({})));
+        book.remember(&key("a"), |memory| memory.writing_start = true);
+        let status = json!({ "account": account, "start": intent });
+        book.apply(resource("a", version, status));
+        assert_eq!(book.is_start_being_written(&key("b")), being_written);
+        let me = key("b");
+        let progress = book
+            .open_starts("https://api", &me)
+            .map(|open| open.progress);
+        let expected = Vec::from_iter(intent.map(|_| Progress::NotCalled));
+        assert_eq!(progress.collect::<Vec<_>>(), expected);
+    }
+}

@@ -54,7 +54,9 @@ impl Entry {
         resource: Arc<CortecsInstance>,
     ) -> (Arc<CortecsInstance>, Memory) {
         let mut memory = self.memory.clone();
-        memory.writing_start = false;
+        // A version without the intent says that the write has not landed, and cannot any more.
+        let status = resource.status.as_ref();
+        memory.writing_start &= status.is_some_and(|s| s.start.is_some());
         memory.status_lost = resource.records_nothing() && !self.resource.records_nothing();
         if !memory.status_lost {
             return (resource, memory);

@@ -18,24 +18,35 @@ pub fn count(book: &Book, fleet: &FleetKey, now: Moment, settle: Duration) -> u6
     u64::try_from(entries.count()).unwrap_or(u64::MAX)
 }
 
-/// The resources of the fleet whose instance the list lacks, each with that instance, unless it may be too new for the list or
-/// is being removed.
+/// A resource whose instance a list lacks.
+pub struct Missing<'a> {
+    pub key: &'a ObjectKey,
+    pub instance_id: &'a str,
+    /// Gets have found the instance since lists lack it.
+    pub is_found: bool,
+}
+
+/// The resources of the fleet whose instance the list lacks, unless the instance may be too new for the list or is being removed.
 pub fn missing<'a>(
     book: &'a Book,
     fleet: &'a FleetKey,
     list: &'a Snapshot,
     now: Moment,
     settle: Duration,
-) -> impl Iterator<Item = (&'a ObjectKey, &'a str)> {
-    let missing = move |entry: &'a Entry| {
+) -> impl Iterator<Item = Missing<'a>> {
+    let missing = move |key: &'a ObjectKey, entry: &'a Entry| {
         let bound = entry.memory.bound.as_ref()?;
         let is_new = now < bound.first_seen.after(settle / 2);
         let is_removed = bound.removal_tried || bound.deleted;
         let is_missing = !is_new && !is_removed && !list.instances.contains_key(&bound.id);
-        (is_missing && lives_in(&entry.resource, fleet)).then_some(bound.id.as_str())
+        (is_missing && lives_in(&entry.resource, fleet)).then_some(Missing {
+            key,
+            instance_id: &bound.id,
+            is_found: bound.unlisted_since.is_some(),
+        })
     };
     book.iter()
-        .filter_map(move |(key, entry)| Some((key, missing(entry)?)))
+        .filter_map(move |(key, entry)| missing(key, entry))
 }
 
 fn unlisted_since(entry: &Entry) -> Option<Moment> {

@@ -31,11 +31,11 @@ fn next_get(bound: &Bound) -> Moment {
     let (Some(since), Some((asked, _))) = (bound.unlisted_since, &bound.direct) else {
         return Moment::default();
     };
-    asked.after(asked.since(since).clamp(SOON, MOST_PAUSE))
+    asked.after(asked.since(since).clamp(LEAST_PAUSE, MOST_PAUSE))
 }
 
 /// The shortest and the longest pause between two such gets.
-const SOON: Duration = Duration::from_secs(5);
+const LEAST_PAUSE: Duration = Duration::from_secs(5);
 const MOST_PAUSE: Duration = Duration::from_secs(300);
 
 pub(crate) fn check(draft: &Draft<'_>, bound: &Bound) -> Gone {

@@ -6,6 +6,7 @@ use cortecs_api::{
 };
 use cortecs_resources::{account::Adoption, instance_status::Phase, reason::Reason};
 
+use super::others;
 use crate::{
     facts::{args, snapshot::Snapshot},
     instance::{
@@ -56,9 +57,7 @@ pub(crate) fn adopted<'a>(
     // a person, who may as well let the instance be taken over.
     let taken = |instance: &Instance| {
         book.is_claimed_by_other(api_url, &instance.instance_id, me)
-            || book
-                .open_starts(api_url, me)
-                .any(|open| !open.intent.overtaken && open.may_have_made(instance))
+            || others::may_have_made(draft, api_url, instance, |open| !open.intent.overtaken)
     };
     if let Some(id) = &adopt.instance_id {
         let Some(instance) = snapshot.instances.get(id) else {

@@ -71,7 +71,7 @@ impl<'s> Candidates<'s> {
         if !args::matches(wanted, &instance.instance_args) {
             let same_model = args::same_model(wanted, &instance.instance_args);
             let is_altered = (same_model || intent.any_model)
-                && !others::may_have_made(draft, api_url, instance);
+                && !others::may_have_made(draft, api_url, instance, |_| true);
             return is_altered.then_some(&mut self.altered);
         }
         Some(if flaw_of_instance(&instance.instance_id).is_some() {

@@ -23,7 +23,7 @@ use crate::{
         memory::Attempt,
     },
     instance::{
-        draft::Draft,
+        draft::{Draft, SOON},
         input::Desired,
         protocol::Rule,
         step::{Decision, Step, Write},
@@ -94,9 +94,6 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
     draft.rest(verdict, Some(wait))
 }
 
-/// How soon to look again whether a start in flight has come to an end.
-const SOON: Duration = Duration::from_secs(1);
-
 /// Whether the status says already that another start is in the way.
 fn is_shown_held_up(draft: &Draft<'_>) -> bool {
     let ready = conditions::find_condition(&draft.status.conditions, conditions::READY);
@@ -161,8 +158,7 @@ pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent, attempt: &Attempt) -
 }
 
 /// When the settle time of all equal starts of unknown outcome is over. Equal instances are interchangeable, so until
-/// then an instance that appears may be what this start has made.
-/// A start that this process has not looked at, as another operator makes it, counts as this one.
+/// then an instance that appears may be what this start has made. A start that this process has not looked at, as another operator makes it, counts as this one.
 pub(crate) fn settled_at(draft: &Draft<'_>, api_url: &str, wanted: &InstanceArgs) -> Moment {
     let settle = draft.input.settings.settle;
     equals(draft, api_url, wanted)
@@ -172,27 +168,54 @@ pub(crate) fn settled_at(draft: &Draft<'_>, api_url: &str, wanted: &InstanceArgs
         .unwrap_or_default()
 }
 
-/// Whether an open start that asked for other arguments may have made the instance, as far as the answers of the API tell.
+/// Whether an open start of another resource, one of those that count, may have made the instance, as far as the answers of the
+/// API tell.
+pub(crate) fn may_have_made(
+    draft: &Draft<'_>,
+    api_url: &str,
+    instance: &Instance,
+    counts: impl Fn(&OpenStart<'_>) -> bool,
+) -> bool {
+    let input = draft.input;
+    let mut open = input.book.open_starts(api_url, input.key);
+    open.any(|open| counts(&open) && open.may_have_made(instance))
+}
+
+/// Whether a start that asked for other arguments may have made the instance.
 pub(crate) fn is_contested(
     draft: &Draft<'_>,
     api_url: &str,
     wanted: &InstanceArgs,
     instance: &Instance,
 ) -> bool {
-    let input = draft.input;
-    input
-        .book
-        .open_starts(api_url, input.key)
-        .any(|open| !open.is_equal(wanted) && open.may_have_made(instance))
+    may_have_made(draft, api_url, instance, |open| !open.is_equal(wanted))
 }
 
-/// Whether an open start of another resource may have made the instance.
-pub(crate) fn may_have_made(draft: &Draft<'_>, api_url: &str, instance: &Instance) -> bool {
-    let input = draft.input;
-    input
-        .book
-        .open_starts(api_url, input.key)
-        .any(|open| open.may_have_made(instance))
+/// Whether an equal start that was overtaken may have made the instance. It is bound by this start only when the instance of this
+/// start must have appeared too: a person who says of the overtaken start that it has made nothing would be wrong otherwise.
+pub(crate) fn may_be_of_overtaken(
+    draft: &Draft<'_>,
+    api_url: &str,
+    wanted: &InstanceArgs,
+    instance: &Instance,
+) -> bool {
+    may_have_made(draft, api_url, instance, |open| {
+        open.intent.overtaken && open.is_equal(wanted)
+    })
+}
+
+/// Whether another start may still be resolved to the instance, and no status records it as a resource's. An overtaken start
+/// ends with the answer of a person.
+pub(crate) fn may_be_of_another(
+    draft: &Draft<'_>,
+    api_url: &str,
+    wanted: &InstanceArgs,
+    instance: &Instance,
+) -> bool {
+    let (book, me) = (draft.input.book, draft.input.key);
+    args::matches(wanted, &instance.instance_args)
+        && !book.is_recorded_for_other(api_url, &instance.instance_id, me)
+        && may_have_made(draft, api_url, instance, |open| !open.intent.overtaken)
 }
 
 /// The write that tells an open start of an instance that this resource leaves behind. `None` when all that could take it for
@@ -222,35 +245,4 @@ pub(crate) fn tell_of(draft: &Draft<'_>, api_url: &str, instance_id: &str) -> Op
             digest: digest(intent, instance_id),
         },
     })
-}
-
-/// Whether an equal start that was overtaken may have made the instance. It is bound by this start only when what this start has made must
-/// have appeared too: a person who says of the overtaken start that it has made nothing would be wrong otherwise.
-pub(crate) fn may_be_of_overtaken(
-    draft: &Draft<'_>,
-    api_url: &str,
-    wanted: &InstanceArgs,
-    instance: &Instance,
-) -> bool {
-    let input = draft.input;
-    input
-        .book
-        .equal_open_starts(api_url, wanted, input.key)
-        .any(|open| open.intent.overtaken && open.may_have_made(instance))
-}
-
-/// Whether an open start of another resource may still be resolved to the instance, and no status records it as a resource's. An
-/// overtaken start ends with the answer of a person.
-pub(crate) fn may_be_of_another(
-    draft: &Draft<'_>,
-    api_url: &str,
-    wanted: &InstanceArgs,
-    instance: &Instance,
-) -> bool {
-    let (book, me) = (draft.input.book, draft.input.key);
-    args::matches(wanted, &instance.instance_args)
-        && !book.is_recorded_for_other(api_url, &instance.instance_id, me)
-        && book
-            .open_starts(api_url, me)
-            .any(|open| !open.intent.overtaken && open.may_have_made(instance))
 }

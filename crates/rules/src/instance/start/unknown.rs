@@ -24,7 +24,7 @@ use crate::{
         snapshot::Snapshot,
     },
     instance::{
-        draft::{Draft, PATIENCE},
+        draft::{Draft, PATIENCE, SOON},
         gate,
         input::Desired,
         step::Decision,
@@ -179,9 +179,6 @@ fn stay_or_rest(draft: Draft<'_>, verdict: Verdict, wait: Option<Duration>) -> D
         false => draft.rest(verdict, wait),
     }
 }
-
-/// How soon to look again whether older starts have taken their instances: the watch tells of it.
-const SOON: Duration = Duration::from_secs(1);
 
 /// Why equal arguments are no proof in this account. It is an error as long as it is not known whether others use the account.
 fn shared_because(draft: &Draft<'_>) -> Result<Option<&'static str>, Verdict> {

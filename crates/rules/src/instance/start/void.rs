@@ -98,11 +98,14 @@ fn doubt(draft: &Draft<'_>, snapshot: &Snapshot, attempt: &Attempt) -> Doubt {
     );
     let mut gone = 0;
     let mut next: Option<&str> = None;
-    for (key, id) in missing.filter(|(key, _)| *key != input.key) {
+    for missing in missing.filter(|missing| missing.key != input.key) {
+        let id = missing.instance_id;
         match attempt.lookups.get(id).filter(|l| l.asked >= settled_at) {
+            // The resource looks for its instance itself.
+            _ if missing.is_found => return Doubt::Contradicted(missing.key.clone()),
             Some(lookup) if !lookup.found => gone += 1,
             Some(lookup) if input.now < lookup.asked.after(LOOK_AGAIN) => {
-                return Doubt::Contradicted(key.clone());
+                return Doubt::Contradicted(missing.key.clone());
             }
             Some(_) => return Doubt::LookUp(id.to_owned()),
             None => next = Some(next.map_or(id, |next| next.min(id))),

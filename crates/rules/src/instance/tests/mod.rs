@@ -130,6 +130,25 @@ fn digests(id: u128, known: &[&str]) -> Vec<String> {
     digests
 }
 
+/// A resource, named like its instance, that is bound to it.
+fn owner_of(id: &str) -> Value {
+    resource(
+        id,
+        json!({}),
+        json!({ "account": home(), "instanceId": id }),
+    )
+}
+
+/// What is remembered of a start with this id that was first seen at this second, and has come so far.
+fn remembered_start(id: u128, second: u64, outcome: Outcome) -> Memory {
+    let mut attempt = Attempt::written(Uuid::from_u128(id), at(second));
+    attempt.outcome = outcome;
+    Memory {
+        start: Some(attempt),
+        ..Memory::default()
+    }
+}
+
 /// One write of the status.
 fn written(purpose: Purpose) -> Step {
     Step::Write(Write::Status(purpose))

@@ -20,13 +20,9 @@ fn beside(workers: u32) -> Scene {
 
 /// What is remembered of an open start of unknown outcome for which so many lists were taken after its settle time.
 fn looked_at(settled_lists: u32) -> Memory {
-    let mut attempt = Attempt::written(Uuid::from_u128(1), at(900));
-    attempt.outcome = Outcome::Unknown(at(901));
-    attempt.settled_lists = settled_lists;
-    Memory {
-        start: Some(attempt),
-        ..Memory::default()
-    }
+    let mut memory = remembered_start(1, 900, Outcome::Unknown(at(901)));
+    memory.start.as_mut().unwrap().settled_lists = settled_lists;
+    memory
 }
 
 /// The status of an open start.
@@ -72,13 +68,7 @@ fn no_start_is_made_while_one_is_open_whose_instance_may_look_the_same() {
 fn a_start_in_flight_holds_up_unequal_starts_only() {
     for (workers, starts) in [(1, true), (2, false)] {
         let mut scene = beside(workers);
-        let mut attempt = Attempt::written(Uuid::from_u128(1), at(990));
-        attempt.outcome = Outcome::InFlight;
-        let start = Some(attempt);
-        let memory = Memory {
-            start,
-            ..Memory::default()
-        };
+        let memory = remembered_start(1, 990, Outcome::InFlight);
         scene.remembered = vec![("other", memory)];
         let decision = decide_at(&mut scene, 1000, &[]);
         assert_eq!(decision.status.start.is_some(), starts, "{workers} workers");
@@ -247,12 +237,7 @@ fn equal_starts_are_resolved_from_one_list() {
     // The only one is the oldest start's, as long as that one can come to an end by itself.
     let decision = decide_at(&mut scene, 1002, &all[..1]);
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-    let mut attempt = Attempt::written(Uuid::from_u128(1), at(0));
-    attempt.outcome = Outcome::Unknown(at(1));
-    let stuck = Memory {
-        start: Some(attempt),
-        ..Memory::default()
-    };
+    let stuck = remembered_start(1, 0, Outcome::Unknown(at(1)));
     scene.remembered = vec![("older", stuck)];
     assert!(is_bind(&decide_at(&mut scene, 1003, &all[..1]).step, "i-1"));
 }
@@ -263,12 +248,7 @@ fn a_start_is_not_given_up_before_the_settle_times_of_equal_starts_are_over() {
     let mut scene = lost(&[]);
     scene.others = vec![resource("younger", json!({}), open(1, 2))];
     scene.others[0]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
-    let mut attempt = Attempt::written(Uuid::from_u128(2), at(1050));
-    attempt.outcome = Outcome::Unknown(at(1051));
-    let memory = Memory {
-        start: Some(attempt),
-        ..Memory::default()
-    };
+    let memory = remembered_start(2, 1050, Outcome::Unknown(at(1051)));
     scene.remembered = vec![("younger", memory)];
     for (second, given_up) in [
         (SETTLED + 1, false),

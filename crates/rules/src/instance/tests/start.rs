@@ -66,16 +66,7 @@ fn the_model_is_recorded_as_the_catalog_spells_it() {
 fn ten_thousand_instances_of_other_resources_are_not_listed() {
     let mut scene = fresh();
     let ids: Vec<String> = (0..10_000).map(|n| format!("i-{n}")).collect();
-    scene.others = ids
-        .iter()
-        .map(|id| {
-            resource(
-                id,
-                json!({}),
-                json!({ "account": home(), "instanceId": id }),
-            )
-        })
-        .collect();
+    scene.others = ids.iter().map(|id| owner_of(id)).collect();
     let mut listed: Vec<Instance> = ids.iter().map(|id| instance(id, "running")).collect();
     listed.push(instance("i-unmanaged", "running"));
     scene.list(999, &listed);
@@ -142,12 +133,7 @@ fn what_may_belong_to_an_equal_open_start_is_not_known() {
             json!({ "account": home(), "instanceId": "i-bound" }),
         ),
     ];
-    let mut attempt = Attempt::written(Uuid::from_u128(1), at(990));
-    attempt.outcome = Outcome::InFlight;
-    let in_flight = Memory {
-        start: Some(attempt),
-        ..Memory::default()
-    };
+    let in_flight = remembered_start(1, 990, Outcome::InFlight);
     scene.remembered = vec![("other", in_flight)];
     let listed = ["i-known", "i-new", "i-bound"].map(|id| instance(id, "running"));
     scene.list(999, &listed);

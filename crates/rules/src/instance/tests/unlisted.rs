@@ -12,16 +12,7 @@ fn get(id: &str) -> Step {
 /// A start about to be given up, beside resources whose instances the list lacks as well.
 fn beside(others: &[&'static str]) -> Scene {
     let mut scene = lost(&[]);
-    scene.others = others
-        .iter()
-        .map(|id| {
-            resource(
-                id,
-                json!({}),
-                json!({ "account": home(), "instanceId": id }),
-            )
-        })
-        .collect();
+    scene.others = others.iter().map(|id| owner_of(id)).collect();
     scene.remembered = others
         .iter()
         .map(|id| {
@@ -59,6 +50,19 @@ fn a_start_is_not_given_up_while_the_api_finds_what_the_list_lacks() {
     // It is asked again, as the instance may be deleted meanwhile.
     scene.now = at(SETTLED + 62);
     assert_eq!(scene.decide().step, get("i-other"));
+}
+
+/// However many others are gone, an instance that its own resource has found contradicts the list.
+#[test]
+fn what_its_own_resource_has_found_contradicts_the_list() {
+    let all = ["i-1", "i-2", "i-3", "i-found"];
+    let mut scene = beside(&all);
+    all[..3]
+        .iter()
+        .for_each(|id| looked_up(&mut scene, id, false));
+    let found = scene.remembered[3].1.bound.as_mut().unwrap();
+    found.unlisted_since = Some(at(SETTLED));
+    assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
 }
 
 /// What was bound a moment ago, or is being removed, is no contradiction.

@@ -39,6 +39,8 @@
 //!   still take effect. Only with that rule off there are two that act.
 //! - The watch is at its newest unless it is frozen; then nothing of it is seen until it is thawed. That is what may be
 //!   known at two moments; more freezes are more moments.
+//! - All resources take note of an event before any of them decides, so that their order does not matter: that one decides before
+//!   another has noted a write whose answer was lost is left out.
 //! - Instances run from the start on: pending and running are treated alike. Backoffs last until the next tick.
 //!   A refusal is a 429: that a terminal one waits longer changes no order.
 //! - Late effects and lists that lag keep, together, to the settle time: that is the protocol's premise. What an
