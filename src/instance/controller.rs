@@ -266,7 +266,7 @@ fn decide_on(
     if !context.leadership.may_act() {
         return None;
     }
-    record::announce(&mut book, key, &decision);
+    record::announce(&mut book, key, &decision, now);
     if let Some(turns) = observed.fleet().map(Fleet::turns) {
         if let Some(rank) = decision.queue {
             turns.queue(key, rank);

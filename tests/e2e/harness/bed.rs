@@ -86,7 +86,7 @@ impl Bed {
         format!("{}-{suffix}", self.namespace)
     }
 
-    pub(super) fn api_of<K>(&self, namespace: &str) -> Api<K>
+    pub(crate) fn api_of<K>(&self, namespace: &str) -> Api<K>
     where
         K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     {

@@ -9,7 +9,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
-use cortecs_resources::{CortecsInstance, annotations, reason::Reason};
+use cortecs_resources::{
+    CortecsInstance, annotations,
+    instance_status::{AccountIdentity, StartIntent},
+    reason::Reason,
+};
 use kube::ResourceExt;
 use uuid::Uuid;
 
@@ -26,7 +30,7 @@ pub struct Memory {
     pub start: Option<Attempt>,
     pub restart: Option<Attempt>,
     /// The intent of a start is being written: it may be there already, and no watch has brought it.
-    pub writing_start: bool,
+    pub writing_start: Option<Arc<WritingStart>>,
     /// The open start of another resource that holds up a start of this one.
     pub held_up: Option<HeldUp>,
     pub bound: Option<Bound>,
@@ -50,6 +54,15 @@ pub struct Memory {
     /// Failed calls to Kubernetes in a row, and when to try again.
     pub write_failures: u32,
     pub write_retry_at: Moment,
+}
+
+/// The intent of a start that is being written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WritingStart {
+    pub intent: StartIntent,
+    pub account: AccountIdentity,
+    /// When the write was decided on.
+    pub since: Moment,
 }
 
 /// A call that was written ahead, and its outcome.
@@ -172,7 +185,8 @@ impl Memory {
     ) {
         let status = resource.status.as_ref();
         // The intent is there by now, and counts as what it is.
-        self.writing_start &= status.is_none_or(|s| s.start.is_none());
+        self.writing_start
+            .take_if(|_| status.is_some_and(|s| s.start.is_some()));
         observe_attempt(
             &mut self.start,
             status.and_then(|s| s.start.as_ref()).map(|s| s.id),

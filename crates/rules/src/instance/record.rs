@@ -11,7 +11,7 @@ use super::step::Purpose;
 use crate::{
     facts::{
         lookup::Lookup,
-        memory::{Attempt, Bound, Failure, FailureKind, Memory, Outcome},
+        memory::{Attempt, Bound, Failure, FailureKind, Memory, Outcome, WritingStart},
     },
     instance::step::{ApiCall, Decision, Step, Write},
     ledger::book::Book,
@@ -40,16 +40,16 @@ pub struct Times {
 
 /// Takes note of a step that is about to be carried out. It must be called under the lock under which the step was
 /// decided, so that no other decision is taken as if the step had not begun.
-pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
+pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision, now: Moment) {
     let released = decision.step == Step::Write(Write::RemoveFinalizer);
+    let writing = writing_start(decision, now);
     book.remember(key, |memory| {
         memory.released = released;
         memory.held_up.clone_from(&decision.held_up);
         // Until the write is answered or a newer version of the resource is there.
-        memory.writing_start |= matches!(
-            decision.step,
-            Step::Write(Write::Status(Purpose::StartIntent(_)))
-        );
+        if writing.is_some() {
+            memory.writing_start = writing;
+        }
     });
     match &decision.step {
         Step::Call(ApiCall::Start { .. }) => {
@@ -71,6 +71,18 @@ pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision) {
         }
         _ => {}
     }
+}
+
+/// The intent that the decision is to write, if it is to write one.
+fn writing_start(decision: &Decision, now: Moment) -> Option<Arc<WritingStart>> {
+    let Step::Write(Write::Status(Purpose::StartIntent(_))) = decision.step else {
+        return None;
+    };
+    Some(Arc::new(WritingStart {
+        intent: decision.status.start.clone()?,
+        account: decision.status.account.clone()?,
+        since: now,
+    }))
 }
 
 /// How a call ended that must not be repeated unless it certainly had no effect.
@@ -262,7 +274,7 @@ pub fn recorded(memory: &mut Memory, instance: &Arc<Instance>, now: Moment) {
 
 /// A status write has landed. `generation` is that of the spec.
 pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i64) {
-    memory.writing_start = false;
+    memory.writing_start = None;
     match purpose {
         Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
         Purpose::RestartIntent(id) => memory.restart = Some(Attempt::written(*id, now)),
@@ -289,7 +301,7 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i6
 
 /// Kubernetes did not take a write of the status.
 pub fn not_written(memory: &mut Memory) {
-    memory.writing_start = false;
+    memory.writing_start = None;
 }
 
 /// Kubernetes did not take the sealed id. Nothing depends on it at once.

@@ -254,8 +254,31 @@ impl Book {
 
     /// Whether the intent of a start of a resource other than `me` is being written.
     pub fn is_start_being_written(&self, me: &ObjectKey) -> bool {
-        let mut entries = self.entries.iter().filter(|(key, _)| *key != me);
-        entries.any(|(_, entry)| entry.memory.writing_start)
+        self.index.writing().any(|key| key != me)
+    }
+
+    /// The starts at this API of resources other than `me` whose intents are being written since `since` or later, as open starts
+    /// that have made no call.
+    pub fn starts_being_written<'a>(
+        &'a self,
+        api_url: &'a str,
+        me: &'a ObjectKey,
+        since: Moment,
+    ) -> impl Iterator<Item = OpenStart<'a>> {
+        let others = self.index.writing().filter(move |key| *key != me);
+        let others = others.filter_map(|key| {
+            let entry = self.entries.get(key)?;
+            Some((key, entry.memory.writing_start.as_deref()?))
+        });
+        others
+            .filter(move |(_, start)| start.account.api_url == api_url && start.since >= since)
+            .map(|(key, start)| OpenStart {
+                key,
+                intent: &start.intent,
+                progress: Progress::NotCalled,
+                client_id: &start.account.client_id,
+                attempt: None,
+            })
     }
 
     /// Open starts at this API of resources other than `me`.

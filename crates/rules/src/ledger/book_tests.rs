@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::facts::memory::WritingStart;
 
 impl Book {
     /// A book of these resources, each in JSON.
@@ -264,7 +265,14 @@ fn an_intent_that_is_being_written_is_not_called_until_another_version_tells() {
     for (intent, version, being_written) in [(Some(&start), "2", true), (None, "3", false)] {
         let mut book = Book::default();
         book.apply(resource("a", "1", json!({})));
-        book.remember(&key("a"), |memory| memory.writing_start = true);
+        let writing = WritingStart {
+            intent: serde_json::from_value(start.clone()).unwrap(),
+            account: serde_json::from_value(account.clone()).unwrap(),
+            since: Moment::default(),
+        };
+        book.remember(&key("a"), |memory| {
+            memory.writing_start = Some(Arc::new(writing));
+        });
         let status = json!({ "account": account, "start": intent });
         book.apply(resource("a", version, status));
         assert_eq!(book.is_start_being_written(&key("b")), being_written);

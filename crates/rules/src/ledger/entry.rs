@@ -56,7 +56,9 @@ impl Entry {
         let mut memory = self.memory.clone();
         // A version without the intent says that the write has not landed, and cannot any more.
         let status = resource.status.as_ref();
-        memory.writing_start &= status.is_some_and(|s| s.start.is_some());
+        memory
+            .writing_start
+            .take_if(|_| status.is_none_or(|s| s.start.is_none()));
         memory.status_lost = resource.records_nothing() && !self.resource.records_nothing();
         if !memory.status_lost {
             return (resource, memory);

@@ -1,4 +1,4 @@
-//! By instance id, the resources that claim it; and the resources with an open start.
+//! By instance id, the resources that claim it; and the resources with a start that is open or being written.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,6 +14,8 @@ pub(super) struct Index {
     claims: HashMap<String, BTreeSet<ObjectKey>>,
     /// The resources with an open start.
     open: BTreeSet<ObjectKey>,
+    /// The resources for which this process is writing the intent of a start.
+    writing: BTreeSet<ObjectKey>,
 }
 
 impl Index {
@@ -24,6 +26,9 @@ impl Index {
         let status = entry.resource.status.as_ref();
         if status.is_some_and(|s| s.start.is_some()) {
             self.open.insert(key.clone());
+        }
+        if entry.memory.writing_start.is_some() {
+            self.writing.insert(key.clone());
         }
     }
 
@@ -37,6 +42,7 @@ impl Index {
             }
         }
         self.open.remove(key);
+        self.writing.remove(key);
     }
 
     /// The resources that claim the instance id at any API.
@@ -47,5 +53,10 @@ impl Index {
     /// The resources with an open start.
     pub(super) fn open(&self) -> impl Iterator<Item = &ObjectKey> {
         self.open.iter()
+    }
+
+    /// The resources for which this process is writing the intent of a start.
+    pub(super) fn writing(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.writing.iter()
     }
 }

@@ -39,7 +39,7 @@ impl Progress {
     pub fn of(memory: &Memory) -> Self {
         match memory.start.as_ref().map(|attempt| &attempt.outcome) {
             // The watch was faster than the answer to the write.
-            None if memory.writing_start => Self::NotCalled,
+            None if memory.writing_start.is_some() => Self::NotCalled,
             None | Some(Outcome::Unknown(_)) => Self::Unknown,
             Some(Outcome::Written | Outcome::Dropped | Outcome::Refused(_)) => Self::NotCalled,
             Some(Outcome::InFlight) => Self::InFlight,

@@ -33,7 +33,8 @@ use crate::{
 };
 
 /// An open start that has to come to an end before a start with `wanted` may be made at this API. `mine` is the intent of
-/// that start, once it is written.
+/// that start, once it is written. Before that, an intent that is being written counts as well: of two intents that are written
+/// at the same time, one would be taken back.
 pub(crate) fn holding_up<'a>(
     draft: &Draft<'a>,
     home: &'a AccountIdentity,
@@ -41,10 +42,15 @@ pub(crate) fn holding_up<'a>(
     mine: Option<&StartIntent>,
 ) -> Option<OpenStart<'a>> {
     let input = draft.input;
-    input
-        .book
-        .open_starts(&home.api_url, input.key)
-        .find(|open| open.holds_up(wanted, &home.client_id, mine))
+    let holds_up = |open: &OpenStart<'_>| open.holds_up(wanted, &home.client_id, mine);
+    let mut open = input.book.open_starts(&home.api_url, input.key);
+    open.find(holds_up).or_else(|| {
+        let since = input.now.before(input.settings.young());
+        let mut written = input
+            .book
+            .starts_being_written(&home.api_url, input.key, since);
+        written.find(|open| mine.is_none() && holds_up(open))
+    })
 }
 
 /// Waits for the other start, and overtakes it when it has held this one up for long enough.
@@ -86,18 +92,23 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
         // It comes to an end soon, and nothing wakes this resource then.
         _ => SOON,
     };
-    if draft.is_current() && is_shown_held_up(&draft) {
-        // Another start each time would be another write each time.
+    if draft.is_current() && is_shown_to_wait(&draft) {
+        // Another start each time would be another write each time, and so would each end of a pause.
         draft.is_busy();
         return draft.unchanged(Some(wait));
     }
     draft.rest(verdict, Some(wait))
 }
 
-/// Whether the status says already that another start is in the way.
-fn is_shown_held_up(draft: &Draft<'_>) -> bool {
+/// Whether the status says already what this start waits for: another start, or an API that has failed since.
+fn is_shown_to_wait(draft: &Draft<'_>) -> bool {
     let ready = conditions::find_condition(&draft.status.conditions, conditions::READY);
-    draft.phase() == Phase::Pending && ready.and_then(Reason::of) == Some(Reason::ResolvingStart)
+    let shown = match ready.and_then(Reason::of) {
+        Some(Reason::ResolvingStart) => true,
+        Some(Reason::RetryingAfterError) => draft.trouble().is_some(),
+        _ => false,
+    };
+    draft.phase() == Phase::Pending && shown
 }
 
 /// How long a start waits for another one: the settle time, and a quarter of it for the lists that the other start needs to be
@@ -158,7 +169,8 @@ pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent, attempt: &Attempt) -
 }
 
 /// When the settle time of all equal starts of unknown outcome is over. Equal instances are interchangeable, so until
-/// then an instance that appears may be what this start has made. A start that this process has not looked at, as another operator makes it, counts as this one.
+/// then an instance that appears may be what this start has made. A start that this process has not looked at, as another operator
+/// makes it, counts as this one.
 pub(crate) fn settled_at(draft: &Draft<'_>, api_url: &str, wanted: &InstanceArgs) -> Moment {
     let settle = draft.input.settings.settle;
     equals(draft, api_url, wanted)

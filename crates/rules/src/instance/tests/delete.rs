@@ -246,11 +246,7 @@ fn open_starts_are_told_of_what_is_left_behind() {
 
     scene.others[0]["status"]["start"] = intent(9, "2026-01-01T00:00:00Z", &["i-1"]);
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
-    let writing = Memory {
-        writing_start: true,
-        ..Memory::default()
-    };
-    scene.remembered = vec![("open", writing)];
+    scene.remembered = vec![("open", writing_start(1, 1000))];
     assert!(!matches!(
         scene.decide().step,
         Step::Write(Write::RemoveFinalizer)

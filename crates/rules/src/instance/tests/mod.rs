@@ -43,7 +43,7 @@ use crate::{
     facts::{
         known::digest,
         lookup::Lookup,
-        memory::{Attempt, Bound, Memory, Outcome},
+        memory::{Attempt, Bound, Memory, Outcome, WritingStart},
         sealed_id::SealedId,
         snapshot::Snapshot,
     },
@@ -150,6 +150,21 @@ fn remembered_start(id: u128, second: u64, outcome: Outcome) -> Memory {
 }
 
 /// One write of the status.
+/// The memory of a resource for which the intent of a start of so many workers is being written since this second.
+fn writing_start(workers: u32, second: u64) -> Memory {
+    let mut start = intent(1, "2026-01-01T00:00:00Z", &[]);
+    start["args"]["numWorkers"] = json!(workers);
+    let writing = WritingStart {
+        intent: serde_json::from_value(start).unwrap(),
+        account: serde_json::from_value(home()).unwrap(),
+        since: at(second),
+    };
+    Memory {
+        writing_start: Some(Arc::new(writing)),
+        ..Memory::default()
+    }
+}
+
 fn written(purpose: Purpose) -> Step {
     Step::Write(Write::Status(purpose))
 }

@@ -1,6 +1,6 @@
 //! What the open starts of other resources hold up, and what they may have made.
 
-use crate::facts::memory::FailureKind;
+use crate::{facts::memory::FailureKind, pacing::pressure::Wait};
 
 use super::{
     resolve::{is_bind, lost},
@@ -132,17 +132,51 @@ fn a_resource_that_waits_for_another_start_writes_that_once() {
     assert!(decision.step == Step::Rest && decision.busy && decision.held_up.is_some());
 }
 
+/// Between two pauses of an API that asks for fewer calls, the status goes on to say that the API fails.
+#[test]
+fn a_resource_that_waits_for_another_start_writes_nothing_at_the_end_of_a_pause() {
+    for (trouble, shown) in [
+        (Some("slow down"), "RetryingAfterError"),
+        (None, "ResolvingStart"),
+    ] {
+        let mut scene = beside(1);
+        let fleet = scene.view.fleet.as_mut().unwrap();
+        fleet.trouble = Some("slow down".into());
+        fleet.wait = Some(Wait::Until(at(1005)));
+        let decision = decide_at(&mut scene, 1000, &[]);
+        assert_eq!(reconciling(&decision), Some("RetryingAfterError"));
+        scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+        let fleet = scene.view.fleet.as_mut().unwrap();
+        fleet.trouble = trouble.map(Into::into);
+        fleet.wait = None;
+        let decision = decide_at(&mut scene, 1006, &[]);
+        assert!(decision.held_up.is_some());
+        assert_eq!(reconciling(&decision), Some(shown));
+        assert_eq!(decision.step == Step::Rest, trouble.is_some());
+    }
+}
+
 /// The watch may bring an intent before the write of it is answered.
 #[test]
 fn an_intent_that_is_being_written_is_no_start_of_unknown_outcome() {
     let mut scene = beside(1);
-    let writing = Memory {
-        writing_start: true,
-        ..Memory::default()
-    };
-    scene.remembered = vec![("other", writing)];
+    scene.remembered = vec![("other", writing_start(1, 1000))];
     let decision = decide_at(&mut scene, 1000, &[]);
     assert!(decision.status.start.is_some());
+}
+
+/// Of two unequal intents that are written at the same time one would be taken back, so the second one is not written.
+#[test]
+fn no_intent_is_written_while_an_unequal_one_is_being_written() {
+    for (workers, since, waits) in [(1, 999, false), (2, 999, true), (2, 900, false)] {
+        let mut scene = beside(workers);
+        // Nothing has brought the intent yet.
+        scene.others[0]["status"] = json!({});
+        scene.remembered = vec![("other", writing_start(workers, since))];
+        let decision = decide_at(&mut scene, 1000, &[]);
+        assert_eq!(decision.held_up.is_some(), waits, "{workers} {since}");
+        assert_eq!(decision.status.start.is_none(), waits);
+    }
 }
 
 /// While there is no good list, the other start could not come to an end either.

@@ -216,7 +216,7 @@ impl Walk {
             self.log
                 .push(format!("{} {key}: {:?}", self.now, decision.step));
         }
-        self.process.announce(key, &decision);
+        self.process.announce(key, &decision, at(self.now));
         self.act(key, decision);
         if !self.faults {
             self.list(0);

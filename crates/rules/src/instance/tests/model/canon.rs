@@ -242,7 +242,7 @@ impl<'a> Writer<'a> {
         self.byte(byte);
     }
 
-    fn args(&mut self, args: Option<&StatusArgs>) {
+    pub(super) fn args(&mut self, args: Option<&StatusArgs>) {
         let workers = args.map_or(0, |a| 1 + a.num_workers.unwrap_or(90));
         self.byte(u8::try_from(workers).unwrap());
     }

@@ -51,7 +51,14 @@ impl Writer<'_> {
             None => self.byte(0),
             Some(attempt) => self.attempt(attempt, asked),
         }
-        self.flag(memory.writing_start);
+        match &memory.writing_start {
+            None => self.byte(0),
+            Some(writing) => {
+                self.byte(1);
+                self.args(Some(&writing.intent.args));
+                self.long_age(writing.since);
+            }
+        }
         match &memory.held_up {
             None => self.byte(0),
             Some(_) if self.state.left.overtakes == 0 => self.byte(0),

@@ -143,8 +143,9 @@ impl State {
             self.left.overtakes = self.left.overtakes.saturating_sub(1);
         }
         self.touches(resource, &decision.step);
+        let now = self.now();
         let process = &mut self.operators[operator].process;
-        process.announce(&KEYS[resource], &decision);
+        process.announce(&KEYS[resource], &decision, now);
         match &decision.step {
             Step::QuorumRead => {
                 let now = self.now();

@@ -168,8 +168,8 @@ impl Process {
         }))
     }
 
-    pub fn announce(&mut self, key: &ObjectKey, decision: &Decision) {
-        crate::instance::record::announce(&mut self.book, key, decision);
+    pub fn announce(&mut self, key: &ObjectKey, decision: &Decision, now: Moment) {
+        crate::instance::record::announce(&mut self.book, key, decision, now);
     }
 
     pub fn read_by_quorum(&mut self, server: &Server, now: Moment) {
