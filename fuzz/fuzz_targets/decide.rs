@@ -10,13 +10,13 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
     account::{AccountMode, Adoption, Sharing},
-    instance_status::AccountIdentity,
+    identity::AccountIdentity,
     key::ObjectKey,
 };
 use cortecs_rules::{
     facts::{
         args,
-        memory::{Attempt, Memory, Outcome},
+        attempt::{Attempt, Outcome}, memory::Memory,
         sealed_id::SealedId,
         snapshot::Snapshot,
     },

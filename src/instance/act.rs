@@ -172,7 +172,7 @@ async fn told(
                 .get(start_of)
                 .and_then(|entry| entry.resource.status.as_ref());
             if status
-                .and_then(|s| s.start.as_ref())
+                .and_then(|s| s.slot().start.as_ref())
                 .is_some_and(|start| start.id == intent)
             {
                 tracing::warn!(%start_of, %error, "an open start cannot be told");
@@ -309,8 +309,8 @@ async fn publish_changes(context: &Context, old: &CortecsInstance, new: &Cortecs
     if is_true(&status.conditions, READY)
         && find_condition(&status.conditions, READY).and_then(Reason::of) == Some(Reason::Running)
         // The first time since the instance was asked to run: whatever was once reached is no start any more.
-        && before.is_none_or(|b| b.reached_generation.is_none())
-        && let Some(started) = status.last_start_time
+        && before.is_none_or(|b| b.slot().reached_generation.is_none())
+        && let Some(started) = status.slot().last_start_time
         && let Ok(waited) = Duration::try_from(clock::wall().duration_since(started))
     {
         context.metrics.start_duration(waited);

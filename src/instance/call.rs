@@ -7,7 +7,11 @@ use cortecs_clock as clock;
 use cortecs_clock::{Backoff, Moment};
 use cortecs_resources::{key::ObjectKey, reason::Reason};
 use cortecs_rules::{
-    facts::memory::{Failure, FailureKind, Memory, Outcome},
+    facts::{
+        attempt::Outcome,
+        failure::{Failure, FailureKind},
+        memory::Memory,
+    },
     instance::{
         record::{self, Times},
         step::ApiCall,

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use cortecs_resources::{CortecsInstance, key::ObjectKey};
 use cortecs_rules::facts::{
+    failure::FailureKind,
     fleet_key::FleetKey,
     home::{lives_in, lives_through, named_account},
-    memory::FailureKind,
     snapshot::Snapshot,
 };
 

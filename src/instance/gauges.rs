@@ -58,8 +58,8 @@ impl Counts {
     fn add(&mut self, status: Option<&CortecsInstanceStatus>, now: Timestamp) {
         let phase = status.and_then(|s| s.phase).unwrap_or(Phase::Pending);
         *self.phases.entry(phase.as_str()).or_default() += 1;
-        let start = status.and_then(|s| Some(s.start.as_ref()?.requested_at));
-        let restart = status.and_then(|s| Some(s.restart.as_ref()?.requested_at));
+        let start = status.and_then(|s| Some(s.slot().start.as_ref()?.requested_at));
+        let restart = status.and_then(|s| Some(s.slot().restart.as_ref()?.requested_at));
         for requested_at in start.into_iter().chain(restart) {
             // Another machine may have written this time, and its clock may be ahead.
             let age = Duration::try_from(now.duration_since(requested_at));
@@ -83,7 +83,9 @@ mod tests {
         let open = |requested_at: &str| -> CortecsInstanceStatus {
             serde_json::from_value(json!({
                 "phase": "Starting",
-                "start": { "id": OPEN_ID, "requestedAt": requested_at, "args": { "modelId": "m" }, "knownInstances": [] },
+                "journal": { "slots": { "current": {
+                    "start": { "id": OPEN_ID, "requestedAt": requested_at, "args": { "modelId": "m" } },
+                } } },
             }))
             .unwrap()
         };
@@ -99,8 +101,7 @@ mod tests {
             (3, Duration::from_secs(540))
         );
         assert_eq!(counts.phases, [("Pending", 1), ("Starting", 3)].into());
-        let restart =
-            json!({ "restart": { "id": OPEN_ID, "requestedAt": "2026-01-01T00:00:00Z" } });
+        let restart = json!({ "journal": { "slots": { "current": { "restart": { "id": OPEN_ID, "requestedAt": "2026-01-01T00:00:00Z" } } } } });
         counts.add(Some(&serde_json::from_value(restart).unwrap()), now);
         assert_eq!(
             (counts.open.count, counts.open.age),

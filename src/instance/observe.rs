@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use cortecs_api::RetryClass;
 use cortecs_resources::{
-    CortecsInstance, account::NamespacesFrom, annotations, instance_status::AccountIdentity,
+    CortecsInstance, account::NamespacesFrom, annotations, identity::AccountIdentity,
     key::ObjectKey, reason::Reason,
 };
 use cortecs_rules::{
     facts::{
         account_entry::{AccountEntry, AccountState},
         args,
+        failure::FailureKind,
         home::{fleet_of, home, home_account, named_account},
-        memory::FailureKind,
         sealed_id::{self, SealedId},
         snapshot::Snapshot,
     },

@@ -18,6 +18,9 @@ use crate::kubernetes::{
     metadata,
 };
 
+/// Where a status has the open start.
+const START: &str = "/status/journal/slots/current/start";
+
 pub(super) fn api(context: &Context, key: &ObjectKey) -> Api<CortecsInstance> {
     Api::namespaced(context.client.clone(), &key.namespace)
 }
@@ -57,10 +60,10 @@ pub async fn record_accepted(
 ) -> Result<CortecsInstance, KubeError> {
     let in_force = args::in_force(&instance.instance_args, status.instance_args.as_ref());
     let patch = json!([
-        { "op": "test", "path": "/status/start/id", "value": intent },
+        { "op": "test", "path": format!("{START}/id"), "value": intent },
         { "op": "add", "path": "/status/instanceId", "value": instance.instance_id },
         { "op": "add", "path": "/status/instanceArgs", "value": in_force },
-        { "op": "remove", "path": "/status/start" },
+        { "op": "remove", "path": START },
     ]);
     patch_status(context, key, patch, "record the started instance").await
 }
@@ -95,8 +98,8 @@ pub async fn overtake(
     intent: Uuid,
 ) -> Result<CortecsInstance, KubeError> {
     let patch = json!([
-        { "op": "test", "path": "/status/start/id", "value": intent },
-        { "op": "add", "path": "/status/start/overtaken", "value": true },
+        { "op": "test", "path": format!("{START}/id"), "value": intent },
+        { "op": "add", "path": format!("{START}/overtaken"), "value": true },
     ]);
     patch_status(context, key, patch, "overtake an open start").await
 }
@@ -112,8 +115,8 @@ pub async fn let_go(
     digest: &str,
 ) -> Result<CortecsInstance, KubeError> {
     let patch = json!([
-        { "op": "test", "path": "/status/start/id", "value": intent },
-        { "op": "add", "path": "/status/start/knownInstances/-", "value": digest },
+        { "op": "test", "path": format!("{START}/id"), "value": intent },
+        { "op": "add", "path": format!("{START}/knownInstances/-"), "value": digest },
     ]);
     patch_status(context, key, patch, "tell an open start of an instance").await
 }

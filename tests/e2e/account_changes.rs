@@ -144,7 +144,7 @@ async fn a_start_whose_outcome_is_unknown_waits_for_its_account() {
         let resource = bed.wait("phi", "stalled", is_changed).await;
         let status = resource.status.as_ref().unwrap();
         assert!(
-            status.start.is_some() && status.voided_starts.is_empty(),
+            status.slot().start.is_some() && status.journal.voided_starts.is_empty(),
             "{change:?}"
         );
         assert_eq!(bed.starts(), 1, "{change:?}");

@@ -264,6 +264,6 @@ async fn a_start_whose_outcome_is_unknown_is_not_given_up_while_the_account_is_o
     bed.api.clear_faults();
     let resource = bed.wait("late", "running", running).await;
     let status = resource.status.as_ref().unwrap();
-    assert!(status.voided_starts.is_empty());
+    assert!(status.journal.voided_starts.is_empty());
     assert_eq!((bed.starts(), bed.existing().len()), (6, 6));
 }

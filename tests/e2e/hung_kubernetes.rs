@@ -67,7 +67,11 @@ async fn a_start_whose_record_was_written_without_an_answer_is_resolved_and_not_
     let bed = starts_once("deaf-intent", Hangs::Answer, writes_intent).await;
     let voided = bed.versions("phi");
     let voided = voided.iter().filter_map(|r| r.status.as_ref());
-    assert!(voided.into_iter().any(|s| s.voided_starts.len() == 1));
+    assert!(
+        voided
+            .into_iter()
+            .any(|s| s.journal.voided_starts.len() == 1)
+    );
 }
 
 #[tokio::test]

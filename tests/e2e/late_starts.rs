@@ -34,7 +34,7 @@ async fn an_instance_that_appears_after_its_start_was_given_up_is_reported_and_l
     let resource = bed.wait("phi", "running anew", running).await;
     let id = bound(&resource).to_owned();
     let status = resource.status.as_ref().unwrap();
-    assert_eq!((status.voided_starts.len(), bed.starts()), (1, 2));
+    assert_eq!((status.journal.voided_starts.len(), bed.starts()), (1, 2));
     assert_eq!(bed.existing(), std::slice::from_ref(&id));
 
     bed.wait_api("do it after all", |v| v.existing().count() == 2)
@@ -85,7 +85,7 @@ async fn the_second_start_and_older_instances_are_not_taken_for_late_ones() {
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let resource = bed.wait("phi", "running anew", running).await;
-    let voided = &resource.status.as_ref().unwrap().voided_starts;
+    let voided = &resource.status.as_ref().unwrap().journal.voided_starts;
     assert_eq!(voided.len(), 1);
     assert_eq!(voided[0].known_instances, [digest(voided[0].id, &stray)]);
     bed.wait_lists(2).await;

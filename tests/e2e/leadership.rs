@@ -141,7 +141,7 @@ async fn a_process_that_gets_sigterm_records_the_start_under_way() {
         (bed.existing(), bed.starts()),
         (vec![bound(&resource).to_owned()], 1)
     );
-    assert_eq!(resource.status.as_ref().unwrap().start, None);
+    assert_eq!(resource.status.as_ref().unwrap().slot().start, None);
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use cortecs_api::types::InstanceState;
 use cortecs_resources::{
     INSTANCE_FINALIZER,
     conditions::{AVAILABLE, READY, RECONCILING, STALLED, WORKERS_READY, is_true},
-    instance_status::{InstanceArgs, Phase, Workers},
+    identity::InstanceArgs,
+    instance_status::{Phase, Workers},
 };
 use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
@@ -75,7 +76,7 @@ async fn a_resource_with_only_a_model_becomes_running_and_shows_the_whole_instan
         status.account.as_ref().map(|a| a.name.as_str()),
         Some("main")
     );
-    assert_eq!(status.start, None);
+    assert_eq!(status.slot().start, None);
     for kind in [READY, AVAILABLE, WORKERS_READY] {
         assert!(is_true(&status.conditions, kind), "{kind}");
     }
@@ -240,7 +241,7 @@ async fn a_stopped_instance_is_kept_unbilled_and_runs_again_as_the_same() {
     assert_eq!(bound(&resource), id);
     assert_eq!(bed.changes(), [1, 1, 1, 0]);
     assert_eq!((bed.ever().len(), bed.ever()[0].billed_starts), (1, 2));
-    assert_eq!(resource.status.as_ref().unwrap().restart, None);
+    assert_eq!(resource.status.as_ref().unwrap().slot().restart, None);
 }
 
 #[tokio::test]

@@ -97,6 +97,7 @@ async fn a_start_that_does_not_come_to_an_end_holds_others_up_for_a_while_only()
             r.status
                 .as_ref()
                 .unwrap()
+                .slot()
                 .start
                 .as_ref()
                 .is_some_and(|s| s.overtaken)
@@ -112,6 +113,7 @@ async fn a_start_that_does_not_come_to_an_end_holds_others_up_for_a_while_only()
             .status
             .as_ref()
             .unwrap()
+            .slot()
             .start
             .as_ref()
             .unwrap()
@@ -174,7 +176,8 @@ async fn what_is_let_go_while_a_start_is_open_is_not_bound_by_that_start() {
         let lost = Effect::reset(When::Before);
         bed.api.add_fault(Fault::once(Endpoint::Start, lost));
         bed.create("phi", json!({"modelId": MODEL})).await;
-        let is_open = |r: &CortecsInstance| r.status.as_ref().is_some_and(|s| s.start.is_some());
+        let is_open =
+            |r: &CortecsInstance| r.status.as_ref().is_some_and(|s| s.slot().start.is_some());
         bed.wait("phi", "open", is_open).await;
         bed.wait_api("two starts", |view| view.count(Endpoint::Start) == 2)
             .await;
@@ -213,7 +216,7 @@ async fn a_start_is_not_given_up_by_a_list_that_lacks_what_exists() {
     bed.wait_lists(14).await;
     let status = bed.latest("phi").unwrap().status.clone().unwrap();
     assert!(
-        status.start.is_some() && status.voided_starts.is_empty(),
+        status.slot().start.is_some() && status.journal.voided_starts.is_empty(),
         "{status:?}"
     );
     assert_eq!(bed.starts(), 3);

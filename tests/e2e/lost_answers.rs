@@ -83,7 +83,13 @@ async fn start_with(effect: Effect) {
         1,
         "{case}: something was created and thrown away"
     );
-    let voided = resource.status.as_ref().unwrap().voided_starts.len();
+    let voided = resource
+        .status
+        .as_ref()
+        .unwrap()
+        .journal
+        .voided_starts
+        .len();
     if happened {
         assert_eq!(
             (bed.starts(), voided),

@@ -45,4 +45,5 @@ mod refusals;
 mod replacement;
 mod restarts;
 mod telling;
+mod upgrade;
 mod validation;

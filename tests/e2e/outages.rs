@@ -81,7 +81,7 @@ async fn a_start_whose_connection_is_refused_has_a_known_outcome() {
     .await;
     gate.reopen().await;
     let resource = bed.wait("phi", "running", running).await;
-    assert_eq!(resource.status.as_ref().unwrap().voided_starts, []);
+    assert_eq!(resource.status.as_ref().unwrap().journal.voided_starts, []);
     assert_eq!((bed.starts(), bed.existing().len()), (2, 2));
 }
 

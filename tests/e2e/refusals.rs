@@ -29,7 +29,7 @@ async fn a_400_stalls_with_the_apis_message_until_the_spec_is_fixed() {
     assert_eq!(
         (
             resource.message(READY),
-            resource.status.as_ref().unwrap().start.clone()
+            resource.status.as_ref().unwrap().slot().start.clone()
         ),
         (message, None)
     );

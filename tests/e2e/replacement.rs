@@ -1,7 +1,7 @@
 //! The arguments in the spec change. The API cannot change an instance, so a new instance replaces the old one.
 
 use cortecs_api::types::InstanceState;
-use cortecs_resources::{CortecsInstance, instance_status::InstanceArgs};
+use cortecs_resources::{CortecsInstance, identity::InstanceArgs};
 use cortecs_simulator::Endpoint;
 use serde_json::json;
 

@@ -19,14 +19,19 @@ const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
 
 /// Applies the CustomResourceDefinitions and waits until the API server serves them.
 pub(crate) async fn install_definitions(plane: &ControlPlane) {
+    install_definitions_of(plane, CRDS).await;
+}
+
+/// The same with the definitions in this folder.
+pub(crate) async fn install_definitions_of(plane: &ControlPlane, folder: &str) {
     for args in [
-        &["apply", "--server-side", "-f", CRDS][..],
+        &["apply", "--server-side", "-f", folder][..],
         &[
             "wait",
             "--for=condition=Established",
             "--timeout=60s",
             "-f",
-            CRDS,
+            folder,
         ],
     ] {
         let output = plane.kubectl(args).await;

@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::instance_status::InstanceArgs;
+use crate::identity::InstanceArgs;
 
 /// Most unmanaged instances that an account's status lists.
 pub const MAX_UNMANAGED: usize = 50;

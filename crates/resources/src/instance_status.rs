@@ -1,20 +1,14 @@
-//! The status of a `CortecsInstance`: what is true, and the write-ahead records of the start protocol.
+//! The status of a `CortecsInstance`: what is true. What only the operator needs is in its [`Journal`].
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-/// Most instances that an intent can hold as known. A start that would need more is refused: it could not be recognised.
-pub const MAX_KNOWN_INSTANCES: usize = 512;
-/// Most instances that a person is asked about at once.
-pub const MAX_CANDIDATE_IDS: usize = 8;
-
-/// How many voided starts are remembered, and for how long (hours).
-pub const MAX_VOIDED_STARTS: usize = 3;
-pub const VOIDED_START_HOURS: i64 = 24;
+use crate::{
+    identity::{AccountIdentity, InstanceArgs},
+    journal::{Journal, Slot},
+};
 
 /// What is known of the instance, as last seen.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,15 +22,6 @@ pub struct CortecsInstanceStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     pub conditions: Vec<Condition>,
-
-    /// When the last start or restart was asked for: `progressDeadlineSeconds` counts from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_start_time: Option<Timestamp>,
-
-    /// The generation of the spec whose state was last reached, until something is started again. With `driftPolicy: Accept` it
-    /// tells what others stopped from what was never up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reached_generation: Option<i64>,
 
     /// One word for people. Programs read the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,17 +41,8 @@ pub struct CortecsInstanceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_args: Option<InstanceArgs>,
 
-    /// The spec's arguments as they were when the bound instance was started or taken over. Only a change from these, and not an
-    /// answer of the API that differs, is a reason to replace the instance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requested_args: Option<InstanceArgs>,
-
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_status: Option<InstanceStatus>,
-
-    /// Since when lists lack the instance while the account holds itself, which proves nothing. What is shown of it is older.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing_since: Option<Timestamp>,
 
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -81,21 +57,6 @@ pub struct CortecsInstanceStatus {
     #[schemars(length(max = 32))]
     pub progress: Option<String>,
 
-    /// Write-ahead record of a start whose outcome is not recorded yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<StartIntent>,
-
-    /// Write-ahead record of a restart whose outcome is not recorded yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restart: Option<RestartIntent>,
-
-    /// The last starts that were given up. An instance of theirs that turns up later is listed as unmanaged by its account,
-    /// with the name of this resource.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 3))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub voided_starts: Vec<VoidedStart>,
-
     /// Where the bound instance, or the open start, lives. It is looked for and acted on only there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountIdentity>,
@@ -109,41 +70,44 @@ pub struct CortecsInstanceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_request_at: Option<String>,
+
+    /// What only the operator needs. Nobody else should read or write it.
+    #[serde(default, skip_serializing_if = "Journal::is_empty")]
+    pub journal: Journal,
 }
 
 impl CortecsInstanceStatus {
+    /// The record of the instance whose id and endpoint the status shows.
+    pub fn slot(&self) -> &Slot {
+        &self.journal.slots.current
+    }
+
+    /// See [`Self::slot`].
+    pub fn slot_mut(&mut self) -> &mut Slot {
+        &mut self.journal.slots.current
+    }
+
     /// Whether nothing in it is owed to a start, a restart or a binding. Once one of these has begun that is never so
     /// again, unless someone else empties the status.
     pub fn records_nothing(&self) -> bool {
         let Self {
             instance_id,
-            start,
-            restart,
             account,
-            voided_starts,
-            last_start_time,
+            journal,
             // These follow from the rest, or are there before anything is started or bound.
             observed_generation: _,
             conditions: _,
-            reached_generation: _,
             phase: _,
             base_url: _,
             instance_args: _,
-            requested_args: _,
             instance_status: _,
-            missing_since: _,
             worker_statuses: _,
             workers: _,
             progress: _,
             last_handled_restart_at: _,
             last_handled_request_at: _,
         } = self;
-        instance_id.is_none()
-            && start.is_none()
-            && restart.is_none()
-            && account.is_none()
-            && voided_starts.is_empty()
-            && last_start_time.is_none()
+        instance_id.is_none() && account.is_none() && journal.records_nothing()
     }
 }
 
@@ -190,25 +154,6 @@ impl Phase {
     }
 }
 
-/// The arguments of an instance. What an answer of the API leaves out is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct InstanceArgs {
-    #[schemars(length(max = 256))]
-    pub model_id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
-    pub hardware_type_id: Option<String>,
-    /// Tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context_length: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub billing_interval: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub num_workers: Option<i64>,
-}
-
 /// State and times of the instance, in the API's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -251,79 +196,4 @@ pub struct InitProgress {
 pub struct Workers {
     pub desired: i32,
     pub running: i32,
-}
-
-/// A start that was decided: written before the call is made, so that a lost answer can be told from an instance never asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StartIntent {
-    pub id: Uuid,
-    pub requested_at: Timestamp,
-    /// Every default resolved, so that the instance can be recognised.
-    pub args: InstanceArgs,
-    /// The instances that no resource claimed and that were there before, so that this start cannot have created them, and those that a resource
-    /// has let go since. Of each the first 12 hexadecimal digits of SHA-256 over the bytes of `id` and the instance's id.
-    #[serde(default)]
-    #[schemars(length(max = 512), inner(length(max = 12)))]
-    pub known_instances: Vec<String>,
-    /// The catalog did not say under which id the API shows the model. Then an instance of any model may be of this start.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub any_model: bool,
-    /// The instances that a person is asked about: which of them has this start created, if any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(max = 256)))]
-    pub candidate_ids: Vec<String>,
-    /// Another start, whose instance may look the same, was made while this one did not come to an end. From then on a person has to
-    /// say what this start has made.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub overtaken: bool,
-    /// What `cortecs.ai/resolve-start` said before: an old order, not one about this start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
-    pub old_order: Option<String>,
-}
-
-fn is_false(value: &bool) -> bool {
-    !*value
-}
-
-/// A restart that was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RestartIntent {
-    pub id: Uuid,
-    pub requested_at: Timestamp,
-}
-
-/// A start that was given up because nothing of it appeared within the settle time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct VoidedStart {
-    pub id: Uuid,
-    pub requested_at: Timestamp,
-    pub voided_at: Timestamp,
-    pub args: InstanceArgs,
-    /// Where it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountIdentity>,
-    /// Equal instances that no resource claimed when it was given up: not of this start. Digests as in an intent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 512), inner(length(max = 12)))]
-    pub known_instances: Vec<String>,
-}
-
-/// The account in which an instance lives, as the API knows it.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "camelCase")]
-pub struct AccountIdentity {
-    #[schemars(length(max = 63))]
-    pub namespace: String,
-    #[schemars(length(max = 253))]
-    pub name: String,
-    #[schemars(length(max = 2048))]
-    pub api_url: String,
-    #[schemars(length(max = 512))]
-    pub client_id: String,
 }

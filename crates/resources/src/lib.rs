@@ -7,6 +7,8 @@
 //! | [`conditions`] | the types of conditions, and the one way to set a condition |
 //! | [`annotations`] | the annotations of users and of the operator |
 //! | [`instance_status`], [`instance`] | `CortecsInstance`: the status, the spec |
+//! | [`journal`] | the part of that status that only the operator needs |
+//! | [`identity`] | what a status records to recognise an instance |
 //! | [`account`] | `CortecsAccount` |
 //! | [`crds`] | the custom resource definitions as they are installed |
 //! | `schema` | for tests: whether a status is what the definition permits |
@@ -15,8 +17,10 @@ pub mod account;
 pub mod annotations;
 pub mod conditions;
 pub mod crds;
+pub mod identity;
 pub mod instance;
 pub mod instance_status;
+pub mod journal;
 pub mod key;
 pub mod reason;
 #[cfg(any(test, feature = "schema-check"))]

@@ -61,8 +61,13 @@ fn check_object(schema: &Value, entries: &Map<String, Value>, at: &str, wrong: &
             wrong.push(format!("{at} lacks {name}"));
         }
     }
+    let most = schema["maxProperties"].as_u64();
+    if most.is_some_and(|most| entries.len() as u64 > most) {
+        wrong.push(format!("{at} has {} entries", entries.len()));
+    }
     for (name, value) in entries {
-        match schema["properties"].get(name) {
+        let of_map = schema.get("additionalProperties");
+        match schema["properties"].get(name).or(of_map) {
             Some(schema) => check(schema, value, &format!("{at}.{name}"), wrong),
             None => wrong.push(format!("{at} has no field {name}")),
         }
@@ -115,7 +120,8 @@ mod tests {
     #[test]
     fn what_the_api_server_would_refuse_is_seen() {
         let good = json!({
-            "observedGeneration": 1, "phase": "Running", "instanceId": "i", "lastStartTime": "2026-01-01T00:00:00Z",
+            "observedGeneration": 1, "phase": "Running", "instanceId": "i",
+            "journal": {"slots": {"current": {"lastStartTime": "2026-01-01T00:00:00Z"}}},
             "workers": {"desired": 1, "running": 1}, "workerStatuses": [{"initProgress": null}],
         });
         assert!(status_violations("CortecsInstance", &good).is_empty());
@@ -123,7 +129,10 @@ mod tests {
             ("phase", json!("Flying")),
             ("instanceId", json!("i".repeat(257))),
             ("instanceId", json!(7)),
-            ("lastStartTime", json!("soon")),
+            (
+                "journal",
+                json!({"slots": {"current": {"lastStartTime": "soon"}}}),
+            ),
             ("workers", json!({"desired": 1_i64 << 40, "running": 1})),
             ("workers", json!({"desired": 1})),
             ("workerStatuses", json!(vec![json!({}); 65])),

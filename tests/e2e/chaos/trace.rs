@@ -50,8 +50,8 @@ pub(super) fn trace(
                     status.and_then(|s| s.phase),
                     version.reason("Ready"),
                     bound(version),
-                    status.and_then(|s| s.start.as_ref()).map(|start| start.id),
-                    status.and_then(|s| s.restart.as_ref()).map(|restart| restart.id),
+                    status.and_then(|s| s.slot().start.as_ref()).map(|start| start.id),
+                    status.and_then(|s| s.slot().restart.as_ref()).map(|restart| restart.id),
                 )
             });
             last(&mut text, lines.collect());

@@ -148,7 +148,7 @@ fn unfulfilled(
     instance: Option<&Instance>,
 ) -> Option<String> {
     let status = resource.status.as_ref();
-    if status.is_some_and(|s| s.start.is_some() || s.restart.is_some()) {
+    if status.is_some_and(|s| s.slot().start.is_some() || s.slot().restart.is_some()) {
         return Some("has an open start or restart".to_owned());
     }
     let state = instance.map(|instance| &instance.instance_status.status);
@@ -210,7 +210,7 @@ pub(super) fn judge(bed: &Bed, requests: &[RequestRecord], sleeps: &[Sleep], tal
     }
     let voided = history.values().flatten().filter_map(|r| r.status.as_ref());
     let voided: BTreeSet<_> = voided
-        .flat_map(|s| s.voided_starts.iter().map(|v| v.id))
+        .flat_map(|s| s.journal.voided_starts.iter().map(|v| v.id))
         .collect();
     tally.voided = voided.len() as u64;
     tally.requests = requests.len() as u64;
@@ -296,7 +296,11 @@ type Args = (String, Option<i64>, String);
 fn repeated_starts(history: &History, requests: &[RequestRecord], tally: &mut Tally) {
     let mut balance: BTreeMap<Args, (BTreeSet<String>, u64)> = BTreeMap::new();
     for version in history.values().flatten() {
-        let Some(start) = version.status.as_ref().and_then(|s| s.start.as_ref()) else {
+        let Some(start) = version
+            .status
+            .as_ref()
+            .and_then(|s| s.slot().start.as_ref())
+        else {
             continue;
         };
         let args = &start.args;

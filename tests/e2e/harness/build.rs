@@ -30,6 +30,7 @@ pub(crate) struct BedBuilder {
     other_client: Option<&'static str>,
     gated: bool,
     alone: bool,
+    definitions: Option<String>,
     neighbours: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
     report_to: Option<PathBuf>,
     config: RunConfig,
@@ -53,6 +54,7 @@ impl Bed {
             other_client: None,
             gated: false,
             alone: false,
+            definitions: None,
             neighbours: Vec::new(),
             report_to: None,
             config: RunConfig {
@@ -152,6 +154,14 @@ impl BedBuilder {
         self
     }
 
+    /// Gives the bed its own control plane, with the definitions in this folder.
+    pub(crate) fn definitions(self, folder: &str) -> Self {
+        Self {
+            definitions: Some(folder.to_owned()),
+            ..self.alone()
+        }
+    }
+
     /// Lets the operator take part in a leader election.
     pub(crate) fn elected(mut self) -> Self {
         self.config.leader_elect = true;
@@ -164,7 +174,7 @@ impl BedBuilder {
         let own;
         let Shared { plane, kubeconfig } = match self.alone {
             true => {
-                own = alone().await;
+                own = alone(self.definitions.as_deref()).await;
                 &own
             }
             false => shared().await,

@@ -46,7 +46,7 @@ pub(crate) async fn all_say(bed: &Bed, what: impl Fn(&CortecsInstance) -> bool) 
 
 pub(crate) fn is_missing(resource: &CortecsInstance) -> bool {
     let status = resource.status.as_ref();
-    status.is_some_and(|s| s.missing_since.is_some() && s.instance_id.is_some())
+    status.is_some_and(|s| s.slot().missing_since.is_some() && s.instance_id.is_some())
 }
 
 pub(crate) fn shows_stopped(resource: &CortecsInstance) -> bool {

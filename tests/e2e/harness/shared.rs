@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     control_plane::{self, ControlPlane, assert_succeeded},
-    objects::install_definitions,
+    objects::{install_definitions, install_definitions_of},
 };
 
 /// The namespace and the name of the operator's ServiceAccount in the manifest.
@@ -29,18 +29,22 @@ pub(crate) struct Shared {
 pub(crate) async fn shared() -> &'static Shared {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
     SHARED
-        .get_or_init(async || prepare(control_plane::shared().await).await)
+        .get_or_init(async || prepare(control_plane::shared().await, None).await)
         .await
 }
 
-/// A control plane for one test. It ends with the process.
-pub(crate) async fn alone() -> Shared {
-    prepare(Box::leak(Box::new(ControlPlane::start().await))).await
+/// A control plane for one test, with the definitions in this folder if one is named. It ends with the process.
+pub(crate) async fn alone(definitions: Option<&str>) -> Shared {
+    let plane = Box::leak(Box::new(ControlPlane::start().await));
+    prepare(plane, definitions).await
 }
 
-async fn prepare(plane: &'static ControlPlane) -> Shared {
+async fn prepare(plane: &'static ControlPlane, definitions: Option<&str>) -> Shared {
     cortecs_api::install_crypto_provider();
-    install_definitions(plane).await;
+    match definitions {
+        Some(folder) => install_definitions_of(plane, folder).await,
+        None => install_definitions(plane).await,
+    }
     let applied = plane.kubectl(&["apply", "-f", RBAC]).await;
     assert_succeeded("kubectl apply", &applied);
     Shared {

@@ -27,7 +27,7 @@ async fn after_kubernetes_was_restored_nothing_is_started_twice_or_healed_blindl
     bed.plane.save().await;
     let saved = bed.wait("open", "there", |_| true).await;
     let status = saved.status.clone().unwrap();
-    assert!(status.start.is_some() && status.instance_id.is_none());
+    assert!(status.slot().start.is_some() && status.instance_id.is_none());
     bed.api.set_down(false);
     let open = bed.runs("open").await;
     bed.delete("gone").await;

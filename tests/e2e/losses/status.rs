@@ -10,7 +10,10 @@ use serde_json::json;
 use crate::harness::{Bed, MODEL, bound, running, seal_of};
 
 fn has_start(resource: &cortecs_resources::CortecsInstance) -> bool {
-    resource.status.as_ref().is_some_and(|s| s.start.is_some())
+    resource
+        .status
+        .as_ref()
+        .is_some_and(|s| s.slot().start.is_some())
 }
 
 #[tokio::test]
@@ -32,7 +35,7 @@ async fn an_emptied_status_is_put_back_while_the_operator_runs() {
         assert_eq!(bound(&after), id);
         let (before, after) = (before.status.clone(), after.status.clone());
         let known = |s: Option<cortecs_resources::instance_status::CortecsInstanceStatus>| {
-            s.map(|s| (s.requested_args, s.last_start_time, s.account))
+            s.map(|s| (s.slot().clone(), s.account))
         };
         assert_eq!(known(before), known(after));
     }

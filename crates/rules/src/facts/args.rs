@@ -15,8 +15,9 @@ use cortecs_api::{
     types::{BillingInterval, InstanceArgs},
 };
 use cortecs_resources::{
+    identity,
     instance::{self, CortecsInstanceSpec},
-    instance_status::{self, CortecsInstanceStatus},
+    instance_status::CortecsInstanceStatus,
 };
 
 /// The longest model or hardware type, and the longest billing interval, that a status takes, in characters.
@@ -131,7 +132,7 @@ pub fn is_outdated(
 
 /// Whether the instance that `status` shows is [outdated](is_outdated).
 pub fn shows_outdated(spec: &CortecsInstanceSpec, status: &CortecsInstanceStatus) -> bool {
-    match (&status.requested_args, &status.instance_args) {
+    match (&status.slot().requested_args, &status.instance_args) {
         (Some(requested), Some(in_force)) => {
             is_outdated(spec, &of_record(requested), &of_record(in_force))
         }
@@ -140,7 +141,7 @@ pub fn shows_outdated(spec: &CortecsInstanceSpec, status: &CortecsInstanceStatus
 }
 
 /// The arguments as a status records them, unchanged: see [`fits`].
-pub fn recorded(args: &InstanceArgs) -> instance_status::InstanceArgs {
+pub fn recorded(args: &InstanceArgs) -> identity::InstanceArgs {
     let InstanceArgs {
         model_id,
         hardware_type_id,
@@ -148,7 +149,7 @@ pub fn recorded(args: &InstanceArgs) -> instance_status::InstanceArgs {
         billing_interval,
         num_workers,
     } = args;
-    instance_status::InstanceArgs {
+    identity::InstanceArgs {
         model_id: model_id.clone(),
         hardware_type_id: hardware_type_id.clone(),
         context_length: context_length.map(i64::from),
@@ -158,8 +159,8 @@ pub fn recorded(args: &InstanceArgs) -> instance_status::InstanceArgs {
 }
 
 /// The arguments that a status records, as the API names them.
-pub fn of_record(args: &instance_status::InstanceArgs) -> InstanceArgs {
-    let instance_status::InstanceArgs {
+pub fn of_record(args: &identity::InstanceArgs) -> InstanceArgs {
+    let identity::InstanceArgs {
         model_id,
         hardware_type_id,
         context_length,
@@ -176,15 +177,15 @@ pub fn of_record(args: &instance_status::InstanceArgs) -> InstanceArgs {
 }
 
 /// The arguments that the API states, cut and cleaned so that a status takes them.
-pub fn shown(args: &InstanceArgs) -> instance_status::InstanceArgs {
-    let instance_status::InstanceArgs {
+pub fn shown(args: &InstanceArgs) -> identity::InstanceArgs {
+    let identity::InstanceArgs {
         model_id,
         hardware_type_id,
         context_length,
         billing_interval,
         num_workers,
     } = recorded(args);
-    instance_status::InstanceArgs {
+    identity::InstanceArgs {
         model_id: fit(&model_id, MAX_ID),
         hardware_type_id: hardware_type_id.map(|id| fit(&id, MAX_ID)),
         context_length,
@@ -194,8 +195,8 @@ pub fn shown(args: &InstanceArgs) -> instance_status::InstanceArgs {
 }
 
 /// Whether a status takes these arguments unchanged.
-pub fn fits(args: &instance_status::InstanceArgs) -> bool {
-    let instance_status::InstanceArgs {
+pub fn fits(args: &identity::InstanceArgs) -> bool {
+    let identity::InstanceArgs {
         model_id,
         hardware_type_id,
         context_length: _,
@@ -211,23 +212,23 @@ pub fn fits(args: &instance_status::InstanceArgs) -> bool {
 /// The arguments in force: what the API states, filled up with what was recorded before for the same instance.
 pub fn in_force(
     stated: &InstanceArgs,
-    before: Option<&instance_status::InstanceArgs>,
-) -> instance_status::InstanceArgs {
+    before: Option<&identity::InstanceArgs>,
+) -> identity::InstanceArgs {
     let now = shown(stated);
-    let same = |before: &&instance_status::InstanceArgs| {
+    let same = |before: &&identity::InstanceArgs| {
         normalise_model_id(&before.model_id) == normalise_model_id(&stated.model_id)
     };
     let Some(before) = before.filter(same).cloned() else {
         return now;
     };
-    let instance_status::InstanceArgs {
+    let identity::InstanceArgs {
         model_id,
         hardware_type_id,
         context_length,
         billing_interval,
         num_workers,
     } = now;
-    instance_status::InstanceArgs {
+    identity::InstanceArgs {
         model_id,
         hardware_type_id: hardware_type_id.or(before.hardware_type_id),
         context_length: context_length.or(before.context_length),

@@ -131,7 +131,7 @@ fn only_a_change_of_the_spec_outdates_an_instance() {
 
 #[test]
 fn recorded_arguments_fill_what_the_api_omits() {
-    let recorded = instance_status::InstanceArgs {
+    let recorded = identity::InstanceArgs {
         model_id: "org--name".into(),
         num_workers: Some(2),
         context_length: Some(1),

@@ -9,7 +9,7 @@ use cortecs_resources::{
 pub fn accepts_drift(resource: &CortecsInstance, status: &CortecsInstanceStatus) -> bool {
     let handled = status.last_handled_restart_at.as_deref();
     let generation = resource.metadata.generation.unwrap_or_default();
-    status.reached_generation == Some(generation)
+    status.slot().reached_generation == Some(generation)
         && resource.spec.drift_policy == DriftPolicy::Accept
         && !annotations::restart_is_asked_for(resource, handled)
 }

@@ -3,7 +3,7 @@
 //! Every such question is asked here. `status.account` is the answer for what is bound or open; the spec may name another
 //! account by now.
 
-use cortecs_resources::{CortecsInstance, instance_status::AccountIdentity, key::ObjectKey};
+use cortecs_resources::{CortecsInstance, identity::AccountIdentity, key::ObjectKey};
 
 use super::fleet_key::{FleetKey, normalize_api_url};
 

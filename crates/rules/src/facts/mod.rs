@@ -12,12 +12,17 @@
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
 //! | [`held_up`] | a start that waits for the open start of another resource |
 //! | [`lookup`] | the gets of an instance that lists show |
+//! | [`failure`], [`attempt`], [`bound`] | a call that failed, one that was written ahead, a bound instance |
 //! | [`memory`] | what this process remembers of one resource |
+//! | `stored` | for tests: statuses as they are stored |
 
 pub mod account_entry;
 pub mod args;
+pub mod attempt;
+pub mod bound;
 pub mod defaults;
 pub mod drift_policy;
+pub mod failure;
 pub mod fleet_health;
 pub mod fleet_key;
 pub mod held_up;
@@ -27,3 +32,5 @@ pub mod lookup;
 pub mod memory;
 pub mod sealed_id;
 pub mod snapshot;
+#[cfg(test)]
+pub(crate) mod stored;

@@ -2,10 +2,8 @@
 
 use cortecs_api::types::{Instance, InstanceState};
 use cortecs_resources::{
-    CortecsInstance, annotations,
-    instance_status::{AccountIdentity, Phase},
-    key::ObjectKey,
-    reason::Reason,
+    CortecsInstance, annotations, identity::AccountIdentity, instance_status::Phase,
+    key::ObjectKey, reason::Reason,
 };
 use kube::ResourceExt;
 
@@ -38,7 +36,7 @@ pub(crate) fn bind(
     verdict: Verdict,
 ) -> Decision {
     let instance_id = instance.instance_id.clone();
-    draft.status.start = None;
+    draft.status.slot_mut().start = None;
     draft.status.account = Some(home);
     draft.status.instance_id = Some(instance_id.clone());
     status::show_instance(&mut draft.status, instance);

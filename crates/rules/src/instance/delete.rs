@@ -21,7 +21,7 @@ use super::{
     verdict::Verdict,
     waiting::Delay,
 };
-use crate::facts::{lookup::Lookup, memory::Bound};
+use crate::facts::{bound::Bound, lookup::Lookup};
 
 pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if !draft.has_finalizer() {
@@ -32,7 +32,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         // An open call cannot be resolved, and the instance is to be left as it is.
         return release(draft);
     }
-    if draft.status.start.is_some() {
+    if draft.status.slot().start.is_some() {
         return resolve::decide(draft);
     }
     if !orphan && restored::is_open(&draft) && restored::claimed_by_another(&draft).is_none() {

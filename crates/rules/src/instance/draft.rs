@@ -6,8 +6,10 @@ use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     INSTANCE_FINALIZER, annotations,
+    identity::AccountIdentity,
     instance::CortecsInstanceSpec,
-    instance_status::{AccountIdentity, CortecsInstanceStatus, Phase, RestartIntent},
+    instance_status::{CortecsInstanceStatus, Phase},
+    journal::RestartIntent,
     reason::Reason,
 };
 use kube::ResourceExt;
@@ -20,12 +22,7 @@ use super::{
     step::{Decision, Purpose, Step, Write},
 };
 use crate::{
-    facts::{
-        args,
-        held_up::HeldUp,
-        memory::{Bound, FailureKind},
-        snapshot::Snapshot,
-    },
+    facts::{args, bound::Bound, failure::FailureKind, held_up::HeldUp, snapshot::Snapshot},
     instance::verdict::{Verdict, VerdictKind},
     pacing::pressure::Rank,
 };
@@ -159,7 +156,7 @@ impl<'a> Draft<'a> {
 
     /// The restart that was written ahead and whose outcome is not recorded.
     pub fn open_restart(&self) -> Option<&'a RestartIntent> {
-        self.input.resource.status.as_ref()?.restart.as_ref()
+        self.input.resource.status.as_ref()?.slot().restart.as_ref()
     }
 
     /// Takes note of `cortecs.ai/requestedAt`: a new value asks for a list, and is handled once a list that began later is there.
@@ -184,10 +181,11 @@ impl<'a> Draft<'a> {
     /// A start or a restart is about to be asked for.
     pub fn begins_to_run(&mut self) {
         if self.status.instance_id.is_none() {
-            self.status.requested_args = Some(args::recorded(&args::stated(self.spec())));
+            self.status.slot_mut().requested_args =
+                Some(args::recorded(&args::stated(self.spec())));
         }
-        self.status.last_start_time = Some(self.input.wall);
-        self.status.reached_generation = None;
+        self.status.slot_mut().last_start_time = Some(self.input.wall);
+        self.status.slot_mut().reached_generation = None;
         self.held_up = None;
     }
 
@@ -195,7 +193,10 @@ impl<'a> Draft<'a> {
     /// the status would look like one that someone else has emptied.
     pub fn forget_instance(&mut self) {
         status::forget_instance(&mut self.status);
-        self.status.last_start_time.get_or_insert(self.input.wall);
+        self.status
+            .slot_mut()
+            .last_start_time
+            .get_or_insert(self.input.wall);
     }
 
     /// The message while a list is awaited: why the last list failed, if it did.
@@ -209,7 +210,7 @@ impl<'a> Draft<'a> {
     /// Lists lack the instance while the account is on hold: the verdict, and the status takes note of it.
     pub fn missing_while_held(&mut self, id: &str) -> Verdict {
         let now = self.input.wall;
-        self.status.missing_since.get_or_insert(now);
+        self.status.slot_mut().missing_since.get_or_insert(now);
         let why = self.held().unwrap_or_default();
         let message =
             format!("the account's list lacks instance {id}, and that proves nothing: {why}");

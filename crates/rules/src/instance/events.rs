@@ -15,8 +15,11 @@ pub fn derive_events(
 ) -> Vec<EventText> {
     let mut events = Vec::new();
     let before = |kind| old.and_then(|s| find_condition(&s.conditions, kind));
-    if let Some(voided) = new.voided_starts.last()
-        && old.and_then(|s| s.voided_starts.last()).map(|v| v.id) != Some(voided.id)
+    if let Some(voided) = new.journal.voided_starts.last()
+        && old
+            .and_then(|s| s.journal.voided_starts.last())
+            .map(|v| v.id)
+            != Some(voided.id)
     {
         events.push(EventText {
             warning: true,

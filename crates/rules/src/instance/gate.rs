@@ -10,7 +10,7 @@ use super::{
     input::{Account, Desired},
     verdict::Verdict,
 };
-use crate::facts::memory::FailureKind;
+use crate::facts::failure::FailureKind;
 
 /// Why no call can be made about the bound instance or the open start: it lives in another account than the one named, or
 /// nothing can be reached there.

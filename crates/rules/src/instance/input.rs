@@ -7,7 +7,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
     account::{AccountMode, Adoption, Sharing},
-    instance_status::AccountIdentity,
+    identity::AccountIdentity,
     key::ObjectKey,
     reason::Reason,
 };
@@ -16,10 +16,7 @@ use uuid::Uuid;
 
 use super::protocol::Rules;
 use crate::{
-    facts::{
-        memory::{FailureKind, Memory},
-        snapshot::Snapshot,
-    },
+    facts::{failure::FailureKind, memory::Memory, snapshot::Snapshot},
     ledger::book::Book,
     pacing::pressure::Wait,
 };

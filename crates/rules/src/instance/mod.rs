@@ -80,7 +80,7 @@ fn live(mut draft: Draft<'_>) -> Decision {
         return draft.act(Step::Write(Write::AddFinalizer), verdict);
     }
     draft.note_request();
-    if draft.status.start.is_some() {
+    if draft.status.slot().start.is_some() {
         return resolve::decide(draft);
     }
     if draft.status.instance_id.is_some() {

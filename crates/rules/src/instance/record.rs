@@ -10,8 +10,11 @@ use uuid::Uuid;
 use super::step::Purpose;
 use crate::{
     facts::{
+        attempt::{Attempt, Outcome},
+        bound::Bound,
+        failure::{Failure, FailureKind},
         lookup::Lookup,
-        memory::{Attempt, Bound, Failure, FailureKind, Memory, Outcome, WritingStart},
+        memory::{Memory, WritingStart},
     },
     instance::step::{ApiCall, Decision, Step, Write},
     ledger::book::Book,
@@ -79,7 +82,7 @@ fn writing_start(decision: &Decision, now: Moment) -> Option<Arc<WritingStart>> 
         return None;
     };
     Some(Arc::new(WritingStart {
-        intent: decision.status.start.clone()?,
+        intent: decision.status.slot().start.clone()?,
         account: decision.status.account.clone()?,
         since: now,
     }))

@@ -3,7 +3,7 @@
 use cortecs_resources::reason::Reason;
 
 use super::*;
-use crate::facts::memory::FailureKind;
+use crate::facts::failure::FailureKind;
 
 fn at(second: u64) -> Moment {
     Moment::from_boot(Duration::from_secs(second))

@@ -12,6 +12,7 @@ use cortecs_resources::{
     instance_status::{
         CortecsInstanceStatus, InitProgress, InstanceStatus, Phase, WorkerStatus, Workers,
     },
+    journal::Slot,
     reason::Reason,
 };
 use jiff::Timestamp;
@@ -29,22 +30,16 @@ pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
     let CortecsInstanceStatus {
         instance_args,
         base_url,
-        missing_since,
         instance_status,
         worker_statuses,
         progress,
+        journal,
         // These are not what the API says of the instance.
         observed_generation: _,
         conditions: _,
-        last_start_time: _,
-        reached_generation: _,
         phase: _,
         instance_id: _,
-        requested_args: _,
         workers: _,
-        start: _,
-        restart: _,
-        voided_starts: _,
         account: _,
         last_handled_restart_at: _,
         last_handled_request_at: _,
@@ -54,7 +49,7 @@ pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
         instance_args.as_ref(),
     ));
     *base_url = instance.base_url.clone().filter(|url| is_url(url));
-    *missing_since = None;
+    journal.slots.current.missing_since = None;
     *instance_status = Some(InstanceStatus {
         status: fit(instance.instance_status.status.as_str(), MAX_WORD),
         started_at: instance
@@ -83,25 +78,28 @@ pub fn forget_instance(status: &mut CortecsInstanceStatus) {
         instance_id,
         base_url,
         instance_args,
-        requested_args,
         instance_status,
-        missing_since,
         worker_statuses,
         progress,
-        restart,
-        start,
         account,
+        journal,
         // These are of the resource, or follow from the rest.
         observed_generation: _,
         conditions: _,
-        last_start_time: _,
-        reached_generation: _,
         phase: _,
         workers: _,
-        voided_starts: _,
         last_handled_restart_at: _,
         last_handled_request_at: _,
     } = status;
+    let Slot {
+        requested_args,
+        restart,
+        start,
+        missing_since,
+        // These are of the resource.
+        last_start_time: _,
+        reached_generation: _,
+    } = &mut journal.slots.current;
     *instance_id = None;
     *base_url = None;
     *instance_args = None;
@@ -127,7 +125,7 @@ pub fn render(
     status.observed_generation = Some(generation);
     status.phase = Some(verdict.phase);
     if verdict.kind == VerdictKind::Ready {
-        status.reached_generation = Some(generation);
+        status.slot_mut().reached_generation = Some(generation);
     }
     let up = is_up(status);
     let running = if up { running_workers(status) } else { 0 };

@@ -2,7 +2,7 @@
 
 use cortecs_resources::{instance_status::Phase, reason::Reason};
 
-use crate::facts::memory::{Failure, FailureKind};
+use crate::facts::failure::{Failure, FailureKind};
 
 /// The state of the resource, in the words of its conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    facts::memory::FailureKind,
+    facts::failure::FailureKind,
     pacing::pressure::{Rank, Wait},
 };
 

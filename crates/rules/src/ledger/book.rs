@@ -298,7 +298,7 @@ impl Book {
         let status = entry.resource.status.as_ref()?;
         (entry.api_url() == Some(api_url)).then_some(OpenStart {
             key,
-            intent: status.start.as_ref()?,
+            intent: status.slot().start.as_ref()?,
             progress: Progress::of(&entry.memory),
             client_id: &status.account.as_ref()?.client_id,
             attempt: entry.memory.start.as_ref(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::facts::memory::WritingStart;
+use crate::facts::{memory::WritingStart, stored::stored};
 
 impl Book {
     /// A book of these resources, each in JSON.
@@ -22,7 +22,7 @@ fn resource(name: &str, version: &str, status: serde_json::Value) -> Arc<Cortecs
             "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
             "metadata": { "namespace": "ns", "name": name, "uid": format!("uid-{name}"), "resourceVersion": version },
             "spec": { "modelId": "org/name" },
-            "status": status,
+            "status": stored(status),
         }))
         .unwrap(),
     )

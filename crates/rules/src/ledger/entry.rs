@@ -58,7 +58,7 @@ impl Entry {
         let status = resource.status.as_ref();
         memory
             .writing_start
-            .take_if(|_| status.is_none_or(|s| s.start.is_none()));
+            .take_if(|_| status.is_none_or(|s| s.slot().start.is_none()));
         memory.status_lost = resource.records_nothing() && !self.resource.records_nothing();
         if !memory.status_lost {
             return (resource, memory);

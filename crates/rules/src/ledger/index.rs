@@ -24,7 +24,7 @@ impl Index {
             self.claims.entry(id).or_default().insert(key.clone());
         }
         let status = entry.resource.status.as_ref();
-        if status.is_some_and(|s| s.start.is_some()) {
+        if status.is_some_and(|s| s.slot().start.is_some()) {
             self.open.insert(key.clone());
         }
         if entry.memory.writing_start.is_some() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_resources::{
-    instance_status::{VOIDED_START_HOURS, VoidedStart},
+    journal::{VOIDED_START_HOURS, VoidedStart},
     key::ObjectKey,
 };
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ pub fn late(
         .iter()
         .flat_map(|(key, entry)| {
             let status = entry.resource.status.as_ref();
-            let starts = status.map_or(&[][..], |s| &s.voided_starts);
+            let starts = status.map_or(&[][..], |s| &s.journal.voided_starts);
             starts.iter().map(move |start| (start, key))
         })
         .filter(|(start, _)| {

@@ -4,10 +4,7 @@ use cortecs_clock::Moment;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::facts::{
-    known::digest,
-    memory::{Bound, Named},
-};
+use crate::facts::{bound::Bound, known::digest, memory::Named, stored::stored};
 
 const API: &str = "https://api.example/v1";
 
@@ -36,7 +33,7 @@ fn resource(name: &str, status: Value) -> Value {
         "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
         "metadata": { "namespace": "ns", "name": name, "uid": name, "resourceVersion": "5" },
         "spec": { "modelId": "org/name" },
-        "status": status,
+        "status": stored(status),
     })
 }
 

@@ -1,12 +1,13 @@
 //! A start of another resource that is open.
 
 use cortecs_api::types::{Instance, InstanceArgs};
-use cortecs_resources::{instance_status::StartIntent, key::ObjectKey};
+use cortecs_resources::{journal::StartIntent, key::ObjectKey};
 
 use crate::facts::{
     args,
+    attempt::{Attempt, Outcome},
     known::is_known_to,
-    memory::{Attempt, Memory, Outcome},
+    memory::Memory,
 };
 
 /// An open start of another resource.

@@ -91,7 +91,7 @@ impl Past {
     /// Whether the instance was lost under a hold whose end is not recorded: only under a hold an instance is marked as missing.
     fn lacks_the_end(&self, status: &CortecsInstanceStatus) -> bool {
         let end = self.released.map(Timestamp::as_second);
-        let marked = status.missing_since.map(Timestamp::as_second);
+        let marked = status.slot().missing_since.map(Timestamp::as_second);
         marked.is_some_and(|marked| end.is_none_or(|end| end < marked))
     }
 }
@@ -170,7 +170,7 @@ fn should_run(resource: &CortecsInstance) -> bool {
 }
 
 fn is_shown_up(status: &CortecsInstanceStatus) -> bool {
-    status.missing_since.is_none() && is_recorded_up(status)
+    status.slot().missing_since.is_none() && is_recorded_up(status)
 }
 
 fn is_recorded_up(status: &CortecsInstanceStatus) -> bool {
@@ -189,7 +189,7 @@ pub fn is_up_in(list: &Snapshot, id: &str) -> bool {
 fn nobody_stops(entry: &Entry, status: &CortecsInstanceStatus, id: &str, list: &Snapshot) -> bool {
     let resource = &*entry.resource;
     let spec = &resource.spec;
-    let restart = status.restart.is_some()
+    let restart = status.slot().restart.is_some()
         || annotations::restart_is_asked_for(resource, status.last_handled_restart_at.as_deref());
     let replaced = spec.update_strategy.kind == UpdateStrategyType::Recreate
         && args::shows_outdated(spec, status);
@@ -219,8 +219,8 @@ fn is_settled(
     let listed = lists.old.is_some_and(|old| {
         called.is_none_or(|called| old.requested_at > called) && is_up_in(old, id)
     });
-    let waited = status.last_start_time.is_none_or(|started| {
+    let waited = status.slot().last_start_time.is_none_or(|started| {
         Duration::try_from(wall.duration_since(started)).is_ok_and(|waited| waited >= settle)
     });
-    status.reached_generation.is_some() || listed || waited
+    status.slot().reached_generation.is_some() || listed || waited
 }

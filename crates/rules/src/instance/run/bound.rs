@@ -8,7 +8,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{instance::DesiredState, instance_status::Phase, reason::Reason};
 
 use crate::{
-    facts::memory::Bound,
+    facts::bound::Bound,
     instance::{
         binding,
         draft::{Draft, PATIENCE},

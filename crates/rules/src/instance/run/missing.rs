@@ -3,7 +3,7 @@
 use cortecs_resources::reason::Reason;
 
 use crate::{
-    facts::memory::Bound,
+    facts::bound::Bound,
     instance::{
         draft::Draft,
         step::{ApiCall, Decision, Purpose},

@@ -4,7 +4,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{instance::UpdateStrategyType, instance_status::Phase, reason::Reason};
 
 use crate::{
-    facts::memory::Bound,
+    facts::bound::Bound,
     instance::{
         draft::Draft,
         gate,

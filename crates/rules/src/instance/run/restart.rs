@@ -4,7 +4,8 @@ use cortecs_api::types::InstanceState;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     instance::{DeletionPolicy, DesiredState},
-    instance_status::{Phase, RestartIntent},
+    instance_status::Phase,
+    journal::RestartIntent,
     reason::Reason,
 };
 use uuid::Uuid;
@@ -14,7 +15,10 @@ use super::{
     stop::stop,
 };
 use crate::{
-    facts::memory::{Attempt, Bound, Outcome},
+    facts::{
+        attempt::{Attempt, Outcome},
+        bound::Bound,
+    },
     instance::{
         draft::Draft,
         gate,
@@ -144,7 +148,7 @@ fn stopped(mut draft: Draft<'_>, attempt: &Attempt) -> Decision {
         draft.needs_list(draft.listed_at().max(settled_at));
         return draft.rest(resolving(unknown(attempt)), None);
     }
-    draft.status.restart = None;
+    draft.status.slot_mut().restart = None;
     draft.write(
         Purpose::VoidRestart,
         Verdict::pending("nothing came of the restart: it is given up"),
@@ -181,7 +185,7 @@ fn missing(mut draft: Draft<'_>, bound: &Bound, since: Moment) -> Decision {
 }
 
 fn settled(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
-    draft.status.restart = None;
+    draft.status.slot_mut().restart = None;
     draft.write(Purpose::DropRestart, verdict)
 }
 
@@ -213,7 +217,7 @@ pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decisi
     handle_restart(&mut draft);
     let id = draft.uuid();
     draft.begins_to_run();
-    draft.status.restart = Some(RestartIntent {
+    draft.status.slot_mut().restart = Some(RestartIntent {
         id,
         requested_at: draft.input.wall,
     });

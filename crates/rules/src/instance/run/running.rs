@@ -69,8 +69,8 @@ fn unlisted(draft: &Draft<'_>) -> Option<Verdict> {
 
 /// When the instance was last asked to run; or, if it was usable since, when it ceased to be.
 fn unusable_since(draft: &Draft<'_>) -> Option<Timestamp> {
-    if draft.status.reached_generation.is_none() {
-        return draft.status.last_start_time;
+    if draft.status.slot().reached_generation.is_none() {
+        return draft.status.slot().last_start_time;
     }
     let available = conditions::find_condition(&draft.status.conditions, conditions::AVAILABLE)?;
     (available.status == "False").then_some(available.last_transition_time.0)

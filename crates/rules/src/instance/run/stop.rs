@@ -5,7 +5,7 @@ use std::time::Duration;
 use cortecs_clock::Moment;
 
 use crate::{
-    facts::memory::Bound,
+    facts::bound::Bound,
     instance::{
         draft::Draft,
         step::{ApiCall, Decision},

@@ -3,12 +3,13 @@
 use cortecs_api::types::Instance;
 use cortecs_resources::{
     annotations, conditions,
-    instance_status::{MAX_CANDIDATE_IDS, Phase, StartIntent},
+    instance_status::Phase,
+    journal::{MAX_CANDIDATE_IDS, StartIntent},
     reason::Reason,
 };
 
 use crate::{
-    facts::{known::digest, memory::Attempt},
+    facts::{attempt::Attempt, known::digest},
     instance::{
         draft::Draft,
         step::{Decision, Purpose},
@@ -58,10 +59,10 @@ pub(crate) fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> 
     let asked = draft.input.resource.status.as_ref();
     let asked = asked
         .filter(|_| was_asked(&draft))
-        .and_then(|s| s.start.as_ref());
+        .and_then(|s| s.slot().start.as_ref());
     let is_new = asked.is_none_or(|asked| asked.candidate_ids != named);
     let says_none = draft.annotation(annotations::RESOLVE_START) == Some(NONE);
-    if let Some(start) = &mut draft.status.start {
+    if let Some(start) = &mut draft.status.slot_mut().start {
         start.candidate_ids = named;
         if is_new && says_none {
             // The person wrote that before these instances were named.
@@ -75,7 +76,7 @@ pub(crate) fn ask(mut draft: Draft<'_>, why: &str, candidates: &[&Instance]) -> 
 /// A person says that the start has made none of the instances that were named: from now on the intent lists them as known.
 /// The answer is not about instances that appear later: the start's own instance may still be among these.
 pub(crate) fn dismiss(mut draft: Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> Decision {
-    if let Some(start) = &mut draft.status.start {
+    if let Some(start) = &mut draft.status.slot_mut().start {
         let known = &mut start.known_instances;
         let named = intent.candidate_ids.iter();
         known.extend(named.map(|id| digest(intent.id, id)));

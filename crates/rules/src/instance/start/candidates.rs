@@ -4,14 +4,14 @@ use cortecs_api::{
     flaw_of_instance,
     types::{Instance, InstanceArgs},
 };
-use cortecs_resources::instance_status::StartIntent;
+use cortecs_resources::journal::StartIntent;
 
 use super::others;
 use crate::{
     facts::{
         args,
+        attempt::{Attempt, Outcome},
         known::is_known_to,
-        memory::{Attempt, Outcome},
         snapshot::Snapshot,
     },
     instance::draft::Draft,

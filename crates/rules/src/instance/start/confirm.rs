@@ -4,7 +4,7 @@ use cortecs_api::types::Instance;
 
 use super::ask::ask;
 use crate::{
-    facts::{memory::Attempt, snapshot::Snapshot},
+    facts::{attempt::Attempt, snapshot::Snapshot},
     instance::{
         binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,

@@ -11,16 +11,18 @@ use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     conditions,
-    instance_status::{AccountIdentity, MAX_KNOWN_INSTANCES, Phase, StartIntent},
+    identity::AccountIdentity,
+    instance_status::Phase,
+    journal::{MAX_KNOWN_INSTANCES, StartIntent},
     reason::Reason,
 };
 
 use crate::{
     facts::{
         args,
+        attempt::Attempt,
         held_up::HeldUp,
         known::{digest, is_known_to},
-        memory::Attempt,
     },
     instance::{
         draft::{Draft, SOON},

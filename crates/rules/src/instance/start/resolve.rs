@@ -1,16 +1,13 @@
 //! A start is open: make its one call, record its outcome, or find out what became of it.
 
 use cortecs_api::types::Instance;
-use cortecs_resources::{
-    instance::DesiredState,
-    instance_status::{Phase, StartIntent},
-};
+use cortecs_resources::{instance::DesiredState, instance_status::Phase, journal::StartIntent};
 
 use super::{candidates::is_free, others, unbound, unknown::unknown};
 use crate::{
     facts::{
         args,
-        memory::{Attempt, Outcome},
+        attempt::{Attempt, Outcome},
     },
     instance::{
         draft::Draft,
@@ -29,7 +26,7 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
         .resource
         .status
         .as_ref()
-        .and_then(|s| s.start.as_ref())
+        .and_then(|s| s.slot().start.as_ref())
     else {
         return unbound::decide(draft);
     };
@@ -117,7 +114,7 @@ fn is_held_up(draft: &Draft<'_>, intent: &StartIntent) -> bool {
 }
 
 fn drop_start(mut draft: Draft<'_>, verdict: Verdict) -> Decision {
-    draft.status.start = None;
+    draft.status.slot_mut().start = None;
     draft.forget_instance();
     draft.write(Purpose::DropStart, verdict)
 }

@@ -8,11 +8,7 @@ use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::{
-        args,
-        lookup::Lookup,
-        memory::{Bound, Named},
-        sealed_id::SealedId,
-        snapshot::Snapshot,
+        args, bound::Bound, lookup::Lookup, memory::Named, sealed_id::SealedId, snapshot::Snapshot,
     },
     instance::{
         binding::{bind, read_by_quorum_since},
@@ -126,7 +122,7 @@ fn present(
     handle_restart(&mut draft);
     draft.begins_to_run();
     // The arguments of the spec at that time are not known: the arguments in force take their place.
-    draft.status.requested_args = Some(args::in_force(&instance.instance_args, None));
+    draft.status.slot_mut().requested_args = Some(args::in_force(&instance.instance_args, None));
     bind(draft, account.identity.clone(), instance, false, verdict)
 }
 

@@ -4,7 +4,8 @@ use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_resources::{
     annotations,
     instance::DesiredState,
-    instance_status::{MAX_KNOWN_INSTANCES, Phase, StartIntent},
+    instance_status::Phase,
+    journal::{MAX_KNOWN_INSTANCES, StartIntent},
     reason::Reason,
 };
 
@@ -116,7 +117,7 @@ fn start(
     draft.status.account = Some(account.identity.clone());
     draft.status.instance_args = Some(args::recorded(&args));
     draft.begins_to_run();
-    draft.status.start = Some(StartIntent {
+    draft.status.slot_mut().start = Some(StartIntent {
         id,
         requested_at: input.wall,
         args: args::recorded(&args),

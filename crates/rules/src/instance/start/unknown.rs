@@ -6,7 +6,8 @@ use cortecs_api::{flaw_of_instance, types::Instance};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     account::Sharing,
-    instance_status::{MAX_KNOWN_INSTANCES, Phase, StartIntent},
+    instance_status::Phase,
+    journal::{MAX_KNOWN_INSTANCES, StartIntent},
     reason::Reason,
 };
 
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     facts::{
         args,
-        memory::{Attempt, Outcome},
+        attempt::{Attempt, Outcome},
         snapshot::Snapshot,
     },
     instance::{
@@ -51,7 +52,7 @@ pub(crate) fn unknown(
         // Before anything else: the answer is about the instances that were named, whatever is listed by now.
         return dismiss(draft, intent, attempt);
     }
-    if let Some(start) = &mut draft.status.start {
+    if let Some(start) = &mut draft.status.slot_mut().start {
         // Named again where a person is still asked about them.
         start.candidate_ids.clear();
     }

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use cortecs_api::types::Instance;
 use cortecs_resources::{
-    instance_status::{
-        MAX_KNOWN_INSTANCES, MAX_VOIDED_STARTS, Phase, StartIntent, VOIDED_START_HOURS, VoidedStart,
+    instance_status::Phase,
+    journal::{
+        MAX_KNOWN_INSTANCES, MAX_VOIDED_STARTS, StartIntent, VOIDED_START_HOURS, VoidedStart,
     },
     key::ObjectKey,
     reason::Reason,
 };
 
 use crate::{
-    facts::{args, home::fleet_of, known::digest, memory::Attempt, snapshot::Snapshot},
+    facts::{args, attempt::Attempt, home::fleet_of, known::digest, snapshot::Snapshot},
     instance::{
         binding::read_by_quorum_since,
         draft::Draft,
@@ -60,7 +61,7 @@ pub(crate) fn void(
         return draft.act(Step::QuorumRead, verdict);
     }
     remember_void(&mut draft, snapshot, intent);
-    draft.status.start = None;
+    draft.status.slot_mut().start = None;
     draft.forget_instance();
     draft.write(Purpose::VoidStart, verdict)
 }
@@ -139,7 +140,7 @@ fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartInten
             .take(MAX_KNOWN_INSTANCES)
             .collect(),
     };
-    let voided = &mut draft.status.voided_starts;
+    let voided = &mut draft.status.journal.voided_starts;
     voided.retain(|v| now.duration_since(v.voided_at).as_hours() < VOIDED_START_HOURS);
     voided.push(start);
     let ids =

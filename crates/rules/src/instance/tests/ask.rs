@@ -41,7 +41,7 @@ fn where_others_start_instances_too_a_person_decides() {
         let mut scene = asked(change).annotated("cortecs.ai/resolve-start", "none");
         let decision = scene.decide();
         assert_eq!(decision.step, written(Purpose::Dismiss));
-        let start = decision.status.start.as_ref().unwrap();
+        let start = decision.status.slot().start.as_ref().unwrap();
         assert_eq!(start.known_instances, digests(5, &["i-1", "i-2"]));
         carry_out(&mut scene, &decision);
         let waiting = scene.decide();
@@ -86,7 +86,7 @@ fn none_is_an_answer_and_not_said_in_advance() {
     scene.observe();
     let decision = scene.decide();
     assert_eq!(decision.step, written(Purpose::Dismiss));
-    let start = decision.status.start.as_ref().unwrap();
+    let start = decision.status.slot().start.as_ref().unwrap();
     assert_eq!(start.known_instances, digests(5, &["i-1", "i-2"]));
 }
 
@@ -103,7 +103,7 @@ fn none_is_said_of_the_instances_that_were_named_and_of_no_later_one() {
     scene.quorum_read_at = Some(at(SETTLED + 2));
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("StartUnresolved"));
-    let start = decision.status.start.as_ref().unwrap();
+    let start = decision.status.slot().start.as_ref().unwrap();
     assert_eq!(start.candidate_ids, ["i-own"]);
     // A process that knows nothing of it sees no new order either.
     carry_out(&mut scene, &decision);
@@ -121,7 +121,7 @@ fn an_order_is_about_one_start_and_one_of_its_candidates() {
     let shared: fn(&mut Account) = |a| a.sharing = Sharing::Shared;
     // What the annotation said when the start was written is an old order.
     let mut scene = asked(shared);
-    scene.resource["status"]["start"]["oldOrder"] = json!("i-1");
+    slot(&mut scene.resource)["start"]["oldOrder"] = json!("i-1");
     let mut scene = scene.annotated("cortecs.ai/resolve-start", "i-1");
     assert_eq!(scene.decide().step, Step::Rest);
     // Taken away and given again, it is a new one.
@@ -133,7 +133,7 @@ fn an_order_is_about_one_start_and_one_of_its_candidates() {
     // Nobody gets an instance that the start cannot have made.
     for stranger in ["i-known", "i-other-model", "i-nowhere"] {
         let mut scene = asked(shared).annotated("cortecs.ai/resolve-start", stranger);
-        scene.resource["status"]["start"]["knownInstances"] = json!(digests(5, &["i-known"]));
+        slot(&mut scene.resource)["start"]["knownInstances"] = json!(digests(5, &["i-known"]));
         let mut other = instance("i-other-model", "running");
         other.instance_args.model_id = "org--else".into();
         scene.lists(

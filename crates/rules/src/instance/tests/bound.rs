@@ -3,7 +3,7 @@
 use cortecs_resources::{conditions::READY, reason::Reason};
 
 use super::*;
-use crate::facts::memory::Failure;
+use crate::facts::failure::Failure;
 
 pub(super) fn bound(spec: Value) -> Scene {
     Scene::new(
@@ -76,7 +76,7 @@ fn while_a_stop_takes_its_time_no_list_is_asked_for_beyond_the_one_after_it() {
 fn accepted_drift_goes_before_a_replacement() {
     let spec = json!({ "driftPolicy": "Accept", "updateStrategy": { "type": "OnDelete" }, "numWorkers": 2 });
     let mut scene = seen(spec, "stopped");
-    scene.resource["status"]["reachedGeneration"] = json!(1);
+    slot(&mut scene.resource)["reachedGeneration"] = json!(1);
     scene.observe();
     let decision = scene.decide();
     assert!(!decision.step.is_call(), "{:?}", decision.step);
@@ -88,8 +88,8 @@ fn accepted_drift_goes_before_a_replacement() {
 #[test]
 fn what_was_usable_for_days_gets_its_deadline_anew() {
     let mut scene = seen(json!({ "progressDeadlineSeconds": 60 }), "pending");
-    scene.resource["status"]["lastStartTime"] = json!("2025-12-01T00:00:00Z");
-    scene.resource["status"]["reachedGeneration"] = json!(1);
+    slot(&mut scene.resource)["lastStartTime"] = json!("2025-12-01T00:00:00Z");
+    slot(&mut scene.resource)["reachedGeneration"] = json!(1);
     let decision = scene.decide();
     assert_eq!(reconciling(&decision), Some("Starting"));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
@@ -109,7 +109,7 @@ fn progress_is_shown_until_the_deadline() {
     assert_eq!(decision.status.progress.as_deref(), Some("2/5"));
     assert_eq!(reconciling(&decision), Some("Starting"));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    scene.resource["status"]["lastStartTime"] = json!("2026-01-02T23:58:59Z");
+    slot(&mut scene.resource)["lastStartTime"] = json!("2026-01-02T23:58:59Z");
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("ProgressDeadlineExceeded"));
     assert!(decision.busy, "it is still being watched");
@@ -233,13 +233,13 @@ fn accepted_drift_outlasts_other_trouble_and_the_instances_end() {
     let decision = scene.decide();
     assert_eq!(decision.step, written(Purpose::Unbind));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    assert!(scene.decide().status.start.is_none());
+    assert!(scene.decide().status.slot().start.is_none());
 }
 
 #[test]
 fn what_the_api_took_otherwise_is_no_reason_to_replace() {
     let mut scene = bound(json!({ "contextLength": 33_000 }));
-    scene.resource["status"]["requestedArgs"]["contextLength"] = json!(33_000);
+    slot(&mut scene.resource)["requestedArgs"]["contextLength"] = json!(33_000);
     scene.observe();
     scene.lists([1001], &[instance("i-1", "running")]);
     assert_eq!(scene.decide().step, written(Purpose::Report));
@@ -322,7 +322,7 @@ fn suspended_resources_only_watch() {
 fn a_failed_call_is_tried_again_after_its_wait() {
     let mut scene = seen(json!({ "state": "Stopped" }), "running");
     scene.memory.as_mut().unwrap().failure = Some(Failure {
-        kind: crate::facts::memory::FailureKind::Transient,
+        kind: crate::facts::failure::FailureKind::Transient,
         reason: Reason::RetryingAfterError,
         message: "stop instance failed: HTTP 503".into(),
         generation: 1,

@@ -3,7 +3,7 @@
 use cortecs_resources::reason::Reason;
 
 use super::*;
-use crate::facts::memory::{Bound, FailureKind};
+use crate::facts::{bound::Bound, failure::FailureKind};
 
 fn bound(policy: &str) -> Scene {
     let status = json!({ "account": home(), "instanceId": "i-1", "instanceArgs": args() });
@@ -105,7 +105,7 @@ fn an_open_start_is_resolved_first() {
 #[test]
 fn an_open_restart_is_resolved_first() {
     let mut scene = bound("Stop");
-    scene.resource["status"]["restart"] =
+    slot(&mut scene.resource)["restart"] =
         json!({ "id": Uuid::from_u128(3), "requestedAt": "2026-01-02T00:00:00Z" });
     scene.lists([1002], &[instance("i-1", "stopped")]);
     assert_eq!(reconciling(&scene.decide()), Some("ResolvingRestart"));
@@ -113,7 +113,7 @@ fn an_open_restart_is_resolved_first() {
     scene.lists([1003], &[instance("i-1", "pending")]);
     let decision = scene.decide();
     assert_eq!(decision.step, stop());
-    assert!(decision.status.restart.is_some());
+    assert!(decision.status.slot().restart.is_some());
     scene.lists([1190], &[instance("i-1", "pending")]);
     assert_eq!(scene.decide().step, written(Purpose::DropRestart));
 }
@@ -239,12 +239,12 @@ fn open_starts_are_told_of_what_is_left_behind() {
     });
     assert_eq!(scene.decide().step, told);
     // Of another model it cannot be, unless the model is not certain.
-    scene.others[0]["status"]["start"]["args"]["modelId"] = json!("other--name");
+    slot(&mut scene.others[0])["start"]["args"]["modelId"] = json!("other--name");
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
-    scene.others[0]["status"]["start"]["anyModel"] = json!(true);
+    slot(&mut scene.others[0])["start"]["anyModel"] = json!(true);
     assert_eq!(scene.decide().step, told);
 
-    scene.others[0]["status"]["start"] = intent(9, "2026-01-01T00:00:00Z", &["i-1"]);
+    slot(&mut scene.others[0])["start"] = intent(9, "2026-01-01T00:00:00Z", &["i-1"]);
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
     scene.remembered = vec![("open", writing_start(1, 1000))];
     assert!(!matches!(
@@ -255,12 +255,12 @@ fn open_starts_are_told_of_what_is_left_behind() {
 
     // A record that is full takes no more: then a person says what that start has made.
     let full: Vec<String> = (0..512).map(|n| format!("{n:012x}")).collect();
-    scene.others[0]["status"]["start"]["knownInstances"] = json!(full);
+    slot(&mut scene.others[0])["start"]["knownInstances"] = json!(full);
     let overtaken = Step::Write(Write::Overtake {
         start_of: ObjectKey::new("ns", "open"),
         intent: Uuid::from_u128(9),
     });
     assert_eq!(scene.decide().step, overtaken);
-    scene.others[0]["status"]["start"]["overtaken"] = json!(true);
+    slot(&mut scene.others[0])["start"]["overtaken"] = json!(true);
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }

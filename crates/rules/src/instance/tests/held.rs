@@ -71,14 +71,14 @@ fn what_lists_lack_is_not_gone_and_that_is_recorded() {
     scene.memory_of_bound().lookup_failed = true;
     let decision = scene.decide();
     assert!(is_held(&decision), "{:?}", decision.step);
-    assert!(decision.status.missing_since.is_some());
+    assert!(decision.status.slot().missing_since.is_some());
     assert_eq!(decision.status.instance_id.as_deref(), Some("i-1"));
 
     // It is back: nothing is missing any more.
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     let mut back = scene;
     back.lists([SETTLED + 4], &[instance("i-1", "running")]);
-    assert_eq!(back.decide().status.missing_since, None);
+    assert_eq!(back.decide().status.slot().missing_since, None);
 
     // Or the hold ends without it.
     back.lists([SETTLED + 5, SETTLED + 6], &[]);
@@ -92,7 +92,7 @@ fn what_lists_lack_is_not_gone_and_that_is_recorded() {
 #[test]
 fn a_restart_whose_instance_is_missing_waits() {
     let mut scene = bound(json!({}), "stopped");
-    scene.resource["status"]["restart"] =
+    slot(&mut scene.resource)["restart"] =
         json!({ "id": Uuid::from_u128(9), "requestedAt": "2026-01-02T00:00:00Z" });
     scene.observe();
     scene.lists([SETTLED + 1, SETTLED + 2], &[]);
@@ -111,7 +111,7 @@ fn an_open_start_is_not_given_up_but_may_be_found() {
     scene.lists([SETTLED + 1, SETTLED + 2], &[]);
     scene.quorum_read_at = Some(at(SETTLED + 2));
     let decision = scene.decide();
-    assert!(is_held(&decision) && decision.status.start.is_some());
+    assert!(is_held(&decision) && decision.status.slot().start.is_some());
 
     scene.lists([SETTLED + 3], &[instance("i-1", "running")]);
     scene.quorum_read_at = Some(at(SETTLED + 3));
@@ -138,8 +138,8 @@ fn a_delete_is_done_only_by_its_own_answer() {
         matches!(scene.decide().step, Step::Call(ApiCall::Delete { .. })),
         "it is tried on"
     );
-    scene.memory.as_mut().unwrap().failure = Some(crate::facts::memory::Failure {
-        kind: crate::facts::memory::FailureKind::Transient,
+    scene.memory.as_mut().unwrap().failure = Some(crate::facts::failure::Failure {
+        kind: crate::facts::failure::FailureKind::Transient,
         reason: Reason::RetryingAfterError,
         message: "not found".into(),
         generation: 1,
@@ -171,7 +171,7 @@ fn a_void_start_remembers_what_a_late_outcome_is_told_by() {
     let there = [instance("i-known", "running")];
     scene.lists([SETTLED + 1, SETTLED + 2], &there);
     scene.quorum_read_at = Some(at(SETTLED + 2));
-    let voided = scene.decide().status.voided_starts;
+    let voided = scene.decide().status.journal.voided_starts;
     assert_eq!(voided[0].account.as_ref().unwrap().client_id, "client");
     assert_eq!(voided[0].known_instances, digests(5, &["i-known"]));
 }

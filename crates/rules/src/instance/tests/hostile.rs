@@ -8,7 +8,7 @@ use proptest::{collection::vec, option, prelude::*};
 use super::*;
 use crate::facts::{
     args,
-    memory::{Failure, FailureKind},
+    failure::{Failure, FailureKind},
 };
 
 /// Words as no API should send them.
@@ -246,7 +246,7 @@ proptest! {
         let mut scene = Scene::new(json!({}), json!({}));
         scene.list(999, &list);
         let decision = scene.decide();
-        prop_assert!(decision.status.start.is_some());
+        prop_assert!(decision.status.slot().start.is_some());
         check(&decision)?;
         let mut open = Scene::new(json!({}), json!({ "account": home(), "start": intent(1, "2026-01-02T00:00:00Z", &[]) }))
             .annotated("cortecs.ai/resolve-start", &list[0].instance_id);

@@ -24,7 +24,7 @@ use cortecs_resources::{
     CortecsInstance,
     account::{AccountMode, Adoption, Sharing},
     conditions::{RECONCILING, STALLED, find_condition},
-    instance_status::AccountIdentity,
+    identity::AccountIdentity,
     key::ObjectKey,
 };
 use jiff::Timestamp;
@@ -41,11 +41,14 @@ use super::{
 };
 use crate::{
     facts::{
+        attempt::{Attempt, Outcome},
+        bound::Bound,
         known::digest,
         lookup::Lookup,
-        memory::{Attempt, Bound, Memory, Outcome, WritingStart},
+        memory::{Memory, WritingStart},
         sealed_id::SealedId,
         snapshot::Snapshot,
+        stored::{slot, stored},
     },
     ledger::book::Book,
 };
@@ -106,7 +109,7 @@ fn resource(name: &str, spec: Value, status: Value) -> Value {
             "creationTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["cortecs.ai/instance"],
         },
         "spec": spec,
-        "status": status,
+        "status": stored(status),
     })
 }
 
@@ -348,7 +351,7 @@ impl Scene {
     /// This process wrote the open start itself and knows what became of it.
     fn remember_start(&mut self, outcome: Outcome) {
         let resource = self.parsed();
-        let id = resource.status.unwrap().start.unwrap().id;
+        let id = resource.status.unwrap().slot().start.as_ref().unwrap().id;
         let mut attempt = Attempt::written(id, self.now);
         attempt.outcome = outcome;
         self.memory.get_or_insert_default().start = Some(attempt);

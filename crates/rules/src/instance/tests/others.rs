@@ -1,6 +1,6 @@
 //! What the open starts of other resources hold up, and what they may have made.
 
-use crate::{facts::memory::FailureKind, pacing::pressure::Wait};
+use crate::{facts::failure::FailureKind, pacing::pressure::Wait};
 
 use super::{
     resolve::{is_bind, lost},
@@ -59,7 +59,7 @@ fn no_start_is_made_while_one_is_open_whose_instance_may_look_the_same() {
         let mut scene = beside(workers);
         let decision = decide_at(&mut scene, 1000, &[]);
         assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-        assert!(decision.status.start.is_none() && decision.queue.is_none());
+        assert!(decision.status.slot().start.is_none() && decision.queue.is_none());
     }
 }
 
@@ -71,7 +71,11 @@ fn a_start_in_flight_holds_up_unequal_starts_only() {
         let memory = remembered_start(1, 990, Outcome::InFlight);
         scene.remembered = vec![("other", memory)];
         let decision = decide_at(&mut scene, 1000, &[]);
-        assert_eq!(decision.status.start.is_some(), starts, "{workers} workers");
+        assert_eq!(
+            decision.status.slot().start.is_some(),
+            starts,
+            "{workers} workers"
+        );
     }
 }
 
@@ -91,9 +95,9 @@ fn a_start_that_does_not_come_to_an_end_is_overtaken_after_a_settle_time_and_a_q
         let decision = decide_at(&mut scene, 1000 + patience, &[]);
         assert_eq!(decision.step, overtake);
 
-        scene.others[0]["status"]["start"]["overtaken"] = json!(true);
+        slot(&mut scene.others[0])["start"]["overtaken"] = json!(true);
         let decision = decide_at(&mut scene, 1001 + patience, &[]);
-        assert!(decision.status.start.is_some());
+        assert!(decision.status.slot().start.is_some());
     }
 }
 
@@ -162,7 +166,7 @@ fn an_intent_that_is_being_written_is_no_start_of_unknown_outcome() {
     let mut scene = beside(1);
     scene.remembered = vec![("other", writing_start(1, 1000))];
     let decision = decide_at(&mut scene, 1000, &[]);
-    assert!(decision.status.start.is_some());
+    assert!(decision.status.slot().start.is_some());
 }
 
 /// Of two unequal intents that are written at the same time one would be taken back, so the second one is not written.
@@ -175,7 +179,7 @@ fn no_intent_is_written_while_an_unequal_one_is_being_written() {
         scene.remembered = vec![("other", writing_start(workers, since))];
         let decision = decide_at(&mut scene, 1000, &[]);
         assert_eq!(decision.held_up.is_some(), waits, "{workers} {since}");
-        assert_eq!(decision.status.start.is_none(), waits);
+        assert_eq!(decision.status.slot().start.is_none(), waits);
     }
 }
 
@@ -210,7 +214,7 @@ fn of_two_unequal_starts_that_are_written_the_older_one_is_made() {
         let status = json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", &[]) });
         let mut scene = Scene::new(json!({}), status);
         scene.others = vec![resource("other", json!({}), open(2, 1))];
-        scene.others[0]["status"]["start"]["requestedAt"] = json!(requested_at);
+        slot(&mut scene.others[0])["start"]["requestedAt"] = json!(requested_at);
         let memory = |id: u128| Memory {
             start: Some(Attempt::written(Uuid::from_u128(id), at(1000))),
             ..Memory::default()
@@ -233,7 +237,7 @@ fn what_an_unequal_start_may_have_made_is_not_bound_and_a_person_is_asked_in_the
     for requested_at in ["2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z"] {
         let mut scene = lost(&[]);
         scene.others = vec![resource("other", json!({}), open(2, 1))];
-        scene.others[0]["status"]["start"]["requestedAt"] = json!(requested_at);
+        slot(&mut scene.others[0])["start"]["requestedAt"] = json!(requested_at);
         let both = [unclear("i-1"), unclear("i-2")];
         scene.found(&["i-1", "i-2"]);
         for second in [1001, SETTLED - 1] {
@@ -243,7 +247,10 @@ fn what_an_unequal_start_may_have_made_is_not_bound_and_a_person_is_asked_in_the
         decide_at(&mut scene, SETTLED + 1, &both);
         let decision = decide_at(&mut scene, SETTLED + 2, &both);
         assert_eq!(stalled(&decision), Some("StartUnresolved"));
-        assert_eq!(decision.status.start.unwrap().candidate_ids, ["i-1", "i-2"]);
+        assert_eq!(
+            decision.status.slot().start.as_ref().unwrap().candidate_ids,
+            ["i-1", "i-2"]
+        );
     }
 }
 
@@ -264,7 +271,7 @@ fn equal_starts_are_resolved_from_one_list() {
         resource("older", json!({}), open(1, 1)),
         resource("younger", json!({}), open(1, 2)),
     ];
-    scene.others[1]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
+    slot(&mut scene.others[1])["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
     scene.found(&["i-1", "i-2", "i-3"]);
     let all = ["i-1", "i-2", "i-3"].map(|id| instance(id, "pending"));
     assert!(is_bind(&decide_at(&mut scene, 1001, &all).step, "i-2"));
@@ -281,7 +288,7 @@ fn equal_starts_are_resolved_from_one_list() {
 fn a_start_is_not_given_up_before_the_settle_times_of_equal_starts_are_over() {
     let mut scene = lost(&[]);
     scene.others = vec![resource("younger", json!({}), open(1, 2))];
-    scene.others[0]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
+    slot(&mut scene.others[0])["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
     let memory = remembered_start(2, 1050, Outcome::Unknown(at(1051)));
     scene.remembered = vec![("younger", memory)];
     for (second, given_up) in [
@@ -300,7 +307,7 @@ fn a_start_is_not_given_up_before_the_settle_times_of_equal_starts_are_over() {
 
 fn overtaken() -> Scene {
     let mut scene = lost(&[]);
-    scene.resource["status"]["start"]["overtaken"] = json!(true);
+    slot(&mut scene.resource)["start"]["overtaken"] = json!(true);
     scene.observe();
     scene
 }
@@ -339,7 +346,10 @@ fn none_is_said_of_what_was_named_to_an_overtaken_start() {
     let late = [instance("i-late", "running")];
     let decision = decide_at(&mut scene, SETTLED + 3, &late);
     assert_eq!(stalled(&decision), Some("StartUnresolved"));
-    assert_eq!(decision.status.start.unwrap().candidate_ids, ["i-late"]);
+    assert_eq!(
+        decision.status.slot().start.as_ref().unwrap().candidate_ids,
+        ["i-late"]
+    );
 }
 
 /// Equal starts of two client ids need not see the same instances: they are made one after the other.
@@ -352,6 +362,10 @@ fn equal_starts_of_two_client_ids_are_not_under_way_together() {
         scene.remembered = vec![("other", memory)];
         scene.others[0]["status"]["account"]["clientId"] = json!(client_id);
         let decision = decide_at(&mut scene, 1000, &[]);
-        assert_eq!(decision.status.start.is_some(), starts, "{client_id}");
+        assert_eq!(
+            decision.status.slot().start.is_some(),
+            starts,
+            "{client_id}"
+        );
     }
 }

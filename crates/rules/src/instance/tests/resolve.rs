@@ -39,7 +39,7 @@ fn a_new_equal_instance_is_bound_after_a_quorum_read_of_the_resources() {
     scene.quorum_read_at = Some(at(1001));
     let decision = scene.decide();
     assert!(is_bind(&decision.step, "i-1"), "{:?}", decision.step);
-    assert!(decision.status.start.is_none());
+    assert!(decision.status.slot().start.is_none());
     assert_eq!(decision.status.instance_id.as_deref(), Some("i-1"));
 }
 
@@ -80,7 +80,7 @@ fn what_could_never_be_stopped_is_neither_bound_nor_taken_for_nothing() {
         .unwrap()
         .message;
     assert!(message.contains("delete-all") && message.contains("no call could be made to stop"));
-    assert!(decision.status.start.is_some() && decision.status.instance_id.is_none());
+    assert!(decision.status.slot().start.is_some() && decision.status.instance_id.is_none());
 
     // A person may say that it is none, and nobody that it is that one.
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
@@ -131,14 +131,17 @@ fn it_is_void_after_the_settle_time_two_lists_and_a_quorum_read() {
     );
     scene.lists([SETTLED + 1], &[]);
     assert!(
-        scene.decide().status.start.is_some(),
+        scene.decide().status.slot().start.is_some(),
         "one list is not enough"
     );
     scene.lists([SETTLED + 2], &[]);
     let decision = scene.decide();
     assert_eq!(decision.step, written(Purpose::VoidStart));
-    assert_eq!(decision.status.voided_starts[0].id, Uuid::from_u128(5));
-    assert!(decision.status.start.is_none() && decision.status.account.is_none());
+    assert_eq!(
+        decision.status.journal.voided_starts[0].id,
+        Uuid::from_u128(5)
+    );
+    assert!(decision.status.slot().start.is_none() && decision.status.account.is_none());
 
     scene.quorum_read_at = Some(at(1000));
     assert_eq!(scene.decide().step, Step::QuorumRead);
@@ -170,7 +173,7 @@ fn an_altered_instance_of_the_model_is_left_to_a_person() {
 fn where_the_model_is_not_certain_any_new_instance_is_a_persons_question() {
     for any_model in [false, true] {
         let mut scene = lost(&["i-old"]);
-        scene.resource["status"]["start"]["anyModel"] = json!(any_model);
+        slot(&mut scene.resource)["start"]["anyModel"] = json!(any_model);
         scene.observe();
         let listed = ["i-new", "i-old"].map(|id| {
             let mut other = instance(id, "pending");
@@ -182,7 +185,10 @@ fn where_the_model_is_not_certain_any_new_instance_is_a_persons_question() {
         let decision = scene.decide();
         if any_model {
             assert_eq!(stalled(&decision), Some("StartUnresolved"));
-            assert_eq!(decision.status.start.unwrap().candidate_ids, ["i-new"]);
+            assert_eq!(
+                decision.status.slot().start.as_ref().unwrap().candidate_ids,
+                ["i-new"]
+            );
         } else {
             assert_eq!(decision.step, written(Purpose::VoidStart));
         }
@@ -269,7 +275,7 @@ fn the_oldest_of_equal_starts_is_resolved_first() {
     scene.found(&["i-1"]);
     assert_eq!(scene.decide().step, written(Purpose::Report));
 
-    scene.others[0]["status"]["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
+    slot(&mut scene.others[0])["start"]["requestedAt"] = json!("2026-01-03T00:00:00Z");
     assert!(is_bind(&scene.decide().step, "i-1"));
 }
 

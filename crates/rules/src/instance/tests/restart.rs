@@ -25,7 +25,7 @@ fn a_restart_is_written_ahead() {
     scene.lists([1006], &[instance("i-1", "pending")]);
     let decision = scene.decide();
     assert_eq!(decision.step, written(Purpose::Report));
-    assert!(decision.status.restart.is_some());
+    assert!(decision.status.slot().restart.is_some());
     assert!(decision.look_again.is_some());
     scene.lists([1190], &[instance("i-1", "running")]);
     assert_eq!(scene.decide().step, written(Purpose::DropRestart));
@@ -64,7 +64,7 @@ fn a_restart_that_was_asked_for_stops_first_and_is_done_once() {
         Some("today")
     );
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    scene.resource["status"]["restart"] = Value::Null;
+    slot(&mut scene.resource)["restart"] = Value::Null;
     scene.lists([1004], &[instance("i-1", "running")]);
     assert_ne!(scene.decide().step, stop());
 }
@@ -74,9 +74,9 @@ fn a_list_from_before_a_restart_does_not_ask_for_another() {
     let mut scene = seen(json!({}), "stopped");
     scene.memory_of_bound().called = Some(at(1002));
     let decision = scene.decide();
-    assert!(scene.asks_for_list(&decision) && decision.status.restart.is_none());
+    assert!(scene.asks_for_list(&decision) && decision.status.slot().restart.is_none());
     scene.lists([1003], &[instance("i-1", "stopped")]);
-    assert!(scene.decide().status.restart.is_some());
+    assert!(scene.decide().status.slot().restart.is_some());
 }
 
 #[test]

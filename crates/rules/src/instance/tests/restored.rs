@@ -48,10 +48,18 @@ fn what_the_annotation_proves_is_bound_once_it_is_listed_confirmed_and_free() {
         decision.step
     );
     let status = decision.status;
-    assert_eq!(status.account.unwrap().name, "main");
+    assert_eq!(status.account.as_ref().unwrap().name, "main");
     // What was in force counts as what was asked for.
-    assert_eq!(status.requested_args.unwrap().context_length, Some(8_000));
-    assert!(status.last_start_time.is_some());
+    assert_eq!(
+        status
+            .slot()
+            .requested_args
+            .as_ref()
+            .unwrap()
+            .context_length,
+        Some(8_000)
+    );
+    assert!(status.slot().last_start_time.is_some());
 }
 
 #[test]

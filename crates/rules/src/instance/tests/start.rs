@@ -3,7 +3,7 @@
 use cortecs_resources::reason::Reason;
 
 use super::*;
-use crate::facts::memory::{Failure, FailureKind};
+use crate::facts::failure::{Failure, FailureKind};
 
 fn fresh() -> Scene {
     Scene::new(json!({}), json!({ "observedGeneration": -1 }))
@@ -39,7 +39,7 @@ fn the_catalog_is_asked_before_each_start() {
     scene.model = problem(true);
     assert_eq!(stalled(&scene.decide()), Some("InvalidArguments"));
     scene.model = problem(false);
-    let start = scene.decide().status.start.unwrap();
+    let start = scene.decide().status.slot().start.clone().unwrap();
     assert!(start.any_model);
     scene.resource["spec"] = json!({ "modelId": "org/name" });
     assert_eq!(reconciling(&scene.decide()), Some("RetryingAfterError"));
@@ -53,7 +53,7 @@ fn the_model_is_recorded_as_the_catalog_spells_it() {
         known.model_name = name.map(str::to_owned);
         known.model_id = "org--NAME".to_owned();
         scene.model = Some(Ok(Arc::new(known)));
-        let start = scene.decide().status.start.unwrap();
+        let start = scene.decide().status.slot().start.clone().unwrap();
         assert_eq!(
             (start.args.model_id.as_str(), start.any_model),
             (recorded, false)
@@ -70,11 +70,11 @@ fn ten_thousand_instances_of_other_resources_are_not_listed() {
     let mut listed: Vec<Instance> = ids.iter().map(|id| instance(id, "running")).collect();
     listed.push(instance("i-unmanaged", "running"));
     scene.list(999, &listed);
-    let start = scene.decide().status.start.unwrap();
+    let start = scene.decide().status.slot().start.clone().unwrap();
     assert_eq!(start.known_instances, digests(77, &["i-unmanaged"]));
     // One that is being deleted may be let go.
     scene.others[7]["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
-    let start = scene.decide().status.start.unwrap();
+    let start = scene.decide().status.slot().start.clone().unwrap();
     assert_eq!(start.known_instances, digests(77, &["i-7", "i-unmanaged"]));
 
     let crowd: Vec<Instance> = (0..513)
@@ -108,7 +108,7 @@ fn the_intent_is_written_before_the_call_with_pinned_arguments() {
         decision.step,
         Step::Write(Write::Status(Purpose::StartIntent(scene.fresh_id)))
     );
-    let start = decision.status.start.unwrap();
+    let start = decision.status.slot().start.as_ref().unwrap();
     assert_eq!(serde_json::to_value(&start.args).unwrap(), args());
     assert_eq!(start.known_instances, digests(77, &["i-old"]));
     assert_eq!(
@@ -137,7 +137,7 @@ fn what_may_belong_to_an_equal_open_start_is_not_known() {
     scene.remembered = vec![("other", in_flight)];
     let listed = ["i-known", "i-new", "i-bound"].map(|id| instance(id, "running"));
     scene.list(999, &listed);
-    let start = scene.decide().status.start.unwrap();
+    let start = scene.decide().status.slot().start.clone().unwrap();
     // What a resource has and keeps is excluded by its claim.
     assert_eq!(start.known_instances, digests(77, &["i-known"]));
 }
@@ -158,7 +158,7 @@ fn what_an_equal_start_was_answered_with_is_not_known_before_it_is_recorded() {
     };
     scene.remembered = vec![("other", accepted)];
     scene.list(999, &[instance("i-accepted", "pending")]);
-    let start = scene.decide().status.start.unwrap();
+    let start = scene.decide().status.slot().start.clone().unwrap();
     assert_eq!(start.known_instances, Vec::<String>::new());
 }
 
@@ -199,7 +199,7 @@ fn an_intent_that_is_not_wanted_any_more_is_taken_back_before_the_call() {
             written(Purpose::DropStart),
             "change {number}"
         );
-        assert!(decision.status.start.is_none() && decision.status.account.is_none());
+        assert!(decision.status.slot().start.is_none() && decision.status.account.is_none());
     }
 }
 
@@ -260,10 +260,10 @@ fn a_refused_start_leaves_nothing_open_and_says_why() {
     });
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("InvalidArguments"));
-    assert!(decision.status.start.is_none());
+    assert!(decision.status.slot().start.is_none());
     // Another spec is tried at once.
     scene.resource["metadata"]["generation"] = json!(2);
-    assert!(scene.decide().status.start.is_some());
+    assert!(scene.decide().status.slot().start.is_some());
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn what_blocks_a_start_is_said() {
         change(&mut scene);
         let decision = scene.decide();
         assert_eq!(stalled(&decision), Some(reason));
-        assert!(decision.status.start.is_none());
+        assert!(decision.status.slot().start.is_none());
     }
 }
 
@@ -307,7 +307,7 @@ fn suspended_or_stopped_resources_start_nothing() {
         let mut scene = Scene::new(spec, json!({}));
         let decision = scene.decide();
         assert_eq!(decision.step, written(Purpose::Report));
-        assert!(decision.status.start.is_none() && reconciling(&decision).is_none());
+        assert!(decision.status.slot().start.is_none() && reconciling(&decision).is_none());
     }
 }
 
@@ -377,7 +377,7 @@ fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
     ];
     assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
     // What an overtaken start has made is for a person to say, who may as well let it be taken over.
-    scene.others[1]["status"]["start"]["overtaken"] = json!(true);
+    slot(&mut scene.others[1])["start"]["overtaken"] = json!(true);
     let bound = Purpose::Bind {
         instance_id: "i-b".into(),
         resolved: false,

@@ -4,7 +4,7 @@ use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use super::*;
 use crate::{
-    facts::memory::{Failure, FailureKind},
+    facts::failure::{Failure, FailureKind},
     pacing::pressure::{Rank, Wait},
 };
 

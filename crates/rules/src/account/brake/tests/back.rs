@@ -1,7 +1,7 @@
 //! When so much is back that nothing needs to be on hold.
 
 use super::*;
-use crate::facts::memory::{Bound, Named};
+use crate::facts::{bound::Bound, memory::Named};
 
 #[test]
 fn a_return_needs_the_list_and_the_statuses() {
@@ -27,7 +27,7 @@ fn what_people_stop_or_delete_meanwhile_is_no_return() {
         for ordered in 1..=5 {
             let mut missing = crowd(5);
             for resource in &mut missing {
-                resource["status"]["missingSince"] = json!("2026-01-02T00:00:00Z");
+                slot(resource)["missingSince"] = json!("2026-01-02T00:00:00Z");
             }
             missing[..ordered].iter_mut().for_each(order);
             let measure = measure_book(&Book::of(&missing), None, &list(100, &[]));

@@ -1,7 +1,7 @@
 //! Which resources are expected to run, and which instances count as lost.
 
 use super::*;
-use crate::facts::memory::Bound;
+use crate::facts::bound::Bound;
 
 #[test]
 fn it_trips_at_three_and_more_than_half() {
@@ -59,7 +59,7 @@ fn what_is_ordered_here_is_no_loss() {
         0
     );
     assert_eq!(
-        changed(|r| r["status"]["restart"] = json!({
+        changed(|r| slot(r)["restart"] = json!({
             "id": uuid::Uuid::from_u128(1), "requestedAt": "2026-01-02T00:00:00Z",
         }))
         .expected,
@@ -102,7 +102,7 @@ fn what_is_marked_as_missing_trips_again_unless_its_hold_is_recorded_to_have_end
     let marked = |order: fn(&mut Value)| {
         let mut crowd = crowd(5);
         for resource in &mut crowd {
-            resource["status"]["missingSince"] = json!("2026-01-02T00:00:00.9Z");
+            slot(resource)["missingSince"] = json!("2026-01-02T00:00:00.9Z");
             order(resource);
         }
         Book::of(&crowd)
@@ -170,8 +170,8 @@ fn what_nobody_could_record_lasts_until_it_is_back() {
 #[test]
 fn a_list_that_lags_behind_a_start_is_no_loss() {
     let young = |r: &mut Value| {
-        r["status"]["lastStartTime"] = json!("2026-01-02T23:59:00Z");
-        r["status"]["reachedGeneration"] = Value::Null;
+        slot(r)["lastStartTime"] = json!("2026-01-02T23:59:00Z");
+        slot(r)["reachedGeneration"] = Value::Null;
     };
     assert_eq!(changed(young).expected, 0);
     // Once a list has shown them, the next one that does not is.
@@ -181,7 +181,7 @@ fn a_list_that_lags_behind_a_start_is_no_loss() {
     let shown = ["0", "1", "2", "3", "4"].map(|name| (name, "pending"));
     assert!(measure_book(&book, Some(&list(90, &shown)), &list(100, &[])).trips());
     // And so is what was seen to run before a crash.
-    assert!(changed(|r| r["status"]["lastStartTime"] = json!("2026-01-02T23:59:00Z")).trips());
+    assert!(changed(|r| slot(r)["lastStartTime"] = json!("2026-01-02T23:59:00Z")).trips());
 }
 
 #[test]

@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    facts::{fleet_key::FleetKey, snapshot::Snapshot},
+    facts::{
+        fleet_key::FleetKey,
+        snapshot::Snapshot,
+        stored::{slot, stored},
+    },
     ledger::book::Book,
 };
 
@@ -44,12 +48,12 @@ fn running(name: &str) -> Value {
             "namespace": "ns", "name": name, "uid": format!("uid-{name}"), "resourceVersion": "5", "generation": 1,
         },
         "spec": { "modelId": "org/name" },
-        "status": {
+        "status": stored(json!({
             "account": { "namespace": "ns", "name": "main", "apiUrl": API, "clientId": "client" },
             "instanceId": format!("i-{name}"), "instanceStatus": { "status": "running" },
             "instanceArgs": args(1), "requestedArgs": args(1),
             "lastStartTime": "2026-01-02T00:00:00Z", "reachedGeneration": 1,
-        },
+        })),
     })
 }
 

@@ -12,9 +12,7 @@ use std::{
 
 use cortecs_api::types::InstanceState;
 use cortecs_resources::{
-    annotations,
-    instance::DesiredState,
-    instance_status::{InstanceArgs as StatusArgs, StartIntent},
+    annotations, identity::InstanceArgs as StatusArgs, instance::DesiredState, journal::StartIntent,
 };
 use kube::ResourceExt;
 
@@ -70,7 +68,7 @@ impl<'a> Writer<'a> {
         let mut note = |object: &'a CortecsInstance| {
             if let Some(status) = &object.status {
                 ids.extend(status.instance_id.as_deref());
-                intents.extend(status.start.as_ref().map(|s| {
+                intents.extend(status.slot().start.as_ref().map(|s| {
                     let workers = s.args.num_workers.filter(|_| !lab.config.omits);
                     let alike = u32::try_from(workers.unwrap_or(0)).unwrap();
                     (alike, s.requested_at, s.id)
@@ -221,13 +219,13 @@ impl<'a> Writer<'a> {
         let order = annotation(annotations::RESOLVE_START);
         self.answer(order);
         self.id(status.instance_id.as_deref());
-        self.flag(status.restart.is_some());
+        self.flag(status.slot().restart.is_some());
         self.flag(status.account.is_some());
-        self.flag(status.last_start_time.is_some());
+        self.flag(status.slot().last_start_time.is_some());
         self.args(status.instance_args.as_ref());
-        self.args(status.requested_args.as_ref());
+        self.args(status.slot().requested_args.as_ref());
         self.flag(is_unresolved(&status));
-        match &status.start {
+        match &status.slot().start {
             None => self.byte(0),
             Some(start) => self.intent(resource, start, order),
         }

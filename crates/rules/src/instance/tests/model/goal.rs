@@ -174,7 +174,7 @@ fn is_reached(lab: &Lab, state: &State) -> Result<(), String> {
         if object.metadata.deletion_timestamp.is_some() {
             return Err(format!("{resource} is still being deleted: {status:?}"));
         }
-        if status.start.is_some() || status.restart.is_some() {
+        if status.slot().start.is_some() || status.slot().restart.is_some() {
             return Err(format!("a call of {resource} is open: {status:?}"));
         }
         let running = object.spec.state == DesiredState::Running;

@@ -5,7 +5,7 @@ use super::{
     canon::{Writer, looks},
     state::Operator,
 };
-use crate::{facts::memory::Bound, instance::tests::*};
+use crate::{facts::bound::Bound, instance::tests::*};
 
 impl Writer<'_> {
     pub(super) fn operator(&mut self, operator: &Operator) {

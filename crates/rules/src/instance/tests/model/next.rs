@@ -314,7 +314,7 @@ impl State {
             return;
         };
         let mut object = (**object).clone();
-        let start = object.status.as_ref().and_then(|s| s.start.as_ref());
+        let start = object.status.as_ref().and_then(|s| s.slot().start.as_ref());
         let named = start.map(|s| s.candidate_ids.clone()).unwrap_or_default();
         let own = |id: &&String| {
             let fact = self.facts.get(*id);

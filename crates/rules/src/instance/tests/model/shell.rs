@@ -32,7 +32,7 @@ impl State {
         decision.status = shown(&decision.status);
         let step = decision.step.clone();
         if lab.config.is_off(Off::KnownIds)
-            && let Some(start) = &mut decision.status.start
+            && let Some(start) = &mut decision.status.slot_mut().start
         {
             start.known_instances.clear();
         }
@@ -75,7 +75,7 @@ impl State {
 
     /// Since when an instance may be the start's. What equal starts that are open do not know, it does not know either.
     fn window(&self, lab: &Lab, resource: usize, listed: Option<Moment>) -> Option<Moment> {
-        let start = |of| self.object(of)?.status.as_ref()?.start.clone();
+        let start = |of| self.object(of)?.status.as_ref()?.slot().start.clone();
         let args = start(resource).map(|s| s.args);
         let equal = |of: &usize| lab.config.omits || start(*of).map(|s| s.args) == args;
         (0..self.listed.len())

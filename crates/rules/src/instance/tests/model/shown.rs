@@ -1,22 +1,31 @@
 //! What of a status decisions read again: all else only tells people, and is left out of the state.
 
-use cortecs_resources::instance_status::CortecsInstanceStatus;
+use cortecs_resources::{
+    instance_status::CortecsInstanceStatus,
+    journal::{Journal, Slot},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::instance::tests::*;
 
 /// The status without what is only told.
 pub fn shown(status: &CortecsInstanceStatus) -> CortecsInstanceStatus {
+    let slot = status.slot();
+    let mut journal = Journal::default();
+    journal.slots.current = Slot {
+        start: slot.start.clone(),
+        restart: slot.restart.clone(),
+        requested_args: slot.requested_args.clone(),
+        // That there is one tells a status that was emptied from one that records nothing any more.
+        last_start_time: slot.last_start_time.map(|_| Timestamp::UNIX_EPOCH),
+        ..Slot::default()
+    };
     CortecsInstanceStatus {
-        start: status.start.clone(),
-        restart: status.restart.clone(),
+        journal,
         instance_id: status.instance_id.clone(),
         instance_args: status.instance_args.clone(),
-        requested_args: status.requested_args.clone(),
         account: status.account.clone(),
         last_handled_restart_at: status.last_handled_restart_at.clone(),
-        // That there is one tells a status that was emptied from one that records nothing any more.
-        last_start_time: status.last_start_time.map(|_| Timestamp::UNIX_EPOCH),
         conditions: if is_unresolved(status) {
             vec![Condition {
                 type_: STALLED.into(),
@@ -43,5 +52,5 @@ pub fn asks(object: &CortecsInstance) -> bool {
     object
         .status
         .as_ref()
-        .is_some_and(|s| s.start.is_some() && is_unresolved(s))
+        .is_some_and(|s| s.slot().start.is_some() && is_unresolved(s))
 }

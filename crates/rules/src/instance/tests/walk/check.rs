@@ -32,7 +32,7 @@ impl Walk {
             .filter_map(|s| s.instance_id.as_ref())
             .chain(&proven)
             .collect();
-        let open = statuses.iter().filter(|s| s.start.is_some()).count();
+        let open = statuses.iter().filter(|s| s.slot().start.is_some()).count();
         let owned = bound.len();
         bound.sort();
         bound.dedup();
@@ -74,7 +74,7 @@ impl Walk {
             );
             let status = Self::status(object);
             assert!(
-                status.start.is_none() && status.restart.is_none(),
+                status.slot().start.is_none() && status.slot().restart.is_none(),
                 "seed {seed}: {key} is open\n{}",
                 log()
             );

@@ -96,7 +96,8 @@ impl Walk {
         let mut object = (**object).clone();
         let status = Self::status(&object);
         let proven = matches!((sealed_id_of(&object), &status.instance_id), (SealedId::Proven(a), Some(b)) if a == *b);
-        let kept_by_annotation = proven && status.start.is_none() && status.restart.is_none();
+        let kept_by_annotation =
+            proven && status.slot().start.is_none() && status.slot().restart.is_none();
         self.log.push(format!("the status of {key} is emptied"));
         self.deliver_all();
         object.status = Some(CortecsInstanceStatus::default());

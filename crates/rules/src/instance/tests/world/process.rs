@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use cortecs_api::{Call, Error};
-use cortecs_resources::{
-    INSTANCE_FINALIZER, annotations, instance_status::StartIntent, reason::Reason,
-};
+use cortecs_resources::{INSTANCE_FINALIZER, annotations, journal::StartIntent, reason::Reason};
 use kube::ResourceExt;
 
 use super::{Server, cloud::Instances};
 use crate::{
     facts::{
         args::in_force,
-        memory::{Failure, FailureKind},
+        failure::{Failure, FailureKind},
         sealed_id::Key,
     },
     instance::{
@@ -278,11 +276,16 @@ impl Process {
         };
         let mut wanted = (*current).clone();
         let status = wanted.status.get_or_insert_default();
-        if status.start.as_ref().is_none_or(|start| start.id != intent) {
+        if status
+            .slot()
+            .start
+            .as_ref()
+            .is_none_or(|start| start.id != intent)
+        {
             self.book.refresh(current);
             return Written::Conflict;
         }
-        status.start = None;
+        status.slot_mut().start = None;
         status.instance_id = Some(instance.instance_id.clone());
         let recorded = status.instance_args.take();
         status.instance_args = Some(in_force(&instance.instance_args, recorded.as_ref()));
@@ -307,7 +310,12 @@ impl Process {
             return Written::Nothing;
         };
         let mut wanted = (*current).clone();
-        let start = wanted.status.get_or_insert_default().start.as_mut();
+        let start = wanted
+            .status
+            .get_or_insert_default()
+            .slot_mut()
+            .start
+            .as_mut();
         match start.filter(|start| start.id == intent) {
             Some(start) => change(start),
             None => {
