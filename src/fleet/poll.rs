@@ -341,6 +341,7 @@ impl Inner {
         state.schedule.succeed(received_at, fastrand::f64());
         state.health = FleetHealth {
             last_good: state.health.last_good,
+            good_since: state.health.good_since,
             refused_at: state.health.refused_at,
             ..FleetHealth::default()
         };
@@ -354,6 +355,9 @@ impl Inner {
         state.health.last_good = Some(new.received_at);
         state.snapshot = Some(Arc::clone(new));
         let recovered = std::mem::take(&mut state.failing);
+        if recovered || state.health.good_since.is_none() {
+            state.health.good_since = Some(new.received_at);
+        }
         (state.busy.iter().cloned().collect(), recovered)
     }
 

@@ -240,6 +240,7 @@ async fn a_failed_list_keeps_the_last_good_one() {
         assert_eq!(health.failures, 1, "{effect}");
         assert!(health.last_error.is_some() && !health.authentication_failed);
         assert_eq!(health.last_good, Some(good.received_at));
+        assert_eq!(health.good_since, Some(good.received_at));
         stage.fleet.request_list_after(clock::moment());
         assert!(
             stage.due() >= asked.after(Duration::from_secs(1)),
@@ -252,7 +253,9 @@ async fn a_failed_list_keeps_the_last_good_one() {
         stage.ended(3).await;
         let health = stage.fleet.health();
         assert_eq!((health.last_error, health.failures), (None, 0));
-        assert_eq!(stage.fleet.snapshot().unwrap().sequence, 2);
+        let again = stage.fleet.snapshot().unwrap();
+        assert_eq!(again.sequence, 2);
+        assert_eq!(health.good_since, Some(again.received_at));
         assert_eq!(*stage.recorder.failures.lock().unwrap(), 1);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cortecs_api::RetryClass;
+use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance, account::NamespacesFrom, annotations, identity::AccountIdentity,
     key::ObjectKey, reason::Reason,
@@ -38,6 +39,7 @@ pub struct Observation {
 struct ObservedFleet {
     fleet: Arc<Fleet>,
     snapshot: Option<Arc<Snapshot>>,
+    good_since: Moment,
     problem: Option<(FailureKind, String)>,
     held: Option<String>,
 }
@@ -59,6 +61,7 @@ impl Observation {
             let (trouble, wait) = observed.fleet.turns().status(resource);
             FleetView {
                 snapshot: observed.snapshot.clone(),
+                good_since: observed.good_since,
                 problem: observed.problem.clone(),
                 held: observed.held.clone(),
                 trouble,
@@ -243,6 +246,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
     });
     ObservedFleet {
         snapshot: fleet.snapshot(),
+        good_since: health.good_since.unwrap_or_default(),
         problem: match (health.authentication_failed, problem) {
             (true, Some((_, message))) => Some((FailureKind::Auth, message)),
             (_, problem) => problem,

@@ -16,6 +16,8 @@ pub struct FleetHealth {
     pub failures: u32,
     /// When the last good list was received.
     pub last_good: Option<Moment>,
+    /// When the first good list after the last failed one was received.
+    pub good_since: Option<Moment>,
 }
 
 /// A failed list, in words fit for a status.

@@ -116,6 +116,8 @@ pub struct Account {
 #[derive(Clone, Debug, Default)]
 pub struct FleetView {
     pub snapshot: Option<Arc<Snapshot>>,
+    /// When the first good list after the last failed one was received.
+    pub good_since: Moment,
     /// Why the last list failed.
     pub problem: Option<(FailureKind, String)>,
     /// Why an account of this fleet is on hold, if one is: nothing is started, and absence proves nothing.

@@ -67,8 +67,12 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
     let begin = open
         .attempt
         .map(|attempt| attempt.settled_at(settle).before(settle));
+    // A pause of the calls may have hidden from this resource that lists failed meanwhile.
+    let fleet = draft.input.account.fleet.as_ref();
+    let good_since = fleet.map_or(now, |fleet| fleet.good_since);
     let patience = since
         .max(begin.unwrap_or(since))
+        .max(good_since)
         .after(patience(&draft, open));
     let message = format!(
         "the start of {} may make an instance that looks the same, and its outcome is not known yet",

@@ -204,6 +204,20 @@ fn the_patience_begins_anew_when_lists_work_again() {
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
 }
 
+/// A resource may not have been looked at while lists failed, as the account's calls were paused.
+#[test]
+fn the_patience_begins_when_lists_work_again_even_if_the_resource_was_not_looked_at_meanwhile() {
+    let late = 1000 + 10 * SETTLE.as_secs();
+    for (good_since, overtakes) in [(900, true), (late - 1, false)] {
+        let mut scene = beside(1);
+        decide_at(&mut scene, 1000, &[]);
+        scene.view.fleet.as_mut().unwrap().good_since = at(good_since);
+        let decision = decide_at(&mut scene, late, &[]);
+        let is_overtaken = matches!(decision.step, Step::Write(Write::Overtake { .. }));
+        assert_eq!(is_overtaken, overtakes);
+    }
+}
+
 /// Two processes that write at the same time: one of the two goes on.
 #[test]
 fn of_two_unequal_starts_that_are_written_the_older_one_is_made() {

@@ -146,6 +146,7 @@ impl Process {
             desired: Desired::Usable(around.account.clone()),
             fleet: Some(FleetView {
                 snapshot,
+                good_since: Moment::default(),
                 problem: None,
                 held: around.held.then(|| "held".to_owned()),
                 trouble: None,
