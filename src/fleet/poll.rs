@@ -339,12 +339,7 @@ impl Inner {
         });
         state.withheld = true;
         state.schedule.succeed(received_at, fastrand::f64());
-        state.health = FleetHealth {
-            last_good: state.health.last_good,
-            good_since: state.health.good_since,
-            refused_at: state.health.refused_at,
-            ..FleetHealth::default()
-        };
+        state.health.clear();
         (old, new)
     }
 
@@ -352,12 +347,10 @@ impl Inner {
     fn publish(&self, new: &Arc<Snapshot>) -> (Vec<ObjectKey>, bool) {
         let mut state = self.state();
         state.withheld = false;
-        state.health.last_good = Some(new.received_at);
         state.snapshot = Some(Arc::clone(new));
         let recovered = std::mem::take(&mut state.failing);
-        if recovered || state.health.good_since.is_none() {
-            state.health.good_since = Some(new.received_at);
-        }
+        let interval = state.settings.interval(!state.busy.is_empty());
+        state.health.note_good(new, recovered, interval);
         (state.busy.iter().cloned().collect(), recovered)
     }
 

@@ -1,7 +1,11 @@
 //! How the calls of a fleet's loop go.
 
+use std::time::Duration;
+
 use cortecs_api::RetryClass;
 use cortecs_clock::Moment;
+
+use super::snapshot::Snapshot;
 
 /// How the calls of a fleet's loop go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,13 +20,74 @@ pub struct FleetHealth {
     pub failures: u32,
     /// When the last good list was received.
     pub last_good: Option<Moment>,
-    /// When the first good list after the last failed one was received.
+    /// Since when lists are good, one after the other: when the first one of them was received.
     pub good_since: Option<Moment>,
 }
+
+impl FleetHealth {
+    /// A list succeeded: what was wrong is over.
+    pub fn clear(&mut self) {
+        *self = Self {
+            last_good: self.last_good,
+            good_since: self.good_since,
+            refused_at: self.refused_at,
+            ..Self::default()
+        };
+    }
+
+    /// Takes note of a good list. `failed`: a list has failed since the last good one. `interval`: how often the fleet is listed.
+    pub fn note_good(&mut self, list: &Snapshot, failed: bool, interval: Duration) {
+        let longest = MISSED * interval;
+        let goes_on = self
+            .last_good
+            .is_some_and(|last| !failed && list.requested_at <= last.after(longest));
+        if !goes_on {
+            self.good_since = Some(list.received_at);
+        }
+        self.last_good = Some(list.received_at);
+    }
+}
+
+/// After so many intervals without a list this process has not been running, or not listing.
+const MISSED: u32 = 5;
 
 /// A failed list, in words fit for a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetError {
     pub class: RetryClass,
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> Moment {
+        Moment::from_boot(Duration::from_secs(second))
+    }
+
+    #[test]
+    fn lists_are_good_since_the_last_failure_or_gap() {
+        let mut health = FleetHealth::default();
+        for (requested, received, failed, since) in [
+            (100, 101, false, 101),
+            (103, 104, false, 101),
+            // A slow answer is no gap.
+            (106, 140, false, 101),
+            (142, 143, true, 143),
+            (145, 146, false, 143),
+            // The process was frozen.
+            (157, 158, false, 158),
+        ] {
+            let list = Snapshot {
+                sequence: 1,
+                requested_at: at(requested),
+                received_at: at(received),
+                instances: [].into(),
+            };
+            health.note_good(&list, failed, Duration::from_secs(2));
+            assert_eq!(health.good_since, Some(at(since)), "{requested}");
+            assert_eq!(health.last_good, Some(at(received)));
+        }
+    }
 }

@@ -116,7 +116,7 @@ pub struct Account {
 #[derive(Clone, Debug, Default)]
 pub struct FleetView {
     pub snapshot: Option<Arc<Snapshot>>,
-    /// When the first good list after the last failed one was received.
+    /// Since when lists are good, one after the other.
     pub good_since: Moment,
     /// Why the last list failed.
     pub problem: Option<(FailureKind, String)>,

@@ -67,7 +67,7 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
     let begin = open
         .attempt
         .map(|attempt| attempt.settled_at(settle).before(settle));
-    // A pause of the calls may have hidden from this resource that lists failed meanwhile.
+    // A pause of the calls, or of the whole process, may have hidden from this resource that there were no lists.
     let fleet = draft.input.account.fleet.as_ref();
     let good_since = fleet.map_or(now, |fleet| fleet.good_since);
     let patience = since
@@ -118,8 +118,8 @@ fn is_shown_to_wait(draft: &Draft<'_>) -> bool {
 }
 
 /// How long a start waits for another one: the settle time, and a quarter of it for the lists that the other start needs to be
-/// given up. Where these lists have just begun to work, or where the other start of the same account has not looked at
-/// them yet, it gets another settle time.
+/// given up. Where the other start has not looked at enough of these lists yet, it gets more time: a process that was frozen or
+/// that has much to do shows itself as little as an API that fails. In the same account a list is a list for both.
 fn patience(draft: &Draft<'_>, open: &OpenStart<'_>) -> Duration {
     let settings = draft.input.settings;
     let patience = settings.settle + settings.young();
@@ -127,12 +127,16 @@ fn patience(draft: &Draft<'_>, open: &OpenStart<'_>) -> Duration {
         Desired::Usable(account) => account.identity.client_id == open.client_id,
         _ => false,
     };
-    match open.attempt.map_or(0, |attempt| attempt.settled_lists) {
-        ENOUGH_LISTS.. => patience,
-        0 if !is_mine => patience,
-        _ => patience + settings.settle,
+    match open.attempt.map(|attempt| attempt.settled_lists) {
+        Some(0..ENOUGH_LISTS) if is_mine => patience + LONG * settings.settle,
+        Some(1..ENOUGH_LISTS) => patience + settings.settle,
+        None if is_mine => patience + settings.settle,
+        _ => patience,
     }
 }
+
+/// How many settle times a start waits for one that should come to an end with the next lists.
+const LONG: u32 = 4;
 
 /// With so many lists after its settle time, a start that can come to an end by itself has done so.
 const ENOUGH_LISTS: u32 = 4;
