@@ -14,7 +14,7 @@ use crate::scenario::{DEADLINE, Scenario};
 async fn a_missing_secret_is_named_and_found_when_it_comes() {
     let scenario = Scenario::new("secret").await;
     scenario.account("main", json!({})).await;
-    let message = scenario.reason("main", "SecretNotFound").await;
+    let message = scenario.reason("main", "WaitingForSecret").await;
     assert!(message.contains("accounts-secret/good"), "{message}");
     let ready =
         |is: u8| format!("cortecs_account_ready{{account=\"accounts-secret/main\"}} {is}\n");

@@ -55,6 +55,8 @@ reasons! {
     Stopping,
     UnknownState,
     WaitingForAccount,
+    /// Also of an account.
+    WaitingForSecret,
 
     // `Stalled` of an instance.
     AccountChanged,

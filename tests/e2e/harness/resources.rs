@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use cortecs_resources::CortecsInstance;
+use cortecs_resources::{CortecsInstance, conditions::RECONCILING};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::{
     MODEL, SOON,
     bed::Bed,
-    read::{bound, running, stalled_because},
+    read::{Read, bound, running, stalled_because},
     sorted,
 };
 use crate::objects;
@@ -104,6 +104,16 @@ impl Bed {
     pub(crate) async fn stalls(&self, name: &str, reason: &str) -> Arc<CortecsInstance> {
         let what = format!("stalled because of {reason}");
         self.wait(name, &what, stalled_because(reason)).await
+    }
+
+    /// Waits until the resource is reconciling for this reason, with a status about the present spec.
+    pub(crate) async fn waits(&self, name: &str, reason: &str) -> Arc<CortecsInstance> {
+        let what = format!("reconciling because of {reason}");
+        self.wait(name, &what, |resource| {
+            let condition = resource.condition(RECONCILING);
+            resource.is_current() && condition.is_some_and(|c| c.reason == reason)
+        })
+        .await
     }
 
     /// Waits until each of the resources runs; the ids of their instances.

@@ -149,8 +149,8 @@ async fn nothing_is_started_while_the_annotation_cannot_be_checked() {
     bed.delete_secret().await;
     bed.restore(&backup).await;
     let second = bed.operator();
-    let waits = bed.stalls("phi", "SecretNotFound").await;
-    waits.assert_says("Stalled", "cannot be told");
+    let waits = bed.waits("phi", "WaitingForSecret").await;
+    waits.assert_says("Reconciling", "cannot be told");
     // A deletion waits too, and the condition says what to do.
     bed.delete("phi").await;
     bed.wait("phi", "waiting to go", |r| {

@@ -9,7 +9,7 @@ use cortecs_resources::{
     key::ObjectKey,
     reason::Reason,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::summary::Summary;
@@ -45,6 +45,9 @@ pub struct View<'a> {
 /// After so many failed lists in a row an account stops being ready: a single failure is not worth a write.
 pub const FAILURES_TO_TELL: u32 = 3;
 
+/// How long an account waits for its Secret before a person is asked: as long as an instance by default.
+const SECRET_DEADLINE: SignedDuration = SignedDuration::from_mins(30);
+
 enum Progress {
     Done,
     Reconciling,
@@ -57,7 +60,7 @@ pub fn next_status(
     view: &View<'_>,
     now: Timestamp,
 ) -> Option<CortecsAccountStatus> {
-    let conditions = match judge(view) {
+    let conditions = match with_patience(judge(view), previous, view.generation, now) {
         // A new process knows nothing yet that speaks against what an earlier one has found.
         (_, Reason::Verifying, _) if was_judged(previous, view) => previous.conditions.clone(),
         judged => conditions(previous, judged, view.generation, now),
@@ -84,6 +87,28 @@ pub fn next_status(
         next.last_poll_time = Some(whole_seconds(listed_at).0);
     }
     Some(next)
+}
+
+/// A Secret that is not there is waited for, as what is applied together appears in any order.
+fn with_patience(
+    judged: (Progress, Reason, String),
+    previous: &CortecsAccountStatus,
+    generation: i64,
+    now: Timestamp,
+) -> (Progress, Reason, String) {
+    let (Progress::Stalled, Reason::SecretNotFound, message) = judged else {
+        return judged;
+    };
+    let stalled = find_condition(&previous.conditions, STALLED);
+    let was_told = stalled.and_then(Reason::of) == Some(Reason::SecretNotFound)
+        && previous.observed_generation == Some(generation);
+    let since = find_condition(&previous.conditions, RECONCILING);
+    let since = since.map(|condition| condition.last_transition_time.0);
+    let is_overdue = since.is_some_and(|since| now.duration_since(since) >= SECRET_DEADLINE);
+    if was_told || is_overdue {
+        return (Progress::Stalled, Reason::SecretNotFound, message);
+    }
+    (Progress::Reconciling, Reason::WaitingForSecret, message)
 }
 
 /// Whether the status has a finding about this version of the spec.

@@ -112,12 +112,12 @@ fn each_situation_has_its_conditions() {
     assert_conditions(&first, "Verifying", &[RECONCILING]);
     let unusable = View {
         state: AccountState::Unusable {
-            reason: Reason::SecretNotFound,
-            message: "Secret a/b does not exist".to_owned(),
+            reason: Reason::SecretInvalid,
+            message: "Secret a/b: the key CLIENT_ID is missing".to_owned(),
         },
         ..usable()
     };
-    assert_conditions(&unusable, "SecretNotFound", &[STALLED]);
+    assert_conditions(&unusable, "SecretInvalid", &[STALLED]);
     let mut deleting = unusable;
     deleting.used_by = Some(1);
     assert_conditions(&deleting, "InUse", &[RECONCILING]);
@@ -213,4 +213,30 @@ fn a_hold_is_shown_until_it_ends() {
     let after = next_status(&before, &usable(), at(20)).unwrap();
     assert!(is_true(&after.conditions, READY));
     assert_eq!(find_condition(&after.conditions, STALLED), None);
+}
+
+/// The Secret may come a moment after the account.
+#[test]
+fn a_secret_that_is_not_there_is_waited_for_half_an_hour() {
+    let view = View {
+        state: AccountState::Unusable {
+            reason: Reason::SecretNotFound,
+            message: "Secret a/b does not exist".to_owned(),
+        },
+        ..usable()
+    };
+    assert_conditions(&view, "WaitingForSecret", &[RECONCILING]);
+    let waiting = status(&view);
+    assert_eq!(next_status(&waiting, &view, at(10 + 1799)), None);
+    let stalled = next_status(&waiting, &view, at(10 + 1800)).unwrap();
+    let is = |kind| is_true(&stalled.conditions, kind);
+    assert!(is(STALLED) && !is(RECONCILING));
+    assert_eq!(next_status(&stalled, &view, at(10 + 1801)), None);
+    // Another spec, such as the name of another Secret, gets its own time.
+    let changed = View {
+        generation: 3,
+        ..view
+    };
+    let again = next_status(&stalled, &changed, at(10 + 1801)).unwrap();
+    assert!(is_true(&again.conditions, RECONCILING));
 }

@@ -3,7 +3,13 @@
 //! Stops, deletes and the resolving of open calls need only the fleet. Starts, restarts and replacements also need the
 //! account's consent: its mode, its namespaces, and that it is not being deleted.
 
-use cortecs_resources::{account::AccountMode, instance_status::Phase, reason::Reason};
+use cortecs_resources::{
+    account::AccountMode,
+    conditions::{RECONCILING, STALLED, find_condition},
+    instance_status::Phase,
+    reason::Reason,
+};
+use jiff::SignedDuration;
 
 use super::{
     draft::Draft,
@@ -49,9 +55,7 @@ pub(crate) fn calls(draft: &Draft<'_>) -> Result<(), Verdict> {
 pub(crate) fn reachable(draft: &Draft<'_>) -> Result<(), Verdict> {
     match &draft.input.account.fleet {
         None => Err(match &draft.input.account.desired {
-            Desired::Unusable { reason, message } => {
-                Verdict::stalled(Phase::Failed, *reason, message)
-            }
+            Desired::Unusable { reason, message } => unusable(draft, *reason, message),
             Desired::Pending(awaited) => waiting(draft.phase(), awaited),
             Desired::Usable(_) => {
                 waiting(draft.phase(), "the account's instances are being listed")
@@ -73,7 +77,7 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
     let account = match &draft.input.account.desired {
         Desired::Pending(awaited) => return Err(waiting(draft.phase(), awaited)),
         Desired::Unusable { reason, message } => {
-            return Err(Verdict::stalled(Phase::Failed, *reason, message));
+            return Err(unusable(draft, *reason, message));
         }
         Desired::Usable(account) => account,
     };
@@ -106,6 +110,31 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
         return Err(Verdict::stalled(Phase::Failed, Reason::AccountHeld, why));
     }
     Ok(account)
+}
+
+/// The verdict while the account cannot be used. An account or a Secret that is not there is waited for: what is applied together
+/// appears in any order, and GitOps tools give up on what is `Stalled`.
+fn unusable(draft: &Draft<'_>, reason: Reason, message: &str) -> Verdict {
+    let is_named = draft.input.account.named.is_some();
+    let waits = match reason {
+        Reason::AccountNotFound if is_named => Some(Reason::WaitingForAccount),
+        Reason::SecretNotFound => Some(Reason::WaitingForSecret),
+        _ => None,
+    };
+    match waits.filter(|_| !draft.is_deleting() && !is_overdue(draft, reason)) {
+        Some(waits) => Verdict::reconciling(draft.phase(), waits, message),
+        None => Verdict::stalled(Phase::Failed, reason, message),
+    }
+}
+
+/// Whether the resource has been reconciling for the progress deadline, or was found to be stalled for this reason before.
+fn is_overdue(draft: &Draft<'_>, reason: Reason) -> bool {
+    let conditions = &draft.status.conditions;
+    let stalled = find_condition(conditions, STALLED).and_then(Reason::of);
+    let since = find_condition(conditions, RECONCILING).map(|c| c.last_transition_time.0);
+    let deadline = SignedDuration::from_secs(draft.spec().progress_deadline_seconds.into());
+    (stalled == Some(reason) && draft.is_current())
+        || since.is_some_and(|since| draft.input.wall.duration_since(since) >= deadline)
 }
 
 fn waiting(phase: Phase, awaited: &str) -> Verdict {

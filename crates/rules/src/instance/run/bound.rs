@@ -13,6 +13,7 @@ use crate::{
         binding,
         draft::{Draft, PATIENCE},
         gate,
+        input::Desired,
         step::Decision,
         verdict::Verdict,
     },
@@ -39,7 +40,8 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         return unbind(draft, "the instance was deleted");
     }
     if let Err(verdict) = gate::calls(&draft) {
-        if verdict.reason == Reason::WaitingForAccount && draft.is_current() {
+        let is_known = matches!(draft.input.account.desired, Desired::Unusable { .. });
+        if verdict.reason == Reason::WaitingForAccount && !is_known && draft.is_current() {
             // Nothing is known of the instance, so what was true stays shown.
             return draft.unchanged(Some(PATIENCE));
         }

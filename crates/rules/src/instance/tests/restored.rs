@@ -166,10 +166,15 @@ fn without_a_secret_to_check_it_with_nothing_is_decided() {
         };
         scene.view.fleet = None;
         let decision = scene.decide();
-        assert_eq!(stalled(&decision), Some("SecretNotFound"));
+        let (kind, reason) = match deleting {
+            true => (STALLED, "SecretNotFound"),
+            false => (RECONCILING, "WaitingForSecret"),
+        };
         assert_eq!(decision.step, written(Purpose::Report));
         let conditions = &decision.status.conditions;
-        let message = &find_condition(conditions, STALLED).unwrap().message;
+        let condition = find_condition(conditions, kind).unwrap();
+        assert_eq!(condition.reason, reason);
+        let message = &condition.message;
         assert!(message.contains(way_out) && message.contains("no Secret"));
     }
 }

@@ -189,3 +189,65 @@ fn a_turn_is_declined_by_who_neither_calls_nor_is_about_to() {
     stopped.resource["spec"]["state"] = json!("Stopped");
     assert!(stopped.decide().declines_turn());
 }
+
+/// What is applied together appears in any order, and GitOps tools give up on what is stalled.
+#[test]
+fn an_account_or_secret_that_is_not_there_is_waited_for_until_the_progress_deadline() {
+    for (reason, waits) in [
+        (Reason::AccountNotFound, "WaitingForAccount"),
+        (Reason::SecretNotFound, "WaitingForSecret"),
+    ] {
+        let mut scene = fresh();
+        scene.resource["spec"]["progressDeadlineSeconds"] = json!(600);
+        let usable = scene.view.desired.clone();
+        let missing = Desired::Unusable {
+            reason,
+            message: "create it".to_owned(),
+        };
+        scene.view.desired = missing.clone();
+        let mut scene = scene.shown();
+        assert_eq!(reconciling(&scene.decide()), Some(waits));
+        for (since, overdue) in [
+            ("2026-01-02T23:50:01Z", false),
+            ("2026-01-02T23:50:00Z", true),
+        ] {
+            let conditions = scene.resource["status"]["conditions"].as_array_mut();
+            for condition in conditions.unwrap() {
+                condition["lastTransitionTime"] = json!(since);
+            }
+            let decision = scene.decide();
+            assert_eq!(stalled(&decision), overdue.then_some(reason.as_str()));
+        }
+        // It stays stalled, unless the spec changes.
+        let mut scene = scene.shown();
+        assert_eq!(stalled(&scene.decide()), Some(reason.as_str()));
+        scene.resource["metadata"]["generation"] = json!(2);
+        assert_eq!(reconciling(&scene.decide()), Some(waits));
+        // It is still tried.
+        scene.view.desired = usable;
+        assert!(scene.decide().status.slot().start.is_some());
+    }
+    // No account is named: that is no matter of time.
+    let mut scene = fresh();
+    scene.view.named = None;
+    scene.view.desired = Desired::Unusable {
+        reason: Reason::AccountNotFound,
+        message: "no account is named".to_owned(),
+    };
+    assert_eq!(stalled(&scene.decide()), Some("AccountNotFound"));
+}
+
+/// What is known of an account that cannot be used is told of a running instance, too.
+#[test]
+fn a_running_instance_whose_account_is_gone_is_not_shown_as_ready() {
+    let mut scene = super::bound::bound(json!({}));
+    scene.lists([1000], &[instance("i-1", "running")]);
+    let mut scene = scene.shown();
+    assert!(reconciling(&scene.decide()).is_none());
+    scene.view.fleet = None;
+    scene.view.desired = Desired::Unusable {
+        reason: Reason::AccountNotFound,
+        message: "create it".to_owned(),
+    };
+    assert_eq!(reconciling(&scene.decide()), Some("WaitingForAccount"));
+}
