@@ -9,6 +9,7 @@ use std::{
 use cortecs_api::{Client, Error, RetryClass, types::Model};
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
+use cortecs_rules::facts::nearest;
 
 use crate::mutex::lock;
 
@@ -34,6 +35,8 @@ pub struct CatalogError {
     /// The API refuses the model. The refusal lasts until the catalog changes.
     pub terminal: bool,
     pub message: String,
+    /// The names of models that may have been meant.
+    pub nearest: Vec<String>,
 }
 
 type Answer = Result<Arc<Model>, CatalogError>;
@@ -82,7 +85,11 @@ impl Catalog {
         }
         let result = client.get_model(model_id).await;
         record(&result);
-        slot.update(result, asked_at, clock::moment())
+        let nearest = match &result {
+            Err(error) if error.class() == RetryClass::Terminal => nearest(client, model_id).await,
+            _ => Vec::new(),
+        };
+        slot.update(result, nearest, asked_at, clock::moment())
     }
 
     /// The cached answer, if it is still fresh. Makes no call.
@@ -115,6 +122,17 @@ impl Catalog {
     }
 }
 
+/// The names of models that may have been meant; none, if the catalog cannot be listed now.
+async fn nearest(client: &Client, model_id: &str) -> Vec<String> {
+    match client.list_models().await {
+        Ok(models) => nearest::nearest(model_id, &models),
+        Err(error) => {
+            tracing::debug!(%error, "the catalog cannot be listed");
+            Vec::new()
+        }
+    }
+}
+
 fn key(api_url: &str, model_id: &str) -> Key {
     Key {
         api_url: api_url.to_owned(),
@@ -133,7 +151,13 @@ impl Slot {
         self.known().as_ref().map(|known| known.asked_at)
     }
 
-    fn update(&self, result: Result<Model, Error>, asked_at: Moment, now: Moment) -> Answer {
+    fn update(
+        &self,
+        result: Result<Model, Error>,
+        nearest: Vec<String>,
+        asked_at: Moment,
+        now: Moment,
+    ) -> Answer {
         let mut known = self.known();
         let (answer, good_for) = match result {
             Ok(model) => (Ok(Arc::new(model)), FRESH),
@@ -145,7 +169,12 @@ impl Slot {
                     _ => {
                         let message = error.to_string();
                         let pause = if terminal { REFUSED } else { pause(&error) };
-                        (Err(CatalogError { terminal, message }), pause)
+                        let error = CatalogError {
+                            terminal,
+                            message,
+                            nearest,
+                        };
+                        (Err(error), pause)
                     }
                 }
             }

@@ -72,6 +72,18 @@ async fn a_refusal_is_cached_as_terminal() {
     );
     assert_eq!(catalog.cached("api", "no--such"), Some(Err(error)));
     assert_eq!(calls(&simulator), 1);
+    // Names are offered where some are alike, and the catalog is listed once for each refusal.
+    assert!(
+        catalog
+            .cached("api", "no--such")
+            .unwrap()
+            .unwrap_err()
+            .nearest
+            .is_empty()
+    );
+    let misspelt = catalog.model(&client, "api", "microsft--phi4", |_| ());
+    assert_eq!(misspelt.await.unwrap_err().nearest, ["microsoft/phi-4"]);
+    assert_eq!(simulator.handle().count(Endpoint::ListModels), 2);
 }
 
 #[tokio::test]
@@ -103,7 +115,7 @@ fn the_cache_is_bounded_and_drops_the_oldest() {
     let learn = |n: u64| {
         let at = Moment::from_boot(Duration::from_secs(n));
         let slot = catalog.slot("api", &n.to_string());
-        slot.update(Ok(Model::default()), at, clock::moment())
+        slot.update(Ok(Model::default()), Vec::new(), at, clock::moment())
             .unwrap();
     };
     let limit = MAX_MODELS as u64;

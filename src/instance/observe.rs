@@ -96,6 +96,7 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observati
                     answer.map_err(|error| CatalogProblem {
                         terminal: error.terminal,
                         message: error.message,
+                        nearest: error.nearest,
                     })
                 })
         }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use cortecs_resources::conditions::{READY, STALLED};
+use cortecs_resources::{
+    CortecsInstance,
+    conditions::{READY, STALLED},
+};
 use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
@@ -49,10 +52,22 @@ async fn a_400_stalls_with_the_apis_message_until_the_spec_is_fixed() {
 async fn an_unknown_model_stalls_with_its_name_and_starts_nothing() {
     let bed = Bed::new("no-model").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": "nobody/nothing"}))
-        .await;
-    let resource = bed.stalls("phi", "InvalidArguments").await;
-    resource.assert_says(STALLED, "nobody--nothing");
+    for (misspelt, help) in [
+        ("nobody/nothing", "correct spec.modelId"),
+        ("microsft/phi4", "did you mean microsoft/phi-4"),
+    ] {
+        let spec = json!({"modelId": misspelt});
+        match bed.instances.all().is_empty() {
+            true => drop(bed.create("phi", spec).await),
+            false => bed.change("phi", spec).await,
+        }
+        let said = |r: &CortecsInstance| {
+            let message = r.message(STALLED);
+            message.contains(misspelt) && message.contains(help)
+        };
+        let resource = bed.wait("phi", "told what to do", said).await;
+        assert_eq!(resource.reason("Ready"), "InvalidArguments");
+    }
     bed.wait_lists(2).await;
     assert_eq!(bed.starts(), 0);
     bed.change("phi", json!({"modelId": MODEL})).await;

@@ -8,7 +8,7 @@
 use std::{fs, path::Path};
 
 /// What the crate may be built of. Whatever is added here must not be able to do I/O, read a clock or draw random numbers.
-const DEPENDENCIES: [&str; 11] = [
+const DEPENDENCIES: [&str; 12] = [
     "cortecs-api",
     "cortecs-clock",
     "cortecs-resources",
@@ -18,6 +18,7 @@ const DEPENDENCIES: [&str; 11] = [
     "percent-encoding",
     "ring",
     "serde_json",
+    "strsim",
     "url",
     "uuid",
 ];

@@ -67,6 +67,8 @@ pub struct CatalogProblem {
     /// The same request would fail again until something changes.
     pub terminal: bool,
     pub message: String,
+    /// The names of models that may have been meant.
+    pub nearest: Vec<String>,
 }
 
 /// The accounts that concern the resource.

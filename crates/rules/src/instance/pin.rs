@@ -7,7 +7,7 @@ use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use crate::{
     facts::{args, defaults},
-    instance::{draft::Draft, verdict::Verdict},
+    instance::{draft::Draft, input::CatalogProblem, verdict::Verdict},
 };
 
 pub(crate) enum NotPinned {
@@ -47,16 +47,25 @@ pub(crate) fn known_to_catalog(draft: &Draft<'_>) -> Result<(), NotPinned> {
         None => Err(NotPinned::Fetch(args::normalise_model_id(
             &draft.spec().model_id,
         ))),
-        Some(Err(problem)) if problem.terminal => Err(invalid(&format!(
-            "the catalog does not know this model: correct spec.modelId ({})",
-            problem.message
-        ))),
+        Some(Err(problem)) if problem.terminal => Err(invalid(&unknown(draft, problem))),
         Some(Err(problem)) => {
             let verdict =
                 Verdict::reconciling(Phase::Pending, Reason::RetryingAfterError, &problem.message);
             Err(NotPinned::Because(verdict, CATALOG_BACKOFF))
         }
     }
+}
+
+fn unknown(draft: &Draft<'_>, problem: &CatalogProblem) -> String {
+    let meant = match problem.nearest.as_slice() {
+        [] => "no model has a name like it".to_owned(),
+        names => format!("did you mean {}?", names.join(" or ")),
+    };
+    format!(
+        "the catalog has no model {}: correct spec.modelId; {meant} ({})",
+        draft.spec().model_id,
+        problem.message
+    )
 }
 
 fn invalid(message: &str) -> NotPinned {

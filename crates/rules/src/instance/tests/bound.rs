@@ -160,6 +160,7 @@ fn a_model_that_the_catalog_does_not_know_takes_nothing_down() {
     scene.model = Some(Err(CatalogProblem {
         terminal: true,
         message: "no such model".into(),
+        nearest: Vec::new(),
     }));
     assert_eq!(stalled(&scene.decide()), Some("InvalidArguments"));
     scene.model = Some(model());

@@ -92,6 +92,7 @@ fn odd_model() -> impl Strategy<Value = CatalogAnswer> {
         Err(CatalogProblem {
             terminal,
             message: "x".repeat(256),
+            nearest: vec!["x".repeat(256); 3],
         })
     });
     prop_oneof![3 => good, 1 => bad]

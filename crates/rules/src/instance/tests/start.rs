@@ -34,10 +34,19 @@ fn the_catalog_is_asked_before_each_start() {
 
     let problem = |terminal| {
         let message = "not now".to_owned();
-        Some(Err(CatalogProblem { terminal, message }))
+        Some(Err(CatalogProblem {
+            terminal,
+            message,
+            nearest: vec!["org/name".to_owned()],
+        }))
     };
     scene.model = problem(true);
-    assert_eq!(stalled(&scene.decide()), Some("InvalidArguments"));
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("InvalidArguments"));
+    let message = &find_condition(&decision.status.conditions, STALLED)
+        .unwrap()
+        .message;
+    assert!(message.contains("did you mean org/name?"), "{message}");
     scene.model = problem(false);
     let start = scene.decide().status.slot().start.clone().unwrap();
     assert!(start.any_model);
