@@ -37,7 +37,7 @@ async fn the_process_starts_an_instance_answers_probes_and_ends_on_sigterm() {
 
     let lost = json!({"modelId": MODEL, "accountRef": {"name": "nowhere"}});
     bed.create("lost", lost).await;
-    let counted = "cortecs_instances{account=\"none\",phase=\"Failed\"} 1\n";
+    let counted = "cortecs_instances{account=\"none\",phase=\"Pending\"} 1\n";
     operator
         .answers("/metrics", |_, metrics| metrics.contains(counted))
         .await;

@@ -109,7 +109,10 @@ async fn a_change_to_what_cannot_run_leaves_the_running_instance_alone() {
     bed.wait_lists(2).await;
     assert_eq!(
         (calls(&bed), bed.state_of(&id)),
-        (vec![Endpoint::Start], Some(InstanceState::Running))
+        (
+            vec![Endpoint::Start, Endpoint::ListModels],
+            Some(InstanceState::Running)
+        )
     );
     bed.change("phi", json!({"modelId": MODEL})).await;
     let resource = bed.wait("phi", "running", running).await;
