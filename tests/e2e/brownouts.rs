@@ -18,7 +18,7 @@ use crate::harness::{Bed, CLIENT_ID, MODEL, Operator, SOON, bound, running, sort
 const RESOURCES: usize = 300;
 /// The number of different specs. Starts of one model with unequal specs are made one kind after the other, as answers may leave out
 /// what tells their instances apart.
-const KINDS: usize = 10;
+const KINDS: usize = 30;
 /// How long the API fails.
 const BROWNOUT: Duration = Duration::from_secs(60);
 /// During the failure, so many started instances are to be stopped, and so many are to be deleted.

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use cortecs_rules::lease::LEASE_DURATION;
 use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -17,6 +18,9 @@ use crate::{
     eventually::eventually,
     harness::{Bed, MODEL, Process, SOON, leads, running, sorted, stands_by, stopped},
 };
+
+/// The time that the README promises after the leader is killed.
+const KILLED: Duration = Duration::from_secs(20);
 
 /// The holders of the Lease, one after the other. `None`: nobody held it.
 type Holders = Arc<Mutex<Vec<Option<String>>>>;
@@ -115,21 +119,23 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Prints the medians of the times until the Lease and until the call. The README says what they are; a loaded machine is slower.
-fn print_medians(what: &str, taken: &[Taken]) {
+/// The medians of the times until the Lease and until the call.
+fn medians(what: &str, taken: &[Taken]) -> (Duration, Duration) {
     let lease = median(taken.iter().map(|t| t.lease).collect());
     let act = median(taken.iter().map(|t| t.act).collect());
     println!(
         "{what}, median of {}: the Lease has another holder after {lease:.1?}, who acts after {act:.1?}",
         taken.len()
     );
+    (lease, act)
 }
 
 #[tokio::test]
-async fn a_killed_leader_is_replaced() {
+async fn a_killed_leader_is_replaced_in_time() {
     let bed = Bed::builder("failover").elected().build().await;
     let (taken, holders) = take_away(&bed, "KILL", 3).await;
-    print_medians("leader killed", &taken);
+    let (lease, act) = medians("leader killed", &taken);
+    assert!(lease <= KILLED && act <= KILLED, "{lease:?}, {act:?}");
     // The Lease expires: nobody gives it back.
     assert!(holders.iter().all(Option::is_some), "{holders:?}");
     assert_eq!(holders.len(), 4, "{holders:?}");
@@ -139,7 +145,8 @@ async fn a_killed_leader_is_replaced() {
 async fn a_leader_that_gets_sigterm_gives_the_lease_back() {
     let bed = Bed::builder("handover").elected().build().await;
     let (taken, holders) = take_away(&bed, "TERM", 5).await;
-    print_medians("leader asked to end", &taken);
+    let (lease, _) = medians("leader asked to end", &taken);
+    assert!(lease < LEASE_DURATION, "{lease:?}");
     // Between two holders nobody holds it, so that the next one need not wait until it expires.
     let given_back: Vec<bool> = holders.iter().map(Option::is_none).collect();
     let expected: Vec<bool> = (0..11).map(|n| n % 2 == 1).collect();

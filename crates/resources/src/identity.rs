@@ -1,4 +1,4 @@
-//! What a status records of an instance to recognise it: the account and the arguments.
+//! The account and the arguments by which a status recognises an instance.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

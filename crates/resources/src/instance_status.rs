@@ -1,4 +1,4 @@
-//! The status of a `CortecsInstance`: what is true. What only the operator needs is in its [`Journal`].
+//! The status of a `CortecsInstance`: the truth that it shows, and the [`Journal`] of the operator.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
@@ -71,7 +71,7 @@ pub struct CortecsInstanceStatus {
     #[schemars(length(max = 256))]
     pub last_handled_request_at: Option<String>,
 
-    /// What only the operator needs. Nobody else should read or write it.
+    /// The records that only the operator needs. Nobody else should read or write them.
     #[serde(default, skip_serializing_if = "Journal::is_empty")]
     pub journal: Journal,
 }

@@ -1,7 +1,7 @@
 //! The part of a status that only the operator needs: the write-ahead records of the start protocol, and what it has to remember
 //! of an instance over a restart.
 //!
-//! Stored objects have this shape: a change of it must read what was stored before (`tests/upgrade`).
+//! Stored objects have this shape: a change of it must read what was stored before (`tests/e2e/upgrade`).
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub const MAX_CANDIDATE_IDS: usize = 8;
 pub const MAX_VOIDED_STARTS: usize = 3;
 pub const VOIDED_START_HOURS: i64 = 24;
 
-/// What only the operator needs.
+/// The records that only the operator needs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Journal {
@@ -49,8 +49,7 @@ impl Journal {
             voided_starts,
         } = self;
         let Slots { current, others } = slots;
-        let mut slots = others.values().chain([current]);
-        slots.all(Slot::records_nothing) && voided_starts.is_empty()
+        current.records_nothing() && others.is_empty() && voided_starts.is_empty()
     }
 }
 
@@ -61,9 +60,9 @@ pub struct Slots {
     /// The instance whose id and endpoint the status shows.
     #[serde(default, skip_serializing_if = "Slot::is_empty")]
     pub current: Slot,
-    /// Roles that this version of the operator does not know. They are kept as they are.
+    /// Roles that this version of the operator does not know. They are kept as they are, whatever they have.
     #[serde(flatten)]
-    pub others: BTreeMap<String, Slot>,
+    pub others: BTreeMap<String, serde_json::Value>,
 }
 
 impl Slots {
@@ -180,4 +179,25 @@ pub struct VoidedStart {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 512), inner(length(max = 12)))]
     pub known_instances: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A later version of the operator may have written it, and this one must not lose a start that is open there.
+    #[test]
+    fn a_slot_that_is_not_known_is_kept_as_it_is() {
+        let stored = json!({ "slots": {
+            "current": { "reachedGeneration": 1 },
+            "next": { "instanceId": "i-1", "start": "in another form" },
+        } });
+        let journal: Journal = serde_json::from_value(stored.clone()).unwrap();
+        assert!(!journal.records_nothing() && !journal.is_empty());
+        assert_eq!(serde_json::to_value(&journal).unwrap(), stored);
+        let empty = serde_json::from_value::<Journal>(json!({})).unwrap();
+        assert!(empty.records_nothing() && empty.is_empty());
+    }
 }

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::summary::Summary;
-use crate::facts::{account_entry::AccountState, fleet_health::FleetHealth};
+use crate::facts::{account_entry::AccountState, fleet_health::FleetHealth, patience};
 
 /// The facts from which the status of an account is made.
 #[derive(Clone, Debug, Default)]
@@ -99,13 +99,10 @@ fn with_patience(
     let (Progress::Stalled, Reason::SecretNotFound, message) = judged else {
         return judged;
     };
-    let stalled = find_condition(&previous.conditions, STALLED);
-    let was_told = stalled.and_then(Reason::of) == Some(Reason::SecretNotFound)
-        && previous.observed_generation == Some(generation);
-    let since = find_condition(&previous.conditions, RECONCILING);
-    let since = since.map(|condition| condition.last_transition_time.0);
-    let is_overdue = since.is_some_and(|since| now.duration_since(since) >= SECRET_DEADLINE);
-    if was_told || is_overdue {
+    let is_current = previous.observed_generation == Some(generation);
+    let conditions = &previous.conditions;
+    let reason = Reason::SecretNotFound;
+    if patience::is_overdue(conditions, reason, is_current, SECRET_DEADLINE, now) {
         return (Progress::Stalled, Reason::SecretNotFound, message);
     }
     (Progress::Reconciling, Reason::WaitingForSecret, message)

@@ -42,7 +42,7 @@ pub enum Outcome {
     InFlight,
     /// The API answered with this instance; that is not recorded yet.
     Accepted(Arc<Instance>),
-    /// Nothing happened at the API.
+    /// The call had no effect at the API.
     Refused(Failure),
     /// Something may have happened at the API. Only lists that were requested after this moment count.
     Unknown(Moment),

@@ -1,4 +1,4 @@
-//! What this process remembers of a bound instance.
+//! The memory of a bound instance.
 
 use std::sync::Arc;
 

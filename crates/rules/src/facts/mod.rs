@@ -6,6 +6,7 @@
 //! | [`fleet_key`], [`fleet_health`] | one client id at one API URL, and how its lists go |
 //! | [`account_entry`] | what is known of an account |
 //! | [`args`], [`defaults`] | the arguments of an instance: converted, compared, completed |
+//! | [`patience`] | how long an object waits for what it needs |
 //! | [`nearest`] | the models that a misspelt name may have meant |
 //! | [`home`] | where a resource lives |
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
@@ -32,6 +33,7 @@ pub mod known;
 pub mod lookup;
 pub mod memory;
 pub mod nearest;
+pub mod patience;
 pub mod sealed_id;
 pub mod snapshot;
 #[cfg(test)]

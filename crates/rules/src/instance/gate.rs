@@ -3,12 +3,7 @@
 //! Stops, deletes and the resolving of open calls need only the fleet. Starts, restarts and replacements also need the
 //! account's consent: its mode, its namespaces, and that it is not being deleted.
 
-use cortecs_resources::{
-    account::AccountMode,
-    conditions::{RECONCILING, STALLED, find_condition},
-    instance_status::Phase,
-    reason::Reason,
-};
+use cortecs_resources::{account::AccountMode, instance_status::Phase, reason::Reason};
 use jiff::SignedDuration;
 
 use super::{
@@ -16,7 +11,7 @@ use super::{
     input::{Account, Desired},
     verdict::Verdict,
 };
-use crate::facts::failure::FailureKind;
+use crate::facts::{failure::FailureKind, patience};
 
 /// Why no call can be made about the bound instance or the open start: it lives in another account than the one named, or
 /// nothing can be reached there.
@@ -127,14 +122,16 @@ fn unusable(draft: &Draft<'_>, reason: Reason, message: &str) -> Verdict {
     }
 }
 
-/// Whether the resource has been reconciling for the progress deadline, or was found to be stalled for this reason before.
 fn is_overdue(draft: &Draft<'_>, reason: Reason) -> bool {
-    let conditions = &draft.status.conditions;
-    let stalled = find_condition(conditions, STALLED).and_then(Reason::of);
-    let since = find_condition(conditions, RECONCILING).map(|c| c.last_transition_time.0);
     let deadline = SignedDuration::from_secs(draft.spec().progress_deadline_seconds.into());
-    (stalled == Some(reason) && draft.is_current())
-        || since.is_some_and(|since| draft.input.wall.duration_since(since) >= deadline)
+    let conditions = &draft.status.conditions;
+    patience::is_overdue(
+        conditions,
+        reason,
+        draft.is_current(),
+        deadline,
+        draft.input.wall,
+    )
 }
 
 fn waiting(phase: Phase, awaited: &str) -> Verdict {

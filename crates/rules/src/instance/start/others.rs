@@ -118,8 +118,8 @@ fn is_shown_to_wait(draft: &Draft<'_>) -> bool {
 }
 
 /// How long a start waits for another one: the settle time, and a quarter of it for the lists that the other start needs to be
-/// given up. Where the other start has not looked at enough of these lists yet, it gets more time: a process that was frozen or
-/// that has much to do shows itself as little as an API that fails. In the same account a list is a list for both.
+/// given up. A start that has not looked at enough of these lists yet gets more time: its process may have been frozen, or may have
+/// much to do. In the same account it gets far more, since each list is a list for both.
 fn patience(draft: &Draft<'_>, open: &OpenStart<'_>) -> Duration {
     let settings = draft.input.settings;
     let patience = settings.settle + settings.young();

@@ -72,7 +72,7 @@ pub(crate) fn unknown(
         );
     };
     let wanted = args::of_record(&intent.args);
-    // What others do later changes nothing for an overtaken start.
+    // A start that others make later changes nothing for an overtaken one.
     let is_overtaken = intent.overtaken && !matches!(attempt.outcome, Outcome::Accepted(_));
     if let Some(other) = others::in_flight(&draft, &api_url, &wanted).filter(|_| !is_overtaken) {
         let message = format!("the answer to the equal start of {} is awaited", other.key);
