@@ -5,6 +5,8 @@ holder() { "$kubectl" --namespace "$namespace" get lease cortecs-operator --outp
 other_holder() { [[ -n $(holder) && $(holder) != "$1" ]]; }
 # An identity is the pod's name and a random suffix.
 leader() { printf 'pod/%s' "$(holder | sed 's/_.*//')"; }
+# Nobody holds the Lease for a moment after a leader released it.
+led() { [[ -n $(holder) ]] && operator_pods | grep -xF "$(leader)" >/dev/null; }
 
 upgrade() {
 	"$helm" upgrade "$release" "$chart" --namespace "$namespace" --values "$here/values.yaml" --wait --timeout 120s "$@" >/dev/null
@@ -17,6 +19,7 @@ test_failover() {
 	local before since leader
 	upgrade --set replicaCount=2
 	until_true "two pods and no other" pods_are 2
+	until_true "a leader among the pods" led
 	expect_one_each 3
 	before=$(holder)
 	leader=$(leader)
@@ -34,6 +37,7 @@ test_failover() {
 # The leader is asked to end: it releases the Lease.
 test_handover() {
 	local before since
+	until_true "a leader among the pods" led
 	before=$(holder)
 	since=$(milliseconds)
 	"$kubectl" --namespace "$namespace" delete "$(leader)" --wait=false >/dev/null
