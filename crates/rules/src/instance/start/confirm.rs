@@ -1,6 +1,7 @@
 //! Binds the instance that an open start has made, once a get has found it and all resources were read after the list.
 
 use cortecs_api::types::Instance;
+use cortecs_clock::Moment;
 
 use super::ask::ask;
 use crate::{
@@ -46,6 +47,21 @@ pub(crate) fn take_as_ordered(
     match attempt.lookups.get(&instance.instance_id) {
         Some(_) => take(draft, snapshot, instance),
         None => look_up(draft, instance),
+    }
+}
+
+/// The start was answered with this instance, which lists lack although its settle time is over. It is bound if a get finds it.
+pub(crate) fn take_answered(
+    draft: Draft<'_>,
+    snapshot: &Snapshot,
+    attempt: &Attempt,
+    instance: &Instance,
+    settled_at: Moment,
+) -> Decision {
+    let lookup = attempt.lookups.get(&instance.instance_id);
+    match lookup.is_some_and(|lookup| lookup.asked >= settled_at) {
+        true => take(draft, snapshot, instance),
+        false => look_up(draft, instance),
     }
 }
 

@@ -162,14 +162,17 @@ pub(crate) fn in_flight<'a>(
 }
 
 /// How many equal starts of unknown outcome are before this one: each takes one of the instances that have appeared, the oldest
-/// start the first. A start whose settle time is over is not waited for.
+/// start the first. A start whose settle time is over is not waited for, once the list shows whatever this start has made: if this start
+/// took the other's instance before its own has appeared, the other start would be given up, and nothing would take the one that appears.
 pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> usize {
-    let (input, settle) = (draft.input, draft.input.settings.settle);
+    let settle = draft.input.settings.settle;
     let wanted = args::of_record(&intent.args);
+    let mine = attempt.settled_at(settle);
+    let is_over = |other: &Attempt| draft.listed_at() >= mine.max(other.settled_at(settle));
     let is_before = |open: &OpenStart<'_>| {
         open.progress == Progress::Unknown
             && is_older(open.intent, intent)
-            && input.now < open.attempt.unwrap_or(attempt).settled_at(settle)
+            && !is_over(open.attempt.unwrap_or(attempt))
     };
     draft.home().map_or(0, |home| {
         equals(draft, &home.api_url, &wanted)

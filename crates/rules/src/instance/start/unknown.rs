@@ -13,8 +13,8 @@ use cortecs_resources::{
 
 use super::{
     ask::{NONE, ask, dismiss, outcome_unknown, person_decides, was_asked},
-    candidates::Candidates,
-    confirm::{confirm, take_as_ordered},
+    candidates::{Candidates, is_free},
+    confirm::{confirm, take_answered, take_as_ordered},
     others,
     void::void,
 };
@@ -146,7 +146,20 @@ pub(crate) fn unknown(
         let why = "an instance with other arguments has appeared that no resource claims";
         return ask(draft, why, &found.altered);
     }
+    if let Outcome::Accepted(accepted) = &attempt.outcome
+        && is_free(&draft, accepted, &api_url)
+        && !is_gone(attempt, accepted, settled_at)
+    {
+        // The answer to the start named it. That lists lack it proves nothing before a get has failed too.
+        return take_answered(draft, snapshot, attempt, accepted, settled_at);
+    }
     void(draft, snapshot, intent, attempt, says_none)
+}
+
+/// Whether the API did not find the instance when lists had to show it.
+fn is_gone(attempt: &Attempt, instance: &Instance, settled_at: Moment) -> bool {
+    let lookup = attempt.lookups.get(&instance.instance_id);
+    lookup.is_some_and(|lookup| !lookup.found && lookup.asked >= settled_at)
 }
 
 /// Binds one of these instances, where likeness is proof. Equal starts that are older take theirs first.

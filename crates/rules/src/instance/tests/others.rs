@@ -293,9 +293,24 @@ fn equal_starts_are_resolved_from_one_list() {
     // The only one is the oldest start's, as long as that one can come to an end by itself.
     let decision = decide_at(&mut scene, 1002, &all[..1]);
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-    let stuck = remembered_start(1, 0, Outcome::Unknown(at(1)));
-    scene.remembered = vec![("older", stuck)];
-    assert!(is_bind(&decide_at(&mut scene, 1003, &all[..1]).step, "i-1"));
+}
+
+/// An older equal start whose settle time is over leaves what has appeared to this one. But this one takes it only when its own
+/// instance must have appeared too: the older start is given up from then on, and what appeared later would be left behind.
+#[test]
+fn what_an_older_start_has_not_taken_is_bound_after_the_settle_times_of_both() {
+    for older_since in [1, 1030] {
+        let mut scene = lost(&[]);
+        scene.others = vec![resource("older", json!({}), open(1, 1))];
+        let older = remembered_start(1, 0, Outcome::Unknown(at(older_since)));
+        scene.remembered = vec![("older", older)];
+        scene.found(&["i-1"]);
+        let one = [instance("i-1", "pending")];
+        let settled = SETTLED.max(older_since + SETTLE.as_secs());
+        let early = decide_at(&mut scene, settled - 1, &one);
+        assert_eq!(reconciling(&early), Some("ResolvingStart"));
+        assert!(is_bind(&decide_at(&mut scene, settled, &one).step, "i-1"));
+    }
 }
 
 /// Equal instances are interchangeable: what appears last may be the one that this start has made.

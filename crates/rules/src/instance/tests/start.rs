@@ -246,6 +246,34 @@ fn an_accepted_start_is_recorded_by_its_intent() {
     ));
 }
 
+/// An answer that could not be recorded in time, and no list shows what it named: a get tells.
+#[test]
+fn what_a_start_was_answered_with_is_bound_if_a_get_finds_it() {
+    let unrecorded = || {
+        let mut scene = open(Outcome::Accepted(Arc::new(instance("i-1", "pending"))));
+        scene.lists([SETTLED + 1, SETTLED + 2], &[]);
+        scene.quorum_read_at = Some(at(SETTLED + 2));
+        scene
+    };
+    let get = Step::Call(ApiCall::Get {
+        instance_id: "i-1".into(),
+    });
+    let mut scene = unrecorded();
+    assert_eq!(scene.decide().step, get);
+    scene.found(&["i-1"]);
+    let step = scene.decide().step;
+    assert!(
+        matches!(&step, Step::Write(Write::Status(Purpose::Bind { instance_id, .. })) if instance_id == "i-1"),
+        "{step:?}"
+    );
+    let mut scene = unrecorded();
+    // That the API did not find it before lists had to show it proves nothing.
+    scene.missing("i-1", SETTLED - 1);
+    assert_eq!(scene.decide().step, get);
+    scene.missing("i-1", SETTLED + 2);
+    assert_eq!(scene.decide().step, written(Purpose::VoidStart));
+}
+
 #[test]
 fn a_refused_start_leaves_nothing_open_and_says_why() {
     let failure = |kind| Failure {
