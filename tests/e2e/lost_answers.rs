@@ -139,6 +139,20 @@ async fn equal_starts_whose_answers_are_all_lost_end_with_one_instance_each() {
     );
 }
 
+/// Each ends with the instance of its own start or of an equal one, and none is given up.
+#[tokio::test]
+async fn of_fifty_equal_starts_twenty_answers_are_lost() {
+    let bed = Bed::new("lost-fifty").await;
+    let lost = Fault::new(Endpoint::Start, Effect::reset(When::After)).times(20);
+    bed.api.add_fault(lost);
+    let _operator = bed.operator();
+    let names: Vec<String> = (0..50).map(|n| format!("r{n}")).collect();
+    bed.create_each(&names).await;
+    let ids = bed.all_run(&names).await;
+    assert_eq!(sorted(ids), sorted(bed.existing()));
+    assert_eq!(bed.starts(), 50, "none was given up");
+}
+
 #[tokio::test]
 async fn a_restart_whose_answer_is_lost_is_made_once() {
     for (name, when, restarts) in [

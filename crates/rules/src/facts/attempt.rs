@@ -52,11 +52,16 @@ impl Attempt {
     /// When the call must have had its effect, and lists must show it: the settle time after the call has ended, or after this
     /// process has found an intent whose call may have been made before.
     pub fn settled_at(&self, settle: Duration) -> Moment {
+        self.ended_at().after(settle)
+    }
+
+    /// When the call ended, or this process found the intent.
+    pub fn ended_at(&self) -> Moment {
         let ended = match &self.outcome {
             Outcome::Unknown(since) => *since,
             _ => self.first_seen,
         };
-        ended.max(self.first_seen).after(settle)
+        ended.max(self.first_seen)
     }
 
     /// An intent that this process has just written.

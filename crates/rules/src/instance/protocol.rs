@@ -18,6 +18,8 @@ pub enum Rule {
     RestartAhead,
     /// A list that lacks what is not known to be gone proves no start to be without effect.
     AbsenceIsDoubted,
+    /// A start is not given up before the settle times of equal starts are over.
+    EqualStartsSettle,
     /// Open starts are told of an instance before it is let go.
     OpenStartsAreTold,
     /// A start that does not come to an end is overtaken by others.

@@ -16,6 +16,7 @@ use cortecs_resources::{CortecsInstance, key::ObjectKey};
 use kube::ResourceExt;
 
 use super::{
+    ended::Ended,
     entry::{Entry, Reservation},
     index::Index,
     let_go::LetGo,
@@ -35,6 +36,7 @@ pub struct Book {
     /// The newest version of any resource that was ever known.
     newest: String,
     let_go: LetGo,
+    ended: Ended,
     /// The uids of resources that went while a quorum read was under way: the read found them as they no longer are.
     gone_meanwhile: Option<HashSet<String>>,
 }
@@ -67,6 +69,11 @@ impl Book {
             .get(&key)
             .is_some_and(|e| e.resource.uid() != resource.uid());
         let gone = if other { self.remove(&key) } else { None };
+        if let Some(before) = self.entries.get(&key)
+            && before.has_other_start(&resource)
+        {
+            self.ended.note(before);
+        }
         self.unindex(&key);
         self.entries.insert(
             key.clone(),
@@ -78,7 +85,14 @@ impl Book {
             },
         );
         self.index(&key);
+        self.forget_ended();
         gone
+    }
+
+    fn forget_ended(&mut self) {
+        if self.index.open().next().is_none() {
+            self.ended.clear();
+        }
     }
 
     /// Whether a newer version of this very resource is known.
@@ -121,6 +135,8 @@ impl Book {
     fn remove(&mut self, key: &ObjectKey) -> Option<Entry> {
         self.unindex(key);
         let removed = self.entries.remove(key)?;
+        self.ended.note(&removed);
+        self.forget_ended();
         self.let_go
             .note(&removed, self.index.open().next().is_some());
         if let Some(gone) = &mut self.gone_meanwhile {
@@ -250,6 +266,11 @@ impl Book {
     /// Whether a resource that went while a start was open had the instance at this API.
     pub fn was_let_go(&self, api_url: &str, instance_id: &str) -> bool {
         self.let_go.contains(api_url, instance_id)
+    }
+
+    /// When the call ended of the start of this model that came to an end last without an answer of the API, while others are open.
+    pub fn last_ended(&self, api_url: &str, model_id: &str) -> Option<Moment> {
+        self.ended.last(api_url, model_id)
     }
 
     /// Whether the intent of a start of a resource other than `me` is being written.

@@ -38,6 +38,15 @@ impl Entry {
         self.resource.status.as_ref()?.instance_id.as_deref()
     }
 
+    /// Whether this resource had an open start that is not open in its newer version.
+    pub(super) fn has_other_start(&self, newer: &CortecsInstance) -> bool {
+        let start = |resource: &CortecsInstance| {
+            let status = resource.status.as_ref()?;
+            status.slot().start.as_ref().map(|start| start.id)
+        };
+        start(&self.resource).is_some() && start(&self.resource) != start(newer)
+    }
+
     pub(super) fn claims(&self, api_url: &str, instance_id: &str) -> bool {
         let own = [self.bound_id(), self.memory.accepted_id()];
         (self.api_url() == Some(api_url) && own.contains(&Some(instance_id)))

@@ -5,6 +5,7 @@
 //! | [`versions`] | which of two versions of a resource is the newer one |
 //! | [`entry`] | one resource, and what this process remembers of it |
 //! | `index` | the resources by what they claim, and those with an open start |
+//! | `ended` | starts that came to an end, and whose instances may still appear |
 //! | `let_go` | instances of resources that went while a start was open |
 //! | [`open_start`] | a start of another resource that is open |
 //! | [`book`] | all resources with their claims |
@@ -14,6 +15,7 @@
 
 pub mod book;
 mod claims;
+mod ended;
 pub mod entry;
 mod index;
 pub mod late;

@@ -162,17 +162,14 @@ pub(crate) fn in_flight<'a>(
 }
 
 /// How many equal starts of unknown outcome are before this one: each takes one of the instances that have appeared, the oldest
-/// start the first. A start whose settle time is over is not waited for, once the list shows whatever this start has made: if this start
-/// took the other's instance before its own has appeared, the other start would be given up, and nothing would take the one that appears.
+/// start the first. A start whose settle time is over is not waited for.
 pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent, attempt: &Attempt) -> usize {
-    let settle = draft.input.settings.settle;
+    let (input, settle) = (draft.input, draft.input.settings.settle);
     let wanted = args::of_record(&intent.args);
-    let mine = attempt.settled_at(settle);
-    let is_over = |other: &Attempt| draft.listed_at() >= mine.max(other.settled_at(settle));
     let is_before = |open: &OpenStart<'_>| {
         open.progress == Progress::Unknown
             && is_older(open.intent, intent)
-            && !is_over(open.attempt.unwrap_or(attempt))
+            && input.now < open.attempt.unwrap_or(attempt).settled_at(settle)
     };
     draft.home().map_or(0, |home| {
         equals(draft, &home.api_url, &wanted)
@@ -181,14 +178,19 @@ pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent, attempt: &Attempt) -
     })
 }
 
-/// When the settle time of all equal starts of unknown outcome is over. Equal instances are interchangeable, so until
-/// then an instance that appears may be what this start has made. A start that this process has not looked at, as another operator
-/// makes it, counts as this one.
+/// When the settle time of all equal starts of unknown outcome is over, those included that came to an end meanwhile: one of them may have
+/// taken what this start has made, and then what it has made itself is this start's. A start that this process has not looked at, as
+/// another operator makes it, counts as this one.
 pub(crate) fn settled_at(draft: &Draft<'_>, api_url: &str, wanted: &InstanceArgs) -> Moment {
+    if !draft.enforces(Rule::EqualStartsSettle) {
+        return Moment::default();
+    }
     let settle = draft.input.settings.settle;
+    let ended = draft.input.book.last_ended(api_url, &wanted.model_id);
     equals(draft, api_url, wanted)
         .filter(|open| open.progress == Progress::Unknown)
         .filter_map(|open| Some(open.attempt?.settled_at(settle)))
+        .chain(ended.map(|ended| ended.after(settle)))
         .max()
         .unwrap_or_default()
 }

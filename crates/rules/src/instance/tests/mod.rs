@@ -7,6 +7,7 @@ mod held;
 mod hostile;
 mod model;
 mod others;
+mod overtaken;
 mod resolve;
 mod restart;
 mod restored;
@@ -68,6 +69,8 @@ struct Scene {
     sealed_id: Option<SealedId>,
     /// What is remembered of the others.
     remembered: Vec<(&'static str, Memory)>,
+    /// Newer versions of the others.
+    later: Vec<Value>,
     model: Option<CatalogAnswer>,
     now: Moment,
     quorum_read_at: Option<Moment>,
@@ -152,7 +155,6 @@ fn remembered_start(id: u128, second: u64, outcome: Outcome) -> Memory {
     }
 }
 
-/// One write of the status.
 /// The memory of a resource for which the intent of a start of so many workers is being written since this second.
 fn writing_start(workers: u32, second: u64) -> Memory {
     let mut start = intent(1, "2026-01-01T00:00:00Z", &[]);
@@ -168,6 +170,7 @@ fn writing_start(workers: u32, second: u64) -> Memory {
     }
 }
 
+/// One write of the status.
 fn written(purpose: Purpose) -> Step {
     Step::Write(Write::Status(purpose))
 }
@@ -218,6 +221,7 @@ impl Scene {
             memory: None,
             sealed_id: None,
             remembered: Vec::new(),
+            later: Vec::new(),
             model: Some(model()),
             now: at(1000),
             quorum_read_at: None,
@@ -306,6 +310,9 @@ impl Scene {
         book.remember(&key, |m| *m = memory.clone());
         for (name, remembered) in &self.remembered {
             book.remember(&ObjectKey::new("ns", *name), |m| *m = remembered.clone());
+        }
+        for other in &self.later {
+            book.apply(Arc::new(serde_json::from_value(other.clone()).unwrap()));
         }
         decide(&Input {
             key: &key,

@@ -40,7 +40,7 @@ fn unclear(id: &str) -> Instance {
 }
 
 /// Decides at this second, on a list of that second, and remembers what is remembered of a decision.
-fn decide_at(scene: &mut Scene, second: u64, instances: &[Instance]) -> Decision {
+pub(super) fn decide_at(scene: &mut Scene, second: u64, instances: &[Instance]) -> Decision {
     scene.lists([second], instances);
     scene.quorum_read_at = Some(at(second));
     let decision = scene.decide();
@@ -293,24 +293,9 @@ fn equal_starts_are_resolved_from_one_list() {
     // The only one is the oldest start's, as long as that one can come to an end by itself.
     let decision = decide_at(&mut scene, 1002, &all[..1]);
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-}
-
-/// An older equal start whose settle time is over leaves what has appeared to this one. But this one takes it only when its own
-/// instance must have appeared too: the older start is given up from then on, and what appeared later would be left behind.
-#[test]
-fn what_an_older_start_has_not_taken_is_bound_after_the_settle_times_of_both() {
-    for older_since in [1, 1030] {
-        let mut scene = lost(&[]);
-        scene.others = vec![resource("older", json!({}), open(1, 1))];
-        let older = remembered_start(1, 0, Outcome::Unknown(at(older_since)));
-        scene.remembered = vec![("older", older)];
-        scene.found(&["i-1"]);
-        let one = [instance("i-1", "pending")];
-        let settled = SETTLED.max(older_since + SETTLE.as_secs());
-        let early = decide_at(&mut scene, settled - 1, &one);
-        assert_eq!(reconciling(&early), Some("ResolvingStart"));
-        assert!(is_bind(&decide_at(&mut scene, settled, &one).step, "i-1"));
-    }
+    let stuck = remembered_start(1, 0, Outcome::Unknown(at(1)));
+    scene.remembered = vec![("older", stuck)];
+    assert!(is_bind(&decide_at(&mut scene, 1003, &all[..1]).step, "i-1"));
 }
 
 /// Equal instances are interchangeable: what appears last may be the one that this start has made.
@@ -335,51 +320,31 @@ fn a_start_is_not_given_up_before_the_settle_times_of_equal_starts_are_over() {
     }
 }
 
-fn overtaken() -> Scene {
+/// It may have taken what this start has made, and what it has made itself may still appear.
+#[test]
+fn an_equal_start_that_came_to_an_end_is_waited_for_all_the_same() {
     let mut scene = lost(&[]);
-    slot(&mut scene.resource)["start"]["overtaken"] = json!(true);
-    scene.observe();
-    scene
-}
-
-/// An overtaken start, after the question was asked, with what a person answers.
-fn answered(listed: &[Instance], answer: &str) -> Step {
-    let mut scene = overtaken();
-    scene.found(&["i-1"]);
-    decide_at(&mut scene, SETTLED + 1, listed);
-    let decision = decide_at(&mut scene, SETTLED + 2, listed);
-    assert_eq!(stalled(&decision), Some("StartUnresolved"));
-    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    scene
-        .annotated("cortecs.ai/resolve-start", answer)
-        .decide()
-        .step
-}
-
-#[test]
-fn an_overtaken_start_ends_with_the_answer_of_a_person() {
-    for listed in [&[][..], &[instance("i-1", "running")]] {
-        assert_eq!(answered(listed, "none"), written(Purpose::VoidStart));
-        let bound = is_bind(&answered(listed, "i-1"), "i-1");
-        assert_eq!(bound, !listed.is_empty());
+    scene.others = vec![resource("older", json!({}), open(1, 1))];
+    let memory = remembered_start(1, 1050, Outcome::Unknown(at(1051)));
+    scene.remembered = vec![("older", memory)];
+    let mut bound = owner_of("i-taken");
+    bound["metadata"]["name"] = json!("older");
+    bound["metadata"]["uid"] = scene.others[0]["metadata"]["uid"].clone();
+    bound["metadata"]["resourceVersion"] = json!("9");
+    scene.later = vec![bound];
+    let taken = [instance("i-taken", "pending")];
+    for (second, given_up) in [
+        (SETTLED + 1, false),
+        (SETTLED + 50, false),
+        (SETTLED + 51, true),
+    ] {
+        let step = decide_at(&mut scene, second, &taken).step;
+        assert_eq!(
+            step == written(Purpose::VoidStart),
+            given_up,
+            "{second}: {step:?}"
+        );
     }
-}
-
-/// What appears after the question was not asked about.
-#[test]
-fn none_is_said_of_what_was_named_to_an_overtaken_start() {
-    let mut scene = overtaken();
-    decide_at(&mut scene, SETTLED + 1, &[]);
-    let decision = decide_at(&mut scene, SETTLED + 2, &[]);
-    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    let mut scene = scene.annotated("cortecs.ai/resolve-start", "none");
-    let late = [instance("i-late", "running")];
-    let decision = decide_at(&mut scene, SETTLED + 3, &late);
-    assert_eq!(stalled(&decision), Some("StartUnresolved"));
-    assert_eq!(
-        decision.status.slot().start.as_ref().unwrap().candidate_ids,
-        ["i-late"]
-    );
 }
 
 /// Equal starts of two client ids need not see the same instances: they are made one after the other.

@@ -324,7 +324,8 @@ impl<'a> Writer<'a> {
                 Err(_) => 255,
             };
             let operator = u8::try_from(flight.operator).unwrap();
-            parts.push(vec![1, operator, self.place(flight.resource), answer]);
+            let age = u8::try_from(state.tick - flight.tick).unwrap();
+            parts.push(vec![1, operator, self.place(flight.resource), answer, age]);
         }
         for late in &state.late {
             let (what, on) = match &late.effect {

@@ -127,6 +127,8 @@ pub struct Config {
     /// What may be asked for, and of which resource.
     pub orders: Vec<(usize, Order)>,
     pub faults: Vec<Fault>,
+    /// A call may last until the next tick.
+    pub slow: bool,
     /// Other people start instances in the account too.
     pub shared: bool,
     /// Answers leave the number of workers out: all instances look alike.
@@ -182,6 +184,7 @@ impl Config {
             },
             orders: Vec::new(),
             faults: FAULTS.to_vec(),
+            slow: false,
             shared: false,
             omits: false,
             stale: false,

@@ -33,6 +33,13 @@ impl Writer<'_> {
             }
         }
         self.ids_mask(|id| process.book.was_let_go(API, id));
+        match process.book.last_ended(API, "org/name") {
+            None => self.byte(0),
+            Some(ended) => {
+                self.byte(1);
+                self.age(ended);
+            }
+        }
         // Reservations are seen by nothing but this.
         for n in 0..self.ids.len() {
             let claims = self.order.clone().into_iter().enumerate();

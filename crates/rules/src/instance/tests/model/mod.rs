@@ -18,7 +18,7 @@
 //! | `runs` | what is explored with all rules on |
 //!
 //! Which rules it takes to break a property, each alone but where said otherwise:
-//! - the intent's write, one call, the finalizer first, known ids, not knowing what may be of others, telling open starts, doubting absences, asking in a shared account, the gone rule, restarts written ahead,
+//! - the intent's write, one call, the finalizer first, known ids, not knowing what may be of others, telling open starts, doubting absences, waiting for equal starts, asking in a shared account, the gone rule, restarts written ahead,
 //!   restarts that stay open, the proof that it is stopped, the classes of statuses, overtaking, the lease's deadline: each is a test in `rules`.
 //! - The quorum read and a beginning with the newest state are two locks of one door: a claim that another process wrote.
 //!   Without the read, a process that begins with an old view claims an instance twice; with the read it does not; and

@@ -81,6 +81,12 @@ impl State {
             } => self.step(lab, *operator, *resource, *fault),
             Event::Answer(index) => {
                 let flight = self.air.remove(*index);
+                // The settle time counts from the end of the call.
+                for late in &mut self.late {
+                    if late.owner == Some(flight.resource) && late.asked == flight.tick {
+                        late.asked = self.tick;
+                    }
+                }
                 self.answered(lab, &flight);
             }
             Event::Effect(index) => {
@@ -221,6 +227,7 @@ impl State {
             resource,
             call: made.clone(),
             asked: self.now(),
+            tick: self.tick,
             result,
         };
         if starts {

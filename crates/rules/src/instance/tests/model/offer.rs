@@ -7,7 +7,7 @@ use super::{
     config::{Fault, Order},
     next::{Event, Lag},
     shown::asks,
-    state::{Late, SETTLE_TICKS, State},
+    state::{Flight, Late, SETTLE_TICKS, State},
 };
 use crate::instance::tests::*;
 
@@ -27,7 +27,7 @@ impl State {
         }
         events.extend((0..self.air.len()).map(Event::Answer));
         events.extend((0..self.late.len()).map(Event::Effect));
-        if self.may_tick() {
+        if self.may_tick(lab) {
             events.push(Event::Tick);
         }
         if self.left.takeovers > 0 {
@@ -57,10 +57,11 @@ impl State {
         );
     }
 
-    /// Answers are there, and effects have come, within the settle time.
-    pub fn may_tick(&self) -> bool {
+    /// Answers are there, and effects have come, within the settle time. A slow call lasts until the next tick.
+    pub fn may_tick(&self, lab: &Lab) -> bool {
         let due = |late: &Late| self.tick + 1 >= late.asked + SETTLE_TICKS;
-        self.air.is_empty() && !self.late.iter().any(due)
+        let ends = |flight: &Flight| !lab.config.slow || flight.tick < self.tick;
+        !self.air.iter().any(ends) && !self.late.iter().any(due)
     }
 
     fn steps(

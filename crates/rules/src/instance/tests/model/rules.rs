@@ -109,6 +109,21 @@ fn when_what_may_be_of_others_is_known_one_leaks() {
     must_break(config, NO_WEDGE);
 }
 
+/// Two calls end in different ticks, and both take effect at the last moment.
+#[test]
+fn when_equal_starts_do_not_settle_together_there_are_two() {
+    let budgets = Budgets {
+        starts: 3,
+        faults: 2,
+        ..NONE
+    };
+    let off = Off::Decided(Rule::EqualStartsSettle);
+    let mut config = small("waiting for equal starts", &[READY, READY], off, budgets);
+    config.faults = vec![Fault::Late];
+    config.slow = true;
+    must_break(config, ONE_EACH);
+}
+
 /// Lists that are cut short lack what a start has made, and what others have as well.
 #[test]
 fn when_the_absences_of_a_list_are_believed_that_lacks_what_exists_one_leaks() {

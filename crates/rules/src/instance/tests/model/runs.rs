@@ -90,6 +90,7 @@ fn quick() -> Vec<Config> {
         overtakes: 1,
         ..QUIET
     };
+    let slow = Budgets { faults: 2, ..QUIET };
     let leaving = Budgets {
         starts: 3,
         crashes: 1,
@@ -109,6 +110,10 @@ fn quick() -> Vec<Config> {
             ..config("one, in a shared account", &[READY], strangers)
         },
         config("two, everything twice", &PAIR, TWICE),
+        Config {
+            slow: true,
+            ..config("two, and calls that take long", &PAIR, slow)
+        },
         config("two, and one that is overtaken", &PAIR, overtaking),
         Config {
             orders: vec![(1, Order::Delete)],
@@ -322,5 +327,6 @@ fn explore() {
     config.goal = number("GOAL") > 0;
     config.shared = number("SHARED") > 0;
     config.omits = number("OMITS") > 0;
+    config.slow = number("SLOW") > 0;
     run(vec![config]);
 }

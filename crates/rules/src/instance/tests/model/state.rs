@@ -67,12 +67,14 @@ pub struct Flight {
     pub resource: usize,
     pub call: ApiCall,
     pub asked: Moment,
+    pub tick: u64,
     pub result: Result<Instance, Error>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Late {
     pub effect: Effect,
+    /// When the call was made, or has ended: effects come so many ticks after the end at most.
     pub asked: u64,
     /// For whom it starts an instance.
     pub owner: Option<usize>,

@@ -1,0 +1,54 @@
+//! Starts that others have overtaken.
+
+use super::{
+    others::decide_at,
+    resolve::{is_bind, lost},
+    *,
+};
+
+fn overtaken() -> Scene {
+    let mut scene = lost(&[]);
+    slot(&mut scene.resource)["start"]["overtaken"] = json!(true);
+    scene.observe();
+    scene
+}
+
+/// An overtaken start, after the question was asked, with what a person answers.
+fn answered(listed: &[Instance], answer: &str) -> Step {
+    let mut scene = overtaken();
+    scene.found(&["i-1"]);
+    decide_at(&mut scene, SETTLED + 1, listed);
+    let decision = decide_at(&mut scene, SETTLED + 2, listed);
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene
+        .annotated("cortecs.ai/resolve-start", answer)
+        .decide()
+        .step
+}
+
+#[test]
+fn an_overtaken_start_ends_with_the_answer_of_a_person() {
+    for listed in [&[][..], &[instance("i-1", "running")]] {
+        assert_eq!(answered(listed, "none"), written(Purpose::VoidStart));
+        let bound = is_bind(&answered(listed, "i-1"), "i-1");
+        assert_eq!(bound, !listed.is_empty());
+    }
+}
+
+/// What appears after the question was not asked about.
+#[test]
+fn none_is_said_of_what_was_named_to_an_overtaken_start() {
+    let mut scene = overtaken();
+    decide_at(&mut scene, SETTLED + 1, &[]);
+    let decision = decide_at(&mut scene, SETTLED + 2, &[]);
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let mut scene = scene.annotated("cortecs.ai/resolve-start", "none");
+    let late = [instance("i-late", "running")];
+    let decision = decide_at(&mut scene, SETTLED + 3, &late);
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    assert_eq!(
+        decision.status.slot().start.as_ref().unwrap().candidate_ids,
+        ["i-late"]
+    );
+}
