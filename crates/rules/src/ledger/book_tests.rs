@@ -284,3 +284,101 @@ fn an_intent_that_is_being_written_is_not_called_until_another_version_tells() {
         assert_eq!(progress.collect::<Vec<_>>(), expected);
     }
 }
+
+#[test]
+fn a_newer_version_of_the_same_object_is_known() {
+    let mut book = Book::default();
+    book.apply(bound("a", "10", "i-1"));
+    assert!(book.knows_newer(&bound("a", "9", "i-1")));
+    assert!(!book.knows_newer(&bound("a", "10", "i-1")));
+    assert!(!book.knows_newer(&bound("a", "11", "i-1")));
+    assert!(!book.knows_newer(&bound("b", "1", "i-1")));
+    let mut other = Arc::unwrap_or_clone(bound("a", "9", "i-1"));
+    other.metadata.uid = Some("uid-other".into());
+    assert!(!book.knows_newer(&other));
+}
+
+#[test]
+fn a_write_is_known_at_once() {
+    let mut book = Book::default();
+    book.apply(bound("a", "1", "i-1"));
+    book.wrote(bound("a", "2", "i-2"));
+    assert!(book.is_claimed("https://api", "i-2") && !book.is_claimed("https://api", "i-1"));
+    let mut other = Arc::unwrap_or_clone(bound("a", "3", "i-3"));
+    other.metadata.uid = Some("uid-other".into());
+    book.wrote(Arc::new(other));
+    assert!(!book.is_claimed("https://api", "i-3"), "it is gone");
+}
+
+#[test]
+fn the_newest_version_is_known_whatever_went() {
+    let mut book = Book::default();
+    assert_eq!(book.newest(), "");
+    for (version, newest) in [("9", "9"), ("10", "10"), ("8", "10")] {
+        book.apply(bound(version, version, "i-1"));
+        assert_eq!(book.newest(), newest);
+    }
+    book.deleted(&bound("10", "10", "i-1"));
+    assert_eq!(book.newest(), "10");
+    assert!(is_older("9", "10") && !is_older("10", "10") && !is_older("10", "9"));
+}
+
+#[test]
+fn each_resource_is_given_in_the_version_that_is_known() {
+    let mut book = Book::default();
+    book.apply(bound("a", "1", "i-1"));
+    book.apply(bound("a", "2", "i-2"));
+    book.apply(bound("b", "3", "i-3"));
+    let resources = book.resources();
+    let version = |name: &str| resources[&key(name)].metadata.resource_version.clone();
+    assert_eq!(resources.len(), 2);
+    assert_eq!(
+        (version("a"), version("b")),
+        (Some("2".into()), Some("3".into()))
+    );
+}
+
+/// A watch of one namespace says nothing about resources in another one.
+#[test]
+fn a_listing_covers_its_namespace_only() {
+    let mut elsewhere = Arc::unwrap_or_clone(bound("b", "1", "i-2"));
+    elsewhere.metadata.namespace = Some("elsewhere".into());
+    let scope = Some("ns".to_owned());
+    let learn: [fn(&mut Book, &Scope) -> Vec<Entry>; 2] = [
+        |book, scope| {
+            book.begin_listing(scope.clone());
+            book.end_listing(scope)
+        },
+        |book, scope| book.quorum_read(scope, Vec::new(), "20"),
+    ];
+    for learn in learn {
+        let mut book = Book::default();
+        book.apply(bound("a", "1", "i-1"));
+        book.apply(Arc::new(elsewhere.clone()));
+        assert_eq!(names(learn(&mut book, &scope)), ["uid-a"]);
+        assert_eq!(names(learn(&mut book, &None)), ["uid-b"]);
+    }
+}
+
+#[test]
+fn a_quorum_read_that_fails_leaves_nothing_to_remember() {
+    let mut book = Book::default();
+    book.begin_quorum_read();
+    book.abandon_quorum_read();
+    assert!(book.gone_meanwhile.is_none());
+}
+
+/// After a crash nobody knows of a reservation.
+#[test]
+fn only_what_a_status_records_is_recorded() {
+    let mut book = Book::default();
+    book.apply(bound("a", "1", "i-1"));
+    book.reserve(&key("a"), "https://api", "i-2");
+    let is_recorded = |api_url, id, me| book.is_recorded_for_other(api_url, id, &key(me));
+    assert!(is_recorded("https://api", "i-1", "b"));
+    assert!(!is_recorded("https://api", "i-1", "a"));
+    assert!(!is_recorded("https://other", "i-1", "b"));
+    assert!(!is_recorded("https://api", "i-2", "b"));
+    assert!(book.is_claimed("https://api", "i-2"));
+    assert!(!book.is_claimed("https://other", "i-2"));
+}

@@ -52,3 +52,7 @@ pub fn missing<'a>(
 fn unlisted_since(entry: &Entry) -> Option<Moment> {
     entry.memory.bound.as_ref()?.unlisted_since
 }
+
+#[cfg(test)]
+#[path = "unlisted_tests.rs"]
+mod tests;

@@ -116,6 +116,22 @@ fn none_is_said_of_the_instances_that_were_named_and_of_no_later_one() {
     ));
 }
 
+/// An id that nobody was asked about is no order, whenever the annotation was written.
+#[test]
+fn nothing_is_bound_by_an_order_before_the_question() {
+    let mut scene = lost(&[]).annotated("cortecs.ai/resolve-start", "i-altered");
+    let mut altered = instance("i-altered", "running");
+    altered.instance_args.context_length = Some(1);
+    scene.found(&["i-altered"]);
+    scene.lists([1001], std::slice::from_ref(&altered));
+    scene.quorum_read_at = Some(at(1001));
+    assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
+    scene.lists([SETTLED + 1, SETTLED + 2], &[altered]);
+    scene.quorum_read_at = Some(at(SETTLED + 2));
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+}
+
 #[test]
 fn an_order_is_about_one_start_and_one_of_its_candidates() {
     let shared: fn(&mut Account) = |a| a.sharing = Sharing::Shared;

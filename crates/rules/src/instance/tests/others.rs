@@ -53,6 +53,11 @@ pub(super) fn decide_at(scene: &mut Scene, second: u64, instances: &[Instance]) 
     decision
 }
 
+/// Whether the decision is to overtake the other start.
+fn overtakes(decision: &Decision) -> bool {
+    matches!(decision.step, Step::Write(Write::Overtake { .. }))
+}
+
 #[test]
 fn no_start_is_made_while_one_is_open_whose_instance_may_look_the_same() {
     for workers in WORKERS {
@@ -91,6 +96,10 @@ fn a_start_that_does_not_come_to_an_end_is_overtaken_after_a_settle_time_and_a_q
         for second in [1000, 1001, 1000 + patience - 1] {
             let decision = decide_at(&mut scene, second, &[]);
             assert_eq!(reconciling(&decision), Some("ResolvingStart"), "{second}");
+            assert!(!overtakes(&decision), "{second}");
+            // Nothing wakes it when the patience ends.
+            let left = at(1000 + patience).since(at(second));
+            assert_eq!(decision.look_again, Some(left));
         }
         let decision = decide_at(&mut scene, 1000 + patience, &[]);
         assert_eq!(decision.step, overtake);
@@ -119,8 +128,8 @@ fn a_start_whose_lists_have_just_begun_to_work_gets_more_time() {
         let end = 1000 + patience + more * SETTLE.as_secs();
         for (second, overtaken) in [(end - 1, false), (end, true)] {
             let decision = decide_at(&mut scene, second, &[]);
-            let overtakes = matches!(decision.step, Step::Write(Write::Overtake { .. }));
-            assert_eq!(overtakes, overtaken, "{lists} lists, {client_id}: {second}");
+            let as_expected = overtakes(&decision) == overtaken;
+            assert!(as_expected, "{lists} lists, {client_id}: {second}");
         }
     }
 }
@@ -194,7 +203,7 @@ fn the_patience_begins_anew_when_lists_work_again() {
     scene.view.fleet.as_mut().unwrap().problem = Some(problem);
     let decision = scene.decide();
     scene.view.fleet.as_mut().unwrap().problem = None;
-    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    assert!(decision.held_up.is_some() && !overtakes(&decision));
     scene
         .memory
         .as_mut()
@@ -202,20 +211,47 @@ fn the_patience_begins_anew_when_lists_work_again() {
         .held_up
         .clone_from(&decision.held_up);
     let decision = decide_at(&mut scene, 1001 + 10 * SETTLE.as_secs(), &[]);
-    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    assert!(decision.held_up.is_some() && !overtakes(&decision));
+}
+
+/// Each start is waited for anew.
+#[test]
+fn the_patience_is_with_one_start() {
+    let patience = (SETTLE + SETTLE / 4).as_secs();
+    let mut scene = beside(1);
+    decide_at(&mut scene, 1000, &[]);
+    slot(&mut scene.others[0])["start"]["id"] = json!(Uuid::from_u128(2));
+    scene.remembered.clear();
+    let decision = decide_at(&mut scene, 1000 + patience, &[]);
+    assert!(decision.held_up.is_some() && !overtakes(&decision));
+}
+
+/// A start that this process has not looked at yet gets the time in which its lists have to come, if they are this account's.
+#[test]
+fn a_start_that_was_not_looked_at_gets_more_time() {
+    let patience = (SETTLE + SETTLE / 4).as_secs();
+    for (client_id, more) in [("client", SETTLE.as_secs()), ("another", 0)] {
+        let mut scene = beside(1);
+        scene.others[0]["status"]["account"]["clientId"] = json!(client_id);
+        scene.remembered.clear();
+        decide_at(&mut scene, 1000, &[]);
+        let end = 1000 + patience + more;
+        let before = decide_at(&mut scene, end - 1, &[]);
+        assert!(!overtakes(&before), "{client_id}");
+        assert!(overtakes(&decide_at(&mut scene, end, &[])), "{client_id}");
+    }
 }
 
 /// A resource may not have been looked at while lists failed, as the account's calls were paused.
 #[test]
 fn the_patience_begins_when_lists_work_again_even_if_the_resource_was_not_looked_at_meanwhile() {
     let late = 1000 + 10 * SETTLE.as_secs();
-    for (good_since, overtakes) in [(900, true), (late - 1, false)] {
+    for (good_since, is_overtaken) in [(900, true), (late - 1, false)] {
         let mut scene = beside(1);
         decide_at(&mut scene, 1000, &[]);
         scene.view.fleet.as_mut().unwrap().good_since = at(good_since);
         let decision = decide_at(&mut scene, late, &[]);
-        let is_overtaken = matches!(decision.step, Step::Write(Write::Overtake { .. }));
-        assert_eq!(is_overtaken, overtakes);
+        assert_eq!(overtakes(&decision), is_overtaken);
     }
 }
 
@@ -293,7 +329,8 @@ fn equal_starts_are_resolved_from_one_list() {
     // The only one is the oldest start's, as long as that one can come to an end by itself.
     let decision = decide_at(&mut scene, 1002, &all[..1]);
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
-    let stuck = remembered_start(1, 0, Outcome::Unknown(at(1)));
+    let ended = 1003 - SETTLE.as_secs();
+    let stuck = remembered_start(1, 0, Outcome::Unknown(at(ended)));
     scene.remembered = vec![("older", stuck)];
     assert!(is_bind(&decide_at(&mut scene, 1003, &all[..1]).step, "i-1"));
 }
@@ -317,6 +354,20 @@ fn a_start_is_not_given_up_before_the_settle_times_of_equal_starts_are_over() {
             given_up,
             "{second}: {step:?}"
         );
+    }
+}
+
+/// The answer to the other start may name any of the instances that have appeared.
+#[test]
+fn nothing_is_bound_while_an_equal_start_is_in_flight() {
+    for (outcome, bound) in [(Outcome::InFlight, false), (Outcome::Written, true)] {
+        let mut scene = lost(&[]);
+        scene.others = vec![resource("other", json!({}), open(1, 6))];
+        scene.remembered = vec![("other", remembered_start(6, 1000, outcome))];
+        scene.found(&["i-1"]);
+        let decision = decide_at(&mut scene, 1001, &[instance("i-1", "pending")]);
+        assert_eq!(is_bind(&decision.step, "i-1"), bound, "{:?}", decision.step);
+        assert!(bound || reconciling(&decision) == Some("ResolvingStart"));
     }
 }
 

@@ -51,4 +51,28 @@ fn none_is_said_of_what_was_named_to_an_overtaken_start() {
         decision.status.slot().start.as_ref().unwrap().candidate_ids,
         ["i-late"]
     );
+    // The answer is older than the question.
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let decision = decide_at(&mut scene, SETTLED + 4, &late);
+    assert_eq!(decision.step, Step::Rest);
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+}
+
+/// An overtaken start may have made it, so this one takes it only when its own must have appeared too.
+#[test]
+fn what_an_overtaken_start_may_have_made_is_bound_by_another_after_its_settle_time() {
+    let mut scene = lost(&[]);
+    let mut other = json!({ "account": home(), "start": intent(1, "2026-01-01T00:00:00Z", &[]) });
+    other["start"]["overtaken"] = json!(true);
+    scene.others = vec![resource("other", json!({}), other)];
+    let one = [instance("i-1", "pending")];
+    scene.found(&["i-1"]);
+    for second in [1001, SETTLED - 1, SETTLED] {
+        let decision = decide_at(&mut scene, second, &one);
+        assert_eq!(reconciling(&decision), Some("ResolvingStart"), "{second}");
+    }
+    assert!(is_bind(
+        &decide_at(&mut scene, SETTLED + 1, &one).step,
+        "i-1"
+    ));
 }

@@ -2,7 +2,7 @@
 
 use cortecs_resources::reason::Reason;
 
-use super::*;
+use super::{resolve::is_bind, *};
 use crate::facts::failure::{Failure, FailureKind};
 
 fn fresh() -> Scene {
@@ -92,6 +92,9 @@ fn ten_thousand_instances_of_other_resources_are_not_listed() {
     scene.list(999, &crowd);
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("TooManyInstances"));
+    scene.list(999, &crowd[1..]);
+    let start = scene.decide().status.slot().start.clone();
+    assert_eq!(start.unwrap().known_instances.len(), 512);
 }
 
 #[test]
@@ -238,12 +241,29 @@ fn an_accepted_start_is_recorded_by_its_intent() {
         instance: accepted,
     });
     assert_eq!(scene.decide().step, wanted);
+    scene.now = at(1000 + SETTLE.as_secs());
+    assert!(matches!(
+        scene.decide().step,
+        Step::Write(Write::RecordAccepted { .. })
+    ));
     // Later than that it is left to be resolved.
     scene.now = at(1000 + SETTLE.as_secs() + 1);
     assert!(!matches!(
         scene.decide().step,
         Step::Write(Write::RecordAccepted { .. })
     ));
+}
+
+/// An answer that could not be recorded in time: what it named is the only candidate.
+#[test]
+fn an_answer_that_was_not_recorded_names_the_instance() {
+    let accepted = Arc::new(instance("i-2", "pending"));
+    let mut scene = open(Outcome::Accepted(accepted));
+    let all = ["i-1", "i-2", "i-3"].map(|id| instance(id, "running"));
+    scene.lists([SETTLED + 1], &all);
+    scene.found(&["i-1", "i-2", "i-3"]);
+    scene.quorum_read_at = Some(at(SETTLED + 1));
+    assert!(is_bind(&scene.decide().step, "i-2"));
 }
 
 /// An answer that could not be recorded in time, and no list shows what it named: a get tells.
@@ -261,11 +281,7 @@ fn what_a_start_was_answered_with_is_bound_if_a_get_finds_it() {
     let mut scene = unrecorded();
     assert_eq!(scene.decide().step, get);
     scene.found(&["i-1"]);
-    let step = scene.decide().step;
-    assert!(
-        matches!(&step, Step::Write(Write::Status(Purpose::Bind { instance_id, .. })) if instance_id == "i-1"),
-        "{step:?}"
-    );
+    assert!(is_bind(&scene.decide().step, "i-1"));
     let mut scene = unrecorded();
     // That the API did not find it before lists had to show it proves nothing.
     scene.missing("i-1", SETTLED - 1);
