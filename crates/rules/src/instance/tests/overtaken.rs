@@ -1,5 +1,7 @@
 //! Starts that others have overtaken.
 
+use cortecs_resources::journal::MAX_CANDIDATE_IDS;
+
 use super::{
     others::decide_at,
     resolve::{is_bind, lost},
@@ -56,6 +58,44 @@ fn none_is_said_of_what_was_named_to_an_overtaken_start() {
     let decision = decide_at(&mut scene, SETTLED + 4, &late);
     assert_eq!(decision.step, Step::Rest);
     assert_eq!(stalled(&decision), Some("StartUnresolved"));
+}
+
+/// What others start later changes nothing for it.
+#[test]
+fn an_overtaken_start_does_not_wait_for_others() {
+    let mut scene = overtaken();
+    let other = json!({ "account": home(), "start": intent(6, "2026-01-03T00:00:00Z", &[]) });
+    scene.others = vec![resource("other", json!({}), other)];
+    scene.remembered = vec![("other", remembered_start(6, 1000, Outcome::InFlight))];
+    decide_at(&mut scene, SETTLED + 1, &[]);
+    let decision = decide_at(&mut scene, SETTLED + 2, &[]);
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+}
+
+/// Of more instances than a person is asked about at once, those that were named are none of the start's, and the others are asked
+/// about next.
+#[test]
+fn none_is_said_of_so_many_at_once() {
+    let mut scene = overtaken();
+    let all: Vec<Instance> = (0..=MAX_CANDIDATE_IDS)
+        .map(|n| instance(&format!("i-{n:02}"), "running"))
+        .collect();
+    decide_at(&mut scene, SETTLED + 1, &all);
+    let decision = decide_at(&mut scene, SETTLED + 2, &all);
+    let named = &decision.status.slot().start.as_ref().unwrap().candidate_ids;
+    assert_eq!(named.len(), MAX_CANDIDATE_IDS);
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let mut scene = scene.annotated("cortecs.ai/resolve-start", "none");
+    let decision = decide_at(&mut scene, SETTLED + 3, &all);
+    let start = decision.status.slot().start.as_ref().unwrap();
+    let last = format!("i-{MAX_CANDIDATE_IDS:02}");
+    assert_eq!(
+        start.known_instances.len(),
+        MAX_CANDIDATE_IDS,
+        "{:?}",
+        decision.step
+    );
+    assert!(!start.known_instances.contains(&digest(start.id, &last)));
 }
 
 /// An overtaken start may have made it, so this one takes it only when its own must have appeared too.

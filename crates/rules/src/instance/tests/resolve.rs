@@ -279,6 +279,30 @@ fn the_oldest_of_equal_starts_is_resolved_first() {
     assert!(is_bind(&scene.decide().step, "i-1"));
 }
 
+/// An instance is bound only where the resource says that it lives; one that is deleted is resolved where the start was made.
+#[test]
+fn a_start_in_another_account_is_resolved_only_to_be_deleted() {
+    for deleting in [false, true] {
+        let mut scene = lost(&[]);
+        if deleting {
+            scene = scene.deleting();
+        }
+        scene.view.named = Some(ObjectKey::new("ns", "another"));
+        scene.lists([1001], &[instance("i-1", "pending")]);
+        scene.quorum_read_at = Some(at(1001));
+        scene.found(&["i-1"]);
+        let decision = scene.decide();
+        assert_eq!(
+            is_bind(&decision.step, "i-1"),
+            deleting,
+            "{:?}",
+            decision.step
+        );
+        let changed = stalled(&decision) == Some("AccountChanged");
+        assert_eq!(changed, !deleting);
+    }
+}
+
 #[test]
 fn resolving_goes_on_whatever_blocks_starts() {
     let changes: [fn(&mut Scene); 4] = [
