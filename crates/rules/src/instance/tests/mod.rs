@@ -1,5 +1,6 @@
 //! Decisions, one rule at a time. A [`Scene`] is everything that one decision is taken from.
 
+mod accepted;
 mod ask;
 mod bound;
 mod delete;
@@ -8,6 +9,7 @@ mod hostile;
 mod model;
 mod others;
 mod overtaken;
+mod patience;
 mod resolve;
 mod restart;
 mod restored;

@@ -38,6 +38,27 @@ fn an_overtaken_start_ends_with_the_answer_of_a_person() {
     }
 }
 
+/// A list that lacks what the API finds proves nothing, but a person knows better.
+#[test]
+fn a_person_is_believed_although_the_list_is_incomplete() {
+    let mut scene = overtaken();
+    let mut bound = Bound::new("i-other".to_owned(), at(1));
+    bound.unlisted_since = Some(at(1000));
+    scene.others = vec![owner_of("i-other")];
+    scene.remembered = vec![(
+        "i-other",
+        Memory {
+            bound: Some(bound),
+            ..Memory::default()
+        },
+    )];
+    decide_at(&mut scene, SETTLED + 1, &[]);
+    let decision = decide_at(&mut scene, SETTLED + 2, &[]);
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    let mut scene = scene.annotated("cortecs.ai/resolve-start", "none");
+    assert_eq!(scene.decide().step, written(Purpose::VoidStart));
+}
+
 /// What appears after the question was not asked about.
 #[test]
 fn none_is_said_of_what_was_named_to_an_overtaken_start() {

@@ -23,6 +23,16 @@ fn a_list_from_before_the_intent_was_seen_proves_nothing() {
     assert!(scene.asks_for_list(&decision) && decision.step != Step::QuorumRead);
 }
 
+/// Before, the status said that the start is being made.
+#[test]
+fn a_status_that_is_current_says_that_the_outcome_is_not_known() {
+    let mut scene = lost(&[]);
+    scene.resource["status"]["observedGeneration"] = json!(1);
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    assert_eq!(decision.step, written(Purpose::Report));
+}
+
 #[test]
 fn a_new_equal_instance_is_bound_after_a_quorum_read_of_the_resources() {
     let mut scene = lost(&[]);

@@ -2,7 +2,7 @@
 
 use cortecs_resources::reason::Reason;
 
-use super::{resolve::is_bind, *};
+use super::*;
 use crate::facts::failure::{Failure, FailureKind};
 
 fn fresh() -> Scene {
@@ -185,7 +185,7 @@ fn a_young_intent_of_this_process_is_carried_out_once() {
     assert_eq!(scene.decide().step, written(Purpose::DropStart));
 }
 
-fn open(outcome: Outcome) -> Scene {
+pub(super) fn open(outcome: Outcome) -> Scene {
     let status = json!({ "account": home(), "start": intent(1, "2026-01-03T00:00:00Z", &[]) });
     let mut scene = Scene::new(json!({}), status);
     scene.remember_start(outcome);
@@ -230,64 +230,6 @@ fn an_intent_that_may_be_taken_back_already_is_never_carried_out() {
     crate::instance::record::call_dropped(scene.memory.as_mut().unwrap().start.as_mut());
     let attempt = scene.memory.unwrap().start.unwrap();
     assert_eq!(attempt.outcome, Outcome::InFlight);
-}
-
-#[test]
-fn an_accepted_start_is_recorded_by_its_intent() {
-    let accepted = Arc::new(instance("i-1", "pending"));
-    let mut scene = open(Outcome::Accepted(Arc::clone(&accepted)));
-    let wanted = Step::Write(Write::RecordAccepted {
-        intent: Uuid::from_u128(1),
-        instance: accepted,
-    });
-    assert_eq!(scene.decide().step, wanted);
-    scene.now = at(1000 + SETTLE.as_secs());
-    assert!(matches!(
-        scene.decide().step,
-        Step::Write(Write::RecordAccepted { .. })
-    ));
-    // Later than that it is left to be resolved.
-    scene.now = at(1000 + SETTLE.as_secs() + 1);
-    assert!(!matches!(
-        scene.decide().step,
-        Step::Write(Write::RecordAccepted { .. })
-    ));
-}
-
-/// An answer that could not be recorded in time: what it named is the only candidate.
-#[test]
-fn an_answer_that_was_not_recorded_names_the_instance() {
-    let accepted = Arc::new(instance("i-2", "pending"));
-    let mut scene = open(Outcome::Accepted(accepted));
-    let all = ["i-1", "i-2", "i-3"].map(|id| instance(id, "running"));
-    scene.lists([SETTLED + 1], &all);
-    scene.found(&["i-1", "i-2", "i-3"]);
-    scene.quorum_read_at = Some(at(SETTLED + 1));
-    assert!(is_bind(&scene.decide().step, "i-2"));
-}
-
-/// An answer that could not be recorded in time, and no list shows what it named: a get tells.
-#[test]
-fn what_a_start_was_answered_with_is_bound_if_a_get_finds_it() {
-    let unrecorded = || {
-        let mut scene = open(Outcome::Accepted(Arc::new(instance("i-1", "pending"))));
-        scene.lists([SETTLED + 1, SETTLED + 2], &[]);
-        scene.quorum_read_at = Some(at(SETTLED + 2));
-        scene
-    };
-    let get = Step::Call(ApiCall::Get {
-        instance_id: "i-1".into(),
-    });
-    let mut scene = unrecorded();
-    assert_eq!(scene.decide().step, get);
-    scene.found(&["i-1"]);
-    assert!(is_bind(&scene.decide().step, "i-1"));
-    let mut scene = unrecorded();
-    // That the API did not find it before lists had to show it proves nothing.
-    scene.missing("i-1", SETTLED - 1);
-    assert_eq!(scene.decide().step, get);
-    scene.missing("i-1", SETTLED + 2);
-    assert_eq!(scene.decide().step, written(Purpose::VoidStart));
 }
 
 #[test]

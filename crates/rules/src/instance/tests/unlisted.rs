@@ -46,6 +46,7 @@ fn a_start_is_given_up_when_what_the_list_lacks_is_gone() {
 fn a_start_is_not_given_up_while_the_api_finds_what_the_list_lacks() {
     let mut scene = beside(&["i-other"]);
     looked_up(&mut scene, "i-other", true);
+    scene.now = at(SETTLED + 61);
     assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
     // It is asked again, as the instance may be deleted meanwhile.
     scene.now = at(SETTLED + 62);
