@@ -180,15 +180,21 @@ pub(crate) fn rank(draft: &Draft<'_>, intent: &StartIntent, attempt: &Attempt) -
 
 /// When the settle time of all equal starts of unknown outcome is over, those included that came to an end meanwhile: one of them may have
 /// taken what this start has made, and then what it has made itself is this start's. A start that this process has not looked at, as
-/// another operator makes it, counts as this one.
-pub(crate) fn settled_at(draft: &Draft<'_>, api_url: &str, wanted: &InstanceArgs) -> Moment {
+/// another operator makes it, counts as this one. An overtaken start waits for none that is open: those leave its instance alone until their
+/// own must have appeared.
+pub(crate) fn settled_at(
+    draft: &Draft<'_>,
+    api_url: &str,
+    wanted: &InstanceArgs,
+    is_overtaken: bool,
+) -> Moment {
     if !draft.enforces(Rule::EqualStartsSettle) {
         return Moment::default();
     }
     let settle = draft.input.settings.settle;
     let ended = draft.input.book.last_ended(api_url, &wanted.model_id);
     equals(draft, api_url, wanted)
-        .filter(|open| open.progress == Progress::Unknown)
+        .filter(|open| open.progress == Progress::Unknown && !is_overtaken)
         .filter_map(|open| Some(open.attempt?.settled_at(settle)))
         .chain(ended.map(|ended| ended.after(settle)))
         .max()

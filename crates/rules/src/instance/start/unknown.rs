@@ -95,10 +95,7 @@ pub(crate) fn unknown(
     }
     let settled_at = attempt
         .settled_at(input.settings.settle)
-        .max(match is_overtaken {
-            true => Moment::default(),
-            false => others::settled_at(&draft, &api_url, &wanted),
-        });
+        .max(others::settled_at(&draft, &api_url, &wanted, is_overtaken));
     if input.now < settled_at {
         let wait = settled_at.since(input.now);
         return stay_or_rest(draft, outcome_unknown(intent, attempt), Some(wait));

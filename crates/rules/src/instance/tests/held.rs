@@ -161,17 +161,3 @@ fn a_delete_is_done_only_by_its_own_answer() {
     scene.memory_of_bound().deleted = true;
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
 }
-
-#[test]
-fn a_void_start_remembers_what_a_late_outcome_is_told_by() {
-    let status =
-        json!({ "account": home(), "start": intent(5, "2026-01-02T00:00:00Z", &["i-known"]) });
-    let mut scene = Scene::new(json!({}), status);
-    scene.observe();
-    let there = [instance("i-known", "running")];
-    scene.lists([SETTLED + 1, SETTLED + 2], &there);
-    scene.quorum_read_at = Some(at(SETTLED + 2));
-    let voided = scene.decide().status.journal.voided_starts;
-    assert_eq!(voided[0].account.as_ref().unwrap().client_id, "client");
-    assert_eq!(voided[0].known_instances, digests(5, &["i-known"]));
-}

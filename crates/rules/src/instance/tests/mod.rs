@@ -15,6 +15,7 @@ mod restart;
 mod restored;
 mod start;
 mod unlisted;
+mod voided;
 mod waiting;
 mod walk;
 mod world;

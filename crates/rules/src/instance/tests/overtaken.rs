@@ -38,6 +38,32 @@ fn an_overtaken_start_ends_with_the_answer_of_a_person() {
     }
 }
 
+/// An equal start that came to an end may have taken what this start has made: a person is asked when what that one has made must have
+/// appeared too.
+#[test]
+fn an_overtaken_start_waits_for_an_equal_one_that_came_to_an_end() {
+    let mut scene = overtaken();
+    let other = json!({ "account": home(), "start": intent(6, "2026-01-03T00:00:00Z", &[]) });
+    scene.others = vec![resource("i-taken", json!({}), other)];
+    scene.remembered = vec![(
+        "i-taken",
+        remembered_start(6, 1050, Outcome::Unknown(at(1051))),
+    )];
+    let mut bound = owner_of("i-taken");
+    bound["metadata"]["resourceVersion"] = json!("9");
+    scene.later = vec![bound];
+    let taken = [instance("i-taken", "pending")];
+    for (second, asked) in [
+        (SETTLED + 1, false),
+        (SETTLED + 2, false),
+        (SETTLED + 50, false),
+        (SETTLED + 51, true),
+    ] {
+        let decision = decide_at(&mut scene, second, &taken);
+        assert_eq!(stalled(&decision).is_some(), asked, "{second}");
+    }
+}
+
 /// A list that lacks what the API finds proves nothing, but a person knows better.
 #[test]
 fn a_person_is_believed_although_the_list_is_incomplete() {

@@ -47,7 +47,7 @@ fn a_start_is_not_given_up_while_the_api_finds_what_the_list_lacks() {
     let mut scene = beside(&["i-other"]);
     looked_up(&mut scene, "i-other", true);
     scene.now = at(SETTLED + 61);
-    assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
+    assert_eq!(scene.decide().step, written(Purpose::Report));
     // It is asked again, as the instance may be deleted meanwhile.
     scene.now = at(SETTLED + 62);
     assert_eq!(scene.decide().step, get("i-other"));
@@ -63,7 +63,19 @@ fn what_its_own_resource_has_found_contradicts_the_list() {
         .for_each(|id| looked_up(&mut scene, id, false));
     let found = scene.remembered[3].1.bound.as_mut().unwrap();
     found.unlisted_since = Some(at(SETTLED));
-    assert_eq!(reconciling(&scene.decide()), Some("ResolvingStart"));
+    let decision = scene.decide();
+    assert_eq!(decision.step, written(Purpose::Report));
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+}
+
+/// What was asked before the settle time was over says nothing about the instance that may have appeared since.
+#[test]
+fn a_get_from_before_the_settle_time_does_not_count() {
+    let mut scene = beside(&["i-other"]);
+    let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
+    let early = Lookup::next(None, at(SETTLED - 1), false);
+    attempt.lookups.insert("i-other".to_owned(), early);
+    assert_eq!(scene.decide().step, get("i-other"));
 }
 
 /// What was bound a moment ago, or is being removed, is no contradiction.

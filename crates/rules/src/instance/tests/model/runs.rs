@@ -173,6 +173,7 @@ fn quick() -> Vec<Config> {
 
 /// What `make model` explores besides.
 fn full() -> Vec<Config> {
+    let slow = Budgets { faults: 2, ..QUIET };
     let once = Budgets {
         crashes: 1,
         faults: 1,
@@ -239,6 +240,34 @@ fn full() -> Vec<Config> {
                 Budgets {
                     overtakes: 1,
                     ..TWICE
+                },
+            )
+        },
+        Config {
+            slow: true,
+            ..config("two, calls that take long, everything twice", &PAIR, TWICE)
+        },
+        Config {
+            slow: true,
+            ..config("two, one other, and calls that take long", &TRIO, slow)
+        },
+        Config {
+            slow: true,
+            ..config(
+                "two, calls that take long, and lists that lag",
+                &PAIR,
+                Budgets { lags: 1, ..slow },
+            )
+        },
+        Config {
+            slow: true,
+            omits: true,
+            ..config(
+                "two alike and another, that all look alike, calls that take long, and overtaking",
+                &TRIO,
+                Budgets {
+                    overtakes: 1,
+                    ..slow
                 },
             )
         },
