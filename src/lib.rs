@@ -8,7 +8,7 @@
 //! | [`mutex`] | the one way to lock a mutex |
 //! | [`serve`] | health, metrics, logs, traces, signals |
 //! | [`kubernetes`] | the client, events, queues, and the loop that all controllers share |
-//! | [`leadership`] | leader election, and whether other operators run |
+//! | [`leadership`] | leader election |
 //! | [`catalog`] | a cache of the models that the API offers |
 //! | [`fleet`] | one poll loop for each client id at an API |
 //! | [`account`] | the controller of accounts |

@@ -25,7 +25,7 @@ use crate::{
         shared_book::SharedBook,
     },
     kubernetes::{self, client, controller::ControllerOptions, events::Events, queue::Watches},
-    leadership::{LEASE_NAME, Leadership, identity, peers::Installs},
+    leadership::{LEASE_NAME, Leadership, identity},
     serve::{
         health::{Health, HealthServer},
         signals::Shutdown,
@@ -137,7 +137,6 @@ async fn run_controllers(
         namespace: parts.namespace.clone(),
         lease: config.leader_elect.then(|| LEASE_NAME.to_owned()),
     };
-    let installs = Arc::new(Installs::new(this_operator, parts.client.clone()));
     let accounts = Arc::new(AccountController {
         client: parts.client.clone(),
         directory: directory.clone(),
@@ -147,7 +146,7 @@ async fn run_controllers(
         leadership: leadership.clone(),
         metrics: health.metrics.clone(),
         events: events.clone(),
-        installs: Arc::clone(&installs),
+        this_operator: this_operator.clone(),
         watches: Arc::new(Watches::new(&config.watch_namespaces)),
         request_timeout: config.request_timeout,
         limits: PollLimits::default(),
@@ -166,7 +165,7 @@ async fn run_controllers(
         metrics: health.metrics.clone(),
         events,
         watches,
-        installs,
+        this_operator,
         default_account: config.default_account.clone(),
         namespaces: config.watch_namespaces.clone(),
         history: History::default(),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use cortecs_clock::Backoff;
-use cortecs_resources::key::ObjectKey;
+use cortecs_resources::{account::ManagedBy, key::ObjectKey};
 use cortecs_rules::{
     account::allowed_hosts::AllowedHosts, ledger::book::Scope, pacing::schedule::PollLimits,
 };
@@ -19,7 +19,7 @@ use crate::{
         relay::Relay,
     },
     kubernetes::{events::Events, queue::Watches},
-    leadership::{Leadership, peers::Installs},
+    leadership::Leadership,
     mutex::lock,
     serve::metrics::Metrics,
 };
@@ -40,7 +40,8 @@ pub struct AccountController {
     pub leadership: Leadership,
     pub metrics: Metrics,
     pub events: Events,
-    pub installs: Arc<Installs>,
+    /// This operator, as `status.managedBy` names it.
+    pub this_operator: ManagedBy,
     pub watches: Arc<Watches>,
     /// The timeout of each request to the Cortecs API.
     pub request_timeout: Duration,

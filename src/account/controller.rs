@@ -9,7 +9,7 @@ use std::{
 
 use cortecs_clock as clock;
 use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey};
-use cortecs_rules::{account::manager::Manager, ledger::book::Scope};
+use cortecs_rules::ledger::book::Scope;
 use kube::{ResourceExt, runtime::watcher::Event};
 
 use super::{
@@ -29,7 +29,6 @@ pub async fn run(controller: Arc<AccountController>, options: &ControllerOptions
         tokio::select! {
             () = options.shutdown.requested() => {}
             () = controller.clean_up_regularly() => {}
-            () = controller.watch_other_operators() => {}
         }
     };
     tokio::join!(run_controller(options, Arc::clone(&controller)), background);
@@ -79,7 +78,7 @@ impl Reconciler for AccountController {
     /// Evaluates the account, then writes its finalizer or its status.
     async fn reconcile(&self, account: Arc<CortecsAccount>) -> Result<Requeue, KubeError> {
         let key = ObjectKey::of(&*account);
-        if let Manager::Other(other) = self.manager(&account) {
+        if let Some(other) = self.other_manager(&account) {
             self.leave_to(&other, &key, &account).await;
             return Ok(Requeue::After(RESYNC_INTERVAL));
         }

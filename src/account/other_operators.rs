@@ -2,7 +2,7 @@
 
 use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey, reason::Reason};
 use cortecs_rules::{
-    account::manager::{Life, Manager, Other, decide_manager},
+    account::manager::{Other, other_manager},
     event::EventText,
     facts::account_entry::AccountState,
 };
@@ -10,25 +10,24 @@ use cortecs_rules::{
 use super::context::AccountController;
 
 impl AccountController {
-    /// Which operator manages the account.
-    pub(crate) fn manager(&self, account: &CortecsAccount) -> Manager {
-        let installs = &self.installs;
+    /// The other operator that manages the account; none if this one does, or will.
+    pub(crate) fn other_manager(&self, account: &CortecsAccount) -> Option<Other> {
         let managed_by = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
-        let life = managed_by.map_or(Life::Unknown, |other| installs.life(other));
+        let managed_by = managed_by.map(|manager| manager.namespace.as_str());
         let assigned = annotations::value(account, annotations::OPERATOR);
-        decide_manager(installs.this_operator(), managed_by, assigned, life)
+        other_manager(&self.this_operator.namespace, managed_by, assigned)
     }
 
-    /// Leaves the account to another operator. The conditions of its resources, and an event in case of a contest, say so.
+    /// Leaves the account to another operator. In case of a contest an event, the log and a metric say so.
     pub(crate) async fn leave_to(&self, other: &Other, key: &ObjectKey, account: &CortecsAccount) {
         let Self {
             directory,
             metrics,
             events,
-            installs,
+            this_operator,
             ..
         } = self;
-        let message = other.explain(&installs.this_operator().namespace);
+        let message = other.explain(&this_operator.namespace);
         directory.leave_fleet(key);
         metrics.remove_account(&key.to_string());
         metrics.set_contested(&key.to_string(), other.is_contest());
@@ -50,21 +49,5 @@ impl AccountController {
             };
             events.publish(account, vec![event]).await;
         }
-    }
-
-    /// Watches the other operators that accounts name, and reconciles these accounts when one starts or ends; never completes.
-    pub(crate) async fn watch_other_operators(&self) {
-        let Self {
-            directory,
-            installs,
-            ..
-        } = self;
-        let managers = || {
-            let all = directory.managers().into_iter();
-            all.filter(|(_, manager)| manager.namespace != installs.this_operator().namespace)
-        };
-        let others = || managers().map(|(_, manager)| manager).collect();
-        let on_change = || managers().for_each(|(account, _)| self.watches.add(account));
-        installs.watch(others, on_change).await;
     }
 }

@@ -124,7 +124,7 @@ impl AccountController {
             hold,
             last_handled_resume,
             hold_ended,
-            managed_by: Some(self.installs.this_operator().clone()),
+            managed_by: Some(self.this_operator.clone()),
             held,
         };
         let status = next_status(&previous, &view, now);

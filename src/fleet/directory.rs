@@ -9,7 +9,7 @@ use cortecs_api::Credentials;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsAccount,
-    account::{AccountMode, Hold, ManagedBy, Sharing},
+    account::{AccountMode, Hold, Sharing},
     key::ObjectKey,
 };
 use cortecs_rules::{
@@ -169,16 +169,6 @@ impl Directory {
     /// The accounts of the fleet, in order.
     pub fn accounts_of(&self, key: &FleetKey) -> Vec<ObjectKey> {
         self.state().member_keys(key)
-    }
-
-    /// The managers that the accounts name.
-    pub(crate) fn managers(&self) -> Vec<(ObjectKey, ManagedBy)> {
-        let state = self.state();
-        let managers = state.accounts.iter().filter_map(|(key, record)| {
-            let manager = record.entry.managed_by.clone()?;
-            Some((key.clone(), manager))
-        });
-        managers.collect()
     }
 
     /// Whether resources in `namespace` may use the account.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cortecs_resources::key::ObjectKey;
+use cortecs_resources::{account::ManagedBy, key::ObjectKey};
 use cortecs_rules::instance::input::Settings;
 use futures::future::BoxFuture;
 use kube::Client;
@@ -13,7 +13,7 @@ use crate::{
     fleet::directory::Directory,
     instance::shared_book::SharedBook,
     kubernetes::{events::Events, queue::Watches, scope::WatchedNamespaces},
-    leadership::{Leadership, peers::Installs},
+    leadership::Leadership,
     serve::metrics::Metrics,
 };
 
@@ -31,7 +31,8 @@ pub struct Context {
     pub metrics: Metrics,
     pub events: Events,
     pub watches: Arc<Watches>,
-    pub installs: Arc<Installs>,
+    /// This operator, as `status.managedBy` names it.
+    pub this_operator: ManagedBy,
     pub default_account: Option<ObjectKey>,
     pub namespaces: WatchedNamespaces,
     pub history: History,

@@ -127,7 +127,7 @@ pub fn is_managed_elsewhere(context: &Context, resource: &CortecsInstance) -> bo
     let entry = account.and_then(|key| context.directory.account(&key.namespace, &key.name));
     let by_another = |entry: &AccountEntry| {
         let manager = entry.managed_by.as_ref();
-        manager.is_some_and(|manager| manager != context.installs.this_operator())
+        manager.is_some_and(|manager| *manager != context.this_operator)
     };
     // Before the account is checked, its status alone tells.
     entry.is_some_and(|entry| {
@@ -206,7 +206,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         }
         AccountState::Usable(fleet) => fleet,
     };
-    if entry.managed_by.as_ref() != Some(context.installs.this_operator()) {
+    if entry.managed_by.as_ref() != Some(&context.this_operator) {
         // Only the manager that the status names may start instances.
         return Desired::Pending(format!(
             "the status of account {key} does not name this operator as its manager yet"

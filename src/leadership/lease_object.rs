@@ -24,7 +24,7 @@ pub(super) fn holder(lease: &Lease) -> Option<&String> {
 }
 
 /// The fields that the election needs.
-pub(crate) fn record(lease: &Lease) -> LeaseRecord {
+pub(super) fn record(lease: &Lease) -> LeaseRecord {
     let seconds = lease
         .spec
         .as_ref()

@@ -3,10 +3,9 @@
 //! Every write carries the resourceVersion that was read, so two processes never both get the lease. A process that loses the
 //! lease ends.
 //!
-//! `lease_object` reads and makes `Lease` objects; [`peers`] watches the Leases of other installed operators.
+//! `lease_object` reads and makes `Lease` objects.
 
 mod lease_object;
-pub mod peers;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -18,7 +18,7 @@ use cortecs_operator::{
         poll::Fleet,
     },
     kubernetes::{controller::ControllerOptions, events::Events, queue::Watches},
-    leadership::{Leadership, peers::Installs},
+    leadership::Leadership,
     serve::{
         metrics::Metrics,
         signals::{Shutdown, ShutdownTrigger},
@@ -160,7 +160,7 @@ impl Scenario {
             leadership: Leadership::always(),
             metrics: metrics.clone(),
             events: Events::new(client.clone(), "tests"),
-            installs: Arc::new(Installs::new(ManagedBy::default(), client.clone())),
+            this_operator: ManagedBy::default(),
             watches,
             request_timeout: Duration::from_secs(10),
             limits: PollLimits {

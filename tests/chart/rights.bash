@@ -24,6 +24,8 @@ test_rights() {
 	for verb in list watch create update patch delete; do
 		expect "may $verb Secrets" "$(may "$verb" secrets --all-namespaces)" no
 	done
+	expect "may get the Lease in its namespace" "$(may get leases/cortecs-operator --namespace "$namespace")" yes
+	expect "may get the Lease of another operator" "$(may get leases/cortecs-operator --namespace team-a)" no
 
 	"$helm4" upgrade "$release" "$chart" --namespace "$namespace" --set "watchNamespaces={$namespace,team-a}" >/dev/null
 	cluster_wide_is_gone() { [[ $(may list cortecsinstances.cortecs.ai --all-namespaces) == no ]]; }

@@ -1,19 +1,14 @@
 //! Two operators in one cluster, each with its own Lease in its own namespace.
 
-use std::time::Duration;
-
-use cortecs_resources::annotations;
+use cortecs_resources::{CortecsAccount, annotations};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{ResourceExt, api::DeleteParams};
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::{
     eventually::eventually,
     harness::{Bed, CLIENT_ID, MODEL, Process, SOON, allow_lease_in, bound, running, stopped},
 };
-
-/// A takeover waits until the Lease has expired (15 s), and as long as a restart may take (60 s). This is twice as long, since
-/// the machine may be busy.
-const TAKEN_OVER: Duration = Duration::from_secs(150);
 
 /// Whether the metrics say this about an account that two operators watch.
 fn contested(bed: &Bed, value: u8) -> impl Fn(u16, &str) -> bool {
@@ -23,17 +18,28 @@ fn contested(bed: &Bed, value: u8) -> impl Fn(u16, &str) -> bool {
 }
 
 /// The namespace of the operator that the account's status names.
-fn manager(bed: &Bed) -> Option<String> {
-    let account = bed.account_versions().last()?.clone();
-    Some(
-        account
-            .status
-            .as_ref()?
-            .managed_by
-            .as_ref()?
-            .namespace
-            .clone(),
-    )
+fn manager(account: &CortecsAccount) -> Option<&str> {
+    let manager = account.status.as_ref()?.managed_by.as_ref()?;
+    Some(&manager.namespace)
+}
+
+/// Waits until an event about the account says that another operator manages it; the event's text.
+async fn told_in_an_event(bed: &Bed) -> String {
+    let said = eventually("an event says it", SOON, async || {
+        let mut events = bed.events().await.into_iter();
+        let said = events.find(|event| event.reason.as_deref() == Some("ManagedElsewhere"));
+        said.ok_or_else(|| "no such event".to_owned())
+    })
+    .await;
+    said.note.unwrap_or_default()
+}
+
+/// Whether these metrics are of a process that has looked at a resource.
+fn reconciled_an_instance(_: u16, metrics: &str) -> bool {
+    let counts = metrics.lines().filter_map(|line| {
+        line.strip_prefix("controller_runtime_reconcile_total{controller=\"cortecsinstance\"")
+    });
+    counts.into_iter().any(|count| !count.ends_with(" 0"))
 }
 
 /// A bed with two namespaces, in each of which an operator may be installed.
@@ -98,7 +104,8 @@ async fn of_two_operators_with_the_same_namespaces_one_acts_and_the_other_says_s
     let names = ["one", "two", "three", "four"];
     bed.create_each(&names).await;
     bed.all_run(&names).await;
-    let owner = manager(&bed).expect("the account is claimed");
+    let claimed = bed.wait_account("claimed", |a| manager(a).is_some()).await;
+    let owner = manager(&claimed).unwrap_or_default();
     let (owns, stands_off) = match owner == bed.namespace {
         true => (0, 1),
         false => (1, 0),
@@ -117,14 +124,8 @@ async fn of_two_operators_with_the_same_namespaces_one_acts_and_the_other_says_s
             log.contains("manages this account")
         })
         .await;
-    let said = eventually("an event says it", SOON, async || {
-        let mut events = bed.events().await.into_iter();
-        let said = events.find(|event| event.reason.as_deref() == Some("ManagedElsewhere"));
-        said.ok_or_else(|| "no such event".to_owned())
-    })
-    .await;
-    let note = said.note.as_deref().unwrap_or_default();
-    assert!(note.contains(&owner) && note.contains(&loser), "{note}");
+    let note = told_in_an_event(&bed).await;
+    assert!(note.contains(owner) && note.contains(&loser), "{note}");
 
     bed.wait_lists(4).await;
     assert_eq!(
@@ -133,24 +134,58 @@ async fn of_two_operators_with_the_same_namespaces_one_acts_and_the_other_says_s
     );
     let calls_of_the_other = operators[stands_off].log();
     assert!(!calls_of_the_other.contains("an instance was started"));
+}
 
-    // After the owner has been gone for a while, the other operator takes the account over.
-    operators[owns].signal("KILL");
-    operators[owns].ended().await;
-    let gone = Instant::now();
-    bed.change("one", json!({"state": "Stopped"})).await;
-    let what = "the other operator takes the account over";
-    eventually(what, TAKEN_OVER, async || match manager(&bed) {
-        Some(manager) if manager == loser => Ok(()),
-        manager => Err(format!("{manager:?}")),
-    })
-    .await;
-    println!("taken over after {:.0?}", gone.elapsed());
-    bed.wait("one", "stopped", stopped).await;
-    operators[stands_off]
-        .answers("/metrics", contested(&bed, 0))
+#[tokio::test]
+async fn the_account_of_an_operator_that_is_gone_stays_with_it_until_a_person_moves_it() {
+    let (bed, other) = two("gone").await;
+    let watched = bed.config.watch_namespaces.to_string();
+    let watched = ["--watch-namespaces", &watched];
+    let mut gone = Process::start_in(&bed, &other, &watched, "gone");
+    let id = bed.run("phi", json!({"modelId": MODEL})).await;
+    gone.signal("KILL");
+    gone.ended().await;
+    // Nobody will ever renew its Lease.
+    bed.api_of::<Lease>(&other)
+        .delete("cortecs-operator", &DeleteParams::default())
+        .await
+        .expect("its Lease is deleted");
+    bed.change("phi", json!({"state": "Stopped"})).await;
+    let before = bed.last_request();
+
+    // Neither the first process nor the next one takes the account over, and each says what a person can do.
+    let remedy = format!("cortecs.ai/operator={}", bed.namespace);
+    let mut here = Process::start_in(&bed, &bed.namespace, &watched, "here");
+    here.until("the log says it", |log| log.contains(&remedy))
         .await;
-    assert_eq!((bed.starts(), bed.existing().len()), (4, 4));
+    let note = told_in_an_event(&bed).await;
+    for part in [&other, &remedy, "status.managedBy"] {
+        assert!(note.contains(part), "{note}");
+    }
+    here.signal("TERM");
+    here.ended().await;
+    let mut here = Process::start_in(&bed, &bed.namespace, &watched, "here again");
+    here.until("the log says it", |log| log.contains(&remedy))
+        .await;
+    here.answers("/metrics", contested(&bed, 1)).await;
+    here.answers("/metrics", reconciled_an_instance).await;
+    assert_eq!(bed.last_request(), before, "{}", here.log());
+    assert!(!bed.versions("phi").iter().any(|phi| stopped(phi)));
+
+    // A person moves the account.
+    bed.annotate_account(annotations::OPERATOR, &bed.namespace)
+        .await;
+    let is_here = |account: &CortecsAccount| manager(account) == Some(&bed.namespace);
+    bed.wait_account("that of the operator that runs", is_here)
+        .await;
+    bed.wait("phi", "stopped", stopped).await;
+    here.answers("/metrics", contested(&bed, 0)).await;
+    assert_eq!((bed.existing(), bed.starts()), (vec![id], 1));
+    // No version of the account names it without the word of a person.
+    for account in bed.account_versions() {
+        let is_moved = account.annotations().contains_key(annotations::OPERATOR);
+        assert!(is_moved || manager(&account) != Some(&bed.namespace));
+    }
 }
 
 #[tokio::test]
@@ -165,10 +200,7 @@ async fn a_person_can_assign_an_account_to_one_of_two_operators() {
 
     bed.annotate_account(annotations::OPERATOR, &other).await;
     bed.wait_account("the other one's", |account| {
-        let status = account.status.as_ref();
-        status
-            .and_then(|s| s.managed_by.as_ref())
-            .is_some_and(|m| m.namespace == other)
+        manager(account) == Some(&other)
     })
     .await;
     bed.change("phi", json!({"state": "Stopped"})).await;

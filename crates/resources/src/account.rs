@@ -268,21 +268,20 @@ pub struct CortecsAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_hold_end_time: Option<Timestamp>,
 
-    /// The operator that manages the account and the instances that use it: any other leaves them alone.
+    /// The operator that manages the account and the instances that use it: any other leaves them alone, even if this one is gone.
+    /// The annotation `cortecs.ai/operator` overrides it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<ManagedBy>,
 }
 
 /// Names an installed operator.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedBy {
     /// The namespace in which it runs.
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// Its Lease there, by which others see whether it still runs. Without one they cannot.
+    /// Its Lease there. Without one it runs without leader election.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub lease: Option<String>,

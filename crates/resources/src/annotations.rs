@@ -17,7 +17,7 @@ pub const INSTANCE_ID: &str = "cortecs.ai/instance-id";
 /// On a `CortecsAccount` that is on hold, any new value: end the hold and start again what should run.
 pub const RESUME: &str = "cortecs.ai/resume";
 
-/// On a `CortecsAccount`, the namespace of the operator that is to manage it, where several might.
+/// On a `CortecsAccount`, the namespace of the operator that is to manage it, whichever operator the status names.
 pub const OPERATOR: &str = "cortecs.ai/operator";
 
 /// Longest value of a user's annotation that is looked at, in bytes.

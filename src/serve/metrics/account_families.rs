@@ -155,7 +155,7 @@ const FAMILIES: [Family; 12] = [
     ),
     gauge(
         "cortecs_account_contested",
-        "1 while another operator manages the account, or may manage it, and no annotation names the one that should",
+        "1 while the account's status names another operator as its manager, and no annotation names the one that should manage it",
         None,
         |series, _| single(series.contested.map(Value::flag)),
     ),

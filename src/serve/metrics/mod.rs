@@ -199,7 +199,7 @@ impl Metrics {
         self.update(account, |series| series.held = Some(held));
     }
 
-    /// Sets whether another operator manages, or may manage, `account`.
+    /// Sets whether the status of `account` names another operator, and no annotation names the one that should manage it.
     pub fn set_contested(&self, account: &str, contested: bool) {
         self.update(account, |series| series.contested = Some(contested));
     }

@@ -38,14 +38,6 @@
   verbs: [get]
 {{- end }}
 
-{{/* To see whether another operator that manages an account still runs, in any namespace. */}}
-{{- define "cortecs.rules.others" -}}
-- apiGroups: [coordination.k8s.io]
-  resources: [leases]
-  resourceNames: [cortecs-operator]
-  verbs: [get]
-{{- end }}
-
 {{/* A role and its binding to the operator: dict "root" "cluster" "name" "namespace" "rules". */}}
 {{- define "cortecs.role" -}}
 {{- $kind := ternary "ClusterRole" "Role" .cluster }}
