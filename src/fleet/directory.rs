@@ -166,6 +166,13 @@ impl Directory {
         sharing.max().unwrap_or(Sharing::Shared)
     }
 
+    /// Whether this is so for each of the fleet's accounts; not without an account.
+    pub fn all_accounts(&self, key: &FleetKey, holds: impl Fn(&AccountEntry) -> bool) -> bool {
+        let state = self.state();
+        let mut members = state.members(key).peekable();
+        members.peek().is_some() && members.all(|(_, record)| holds(&record.entry))
+    }
+
     /// The accounts of the fleet, in order.
     pub fn accounts_of(&self, key: &FleetKey) -> Vec<ObjectKey> {
         self.state().member_keys(key)

@@ -350,7 +350,7 @@ impl Inner {
         state.snapshot = Some(Arc::clone(new));
         let recovered = std::mem::take(&mut state.failing);
         let interval = state.settings.interval(!state.busy.is_empty());
-        state.health.note_good(new, recovered, interval);
+        state.health.note_good(new, interval);
         (state.busy.iter().cloned().collect(), recovered)
     }
 

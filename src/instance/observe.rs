@@ -5,8 +5,12 @@ use std::sync::Arc;
 use cortecs_api::RetryClass;
 use cortecs_clock::Moment;
 use cortecs_resources::{
-    CortecsInstance, account::NamespacesFrom, annotations, identity::AccountIdentity,
-    key::ObjectKey, reason::Reason,
+    CortecsInstance,
+    account::{NamespacesFrom, Sharing},
+    annotations,
+    identity::AccountIdentity,
+    key::ObjectKey,
+    reason::Reason,
 };
 use cortecs_rules::{
     facts::{
@@ -38,6 +42,8 @@ pub struct Observation {
 
 struct ObservedFleet {
     fleet: Arc<Fleet>,
+    sharing: Sharing,
+    has_unseen_users: bool,
     snapshot: Option<Arc<Snapshot>>,
     good_since: Moment,
     problem: Option<(FailureKind, String)>,
@@ -60,6 +66,8 @@ impl Observation {
         let fleet = self.fleet.as_ref().map(|observed| {
             let (trouble, wait) = observed.fleet.turns().status(resource);
             FleetView {
+                sharing: observed.sharing,
+                has_unseen_users: observed.has_unseen_users,
                 snapshot: observed.snapshot.clone(),
                 good_since: observed.good_since,
                 problem: observed.problem.clone(),
@@ -219,12 +227,10 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
             api_url: fleet.api_url.clone(),
             client_id: fleet.client_id.clone(),
         },
-        sharing: context.directory.sharing(fleet),
         mode: context.directory.mode(fleet),
         adoption: entry.spec.adoption,
         deleting: entry.deleting,
         allowed,
-        sees_all_users: sees_all_users(context, &entry),
     })
 }
 
@@ -246,6 +252,10 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
         (kind, error.message)
     });
     ObservedFleet {
+        sharing: context.directory.sharing(fleet.key()),
+        has_unseen_users: !context
+            .directory
+            .all_accounts(fleet.key(), |entry| sees_all_users(context, entry)),
         snapshot: fleet.snapshot(),
         good_since: health.good_since.unwrap_or_default(),
         problem: match (health.authentication_failed, problem) {

@@ -138,6 +138,10 @@ pub struct StartIntent {
     /// The catalog did not say under which id the API shows the model. Then an instance of any model may be of this start.
     #[serde(default, skip_serializing_if = "is_false")]
     pub any_model: bool,
+    /// The list that the start was decided on lacked an instance that the API finds. So it may have lacked instances that are not this start's,
+    /// and a lost answer is a person's question.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub incomplete_list: bool,
     /// The instances that a person is asked about: which of them has this start created, if any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 256)))]
@@ -172,6 +176,9 @@ pub struct VoidedStart {
     pub requested_at: Timestamp,
     pub voided_at: Timestamp,
     pub args: InstanceArgs,
+    /// See [`StartIntent::any_model`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub any_model: bool,
     /// Where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountIdentity>,

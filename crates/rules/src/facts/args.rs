@@ -88,12 +88,17 @@ impl<'a> Compared<'a> {
 
 /// Whether `seen` may be an instance that was asked for with `wanted`: an argument that one of them leaves out agrees with any value.
 pub fn matches(wanted: &InstanceArgs, seen: &InstanceArgs) -> bool {
+    may_be(wanted, false, seen)
+}
+
+/// The same where it may not be known under which id the API shows the model of `wanted`: `any_model`.
+pub fn may_be(wanted: &InstanceArgs, any_model: bool, seen: &InstanceArgs) -> bool {
     let agree = |pair: (Option<Value<'_>>, Option<Value<'_>>)| match pair {
         (Some(wanted), Some(seen)) => wanted == seen,
         _ => true,
     };
     let pairs = Compared::of(wanted).0.into_iter().zip(Compared::of(seen).0);
-    same_model(wanted, seen) && pairs.into_iter().all(agree)
+    (any_model || same_model(wanted, seen)) && pairs.into_iter().all(agree)
 }
 
 /// Whether both are of one model, however it is spelt.
@@ -101,9 +106,16 @@ pub fn same_model(a: &InstanceArgs, b: &InstanceArgs) -> bool {
     a.model_id == b.model_id || normalise_model_id(&a.model_id) == normalise_model_id(&b.model_id)
 }
 
-/// Whether an instance in force with `actual` is what `spec` asks for. A default that the spec leaves open agrees with any value.
-pub fn satisfies(spec: &CortecsInstanceSpec, actual: &InstanceArgs) -> bool {
-    matches(&stated(spec), actual)
+/// Whether both names of models differ in nothing but in how they are spelt. No two models of the catalog do.
+fn is_one_name(a: &InstanceArgs, b: &InstanceArgs) -> bool {
+    let [a, b] = [a, b].map(|args| normalise_model_id(&args.model_id));
+    a.eq_ignore_ascii_case(&b)
+}
+
+/// Whether an instance in force with `actual` is what `spec` asks for. A default that the spec leaves open agrees with any value. `pinned` has
+/// the model as the catalog spells it.
+pub fn satisfies(spec: &CortecsInstanceSpec, pinned: &InstanceArgs, actual: &InstanceArgs) -> bool {
+    same_model(pinned, actual) && may_be(&stated(spec), true, actual)
 }
 
 /// Whether an answer of the API that leaves arguments out can show instances of both in the same way. Any argument but the
@@ -121,7 +133,8 @@ pub fn is_outdated(
     in_force: &InstanceArgs,
 ) -> bool {
     let wanted = stated(spec);
-    if !same_model(&wanted, requested) && !same_model(&wanted, in_force) {
+    // Requested and in force may be as the API spells the model.
+    if !is_one_name(&wanted, requested) && !is_one_name(&wanted, in_force) {
         return true;
     }
     let then = Compared::of(requested).0;

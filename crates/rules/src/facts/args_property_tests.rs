@@ -77,7 +77,7 @@ proptest! {
                 prop_assert_eq!(&of_record(&written), &pinned);
                 prop_assert_eq!(in_force(&pinned, None), written);
                 if model.is_none() && spec.num_workers > 0 {
-                    prop_assert!(satisfies(&spec, &pinned));
+                    prop_assert!(satisfies(&spec, &pinned, &pinned));
                     prop_assert!(!is_outdated(&spec, &stated(&spec), &pinned));
                 }
             }

@@ -82,17 +82,24 @@ fn what_an_answer_omits_matches_anything() {
 #[test]
 fn a_default_left_open_agrees_with_what_runs() {
     let actual = pin(&spec(json!({ "modelId": "org/name" })), Some(&model())).unwrap();
-    assert!(satisfies(&spec(json!({ "modelId": "org--name" })), &actual));
+    assert!(satisfies(
+        &spec(json!({ "modelId": "org--name" })),
+        &actual,
+        &actual
+    ));
     assert!(!satisfies(
         &spec(json!({ "modelId": "org--name", "numWorkers": 2 })),
+        &actual,
         &actual
     ));
     assert!(!satisfies(
         &spec(json!({ "modelId": "org--name", "billingInterval": "per_hour" })),
+        &actual,
         &actual
     ));
     assert!(!satisfies(
         &spec(json!({ "modelId": "org--name", "contextLength": 8000 })),
+        &actual,
         &actual
     ));
 }
@@ -127,6 +134,25 @@ fn only_a_change_of_the_spec_outdates_an_instance() {
         !changed(json!({ "modelId": "org/name" })),
         "what is left open agrees with anything"
     );
+    // A restored resource knows of the request what the API shows.
+    let otherwise = wanted(json!({ "modelId": "ORG/Name", "contextLength": 32_768 }));
+    let mut shown = stated(&otherwise);
+    shown.model_id = "org--name".to_owned();
+    assert!(!is_outdated(&otherwise, &shown, &shown));
+}
+
+/// The catalog says how the API spells the model of the spec.
+#[test]
+fn an_instance_satisfies_a_spec_whose_model_is_spelt_otherwise() {
+    let asked = spec(json!({ "modelId": "ORG/Name", "numWorkers": 2 }));
+    let shown = |workers| InstanceArgs {
+        model_id: "org--name".to_owned(),
+        num_workers: Some(workers),
+        ..InstanceArgs::default()
+    };
+    assert!(satisfies(&asked, &shown(2), &shown(2)));
+    assert!(!satisfies(&asked, &shown(2), &shown(1)));
+    assert!(!satisfies(&asked, &stated(&asked), &shown(2)));
 }
 
 #[test]

@@ -50,9 +50,13 @@ pub enum Outcome {
 
 impl Attempt {
     /// When the call must have had its effect, and lists must show it: the settle time after the call has ended, or after this
-    /// process has found an intent whose call may have been made before.
+    /// process has found an intent whose call may have been made before. When a call ended that had an answer is not remembered: it is made
+    /// within a quarter of the settle time, and ends within another one.
     pub fn settled_at(&self, settle: Duration) -> Moment {
-        self.ended_at().after(settle)
+        match &self.outcome {
+            Outcome::Unknown(_) => self.ended_at().after(settle),
+            _ => self.first_seen.after(settle + settle / 2),
+        }
     }
 
     /// When the call ended, or this process found the intent.

@@ -20,7 +20,7 @@ pub struct FleetHealth {
     pub failures: u32,
     /// When the last good list was received.
     pub last_good: Option<Moment>,
-    /// Since when lists are good, one after the other: when the first one of them was received.
+    /// Since when there are good lists, with no long gap between two of them: when the first one of them was received.
     pub good_since: Option<Moment>,
 }
 
@@ -35,12 +35,12 @@ impl FleetHealth {
         };
     }
 
-    /// Takes note of a good list. `failed`: a list has failed since the last good one. `interval`: how often the fleet is listed.
-    pub fn note_good(&mut self, list: &Snapshot, failed: bool, interval: Duration) {
+    /// Takes note of a good list. `interval`: how often the fleet is listed. Lists that fail now and then are no outage.
+    pub fn note_good(&mut self, list: &Snapshot, interval: Duration) {
         let longest = MISSED * interval;
         let goes_on = self
             .last_good
-            .is_some_and(|last| !failed && list.requested_at <= last.after(longest));
+            .is_some_and(|last| list.requested_at <= last.after(longest));
         if !goes_on {
             self.good_since = Some(list.received_at);
         }
@@ -67,17 +67,17 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_good_since_the_last_failure_or_gap() {
+    fn lists_are_good_since_the_last_long_gap() {
         let mut health = FleetHealth::default();
-        for (requested, received, failed, since) in [
-            (100, 101, false, 101),
-            (103, 104, false, 101),
+        for (requested, received, since) in [
+            (100, 101, 101),
+            (103, 104, 101),
             // A slow answer is no gap.
-            (106, 140, false, 101),
-            (142, 143, true, 143),
-            (145, 146, false, 143),
-            // The process was frozen.
-            (157, 158, false, 158),
+            (106, 140, 101),
+            // Lists failed in between, but not for long.
+            (150, 151, 101),
+            // They failed for long, or the process was frozen.
+            (162, 163, 163),
         ] {
             let list = Snapshot {
                 sequence: 1,
@@ -85,7 +85,7 @@ mod tests {
                 received_at: at(received),
                 instances: [].into(),
             };
-            health.note_good(&list, failed, Duration::from_secs(2));
+            health.note_good(&list, Duration::from_secs(2));
             assert_eq!(health.good_since, Some(at(since)), "{requested}");
             assert_eq!(health.last_good, Some(at(received)));
         }

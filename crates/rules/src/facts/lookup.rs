@@ -9,11 +9,20 @@ use cortecs_clock::Moment;
 pub struct Lookup {
     /// When the last get was sent.
     pub asked: Moment,
-    /// Whether the API found the instance.
-    pub found: bool,
-    /// Gets in a row that did not find it, and when the first of them was sent.
+    pub answer: Answer,
+    /// Gets in a row that did not find it or failed, and when the first of them was sent.
     pub failures: u32,
     pub first_failed: Moment,
+}
+
+/// The result of a get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Found,
+    /// A 400 or 404.
+    NotFound,
+    /// The get failed otherwise, which says nothing about the instance.
+    Failed,
 }
 
 impl Lookup {
@@ -21,14 +30,23 @@ impl Lookup {
     const MOST_PAUSE: Duration = Duration::from_secs(60);
 
     /// The lookup after one more get, sent at `asked`.
-    pub fn next(before: Option<&Self>, asked: Moment, found: bool) -> Self {
-        let before = before.filter(|before| !before.found && !found);
+    pub fn next(before: Option<&Self>, asked: Moment, answer: Answer) -> Self {
+        let found = answer == Answer::Found;
+        let before = before.filter(|before| before.answer != Answer::Found && !found);
         Self {
             asked,
-            found,
+            answer,
             failures: before.map_or(0, |before| before.failures) + u32::from(!found),
             first_failed: before.map_or(asked, |before| before.first_failed),
         }
+    }
+
+    pub fn is_found(&self) -> bool {
+        self.answer == Answer::Found
+    }
+
+    pub fn is_missing(&self) -> bool {
+        self.answer == Answer::NotFound
     }
 
     /// Whether the API is to be asked again for an instance that it did not find and that a later list, asked for at
@@ -42,9 +60,9 @@ impl Lookup {
         self.retry_at().since(now).max(Duration::from_secs(1))
     }
 
-    /// Whether the API has not found the instance for so long.
+    /// Whether no get has found the instance for so long.
     pub fn lasts(&self, settle: Duration, now: Moment) -> bool {
-        !self.found && now >= self.first_failed.after(settle)
+        !self.is_found() && now >= self.first_failed.after(settle)
     }
 
     /// When the API is asked again for an instance that it did not find.

@@ -22,8 +22,12 @@ use super::{
     step::{Decision, Purpose, Step, Write},
 };
 use crate::{
-    facts::{args, bound::Bound, failure::FailureKind, held_up::HeldUp, snapshot::Snapshot},
+    facts::{
+        args, bound::Bound, failure::FailureKind, held_up::HeldUp, home::fleet_of,
+        snapshot::Snapshot,
+    },
     instance::verdict::{Verdict, VerdictKind},
+    ledger::unlisted,
     pacing::pressure::Rank,
 };
 
@@ -104,6 +108,13 @@ impl<'a> Draft<'a> {
 
     pub fn snapshot(&self) -> Option<&'a Snapshot> {
         self.input.account.fleet.as_ref()?.snapshot.as_deref()
+    }
+
+    /// Whether the list of this account lacks an instance that the API finds.
+    pub fn is_incomplete(&self, list: &Snapshot, account: &AccountIdentity) -> bool {
+        let (input, fleet) = (self.input, fleet_of(account));
+        let settle = input.settings.settle;
+        unlisted::is_incomplete(input.book, &fleet, list, input.now, settle)
     }
 
     /// Why the fleet is on hold, if it is.

@@ -101,8 +101,6 @@ pub enum Desired {
 #[derive(Clone, Debug)]
 pub struct Account {
     pub identity: AccountIdentity,
-    /// The strictest of the accounts that share the client id.
-    pub sharing: Sharing,
     pub adoption: Adoption,
     /// The strictest of the accounts that share the client id.
     pub mode: AccountMode,
@@ -110,13 +108,15 @@ pub struct Account {
     pub deleting: bool,
     /// Whether `allowedNamespaces` lets the resource's namespace use it.
     pub allowed: bool,
-    /// Whether this operator sees every namespace that may use the account.
-    pub sees_all_users: bool,
 }
 
 /// The facts about a fleet.
 #[derive(Clone, Debug, Default)]
 pub struct FleetView {
+    /// The strictest of the accounts that share the client id.
+    pub sharing: Sharing,
+    /// Whether namespaces that this operator does not watch may use the fleet.
+    pub has_unseen_users: bool,
     pub snapshot: Option<Arc<Snapshot>>,
     /// Since when lists are good, one after the other.
     pub good_since: Moment,

@@ -13,7 +13,7 @@ use crate::{
         attempt::{Attempt, Outcome},
         bound::Bound,
         failure::{Failure, FailureKind},
-        lookup::Lookup,
+        lookup::{self, Lookup},
         memory::{Memory, WritingStart},
     },
     instance::step::{ApiCall, Decision, Step, Write},
@@ -240,18 +240,22 @@ pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, tim
         Answer::Done(_) | Answer::Moved(_) => None,
     };
     let restarting = memory.restart.is_some();
-    if let Some(attempt) = &mut memory.start
-        && memory.failure.is_none()
-    {
-        let found = matches!(answer, Answer::Done(_));
+    let looked_up = match &answer {
+        Answer::Done(_) => Some(lookup::Answer::Found),
+        Answer::Moved(_) => Some(lookup::Answer::NotFound),
+        Answer::Failed(_) => Some(lookup::Answer::Failed),
+        Answer::Unsent(_) => None,
+    };
+    if let (Some(attempt), Some(looked_up)) = (&mut memory.start, looked_up) {
         let before = attempt.lookups.get(instance_id);
-        let lookup = Lookup::next(before, times.asked, found);
+        let lookup = Lookup::next(before, times.asked, looked_up);
         attempt.lookups.insert(instance_id.to_owned(), lookup);
     }
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.lookup_failed = matches!(answer, Answer::Moved(_));
         if bound.lookup_failed {
-            bound.lookup = Some(Lookup::next(bound.lookup.as_ref(), times.asked, false));
+            let before = bound.lookup.as_ref();
+            bound.lookup = Some(Lookup::next(before, times.asked, lookup::Answer::NotFound));
             bound.unlisted_since = None;
         }
         if let Answer::Done(instance) = answer {

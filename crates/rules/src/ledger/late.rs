@@ -45,7 +45,8 @@ pub fn late(
     voided.sort_by_key(|(start, _, _)| (start.requested_at, start.id));
     let probable = |id: &String, instance: &Instance| {
         let (_, _, key) = voided.iter().find(|(start, wanted, _)| {
-            args::matches(wanted, &instance.instance_args) && !is_known_to_voided(start, id)
+            let agrees = args::may_be(wanted, start.any_model, &instance.instance_args);
+            agrees && !is_known_to_voided(start, id)
         })?;
         Some((*key).clone())
     };

@@ -161,3 +161,20 @@ fn of_several_the_oldest_start_is_named() {
     );
     assert_eq!(found(&[late, early], "client"), one("i-late", "b"));
 }
+
+/// The catalog did not say how the API spells the model.
+#[test]
+fn what_a_start_of_any_model_may_have_made_is_probably_its_own() {
+    let mut start = voided(1, "2026-01-02T12:00:00Z", &["i-known"]);
+    start["args"]["modelId"] = json!("ORG--NAME");
+    let named = |start: &Value| {
+        found(
+            &[resource("a", json!({ "voidedStarts": [start] }))],
+            "client",
+        )
+    };
+    assert_eq!(named(&start), []);
+    start["anyModel"] = json!(true);
+    let all = ["i-late", "i-other"].map(|id| (id.to_owned(), "a".to_owned()));
+    assert_eq!(named(&start), all);
+}

@@ -50,10 +50,12 @@ impl Progress {
 }
 
 impl OpenStart<'_> {
-    /// Whether the instance could be of this start: it did not exist before, and its arguments agree as far as the answer has them.
+    /// Whether the instance could be of this start: it did not exist before, and its arguments agree as far as the answer and the catalog
+    /// tell.
     pub fn may_have_made(&self, instance: &Instance) -> bool {
-        args::matches(&args::of_record(&self.intent.args), &instance.instance_args)
-            && !is_known_to(self.intent, &instance.instance_id)
+        let wanted = args::of_record(&self.intent.args);
+        let agrees = args::may_be(&wanted, self.intent.any_model, &instance.instance_args);
+        agrees && !is_known_to(self.intent, &instance.instance_id)
     }
 
     /// Whether the start asks for exactly these arguments. The instances of equal starts are interchangeable.
@@ -61,17 +63,18 @@ impl OpenStart<'_> {
         args::matches(&args::of_record(&self.intent.args), wanted)
     }
 
-    /// Whether no start with `wanted` through `client_id` may be made as long as this one is open. `mine` is the intent of that start, once
-    /// it is written: of two starts that have made no call, the older one goes on. Only equal starts of one client id may be
+    /// Whether no start with `wanted` through `client_id` may be made as long as this one is open. `any_model`: it is not known under which id
+    /// the API shows the model of that start. `mine` is the intent of that start, once it is written: of two starts that have made no call, the older one goes on. Only equal starts of one client id may be
     /// under way together: the lists of another client id need not show the same instances.
     pub fn holds_up(
         &self,
         wanted: &InstanceArgs,
+        any_model: bool,
         client_id: &str,
         mine: Option<&StartIntent>,
     ) -> bool {
         let looks_alike = args::may_look_alike(&args::of_record(&self.intent.args), wanted);
-        if self.intent.overtaken || !(looks_alike || self.intent.any_model) {
+        if self.intent.overtaken || !(looks_alike || any_model || self.intent.any_model) {
             return false;
         }
         match self.progress {

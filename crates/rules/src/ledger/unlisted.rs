@@ -49,6 +49,17 @@ pub fn missing<'a>(
         .filter_map(move |(key, entry)| missing(key, entry))
 }
 
+/// Whether the list lacks an instance that the API finds: what it does not show is not proven to be absent.
+pub fn is_incomplete(
+    book: &Book,
+    fleet: &FleetKey,
+    list: &Snapshot,
+    now: Moment,
+    settle: Duration,
+) -> bool {
+    missing(book, fleet, list, now, settle).any(|missing| missing.is_found)
+}
+
 fn unlisted_since(entry: &Entry) -> Option<Moment> {
     entry.memory.bound.as_ref()?.unlisted_since
 }

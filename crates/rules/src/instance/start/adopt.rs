@@ -13,6 +13,7 @@ use crate::{
         binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,
         input::Account,
+        pin::is_unsure,
         run::drift::handle_restart,
         step::{Decision, Step},
         verdict::Verdict,
@@ -76,7 +77,7 @@ pub(crate) fn adopted<'a>(
                 format!("instance {id} belongs to another resource: correct or remove spec.adopt");
             return Adopted::refused(Reason::InstanceClaimed, message);
         }
-        if !args::satisfies(draft.spec(), &instance.instance_args) {
+        if !args::satisfies(draft.spec(), pinned, &instance.instance_args) {
             let message = format!(
                 "instance {id} was started with other arguments than the spec asks for: make them equal"
             );
@@ -84,13 +85,22 @@ pub(crate) fn adopted<'a>(
         }
         return Adopted::Instance(instance);
     }
-    if !account.sees_all_users {
+    let fleet = draft.input.account.fleet.as_ref();
+    if fleet.is_none_or(|fleet| fleet.has_unseen_users) {
         let message = format!(
             "account {}/{} may be used from namespaces that this operator does not watch, so an instance that no resource here claims may be \
              another one's: name the instance in spec.adopt.instanceId, or remove spec.adopt",
             account.identity.namespace, account.identity.name
         );
         return Adopted::refused(Reason::AdoptionNotAllowed, message);
+    }
+    if draft.is_incomplete(snapshot, &account.identity) {
+        let message = "the account's list lacks an instance that the API finds, so it may lack the one to take over: a complete list is awaited";
+        return Adopted::refused(Reason::ListIncomplete, message.to_owned());
+    }
+    if is_unsure(draft) {
+        let message = "the catalog does not answer, so the instances of this model cannot be told: it is asked again";
+        return Adopted::refused(Reason::RetryingAfterError, message.to_owned());
     }
     snapshot
         .instances

@@ -5,7 +5,7 @@ use cortecs_clock::Moment;
 
 use super::ask::ask;
 use crate::{
-    facts::{attempt::Attempt, snapshot::Snapshot},
+    facts::{attempt::Attempt, lookup::Lookup, snapshot::Snapshot},
     instance::{
         binding::{await_check, bind, preference, read_by_quorum_since, unchecked_annotation},
         draft::Draft,
@@ -24,20 +24,34 @@ pub(crate) fn confirm(
     rank: usize,
 ) -> Decision {
     let lookup = |i: &Instance| attempt.lookups.get(&i.instance_id);
-    let is_missing = |i: &Instance| lookup(i).is_some_and(|lookup| !lookup.found);
+    let is_missing = |i: &Instance| lookup(i).is_some_and(Lookup::is_missing);
     let mut there: Vec<&Instance> = candidates.to_vec();
     there.retain(|i| !is_missing(i));
     there.sort_unstable_by_key(|i| preference(i));
     if let Some(best) = there.get(rank).or(there.last()) {
         return match lookup(best) {
-            Some(_) => take(draft, snapshot, best),
-            None => look_up(draft, best),
+            Some(lookup) if lookup.is_found() => take(draft, snapshot, best),
+            Some(lookup) if !lookup.is_due(draft.input.now, snapshot.requested_at) => {
+                unanswered(draft, lookup, candidates)
+            }
+            _ => look_up(draft, best),
         };
     }
     missing(draft, snapshot, attempt, candidates)
 }
 
-/// A person says that the start has made this instance. That is enough where the API does not find what it lists.
+/// Gets of a candidate fail, and say nothing about it.
+fn unanswered(draft: Draft<'_>, lookup: &Lookup, candidates: &[&Instance]) -> Decision {
+    let (now, settle) = (draft.input.now, draft.input.settings.settle);
+    if lookup.lasts(settle, now) {
+        let why = "the API does not answer whether an instance exists that its list shows";
+        return ask(draft, why, candidates);
+    }
+    let message = "an instance that may be the start's own cannot be looked up for the moment";
+    draft.rest(Verdict::resolving_start(message), Some(lookup.wait(now)))
+}
+
+/// A person says that the start has made this instance. That is enough where no get finds it.
 pub(crate) fn take_as_ordered(
     draft: Draft<'_>,
     snapshot: &Snapshot,

@@ -27,6 +27,7 @@ use crate::{
     instance::{
         draft::{Draft, SOON},
         input::Desired,
+        pin::is_unsure,
         protocol::Rule,
         step::{Decision, Step, Write},
         verdict::Verdict,
@@ -44,7 +45,8 @@ pub(crate) fn holding_up<'a>(
     mine: Option<&StartIntent>,
 ) -> Option<OpenStart<'a>> {
     let input = draft.input;
-    let holds_up = |open: &OpenStart<'_>| open.holds_up(wanted, &home.client_id, mine);
+    let any_model = mine.map_or_else(|| is_unsure(draft), |mine| mine.any_model);
+    let holds_up = |open: &OpenStart<'_>| open.holds_up(wanted, any_model, &home.client_id, mine);
     let mut open = input.book.open_starts(&home.api_url, input.key);
     open.find(holds_up).or_else(|| {
         let since = input.now.before(input.settings.young());
@@ -59,21 +61,18 @@ pub(crate) fn holding_up<'a>(
 pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
     let now = draft.input.now;
     let before = draft.input.memory.held_up.as_ref();
-    // Where lists fail, this start could not be made anyway, and the other one not come to an end.
-    let lists_work = draft.snapshot().is_some() && draft.list_problem().is_none();
-    let since = before.filter(|held_up| lists_work && held_up.by == open.intent.id);
+    let since = before.filter(|held_up| held_up.by == open.intent.id);
     let since = since.map_or(now, |held_up| held_up.since);
     let settle = draft.input.settings.settle;
+    // Many starts that do not come to an end hold this one up for as long as one of them.
     let begin = open
         .attempt
-        .map(|attempt| attempt.settled_at(settle).before(settle));
-    // A pause of the calls, or of the whole process, may have hidden from this resource that there were no lists.
+        .map_or(since, |attempt| attempt.settled_at(settle).before(settle));
+    // While there were no lists, the other start could not come to an end.
     let fleet = draft.input.account.fleet.as_ref();
     let good_since = fleet.map_or(now, |fleet| fleet.good_since);
-    let patience = since
-        .max(begin.unwrap_or(since))
-        .max(good_since)
-        .after(patience(&draft, open));
+    let patience = begin.max(good_since).after(patience(&draft, open));
+    let lists_work = draft.snapshot().is_some() && draft.list_problem().is_none();
     let message = format!(
         "the start of {} may make an instance that looks the same, and its outcome is not known yet",
         open.key
@@ -84,6 +83,7 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
         since,
     });
     if now >= patience
+        && lists_work
         && open.progress != Progress::InFlight
         && draft.enforces(Rule::StartsAreOvertaken)
     {
@@ -246,7 +246,8 @@ pub(crate) fn may_be_of_another(
     instance: &Instance,
 ) -> bool {
     let (book, me) = (draft.input.book, draft.input.key);
-    args::matches(wanted, &instance.instance_args)
+    let agrees = args::may_be(wanted, is_unsure(draft), &instance.instance_args);
+    agrees
         && !book.is_recorded_for_other(api_url, &instance.instance_id, me)
         && may_have_made(draft, api_url, instance, |open| !open.intent.overtaken)
 }

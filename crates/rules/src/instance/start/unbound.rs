@@ -101,9 +101,10 @@ fn start(
         return others::wait_for(draft, &open);
     }
     let known = known(&draft, snapshot, api_url, &args);
+    let incomplete_list = draft.is_incomplete(snapshot, &account.identity);
     if known.len() > MAX_KNOWN_INSTANCES {
         let message = format!(
-            "the account has {} instances that no resource claims, and at most {MAX_KNOWN_INSTANCES} can be told from an instance that is started now: delete or adopt some",
+            "the account has {} instances of this model that no resource claims, and at most {MAX_KNOWN_INSTANCES} can be told from an instance that is started now: delete or adopt some",
             known.len()
         );
         draft.is_busy();
@@ -123,6 +124,7 @@ fn start(
         args: args::recorded(&args),
         known_instances: known,
         any_model: is_unsure(&draft),
+        incomplete_list,
         candidate_ids: Vec::new(),
         overtaken: false,
         old_order: draft
@@ -135,7 +137,8 @@ fn start(
     )
 }
 
-/// The instances that a start decided now cannot have created, and that no resource keeps.
+/// The instances that a start decided now cannot have created, and that no resource keeps. Only instances of the same model could be taken
+/// for its own.
 ///
 /// An instance that may be of another open start is not known, as that start may be resolved to the instance of this one
 /// instead. An instance that the status of another resource records is not listed, as its claim says as much; but a resource
@@ -152,9 +155,12 @@ fn known(
         draft.enforces(Rule::OthersMayOwn)
             && others::may_be_of_another(draft, api_url, wanted, instance)
     };
+    let is_like =
+        |instance: &Instance| is_unsure(draft) || args::same_model(wanted, &instance.instance_args);
     snapshot
         .instances
         .iter()
+        .filter(|(_, instance)| is_like(instance))
         .filter(|(id, _)| !book.is_kept_by_other(api_url, id, me))
         .filter(|(_, instance)| !may_be_of_another(instance))
         .map(|(id, _)| digest(draft.uuid(), id))

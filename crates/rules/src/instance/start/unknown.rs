@@ -27,7 +27,6 @@ use crate::{
     instance::{
         draft::{Draft, PATIENCE, SOON},
         gate,
-        input::Desired,
         step::Decision,
         verdict::Verdict,
     },
@@ -115,7 +114,11 @@ pub(crate) fn unknown(
         return match says_none {
             true if named.iter().all(is_named) => void(draft, snapshot, intent, attempt, true),
             // There are more than a person is asked about at once.
-            true if !intent.candidate_ids.is_empty() => dismiss(draft, intent, attempt),
+            true if !intent.candidate_ids.is_empty()
+                && intent.known_instances.len() <= can_know =>
+            {
+                dismiss(draft, intent, attempt)
+            }
             _ => {
                 let why =
                     "another start that makes such an instance was made after the settle time";
@@ -156,7 +159,7 @@ pub(crate) fn unknown(
 /// Whether the API did not find the instance when lists had to show it.
 fn is_gone(attempt: &Attempt, instance: &Instance, settled_at: Moment) -> bool {
     let lookup = attempt.lookups.get(&instance.instance_id);
-    lookup.is_some_and(|lookup| !lookup.found && lookup.asked >= settled_at)
+    lookup.is_some_and(|lookup| lookup.is_missing() && lookup.asked >= settled_at)
 }
 
 /// Binds one of these instances, where likeness is proof. Equal starts that are older take theirs first.
@@ -167,10 +170,12 @@ fn take_one(
     attempt: &Attempt,
     found: &[&Instance],
 ) -> Decision {
-    match shared_because(&draft) {
-        Ok(None) => {}
-        Ok(Some(why)) => return ask(draft, why, found),
-        Err(verdict) => return draft.rest(verdict, None),
+    if let Some(why) = shared_because(&draft) {
+        return ask(draft, why, found);
+    }
+    if intent.incomplete_list {
+        let why = "the list before the start lacked an instance that the API finds, so it may have lacked others";
+        return ask(draft, why, found);
     }
     let rank = match &attempt.outcome {
         Outcome::Accepted(_) => 0,
@@ -191,19 +196,13 @@ fn stay_or_rest(draft: Draft<'_>, verdict: Verdict, wait: Option<Duration>) -> D
     }
 }
 
-/// Why equal arguments are no proof in this account. It is an error as long as it is not known whether others use the account.
-fn shared_because(draft: &Draft<'_>) -> Result<Option<&'static str>, Verdict> {
-    match &draft.input.account.desired {
-        Desired::Usable(account) if account.sharing == Sharing::Shared => {
-            Ok(Some("others start instances in this account too"))
-        }
-        Desired::Usable(account) if !account.sees_all_users => Ok(Some(
-            "the account may be used from namespaces that this operator does not watch",
-        )),
-        Desired::Usable(_) => Ok(None),
-        Desired::Pending(awaited) => Err(Verdict::resolving_start(awaited)),
-        Desired::Unusable { reason, message } => {
-            Err(Verdict::stalled(Phase::Failed, *reason, message))
-        }
+/// Why equal arguments are no proof in the account of the start, which need not be the one that the spec names now.
+fn shared_because(draft: &Draft<'_>) -> Option<&'static str> {
+    let fleet = draft.input.account.fleet.as_ref();
+    if fleet.is_none_or(|fleet| fleet.sharing == Sharing::Shared) {
+        return Some("others start instances in this account too");
     }
+    let has_unseen = fleet.is_some_and(|fleet| fleet.has_unseen_users);
+    has_unseen
+        .then_some("the account may be used from namespaces that this operator does not watch")
 }

@@ -50,10 +50,16 @@ pub(crate) fn void(
             return draft.call(call, Verdict::resolving_start(message));
         }
         Doubt::Contradicted(other) => {
-            let message = format!(
-                "no instance of the start is listed, and that proves nothing: the list lacks the instance of {other} too, which the API finds"
+            return unproven(
+                draft,
+                &format!("the instance of {other} too, which the API finds"),
             );
-            return draft.rest(Verdict::resolving_start(message), Some(LOOK_AGAIN));
+        }
+        Doubt::Unanswered(other) => {
+            let lacks = format!(
+                "the instance of {other} too, and the API does not answer whether that exists"
+            );
+            return unproven(draft, &lacks);
         }
     }
     let verdict = Verdict::pending("nothing came of the start: it is given up");
@@ -66,6 +72,13 @@ pub(crate) fn void(
     draft.write(Purpose::VoidStart, verdict)
 }
 
+fn unproven(draft: Draft<'_>, lacks: &str) -> Decision {
+    let message = format!(
+        "no instance of the start is listed, and that proves nothing: the list lacks {lacks}"
+    );
+    draft.rest(Verdict::resolving_start(message), Some(LOOK_AGAIN))
+}
+
 /// Whether the list may lack the instance of the start as it lacks those of others.
 enum Doubt {
     None,
@@ -73,6 +86,8 @@ enum Doubt {
     LookUp(String),
     /// The API finds the instance of this resource.
     Contradicted(ObjectKey),
+    /// The API does not answer whether the instance of this resource exists.
+    Unanswered(ObjectKey),
 }
 
 /// How soon to ask again for an instance that was found.
@@ -104,9 +119,13 @@ fn doubt(draft: &Draft<'_>, snapshot: &Snapshot, attempt: &Attempt) -> Doubt {
         match attempt.lookups.get(id).filter(|l| l.asked >= settled_at) {
             // The resource looks for its instance itself.
             _ if missing.is_found => return Doubt::Contradicted(missing.key.clone()),
-            Some(lookup) if !lookup.found => gone += 1,
+            Some(lookup) if lookup.is_missing() => gone += 1,
             Some(lookup) if input.now < lookup.asked.after(LOOK_AGAIN) => {
-                return Doubt::Contradicted(missing.key.clone());
+                let other = missing.key.clone();
+                return match lookup.is_found() {
+                    true => Doubt::Contradicted(other),
+                    false => Doubt::Unanswered(other),
+                };
             }
             Some(_) => return Doubt::LookUp(id.to_owned()),
             None => next = Some(next.map_or(id, |next| next.min(id))),
@@ -122,7 +141,7 @@ fn doubt(draft: &Draft<'_>, snapshot: &Snapshot, attempt: &Attempt) -> Doubt {
 fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) {
     let now = draft.input.wall;
     let wanted = args::of_record(&intent.args);
-    let equal = |i: &Instance| args::matches(&wanted, &i.instance_args);
+    let equal = |i: &Instance| args::may_be(&wanted, intent.any_model, &i.instance_args);
     let (book, me) = (draft.input.book, draft.input.key);
     let api_url = draft.home().map_or("", |home| home.api_url.as_str());
     let here = snapshot
@@ -134,6 +153,7 @@ fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartInten
         requested_at: intent.requested_at,
         voided_at: now,
         args: intent.args.clone(),
+        any_model: intent.any_model,
         account: draft.status.account.clone(),
         known_instances: here
             .map(|(id, _)| digest(intent.id, id))

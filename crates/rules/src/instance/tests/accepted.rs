@@ -43,10 +43,11 @@ fn an_answer_that_was_not_recorded_names_the_instance() {
 /// An answer that could not be recorded in time, and no list shows what it named: a get tells.
 #[test]
 fn what_a_start_was_answered_with_is_bound_if_a_get_finds_it() {
+    let settled = SETTLED + SETTLE.as_secs() / 2;
     let unrecorded = || {
         let mut scene = open(Outcome::Accepted(Arc::new(instance("i-1", "pending"))));
-        scene.lists([SETTLED + 1, SETTLED + 2], &[]);
-        scene.quorum_read_at = Some(at(SETTLED + 2));
+        scene.lists([settled + 1, settled + 2], &[]);
+        scene.quorum_read_at = Some(at(settled + 2));
         scene
     };
     let get = Step::Call(ApiCall::Get {
@@ -58,8 +59,8 @@ fn what_a_start_was_answered_with_is_bound_if_a_get_finds_it() {
     assert!(is_bind(&scene.decide().step, "i-1"));
     let mut scene = unrecorded();
     // That the API did not find it before lists had to show it proves nothing.
-    scene.missing("i-1", SETTLED - 1);
+    scene.missing("i-1", settled - 1);
     assert_eq!(scene.decide().step, get);
-    scene.missing("i-1", SETTLED + 2);
+    scene.missing("i-1", settled + 2);
     assert_eq!(scene.decide().step, written(Purpose::VoidStart));
 }

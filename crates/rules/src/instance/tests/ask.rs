@@ -6,9 +6,9 @@ use super::{
 };
 
 /// A start open in an account where likeness is no proof, with two candidates, after the question was asked.
-fn asked(change: fn(&mut Account)) -> Scene {
+fn asked(change: fn(&mut FleetView)) -> Scene {
     let mut scene = lost(&[]);
-    scene.account(change);
+    scene.fleet(change);
     scene.lists(
         [1001],
         &[instance("i-1", "pending"), instance("i-2", "pending")],
@@ -30,9 +30,9 @@ fn asked(change: fn(&mut Account)) -> Scene {
 
 #[test]
 fn where_others_start_instances_too_a_person_decides() {
-    let changes: [fn(&mut Account); 2] = [
-        |a| a.sharing = Sharing::Shared,
-        |a| a.sees_all_users = false,
+    let changes: [fn(&mut FleetView); 2] = [
+        |f| f.sharing = Sharing::Shared,
+        |f| f.has_unseen_users = true,
     ];
     for change in changes {
         let mut scene = asked(change).annotated("cortecs.ai/resolve-start", "i-1");
@@ -68,10 +68,10 @@ fn carry_out(scene: &mut Scene, decision: &Decision) {
 
 #[test]
 fn none_is_an_answer_and_not_said_in_advance() {
-    let shared: fn(&mut Account) = |a| a.sharing = Sharing::Shared;
+    let shared: fn(&mut FleetView) = |f| f.sharing = Sharing::Shared;
     // Said before anything was named.
     let mut scene = lost(&[]).annotated("cortecs.ai/resolve-start", "none");
-    scene.account(shared);
+    scene.fleet(shared);
     scene.lists([1001], &[instance("i-1", "pending")]);
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("StartUnresolved"));
@@ -92,7 +92,7 @@ fn none_is_an_answer_and_not_said_in_advance() {
 
 #[test]
 fn none_is_said_of_the_instances_that_were_named_and_of_no_later_one() {
-    let shared: fn(&mut Account) = |a| a.sharing = Sharing::Shared;
+    let shared: fn(&mut FleetView) = |f| f.sharing = Sharing::Shared;
     let mut scene = asked(shared).annotated("cortecs.ai/resolve-start", "none");
     let decision = scene.decide();
     carry_out(&mut scene, &decision);
@@ -134,7 +134,7 @@ fn nothing_is_bound_by_an_order_before_the_question() {
 
 #[test]
 fn an_order_is_about_one_start_and_one_of_its_candidates() {
-    let shared: fn(&mut Account) = |a| a.sharing = Sharing::Shared;
+    let shared: fn(&mut FleetView) = |f| f.sharing = Sharing::Shared;
     // What the annotation said when the start was written is an old order.
     let mut scene = asked(shared);
     slot(&mut scene.resource)["start"]["oldOrder"] = json!("i-1");

@@ -135,7 +135,7 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
         instance_id: "i-1".into(),
     });
     assert_eq!(scene.decide().step, get);
-    scene.bound().lookup = Some(Lookup::next(None, at(1003), false));
+    scene.bound().lookup = Some(Lookup::next(None, at(1003), lookup::Answer::NotFound));
     let decision = scene.decide();
     assert!(!decision.step.is_call() && decision.busy && !scene.asks_for_list(&decision));
     // A later list shows it too, and later still it is said that nothing is proven.
@@ -143,7 +143,7 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
     assert_eq!(scene.decide().step, get);
     scene.bound().lookup = Some(Lookup {
         asked: at(1200),
-        ..Lookup::next(None, at(1003), false)
+        ..Lookup::next(None, at(1003), lookup::Answer::NotFound)
     });
     scene.lists([1200], &[instance("i-1", "stopped")]);
     assert_eq!(stalled(&scene.decide()), Some("InstanceNotFound"));

@@ -182,7 +182,7 @@ proptest! {
         let status = json!({ "account": home(), "start": intent(1, "2026-01-02T00:00:00Z", &[]) });
         let mut open = Scene::new(json!({}), status);
         if shared {
-            open.account(|a| a.sharing = Sharing::Shared);
+            open.fleet(|f| f.sharing = Sharing::Shared);
         }
         open.observe();
         open.remember_start(if accepted {

@@ -48,7 +48,7 @@ use crate::{
         attempt::{Attempt, Outcome},
         bound::Bound,
         known::digest,
-        lookup::Lookup,
+        lookup::{self, Lookup},
         memory::{Memory, WritingStart},
         sealed_id::SealedId,
         snapshot::Snapshot,
@@ -92,12 +92,10 @@ fn account() -> Account {
             api_url: API.into(),
             client_id: "client".into(),
         },
-        sharing: Sharing::Exclusive,
         adoption: Adoption::None,
         mode: AccountMode::Active,
         deleting: false,
         allowed: true,
-        sees_all_users: true,
     }
 }
 
@@ -196,6 +194,15 @@ fn instance(id: &str, state: &str) -> Instance {
     .unwrap()
 }
 
+/// The answer of a catalog that does not answer.
+fn failing_catalog() -> CatalogAnswer {
+    Err(CatalogProblem {
+        terminal: false,
+        message: "not now".to_owned(),
+        nearest: Vec::new(),
+    })
+}
+
 fn model() -> CatalogAnswer {
     let config = HardwareConfig {
         params: serde_json::from_value(json!({ "--max-model-len": 16_000 })).unwrap(),
@@ -237,7 +244,11 @@ impl Scene {
     /// A get, sent at this second, did not find the instance.
     fn missing(&mut self, id: &str, second: u64) {
         let attempt = self.memory.as_mut().unwrap().start.as_mut().unwrap();
-        let lookup = Lookup::next(attempt.lookups.get(id), at(second), false);
+        let lookup = Lookup::next(
+            attempt.lookups.get(id),
+            at(second),
+            lookup::Answer::NotFound,
+        );
         attempt.lookups.insert(id.to_owned(), lookup);
     }
 
@@ -245,6 +256,10 @@ impl Scene {
         if let Desired::Usable(account) = &mut self.view.desired {
             change(account);
         }
+    }
+
+    fn fleet(&mut self, change: impl FnOnce(&mut FleetView)) {
+        change(self.view.fleet.as_mut().unwrap());
     }
 
     /// The account's last good list, requested and received at this second.
@@ -353,7 +368,7 @@ impl Scene {
     fn found(&mut self, ids: &[&str]) {
         let attempt = self.memory.as_mut().unwrap().start.as_mut().unwrap();
         for id in ids {
-            let lookup = Lookup::next(None, self.now, true);
+            let lookup = Lookup::next(None, self.now, lookup::Answer::Found);
             attempt.lookups.insert((*id).to_owned(), lookup);
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn beside(workers: u32) -> Scene {
 
 /// What is remembered of an open start of unknown outcome for which so many lists were taken after its settle time.
 pub(super) fn looked_at(settled_lists: u32) -> Memory {
-    let mut memory = remembered_start(1, 900, Outcome::Unknown(at(901)));
+    let mut memory = remembered_start(1, 900, Outcome::Unknown(at(1000)));
     memory.start.as_mut().unwrap().settled_lists = settled_lists;
     memory
 }
@@ -122,6 +122,48 @@ fn an_intent_that_is_being_written_is_no_start_of_unknown_outcome() {
     scene.remembered = vec![("other", writing_start(1, 1000))];
     let decision = decide_at(&mut scene, 1000, &[]);
     assert!(decision.status.slot().start.is_some());
+}
+
+/// Where the catalog cannot tell the model of one of the two, any instance may be of either.
+#[test]
+fn a_start_whose_model_is_not_certain_holds_up_all_and_is_held_up_by_all() {
+    for (unsure, theirs_unsure, waits) in [
+        (false, false, false),
+        (true, false, true),
+        (false, true, true),
+    ] {
+        let mut scene = beside(1);
+        slot(&mut scene.others[0])["start"]["args"]["modelId"] = json!("org--another");
+        slot(&mut scene.others[0])["start"]["anyModel"] = json!(theirs_unsure);
+        scene.resource["spec"]["hardwareTypeId"] = json!("NVIDIA_L4_1");
+        scene.resource["spec"]["contextLength"] = json!(16_000);
+        if unsure {
+            scene.model = Some(failing_catalog());
+        }
+        let decision = decide_at(&mut scene, 1000, &[]);
+        assert_eq!(
+            decision.held_up.is_some(),
+            waits,
+            "{unsure} {theirs_unsure}"
+        );
+    }
+}
+
+/// What a start may have made whose model is not certain is contested, and not known to others.
+#[test]
+fn what_a_start_of_any_model_may_have_made_is_not_bound() {
+    let mut scene = lost(&[]);
+    let mut other = open(1, 1);
+    other["start"]["args"]["modelId"] = json!("ORG--NAME");
+    other["start"]["anyModel"] = json!(true);
+    scene.others = vec![resource("other", json!({}), other)];
+    scene.found(&["i-1"]);
+    let one = [instance("i-1", "pending")];
+    let decision = decide_at(&mut scene, 1001, &one);
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
+    decide_at(&mut scene, SETTLED + 1, &one);
+    let decision = decide_at(&mut scene, SETTLED + 2, &one);
+    assert_eq!(stalled(&decision), Some("StartUnresolved"));
 }
 
 /// Of two unequal intents that are written at the same time one would be taken back, so the second one is not written.
@@ -252,6 +294,17 @@ fn nothing_is_bound_while_an_equal_start_is_in_flight() {
         assert_eq!(is_bind(&decision.step, "i-1"), bound, "{:?}", decision.step);
         assert!(bound || reconciling(&decision) == Some("ResolvingStart"));
     }
+}
+
+/// It has made no instance that could appear.
+#[test]
+fn an_equal_start_without_a_call_is_not_waited_for() {
+    let mut scene = lost(&[]);
+    scene.others = vec![resource("other", json!({}), open(1, 6))];
+    scene.remembered = vec![("other", remembered_start(6, 1170, Outcome::Written))];
+    decide_at(&mut scene, SETTLED + 1, &[]);
+    let step = decide_at(&mut scene, SETTLED + 2, &[]).step;
+    assert_eq!(step, written(Purpose::VoidStart));
 }
 
 /// It may have taken what this start has made, and what it has made itself may still appear.

@@ -113,10 +113,12 @@ fn an_overtaken_start_does_not_wait_for_others() {
     let mut scene = overtaken();
     let other = json!({ "account": home(), "start": intent(6, "2026-01-03T00:00:00Z", &[]) });
     scene.others = vec![resource("other", json!({}), other)];
-    scene.remembered = vec![("other", remembered_start(6, 1000, Outcome::InFlight))];
-    decide_at(&mut scene, SETTLED + 1, &[]);
-    let decision = decide_at(&mut scene, SETTLED + 2, &[]);
-    assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    for outcome in [Outcome::InFlight, Outcome::Unknown(at(1170))] {
+        scene.remembered = vec![("other", remembered_start(6, 1170, outcome))];
+        decide_at(&mut scene, SETTLED + 1, &[]);
+        let decision = decide_at(&mut scene, SETTLED + 2, &[]);
+        assert_eq!(stalled(&decision), Some("StartUnresolved"));
+    }
 }
 
 /// Of more instances than a person is asked about at once, those that were named are none of the start's, and the others are asked

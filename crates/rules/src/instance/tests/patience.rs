@@ -70,28 +70,40 @@ fn the_patience_begins_anew_when_lists_work_again() {
     let problem = (FailureKind::Transient, "lost".to_owned());
     scene.view.fleet.as_mut().unwrap().problem = Some(problem);
     let decision = scene.decide();
-    scene.view.fleet.as_mut().unwrap().problem = None;
     assert!(decision.held_up.is_some() && !overtakes(&decision));
+    let late = 1001 + 10 * SETTLE.as_secs();
+    scene.fleet(|fleet| {
+        fleet.problem = None;
+        fleet.good_since = at(late);
+    });
     scene
         .memory
         .as_mut()
         .unwrap()
         .held_up
         .clone_from(&decision.held_up);
-    let decision = decide_at(&mut scene, 1001 + 10 * SETTLE.as_secs(), &[]);
+    let decision = decide_at(&mut scene, late, &[]);
     assert!(decision.held_up.is_some() && !overtakes(&decision));
 }
 
-/// Each start is waited for anew.
+/// A start that this process has not looked at is waited for anew; of those that it has looked at, the wait for one is the wait for all.
 #[test]
-fn the_patience_is_with_one_start() {
+fn the_patience_is_with_the_call_of_a_start() {
     let patience = (SETTLE + SETTLE / 4).as_secs();
-    let mut scene = beside(1);
-    decide_at(&mut scene, 1000, &[]);
-    slot(&mut scene.others[0])["start"]["id"] = json!(Uuid::from_u128(2));
-    scene.remembered.clear();
-    let decision = decide_at(&mut scene, 1000 + patience, &[]);
-    assert!(decision.held_up.is_some() && !overtakes(&decision));
+    for (is_known, overtaken) in [(false, false), (true, true)] {
+        let mut scene = beside(1);
+        decide_at(&mut scene, 1000, &[]);
+        slot(&mut scene.others[0])["start"]["id"] = json!(Uuid::from_u128(2));
+        let mut memory = remembered_start(2, 900, Outcome::Unknown(at(1000)));
+        memory.start.as_mut().unwrap().settled_lists = 4;
+        scene.remembered = match is_known {
+            true => vec![("other", memory)],
+            false => Vec::new(),
+        };
+        let decision = decide_at(&mut scene, 1000 + patience, &[]);
+        assert!(decision.held_up.is_some());
+        assert_eq!(overtakes(&decision), overtaken);
+    }
 }
 
 /// A start that this process has not looked at yet gets the time in which its lists have to come, if they are this account's.

@@ -28,7 +28,8 @@ fn looked_up(scene: &mut Scene, found: Option<&Instance>) {
     bound.direct = found.map(|i| (now, Arc::new(i.clone())));
     bound.lookup_failed = found.is_none();
     let before = bound.lookup.take().filter(|_| found.is_none());
-    bound.lookup = (found.is_none()).then(|| Lookup::next(before.as_ref(), now, false));
+    bound.lookup =
+        (found.is_none()).then(|| Lookup::next(before.as_ref(), now, lookup::Answer::NotFound));
 }
 
 #[test]

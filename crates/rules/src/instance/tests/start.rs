@@ -95,6 +95,14 @@ fn ten_thousand_instances_of_other_resources_are_not_listed() {
     scene.list(999, &crowd[1..]);
     let start = scene.decide().status.slot().start.clone();
     assert_eq!(start.unwrap().known_instances.len(), 512);
+    // Instances of other models cannot be taken for this start's.
+    let mut crowd = crowd;
+    crowd[2..]
+        .iter_mut()
+        .for_each(|i| i.instance_args.model_id = "org--another".to_owned());
+    scene.list(999, &crowd);
+    let start = scene.decide().status.slot().start.clone();
+    assert_eq!(start.unwrap().known_instances, digests(77, &["u-0", "u-1"]));
 }
 
 #[test]
@@ -337,9 +345,9 @@ fn adoption_needs_the_accounts_consent_and_a_quorum_read() {
 
     scene.account(|a| a.adoption = Adoption::Unclaimed);
     // Of an owner that this operator does not see, it could not tell.
-    scene.account(|a| a.sees_all_users = false);
+    scene.fleet(|f| f.has_unseen_users = true);
     assert_eq!(stalled(&scene.decide()), Some("AdoptionNotAllowed"));
-    scene.account(|a| a.sees_all_users = true);
+    scene.fleet(|f| f.has_unseen_users = false);
     assert_eq!(scene.decide().step, Step::QuorumRead);
     scene.quorum_read_at = Some(at(999));
     let bound = Purpose::Bind {

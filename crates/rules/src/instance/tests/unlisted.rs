@@ -1,5 +1,7 @@
 //! Lists that lack instances which the API finds.
 
+use cortecs_resources::conditions::READY;
+
 use super::{bound::bound, resolve::lost, *};
 use crate::instance::record::{self, Times};
 
@@ -30,7 +32,11 @@ fn beside(others: &[&'static str]) -> Scene {
 
 fn looked_up(scene: &mut Scene, id: &str, found: bool) {
     let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
-    let lookup = Lookup::next(None, at(SETTLED + 2), found);
+    let answer = match found {
+        true => lookup::Answer::Found,
+        false => lookup::Answer::NotFound,
+    };
+    let lookup = Lookup::next(None, at(SETTLED + 2), answer);
     attempt.lookups.insert(id.to_owned(), lookup);
 }
 
@@ -68,12 +74,82 @@ fn what_its_own_resource_has_found_contradicts_the_list() {
     assert_eq!(reconciling(&decision), Some("ResolvingStart"));
 }
 
+/// A list that lacks what exists may lack instances that are not the start's.
+#[test]
+fn a_start_that_was_decided_on_an_incomplete_list_is_a_persons_question() {
+    for (is_found, is_marked) in [(false, false), (true, true)] {
+        let mut scene = Scene::new(json!({}), json!({}));
+        let mut bound = Bound::new("i-other".to_owned(), at(1));
+        bound.unlisted_since = is_found.then(|| at(900));
+        scene.others = vec![owner_of("i-other")];
+        scene.remembered = vec![(
+            "i-other",
+            Memory {
+                bound: Some(bound),
+                ..Memory::default()
+            },
+        )];
+        let decision = scene.decide();
+        let start = decision.status.slot().start.clone().unwrap();
+        assert_eq!(start.incomplete_list, is_marked);
+
+        scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+        scene.others.clear();
+        scene.observe();
+        scene.lists([1001], &[instance("i-1", "pending")]);
+        scene.quorum_read_at = Some(at(1001));
+        scene.found(&["i-1"]);
+        let decision = scene.decide();
+        let is_asked = stalled(&decision) == Some("StartUnresolved");
+        assert_eq!(is_asked, is_marked, "{:?}", decision.step);
+    }
+}
+
+/// What would be taken over may be missing as well.
+#[test]
+fn nothing_is_adopted_or_started_instead_by_an_incomplete_list() {
+    let mut scene = Scene::new(json!({ "adopt": { "matching": true } }), json!({}));
+    scene.account(|account| account.adoption = Adoption::Unclaimed);
+    let mut bound = Bound::new("i-other".to_owned(), at(1));
+    bound.unlisted_since = Some(at(900));
+    scene.others = vec![owner_of("i-other")];
+    scene.remembered = vec![(
+        "i-other",
+        Memory {
+            bound: Some(bound),
+            ..Memory::default()
+        },
+    )];
+    assert_eq!(stalled(&scene.decide()), Some("ListIncomplete"));
+    scene.list(999, &[instance("i-other", "running")]);
+    assert!(scene.decide().status.slot().start.is_some());
+}
+
+/// Gets that fail say nothing: the list is not proven to be complete.
+#[test]
+fn a_start_is_not_given_up_by_gets_that_fail() {
+    let mut scene = beside(&["i-other"]);
+    let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
+    let failed = Lookup::next(None, at(SETTLED + 2), lookup::Answer::Failed);
+    attempt.lookups.insert("i-other".to_owned(), failed);
+    let decision = scene.decide();
+    assert_eq!(decision.step, written(Purpose::Report));
+    let ready = find_condition(&decision.status.conditions, READY).unwrap();
+    assert!(
+        ready.message.contains("does not answer"),
+        "{}",
+        ready.message
+    );
+    scene.now = at(SETTLED + 62);
+    assert_eq!(scene.decide().step, get("i-other"));
+}
+
 /// What was asked before the settle time was over says nothing about the instance that may have appeared since.
 #[test]
 fn a_get_from_before_the_settle_time_does_not_count() {
     let mut scene = beside(&["i-other"]);
     let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
-    let early = Lookup::next(None, at(SETTLED - 1), false);
+    let early = Lookup::next(None, at(SETTLED - 1), lookup::Answer::NotFound);
     attempt.lookups.insert("i-other".to_owned(), early);
     assert_eq!(scene.decide().step, get("i-other"));
 }

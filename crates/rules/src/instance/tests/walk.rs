@@ -26,7 +26,6 @@ use super::{
     *,
 };
 use crate::{
-    facts::args::satisfies,
     instance::record::{self, Times},
     pacing::pressure::Wait,
 };
@@ -57,6 +56,8 @@ struct Walk {
     process: Process,
     around: Surroundings,
     faults: bool,
+    /// Answers leave the number of workers out.
+    omits: bool,
     created: u64,
     log: Vec<String>,
 }
@@ -82,6 +83,7 @@ impl Walk {
             process: Process::default(),
             around: surroundings(),
             faults: true,
+            omits: seed % 2 == 1,
             created: 0,
             log: Vec::new(),
         }
@@ -185,7 +187,10 @@ impl Walk {
     }
 
     fn list(&mut self, lag: u64) {
-        let instances = self.api.list(self.now.saturating_sub(lag));
+        let mut instances = self.api.list(self.now.saturating_sub(lag));
+        for instance in instances.values_mut().filter(|_| self.omits) {
+            Arc::make_mut(instance).instance_args.num_workers = None;
+        }
         self.process.list(instances, at(self.now));
     }
 
@@ -284,7 +289,11 @@ impl Walk {
         };
         let call = call_of(made);
         let result = match (fate, done) {
-            (Fate::Answered, Some(Some(instance))) => Ok(instance),
+            (Fate::Answered, Some(Some(mut instance))) => {
+                let args = &mut instance.instance_args;
+                args.num_workers = args.num_workers.filter(|_| !self.omits);
+                Ok(instance)
+            }
             (Fate::Answered, _) => Err(Error::answered(call, 400)),
             (Fate::Refused, _) => Err(Error::answered(call, 429)),
             _ => Err(Error::unanswered(call)),

@@ -168,15 +168,18 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn age(&mut self, then: Moment) {
-        let age = self.state.age(then).min(SETTLE_TICKS);
+        self.age_up_to(then, SETTLE_TICKS);
+    }
+
+    pub(super) fn age_up_to(&mut self, then: Moment, most: u64) {
+        let age = self.state.age(then).min(most);
         self.byte(u8::try_from(age).unwrap());
     }
 
     /// The same, up to the age at which an open start can be overtaken, where there are others.
     pub(super) fn long_age(&mut self, then: Moment) {
         let others = u64::from(self.state.left.overtakes > 0);
-        let age = self.state.age(then).min(SETTLE_TICKS + others);
-        self.byte(u8::try_from(age).unwrap());
+        self.age_up_to(then, SETTLE_TICKS + others);
     }
 
     fn rank(&self, id: &str) -> u8 {

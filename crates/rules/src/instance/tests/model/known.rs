@@ -3,7 +3,7 @@
 use super::{
     KEYS,
     canon::{Writer, looks},
-    state::Operator,
+    state::{Operator, SETTLE_TICKS},
 };
 use crate::{facts::bound::Bound, instance::tests::*};
 
@@ -89,7 +89,14 @@ impl Writer<'_> {
 
     fn attempt(&mut self, attempt: &Attempt, asked: Option<Moment>) {
         self.byte(1);
-        self.long_age(attempt.first_seen);
+        match &attempt.outcome {
+            Outcome::Unknown(_) => self.long_age(attempt.first_seen),
+            // The settle time of what is accepted in the end is longer.
+            _ => {
+                let others = u64::from(self.state.left.overtakes > 0);
+                self.age_up_to(attempt.first_seen, SETTLE_TICKS + 1 + others);
+            }
+        }
         match &attempt.outcome {
             Outcome::Written => self.byte(1),
             Outcome::Dropped => self.byte(6),
@@ -112,14 +119,14 @@ impl Writer<'_> {
             let lookup = attempt.lookups.get(self.ids[n]);
             self.byte(match lookup {
                 None => 0,
-                Some(lookup) if lookup.found => 1,
+                Some(lookup) if lookup.is_found() => 1,
                 Some(lookup) => {
                     let now = self.state.now();
                     let is_newest = asked.is_some_and(|asked| lookup.asked >= asked);
                     2 + u8::from(is_newest) + 2 * u8::from(now < lookup.retry_at())
                 }
             });
-            if let Some(lookup) = lookup.filter(|lookup| !lookup.found) {
+            if let Some(lookup) = lookup.filter(|lookup| !lookup.is_found()) {
                 self.age(lookup.first_failed);
             }
         }

@@ -122,7 +122,7 @@ impl Lab {
             rules: config.rules(),
         };
         if config.shared && !config.is_off(Off::Sharing) {
-            around.account.sharing = Sharing::Shared;
+            around.sharing = Sharing::Shared;
         }
         let args = (0..config.kinds.len())
             .map(|resource| {

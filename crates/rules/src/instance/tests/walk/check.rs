@@ -1,6 +1,7 @@
 //! What must be true after each step of a walk, and at its end.
 
 use super::*;
+use crate::facts::args;
 
 impl Walk {
     pub(super) fn status(object: &CortecsInstance) -> CortecsInstanceStatus {
@@ -89,7 +90,7 @@ impl Walk {
                     assert_eq!(running, !stopped, "seed {seed}: {key}\n{}", log());
                     if running {
                         assert!(
-                            satisfies(&object.spec, &instance.instance_args),
+                            args::matches(&args::stated(&object.spec), &instance.instance_args),
                             "seed {seed}: {key}\n{}",
                             log()
                         );

@@ -21,6 +21,7 @@ pub(super) fn surroundings() -> Surroundings {
             settle: SETTLE,
             rules: Rules::default(),
         },
+        sharing: Sharing::Exclusive,
         held: false,
     }
 }

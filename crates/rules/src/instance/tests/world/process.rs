@@ -34,6 +34,7 @@ pub(in crate::instance::tests) struct Surroundings {
     pub named: Option<ObjectKey>,
     pub model: CatalogAnswer,
     pub settings: Settings,
+    pub sharing: Sharing,
     /// The account is on hold.
     pub held: bool,
 }
@@ -145,6 +146,8 @@ impl Process {
             unchecked: false,
             desired: Desired::Usable(around.account.clone()),
             fleet: Some(FleetView {
+                sharing: around.sharing,
+                has_unseen_users: false,
                 snapshot,
                 good_since: Moment::default(),
                 problem: None,
