@@ -162,7 +162,8 @@ async fn step(
         return Ok(Some(Requeue::OnChange));
     };
     if is_managed_elsewhere(context, &resource) {
-        // The operator that manages the account reconciles this resource.
+        // The operator that manages the account reconciles this resource, and lists for it.
+        removed::set_idle(context, key);
         return Ok(Some(Requeue::After(RESYNC_INTERVAL)));
     }
     let now = clock::moment();

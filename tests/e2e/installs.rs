@@ -1,6 +1,9 @@
 //! Two operators in one cluster, each with its own Lease in its own namespace.
 
+use std::time::Duration;
+
 use cortecs_resources::{CortecsAccount, annotations};
+use cortecs_simulator::{Endpoint, View};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{ResourceExt, api::DeleteParams};
 use serde_json::json;
@@ -222,4 +225,44 @@ async fn a_person_can_assign_an_account_to_one_of_two_operators() {
     let before = bed.last_request();
     here.answers("/metrics", contested(&bed, 0)).await;
     assert_eq!(bed.last_request(), before, "{}", here.log());
+}
+
+/// How long the API waited for its last list, after the one before.
+fn last_interval(api: &View) -> Duration {
+    let lists = api.requests.iter().rev();
+    let mut lists = lists.filter(|request| request.endpoint == Endpoint::ListInstances);
+    match (lists.next(), lists.next()) {
+        (Some(last), Some(before)) => last.at.duration_since(before.at).unsigned_abs(),
+        _ => Duration::ZERO,
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_is_left_to_another_operator_makes_no_lists_for_accounts_that_stay() {
+    let poll = json!({"poll": {"activeSeconds": 1, "idleSeconds": 8}});
+    let bed = Bed::builder("left-busy")
+        .account(poll.clone())
+        .step(Duration::from_secs(3_600))
+        .build()
+        .await;
+    // Both accounts have the same credentials, so one list is for both.
+    bed.create_account("second", poll).await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.wait("phi", "bound", |phi| !bound(phi).is_empty()).await;
+    // Its instance comes up, so lists are made at the active interval.
+    let before = bed.api.count(Endpoint::ListInstances);
+    bed.wait_api("the active interval", |api| {
+        let lists = api.count(Endpoint::ListInstances);
+        lists > before + 2 && last_interval(api) < Duration::from_secs(4)
+    })
+    .await;
+
+    bed.annotate_account(annotations::OPERATOR, "elsewhere")
+        .await;
+    bed.wait_api("the idle interval", |api| {
+        last_interval(api) > Duration::from_secs(6)
+    })
+    .await;
+    assert_eq!(bed.existing().len(), 1);
 }
