@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_clock as clock;
 use cortecs_resources::{
-    CortecsInstance, INSTANCE_FINALIZER, annotations,
+    CortecsInstance, INSTANCE_FINALIZER,
     conditions::{READY, find_condition, is_true},
     instance_status::CortecsInstanceStatus,
     key::ObjectKey,
@@ -21,7 +21,7 @@ use cortecs_rules::{
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use super::{call::Caller, context::Context, quorum, removed, write};
+use super::{call::Caller, context::Context, effect::Effect, quorum, removed, write};
 use crate::{
     fleet::poll::Fleet,
     kubernetes::{
@@ -81,7 +81,8 @@ pub async fn act(
                 metadata::add_finalizer(&write::api(context, key), resource, INSTANCE_FINALIZER)
                     .await;
             context.effect_happened("add the finalizer").await;
-            record_written(context, result?);
+            let written = record_written(context, result?);
+            had(Effect::Finalizer, &written, "add the finalizer")?;
             Ok(Next::Now)
         }
         Step::Write(Write::RemoveFinalizer) => {
@@ -122,6 +123,8 @@ pub async fn act(
                         book.wrote(Arc::clone(&written));
                         book.remember(key, |memory| record::recorded(memory, &instance, now));
                     }
+                    let bound = Effect::Bound(&instance.instance_id);
+                    had(bound, &written, "record the started instance")?;
                     publish_changes(context, resource, &written).await;
                     Ok(Next::Now)
                 }
@@ -138,7 +141,9 @@ pub async fn act(
             tracing::warn!(%start_of, "an open start that does not come to an end is overtaken");
             let result = write::overtake(context, &start_of, intent).await;
             context.effect_happened("overtake a start").await;
-            told(context, &start_of, intent, result).await
+            let what = "overtake an open start";
+            let result = result.map(|written| (Effect::Overtaken(intent), what, written));
+            told(context, resource, &start_of, intent, result).await
         }
         Step::Write(Write::LetGo {
             start_of,
@@ -147,7 +152,9 @@ pub async fn act(
         }) => {
             let result = write::let_go(context, &start_of, intent, &digest).await;
             context.effect_happened("tell a start").await;
-            told(context, &start_of, intent, result).await
+            let what = "tell an open start of an instance";
+            let result = result.map(|written| (Effect::LetGo(intent, &digest), what, written));
+            told(context, resource, &start_of, intent, result).await
         }
         Step::Write(Write::Seal { instance_id }) => {
             seal(context, key, resource, fleet, &instance_id).await
@@ -155,33 +162,57 @@ pub async fn act(
     }
 }
 
-/// Takes note of a write to the open start of another resource.
+/// Takes note of a write to the open start of another resource. Where that fails, this resource says so and tries again later.
 async fn told(
     context: &Context,
+    resource: &CortecsInstance,
     start_of: &ObjectKey,
     intent: Uuid,
-    result: Result<CortecsInstance, KubeError>,
+    result: Result<(Effect<'_>, &'static str, CortecsInstance), KubeError>,
 ) -> Result<Next, KubeError> {
-    match result {
-        Ok(written) => record_written(context, written),
+    let result = result.and_then(|(effect, what, written)| {
+        let written = record_written(context, written);
+        had(effect, &written, what)
+    });
+    let Err(error) = result else {
+        return Ok(Next::Now);
+    };
+    if error.kind() == KubeErrorKind::Invalid || error.is_not_found() {
         // That start has most likely come to an end.
-        Err(error) if error.kind() == KubeErrorKind::Invalid || error.is_not_found() => {
-            refresh(context, start_of).await?;
-            let book = context.book.lock();
-            let status = book
-                .get(start_of)
-                .and_then(|entry| entry.resource.status.as_ref());
-            if status
-                .and_then(|s| s.slot().start.as_ref())
-                .is_some_and(|start| start.id == intent)
-            {
-                tracing::warn!(%start_of, %error, "an open start cannot be told");
-                return Ok(Next::AsDecided);
-            }
+        refresh(context, start_of).await?;
+        let book = context.book.lock();
+        let status = book
+            .get(start_of)
+            .and_then(|entry| entry.resource.status.as_ref());
+        let start = status.and_then(|status| status.slot().start.as_ref());
+        if start.is_none_or(|start| start.id != intent) {
+            return Ok(Next::Now);
         }
-        Err(error) => return Err(error),
     }
+    tracing::warn!(%start_of, %error, "an open start cannot be told");
+    let message = format!(
+        "CortecsInstance {start_of}, whose start is open, cannot be changed, and has to be first: {error}"
+    );
+    fail(context, resource, message);
     Ok(Next::Now)
+}
+
+/// Makes the write an error if the object that it returned lacks its effect: at once it would have none again.
+fn had(effect: Effect<'_>, written: &CortecsInstance, what: &'static str) -> Result<(), KubeError> {
+    match effect.missing_in(written) {
+        None => Ok(()),
+        Some(field) => Err(KubeError::no_effect(what, field)),
+    }
+}
+
+/// Records that what the resource needs next cannot be written. Its status says so until the next try.
+fn fail(context: &Context, resource: &CortecsInstance, message: String) {
+    let (key, now) = (ObjectKey::of(resource), clock::moment());
+    let generation = resource.metadata.generation.unwrap_or_default();
+    let random = fastrand::f64();
+    context.book.lock().remember(&key, |memory| {
+        record::not_taken(memory, message, generation, now, random);
+    });
 }
 
 /// Writes the annotation that names the bound instance. A failure is logged, and the write is repeated later.
@@ -202,13 +233,9 @@ async fn seal(
     context.effect_happened("seal the id").await;
     match result {
         Ok(written) => {
-            let is_there = annotations::value(&written, annotations::INSTANCE_ID) == Some(&value);
-            record_written(context, written);
-            if !is_there {
-                // Something between here and the API server takes it off: at once it would do so again.
-                tracing::warn!(
-                    "the annotation with the instance's id was written, and is not there"
-                );
+            let written = record_written(context, written);
+            if let Err(error) = had(Effect::Sealed(&value), &written, "seal the instance's id") {
+                tracing::warn!(%error);
                 let now = clock::moment();
                 let mut book = context.book.lock();
                 book.remember(key, |memory| record::seal_failed(memory, now));
@@ -238,6 +265,7 @@ async fn write_status(
     status: CortecsInstanceStatus,
     purpose: Purpose,
 ) -> Result<(), KubeError> {
+    let wanted = status.clone();
     let result = write::replace_status(context, key, resource, status).await;
     context.effect_happened("write the status").await;
     let written = match result {
@@ -252,6 +280,21 @@ async fn write_status(
         }
     };
     let written = Arc::new(written);
+    if let Err(error) = had(Effect::Recorded(&wanted), &written, "write the status") {
+        {
+            let mut book = context.book.lock();
+            book.wrote(written);
+            book.release(key);
+            book.remember(key, record::not_written);
+        }
+        if !matches!(purpose, Purpose::StartIntent(_) | Purpose::RestartIntent(_)) {
+            return Err(error);
+        }
+        // The call is not made. What is written in between would end the pause of failed writes.
+        tracing::warn!(%error, "a call cannot be written ahead");
+        fail(context, resource, error.to_string());
+        return Ok(());
+    }
     // The written status lacks the account if it gives up a start or an instance.
     let account = account_label(&written).or_else(|| account_label(resource));
     let account = account.unwrap_or_default();
@@ -282,8 +325,10 @@ async fn write_status(
     Ok(())
 }
 
-fn record_written(context: &Context, resource: CortecsInstance) {
-    context.book.lock().wrote(Arc::new(resource));
+fn record_written(context: &Context, resource: CortecsInstance) -> Arc<CortecsInstance> {
+    let resource = Arc::new(resource);
+    context.book.lock().wrote(Arc::clone(&resource));
+    resource
 }
 
 /// Reads the current version of the resource into the book, after a conflict.

@@ -10,6 +10,7 @@
 //! | [`act`] | carries out one step of a decision |
 //! | [`call`] | the calls to the Cortecs API about one resource |
 //! | `write` | the writes to Kubernetes |
+//! | [`effect`] | whether a write had its effect |
 //! | [`quorum`] | quorum reads |
 //! | [`removed`] | the consequences of the removal of a resource |
 //! | [`claims`] | which resources use which account, fleet and instance |
@@ -22,6 +23,7 @@ pub mod call;
 pub mod claims;
 pub mod context;
 pub mod controller;
+pub mod effect;
 pub mod enqueue;
 pub mod gauges;
 pub mod history;

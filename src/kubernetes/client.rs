@@ -106,6 +106,8 @@ pub enum KubeErrorKind {
     Forbidden,
     /// The schema or an admission rule refused the object: the same call fails again.
     Invalid,
+    /// The write succeeded, and the object that it returned lacks what was written.
+    NoEffect,
     /// No response in time: a write may have happened.
     Timeout,
     /// Any other failure: a write may have happened.
@@ -128,6 +130,19 @@ impl KubeError {
         Self {
             what,
             kind,
+            message: cut(&message),
+        }
+    }
+
+    /// The write `what` succeeded, and the object that it returned lacks `field`.
+    pub fn no_effect(what: &'static str, field: &str) -> Self {
+        let message = format!(
+            "the API server took it, and {field} is not as it was written: look for a webhook that changes it, or \
+             for definitions that are older than the operator"
+        );
+        Self {
+            what,
+            kind: KubeErrorKind::NoEffect,
             message: cut(&message),
         }
     }

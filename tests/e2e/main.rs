@@ -47,3 +47,4 @@ mod restarts;
 mod telling;
 mod upgrade;
 mod validation;
+mod webhooks;

@@ -1,8 +1,11 @@
-//! A proxy in front of the API server that lets single requests hang.
+//! A proxy in front of the API server that lets single requests hang, and changes or refuses requests as webhooks do.
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -44,6 +47,16 @@ pub(crate) struct Asked {
     pub(crate) body: String,
 }
 
+/// What a webhook does with a request.
+pub(crate) enum Meddling {
+    /// The API server gets this body instead.
+    Changes(String),
+    /// The API server does not get the request, and the answer is 403.
+    Refuses,
+}
+
+type Webhook = fn(&Asked) -> Option<Meddling>;
+
 struct Trap {
     takes: fn(&Asked) -> bool,
     hangs: Hangs,
@@ -52,6 +65,8 @@ struct Trap {
 #[derive(Clone)]
 struct Shared {
     trap: Arc<Mutex<Option<Trap>>>,
+    webhook: Arc<Mutex<Option<Webhook>>>,
+    meddled: Arc<AtomicUsize>,
     hanging: Arc<watch::Sender<usize>>,
     ended: Arc<watch::Sender<bool>>,
     upstream: Client,
@@ -61,6 +76,8 @@ impl HangingProxy {
     pub(crate) async fn new(kubeconfig: &Path) -> Self {
         let shared = Shared {
             trap: Arc::default(),
+            webhook: Arc::default(),
+            meddled: Arc::default(),
             hanging: Arc::new(watch::Sender::new(0)),
             ended: Arc::new(watch::Sender::new(false)),
             upstream: client(kubeconfig).await,
@@ -91,6 +108,16 @@ impl HangingProxy {
         *self.shared.trap() = Some(Trap { takes, hangs });
     }
 
+    /// From here on each request goes through the webhook, or through none.
+    pub(crate) fn set_webhook(&self, webhook: Option<Webhook>) {
+        *lock(&self.shared.webhook) = webhook;
+    }
+
+    /// How many requests a webhook has changed or refused.
+    pub(crate) fn meddled(&self) -> usize {
+        self.shared.meddled.load(Ordering::SeqCst)
+    }
+
     /// Ends all hanging requests with an error.
     pub(crate) fn end_hanging(&self) {
         self.shared.ended.send_replace(true);
@@ -113,7 +140,15 @@ impl Drop for HangingProxy {
 
 impl Shared {
     fn trap(&self) -> MutexGuard<'_, Option<Trap>> {
-        self.trap.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.trap)
+    }
+
+    /// What the webhook does with this request.
+    fn meddling(&self, asked: &Asked) -> Option<Meddling> {
+        let webhook = *lock(&self.webhook);
+        let meddling = webhook?(asked)?;
+        self.meddled.fetch_add(1, Ordering::SeqCst);
+        Some(meddling)
     }
 
     /// Which part of this request hangs, if any.
@@ -132,6 +167,20 @@ impl Shared {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn refusal() -> Response {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
+        "message": "admission webhook \"policy.example\" denied the request: not in this namespace",
+    });
+    let mut response = Response::new(Body::from(status.to_string()));
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response
+}
+
 async fn pass(State(shared): State<Shared>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("a whole request");
@@ -144,7 +193,13 @@ async fn pass(State(shared): State<Shared>, request: Request) -> Response {
     if hangs == Some(Hangs::Request) {
         return shared.hang().await;
     }
+    let body = match shared.meddling(&asked) {
+        Some(Meddling::Refuses) => return refusal(),
+        Some(Meddling::Changes(body)) => body.into(),
+        None => body,
+    };
     parts.headers.remove("host");
+    parts.headers.remove("content-length");
     let request = axum::http::Request::from_parts(parts, kube::client::Body::from(body));
     let answer = shared.upstream.send(request).await.expect("an answer");
     if hangs == Some(Hangs::Answer) {

@@ -19,7 +19,7 @@ mod tamper;
 
 pub(crate) use bed::{Bed, CLIENT_ID, mentions};
 pub(crate) use gate::Gate;
-pub(crate) use hanging_proxy::{Asked, HangingProxy, Hangs};
+pub(crate) use hanging_proxy::{Asked, HangingProxy, Hangs, Meddling};
 pub(crate) use operator::{CrashPoint, Operator};
 pub(crate) use process::{Process, leads, stands_by};
 pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because, stopped};

@@ -37,9 +37,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How soon to look again at what is about to change without an event for the resource.
 pub(crate) const SOON: Duration = Duration::from_secs(1);
 
-/// How soon a change of another resource is tried again.
-const RETRY: Duration = Duration::from_secs(5);
-
 /// How long to wait before looking again at a stalled resource: a person may mend its cause without an event for the resource.
 const STALLED_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -309,10 +306,17 @@ impl<'a> Draft<'a> {
         self.finish(step)
     }
 
-    /// One change of another resource. If that is not possible, it is tried again after a while.
-    pub fn act_for_another(mut self, step: Step, verdict: Verdict) -> Decision {
-        self.look_again = Some(RETRY);
-        self.act(step, verdict)
+    /// One change of another resource. After one that failed, the status says why, and it is tried again after a while.
+    pub fn act_for_another(self, step: Step, verdict: Verdict) -> Decision {
+        let now = self.input.now;
+        let failure = self.input.memory.backing_off(self.generation(), now);
+        match failure.filter(|failure| failure.kind == FailureKind::Transient) {
+            Some(failure) => {
+                let wait = failure.retry_at.since(now);
+                self.rest(Verdict::of_failure(failure, verdict.phase), Some(wait))
+            }
+            None => self.act(step, verdict),
+        }
     }
 
     /// One write of the status that records a decision.

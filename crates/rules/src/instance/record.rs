@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cortecs_api::{Call, Error, RetryClass, types::Instance};
-use cortecs_clock::Moment;
+use cortecs_clock::{Backoff, Moment};
 use cortecs_resources::{key::ObjectKey, reason::Reason};
 use uuid::Uuid;
 
@@ -309,6 +309,23 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i6
 /// Kubernetes did not take a write of the status.
 pub fn not_written(memory: &mut Memory) {
     memory.writing_start = None;
+}
+
+/// What the resource needs next cannot be written to Kubernetes: it is tried again after a while, longer each time. `random` is a
+/// fraction of [0, 1).
+pub fn not_taken(memory: &mut Memory, message: String, generation: i64, now: Moment, random: f64) {
+    let before = memory.failure.as_ref().map(|failure| failure.count);
+    let mut backoff = Backoff::after(before.unwrap_or_default());
+    let wait = backoff.next(random, None);
+    memory.failure = Some(Failure {
+        kind: FailureKind::Transient,
+        reason: Reason::RetryingAfterError,
+        message,
+        generation,
+        failed_at: now,
+        retry_at: now.after(wait),
+        count: backoff.failures(),
+    });
 }
 
 /// Kubernetes did not take the sealed id. Nothing depends on it at once.
