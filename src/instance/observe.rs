@@ -266,3 +266,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
         fleet,
     }
 }
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

@@ -95,6 +95,37 @@ async fn a_missing_account_is_named_and_its_arrival_noticed() {
 }
 
 #[tokio::test]
+async fn a_namespace_that_is_not_allowed_is_not_told_what_is_wrong_with_the_account() {
+    let bed = Bed::builder("not-told")
+        .neighbour("far", &[])
+        .account(json!({"credentialsSecretRef": {"name": "hidden-name"}}))
+        .build()
+        .await;
+    let _operator = bed.operator();
+    let far = bed.neighbour("far");
+    // The Secret is missing, and then the host is not one that the operator may call.
+    for (wrong, spec) in [
+        ("SecretNotFound", json!({})),
+        (
+            "ApiUrlNotAllowed",
+            json!({"apiUrl": "https://hidden-host.example/api"}),
+        ),
+    ] {
+        bed.patch_account(spec).await;
+        bed.wait_account(wrong, |account| {
+            account.reason("Ready") == wrong && account.is_current()
+        })
+        .await;
+        let name = format!("phi-{}", wrong.to_lowercase());
+        bed.create_in(&far, &name, json!({"modelId": MODEL})).await;
+        let refused = stalled_because("AccountNotAllowed");
+        let resource = bed.wait_in(&far, &name, "refused", refused).await;
+        let status = format!("{:?}", resource.status);
+        assert!(!status.contains("hidden"), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn an_account_serves_its_own_namespace_unless_it_allows_others() {
     let bed = Bed::builder("namespaces")
         .neighbour("near", &[("team", "blue")])

@@ -3,6 +3,7 @@
 mod accepted;
 mod ask;
 mod bound;
+mod calm;
 mod delete;
 mod held;
 mod hostile;
