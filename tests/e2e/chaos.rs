@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use cortecs_resources::instance::DeletionPolicy;
 use failures::Period;
 use futures::future::join_all;
 use plan::{People, Stream, rng};
@@ -164,7 +165,7 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
 
     let requests = bed.api.requests();
     let mut tally = std::mem::take(&mut processes.tally);
-    verdict::judge(&bed, &requests, &processes.sleeps, &mut tally);
+    verdict::judge(&bed, &actions, &requests, &processes.sleeps, &mut tally);
     tally.created = created.load(Ordering::Relaxed);
     tally.changed = actions.changed;
     tally.deleted = actions.deleted;
@@ -179,6 +180,7 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
     tally.leaks = now.leaks;
     tally.stuck = now.stuck;
     tally.left_stopped = now.left_stopped;
+    tally.left_orphaned = now.left_orphaned;
     tally.unresolved = now.unresolved;
     if !tally.passed() {
         let traced = trace::trace(&bed, &requests, &tally.findings(), &folder);
@@ -199,14 +201,19 @@ async fn fail_api(bed: &Bed, mut rng: fastrand::Rng, over: &AtomicBool, tally: &
 }
 
 /// Checks again and again that no more instances are billed than there are resources. Each resource has one instance at most,
-/// and outlives it.
+/// and outlives it, unless it leaves the instance as it is.
 async fn sample(bed: &Bed, created: &AtomicU64, over: &AtomicBool, tally: &mut Tally) {
     let mut worst = 0;
     while !over.load(Ordering::Relaxed) {
         sleep(SAMPLE).await;
         // The order matters: resources that went before the look or came after it must not make the test fail.
-        let gone = bed.instances.history().len();
-        let gone = gone.saturating_sub(bed.instances.all().len());
+        let history = bed.instances.history();
+        let outlived = history.iter().filter(|(key, versions)| {
+            let last = versions.last();
+            let orphans = last.is_some_and(|r| r.spec.deletion_policy == DeletionPolicy::Orphan);
+            !orphans && bed.instances.latest(key).is_none()
+        });
+        let gone = outlived.count();
         let billed = bed
             .ever()
             .iter()

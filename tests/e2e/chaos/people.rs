@@ -1,11 +1,11 @@
 //! The people who create, change and delete the resources of one lane.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use cortecs_resources::annotations::RESTARTED_AT;
+use cortecs_resources::{annotations::RESTARTED_AT, instance::DeletionPolicy};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -19,8 +19,8 @@ pub(super) struct Actions {
     pub(super) wishes: Vec<Wish>,
     pub(super) changed: u64,
     pub(super) deleted: u64,
-    /// The names of the resources whose deletion leaves a stopped instance.
-    pub(super) kept: BTreeSet<String>,
+    /// What becomes of the instance of each resource that was ever created, when the resource is deleted.
+    pub(super) policies: BTreeMap<String, DeletionPolicy>,
 }
 
 /// Does what the plan says until `over`. Counts `created` up before each creation of a resource.
@@ -37,9 +37,7 @@ pub(super) async fn act(
         match action {
             Action::Create(wish) => {
                 created.fetch_add(1, Ordering::SeqCst);
-                if wish.keeps {
-                    actions.kept.insert(wish.name.clone());
-                }
+                actions.policies.insert(wish.name.clone(), wish.policy);
                 bed.create(&wish.name, wish.spec()).await;
             }
             Action::Change(wish) => {

@@ -2,6 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
+use cortecs_resources::instance::DeletionPolicy;
 use cortecs_simulator::Endpoint;
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -42,8 +43,7 @@ pub(super) struct Wish {
     pub(super) per_hour: bool,
     pub(super) running: bool,
     pub(super) suspend: bool,
-    /// Its deletion leaves a stopped instance.
-    pub(super) keeps: bool,
+    pub(super) policy: DeletionPolicy,
 }
 
 impl Wish {
@@ -66,7 +66,7 @@ impl Wish {
             "billingInterval": self.billing(),
             "state": if self.running { "Running" } else { "Stopped" },
             "suspend": self.suspend,
-            "deletionPolicy": if self.keeps { "Stop" } else { "Delete" },
+            "deletionPolicy": self.policy,
         })
     }
 }
@@ -137,7 +137,11 @@ impl People {
             per_hour: false,
             running: rng.u32(..8) != 0,
             suspend: false,
-            keeps: slot % 4 == 3,
+            policy: match slot % 4 {
+                2 => DeletionPolicy::Orphan,
+                3 => DeletionPolicy::Stop,
+                _ => DeletionPolicy::Delete,
+            },
         }
     }
 
@@ -146,7 +150,9 @@ impl People {
             0..26 => wish.running = !wish.running,
             26..40 => wish.workers = wish.workers % MOST_WORKERS + 1,
             40..50 => wish.suspend = !wish.suspend,
-            50..57 if !wish.keeps => wish.model = MODELS[rng.usize(..MODELS.len())],
+            50..57 if wish.policy == DeletionPolicy::Delete => {
+                wish.model = MODELS[rng.usize(..MODELS.len())]
+            }
             _ => wish.per_hour = !wish.per_hour,
         }
         self.slots[slot] = Some(wish.clone());

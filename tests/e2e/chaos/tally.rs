@@ -30,6 +30,7 @@ pub(super) struct Tally {
     pub(super) voided: u64,
     pub(super) restarts: u64,
     pub(super) left_stopped: u64,
+    pub(super) left_orphaned: u64,
     /// Starts that a person would have had to resolve by the annotation.
     pub(super) unresolved: u64,
     pub(super) samples: u64,
@@ -79,6 +80,7 @@ impl Tally {
             (&mut self.voided, other.voided),
             (&mut self.restarts, other.restarts),
             (&mut self.left_stopped, other.left_stopped),
+            (&mut self.left_orphaned, other.left_orphaned),
             (&mut self.unresolved, other.unresolved),
             (&mut self.samples, other.samples),
         ] {
@@ -140,6 +142,10 @@ impl Tally {
         row(
             "left stopped, as their policy says",
             self.left_stopped.to_string(),
+        );
+        row(
+            "left as they were, as their policy says",
+            self.left_orphaned.to_string(),
         );
         row(
             "starts that a person had to settle",

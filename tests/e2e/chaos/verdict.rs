@@ -6,7 +6,7 @@ use std::{
 };
 
 use cortecs_api::types::{Instance, InstanceState};
-use cortecs_resources::CortecsInstance;
+use cortecs_resources::{CortecsInstance, instance::DeletionPolicy};
 use cortecs_simulator::{Endpoint, RequestRecord};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -31,6 +31,7 @@ pub(super) struct Now {
     pub(super) leaks: Vec<String>,
     pub(super) stuck: Vec<String>,
     pub(super) left_stopped: u64,
+    pub(super) left_orphaned: u64,
     pub(super) unresolved: u64,
 }
 
@@ -90,6 +91,7 @@ impl Now {
             }
             let state = &instance.instance_status.status;
             match left.get(id) {
+                Some(left) if left.policy == DeletionPolicy::Orphan => now.left_orphaned += 1,
                 Some(_) if *state == InstanceState::Stopped => now.left_stopped += 1,
                 Some(left) => now
                     .leaks
@@ -115,6 +117,7 @@ impl Now {
 /// An instance that a deleted resource has left.
 struct Left {
     by: String,
+    policy: DeletionPolicy,
     /// The resource's arguments were changed at some time. If it was deleted while its instance was being replaced, there may be
     /// no instance.
     may_be_replaced: bool,
@@ -129,12 +132,15 @@ fn left_behind(history: &History, actions: &Actions) -> BTreeMap<String, Left> {
         .collect();
     let gone = history
         .iter()
-        .filter(|((_, name), _)| actions.kept.contains(name) && !present.contains(name.as_str()));
+        .filter(|((_, name), _)| !present.contains(name.as_str()));
     gone.filter_map(|((_, name), versions)| {
-        let id = bound(versions.last()?);
+        let policy = *actions.policies.get(name)?;
+        let leaves = policy != DeletionPolicy::Delete;
+        let id = bound(versions.last().filter(|_| leaves)?);
         let args = |r: &CortecsInstance| (r.spec.num_workers, r.spec.billing_interval);
         let left = Left {
             by: name.clone(),
+            policy,
             may_be_replaced: versions.windows(2).any(|v| args(&v[0]) != args(&v[1])),
         };
         (!id.is_empty()).then(|| (id.to_owned(), left))
@@ -184,9 +190,16 @@ fn says(resource: &CortecsInstance) -> String {
 }
 
 /// Checks the histories of the whole run.
-pub(super) fn judge(bed: &Bed, requests: &[RequestRecord], sleeps: &[Sleep], tally: &mut Tally) {
+pub(super) fn judge(
+    bed: &Bed,
+    actions: &Actions,
+    requests: &[RequestRecord],
+    sleeps: &[Sleep],
+    tally: &mut Tally,
+) {
     let history = bed.instances.history();
     shared_ids(bed, &history, tally);
+    taken(&history, &left_behind(&history, actions), tally);
     repeated_starts(&history, requests, tally);
     for sleep in sleeps {
         let acted = requests.iter().filter(|request| {
@@ -284,6 +297,20 @@ fn shared_ids(bed: &Bed, history: &History, tally: &mut Tally) {
                 other.1, key.1
             );
             tally.duplicates.push(both);
+        }
+    }
+}
+
+/// What a resource has left behind is nobody else's: nobody adopts here.
+fn taken(history: &History, left: &BTreeMap<String, Left>, tally: &mut Tally) {
+    for ((_, name), versions) in history {
+        let ids: BTreeSet<&str> = versions.iter().map(|version| bound(version)).collect();
+        for id in ids {
+            if let Some(left) = left.get(id).filter(|left| left.by != *name) {
+                let by = &left.by;
+                let taken = format!("{id}, which {by} was to leave behind, was {name}'s");
+                tally.duplicates.push(taken);
+            }
         }
     }
 }
