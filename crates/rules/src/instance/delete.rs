@@ -29,6 +29,10 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     }
     let orphan = draft.spec().deletion_policy == DeletionPolicy::Orphan;
     if orphan && gate::reachable(&draft).is_err() && draft.home().is_some() {
+        if draft.input.account.unchecked {
+            // A new process does not know yet whether an open call can be resolved.
+            return draft.unchanged(Some(SOON));
+        }
         // An open call cannot be resolved, and the instance is to be left as it is.
         return release(draft);
     }

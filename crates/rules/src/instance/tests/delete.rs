@@ -155,6 +155,30 @@ fn stop_leaves_a_stopped_instance_and_orphan_leaves_it_as_it_is() {
     );
 }
 
+/// What a start has made that is given up too early would be taken by another start.
+#[test]
+fn orphan_gives_an_open_start_up_where_the_account_cannot_be_reached_but_not_before_it_was_checked()
+{
+    let start = intent(1, "2026-01-01T00:00:00Z", &[]);
+    let status = json!({ "account": home(), "start": start });
+    let spec = json!({ "deletionPolicy": "Orphan" });
+    let mut scene = Scene::new(spec, status).deleting();
+    let fleet = scene.view.fleet.take();
+    scene.view.desired = Desired::Pending("the accounts are being checked".into());
+    scene.view.unchecked = true;
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::Rest);
+    assert_eq!(decision.look_again, Some(Duration::from_secs(1)));
+    scene.view.unchecked = false;
+    scene.view.desired = Desired::Unusable {
+        reason: Reason::AccountNotFound,
+        message: "it is gone".into(),
+    };
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
+    scene.view.fleet = fleet;
+    assert_ne!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
+}
+
 #[test]
 fn who_was_stopped_and_is_seen_up_again_is_stopped_again() {
     let mut scene = bound("Stop");
