@@ -105,7 +105,7 @@ async fn a_namespace_that_is_not_allowed_is_not_told_what_is_wrong_with_the_acco
     let far = bed.neighbour("far");
     // The Secret is missing, and then the host is not one that the operator may call.
     for (wrong, spec) in [
-        ("SecretNotFound", json!({})),
+        ("WaitingForSecret", json!({})),
         (
             "ApiUrlNotAllowed",
             json!({"apiUrl": "https://hidden-host.example/api"}),
