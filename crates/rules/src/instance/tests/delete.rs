@@ -2,7 +2,7 @@
 
 use cortecs_resources::reason::Reason;
 
-use super::*;
+use super::{others::writing_start, *};
 use crate::facts::{bound::Bound, failure::FailureKind};
 
 fn bound(policy: &str) -> Scene {

@@ -50,7 +50,7 @@ use crate::{
         bound::Bound,
         known::digest,
         lookup::{self, Lookup},
-        memory::{Memory, WritingStart},
+        memory::Memory,
         sealed_id::SealedId,
         snapshot::Snapshot,
         stored::{slot, stored},
@@ -153,21 +153,6 @@ fn remembered_start(id: u128, second: u64, outcome: Outcome) -> Memory {
     attempt.outcome = outcome;
     Memory {
         start: Some(attempt),
-        ..Memory::default()
-    }
-}
-
-/// The memory of a resource for which the intent of a start of so many workers is being written since this second.
-fn writing_start(workers: u32, second: u64) -> Memory {
-    let mut start = intent(1, "2026-01-01T00:00:00Z", &[]);
-    start["args"]["numWorkers"] = json!(workers);
-    let writing = WritingStart {
-        intent: serde_json::from_value(start).unwrap(),
-        account: serde_json::from_value(home()).unwrap(),
-        since: at(second),
-    };
-    Memory {
-        writing_start: Some(Arc::new(writing)),
         ..Memory::default()
     }
 }

@@ -1,6 +1,6 @@
 //! What the open starts of other resources hold up, and what they may have made.
 
-use crate::pacing::pressure::Wait;
+use crate::{facts::memory::WritingStart, pacing::pressure::Wait};
 
 use super::{
     resolve::{is_bind, lost},
@@ -30,6 +30,21 @@ fn open(workers: u32, id: u128) -> Value {
     let mut start = intent(id, "2026-01-01T00:00:00Z", &[]);
     start["args"]["numWorkers"] = json!(workers);
     json!({ "account": home(), "start": start })
+}
+
+/// The memory of a resource for which the intent of a start of so many workers is being written since this second.
+pub(super) fn writing_start(workers: u32, second: u64) -> Memory {
+    let mut start = intent(1, "2026-01-01T00:00:00Z", &[]);
+    start["args"]["numWorkers"] = json!(workers);
+    let writing = WritingStart {
+        intent: serde_json::from_value(start).unwrap(),
+        account: serde_json::from_value(home()).unwrap(),
+        since: at(second),
+    };
+    Memory {
+        writing_start: Some(Arc::new(writing)),
+        ..Memory::default()
+    }
 }
 
 /// An instance whose number of workers the answer leaves out.

@@ -147,13 +147,10 @@ impl Process {
             desired: Desired::Usable(around.account.clone()),
             fleet: Some(FleetView {
                 sharing: around.sharing,
-                has_unseen_users: false,
                 snapshot,
-                good_since: Moment::default(),
-                problem: None,
                 held: around.held.then(|| "held".to_owned()),
-                trouble: None,
                 wait: moves.wait,
+                ..FleetView::default()
             }),
         };
         Some(decide(&Input {
