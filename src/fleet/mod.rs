@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`hooks`] | the interfaces between fleets and controllers |
 //! | [`turns`] | the order of the calls of a fleet |
+//! | `finances` | the prices and the balance of a fleet |
 //! | [`poll`] | one fleet and its poll loop |
 //! | [`api_calls`] | the metrics of a fleet's requests |
 //! | [`allowed_namespaces`] | which namespaces may use an account |
@@ -22,6 +23,7 @@ pub mod admission;
 pub mod allowed_namespaces;
 pub mod api_calls;
 pub mod directory;
+mod finances;
 pub(crate) mod holds;
 pub mod hooks;
 mod membership;

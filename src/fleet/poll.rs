@@ -5,7 +5,6 @@ use std::{
     convert::Infallible,
     fmt,
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
 };
 
 use cortecs_api::{Client, Credentials, RetryClass, types::Instance};
@@ -13,7 +12,7 @@ use cortecs_clock as clock;
 use cortecs_clock::Moment;
 use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
-    cost::Prices,
+    cost::{Prices, money::Money},
     facts::{
         fleet_health::{FleetError, FleetHealth},
         fleet_key::FleetKey,
@@ -28,16 +27,12 @@ use tokio::{
 };
 
 use super::{
+    finances::Finances,
     hooks::{FleetObserver, Listed},
     supervise::supervise,
     turns::Turns,
 };
 use crate::mutex::lock;
-
-/// How long prices are used.
-const PRICES_FRESH: Duration = Duration::from_secs(3600);
-/// The pause after a failed request for prices.
-const PRICES_FAILED: Duration = Duration::from_secs(300);
 
 /// The client of one client id at one API, and the last list. One loop lists for all accounts and resources of the fleet.
 ///
@@ -53,6 +48,7 @@ struct Inner {
     limits: PollLimits,
     observer: Arc<dyn FleetObserver>,
     turns: Turns,
+    finances: Finances,
     state: Mutex<State>,
     wake: Notify,
     /// The number of lists that have succeeded or failed.
@@ -65,7 +61,6 @@ struct State {
     settings: PollSettings,
     busy: BTreeSet<ObjectKey>,
     snapshot: Option<Arc<Snapshot>>,
-    prices: Option<Arc<Prices>>,
     health: FleetHealth,
     /// The last list succeeded and was not published.
     withheld: bool,
@@ -96,6 +91,7 @@ impl Fleet {
             client,
             limits,
             observer,
+            finances: Finances::default(),
             state: Mutex::new(State {
                 settings,
                 ..State::default()
@@ -108,7 +104,7 @@ impl Fleet {
             let inner = Arc::clone(&looped);
             // A slow request for prices must not delay a list.
             async move {
-                tokio::join!(inner.poll_lists(), inner.poll_prices());
+                tokio::join!(inner.poll_lists(), inner.poll_finances());
             }
         }));
         Self { inner, task }
@@ -142,7 +138,12 @@ impl Fleet {
 
     /// The last prices of the API.
     pub(crate) fn prices(&self) -> Option<Arc<Prices>> {
-        self.inner.state().prices.clone()
+        self.inner.finances.prices()
+    }
+
+    /// The last balance of the owner.
+    pub(crate) fn balance(&self) -> Option<Money> {
+        self.inner.finances.balance()
     }
 
     pub fn health(&self) -> FleetHealth {
@@ -239,21 +240,20 @@ impl Inner {
         lock(&self.state)
     }
 
-    async fn poll_prices(&self) -> Infallible {
-        loop {
-            let wait = match self.client.list_hardware_types().await {
-                Ok(catalog) => {
-                    self.state().prices = Some(Arc::new(Prices::of(catalog)));
-                    self.observer.on_summary_stale(&self.key);
-                    PRICES_FRESH
-                }
-                Err(error) => {
-                    tracing::debug!(fleet = %self.key, %error, "the prices cannot be fetched");
-                    PRICES_FAILED.max(error.retry_after().unwrap_or_default())
-                }
-            };
-            sleep(wait).await;
-        }
+    /// Asks for prices and balance; never completes.
+    async fn poll_finances(&self) {
+        let on_change = || self.observer.on_summary_stale(&self.key);
+        let is_spending = || {
+            let snapshot = self.state().snapshot.clone();
+            let mut instances = snapshot.iter().flat_map(|list| list.instances.values());
+            instances.any(|instance| !instance.is_stopped())
+        };
+        let (client, key) = (&self.client, &self.key);
+        tokio::join!(
+            self.finances.poll_prices(client, key, on_change),
+            self.finances
+                .poll_balance(client, key, is_spending, on_change),
+        );
     }
 
     async fn poll_lists(&self) -> Infallible {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use cortecs_clock as clock;
 use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
-    account::{brake::Lists, status::FAILURES_TO_TELL},
+    account::{brake::Lists, status::FAILURES_TO_TELL, summary::Finances},
     facts::{fleet_key::FleetKey, snapshot::Snapshot},
 };
 
@@ -112,19 +112,28 @@ impl Relay {
 
     /// Shows the summary of a list in the metrics and, after a change, in the statuses of the accounts.
     fn show_summary(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
+        let known = directory.fleet(fleet);
+        let prices = known.as_ref().and_then(|fleet| fleet.prices());
+        let balance = known.as_ref().and_then(|fleet| fleet.balance());
+        let finances = Finances {
+            prices: prices.as_deref(),
+            balance: balance.clone(),
+        };
         let summary = self
             .claims
             .synced()
-            .then(|| summarize(fleet, list, &*self.claims));
+            .then(|| summarize(fleet, list, finances, &*self.claims));
         let hold = directory.hold(fleet);
         let is_on_hold = hold.is_some();
-        let prices = directory.fleet(fleet).and_then(|fleet| fleet.prices());
         let per_hour = prices.map(|prices| prices.per_hour(list.instances.values().map(|i| &**i)));
         for account in directory.accounts_of(fleet) {
             let account = account.to_string();
             self.metrics.set_held(&account, is_on_hold);
             if let Some(per_hour) = &per_hour {
                 self.metrics.set_price_per_hour(&account, per_hour);
+            }
+            if let Some(balance) = &balance {
+                self.metrics.set_balance(&account, balance);
             }
             if let Some(summary) = &summary {
                 let count = u64::try_from(summary.counts.unmanaged).unwrap_or_default();

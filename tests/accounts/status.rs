@@ -84,6 +84,21 @@ async fn an_account_shows_what_its_lists_say_and_writes_nothing_else() {
         }
     };
     timeout(DEADLINE, told).await.expect(&series);
+    let shown = scenario
+        .until("main", |a| {
+            let status = a.status.as_ref();
+            status.is_some_and(|s| s.balance.is_some() && !s.price_per_hour.is_empty())
+        })
+        .await;
+    let status = shown.status.unwrap();
+    let (balance, per_hour) = (status.balance.unwrap(), &status.price_per_hour[0]);
+    assert_eq!(balance.currency, "EUR");
+    assert_eq!(per_hour.currency, "EUR");
+    assert_eq!(per_hour.managed.parse::<f64>().unwrap(), price);
+    assert_eq!(per_hour.unmanaged, "0.00");
+    let metrics = scenario.metrics.encode().unwrap();
+    let series = format!("cortecs_balance{account},currency=\"EUR\"}}");
+    assert!(metrics.contains(&series), "{metrics}");
     let handle = scenario.simulator.handle();
 
     assert_eq!(

@@ -251,6 +251,16 @@ pub struct CortecsAccountStatus {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub unmanaged: Vec<UnmanagedInstance>,
 
+    /// The money on the account at the last look: once an hour, and every ten minutes while an instance runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Balance>,
+
+    /// What the pending and running instances cost per hour by the API's prices, in each currency: an estimate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["currency".to_owned()]))]
+    pub price_per_hour: Vec<PricePerHour>,
+
     /// When the list that this status shows was taken. It is not written again while nothing else changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_poll_time: Option<Timestamp>,
@@ -272,6 +282,34 @@ pub struct CortecsAccountStatus {
     /// The annotation `cortecs.ai/operator` overrides it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<ManagedBy>,
+}
+
+/// The money on an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Balance {
+    /// A decimal number, such as `12.50`.
+    #[schemars(length(max = 32))]
+    pub amount: String,
+    /// An ISO 4217 code.
+    #[schemars(length(max = 3))]
+    pub currency: String,
+    /// When this amount was first shown.
+    pub last_update_time: Timestamp,
+}
+
+/// What instances cost per hour, in one currency.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PricePerHour {
+    /// An ISO 4217 code.
+    #[schemars(length(max = 3))]
+    pub currency: String,
+    /// Of the instances that resources claim. A decimal number.
+    #[schemars(length(max = 32))]
+    pub managed: String,
+    /// Of the unmanaged instances. A decimal number.
+    #[schemars(length(max = 32))]
+    pub unmanaged: String,
 }
 
 /// Names an installed operator.

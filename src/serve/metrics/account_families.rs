@@ -79,7 +79,7 @@ const fn gauge(
     }
 }
 
-const FAMILIES: [Family; 12] = [
+const FAMILIES: [Family; 13] = [
     counter(
         "cortecs_api_requests",
         "Requests to the Cortecs API",
@@ -125,6 +125,18 @@ const FAMILIES: [Family; 12] = [
             let prices = series.price_per_hour.iter();
             let samples = prices.map(|(currency, price)| {
                 (vec![("currency", currency.clone())], Value::Real(*price))
+            });
+            samples.collect()
+        },
+    ),
+    gauge(
+        "cortecs_balance",
+        "Balance of the account's owner at the last look",
+        None,
+        |series, _| {
+            let balance = series.balance.iter();
+            let samples = balance.map(|(currency, amount)| {
+                (vec![("currency", currency.clone())], Value::Real(*amount))
             });
             samples.collect()
         },

@@ -72,6 +72,8 @@ pub(super) struct Series {
     pub(super) unmanaged: Option<u64>,
     pub(super) late: Option<u64>,
     pub(super) price_per_hour: BTreeMap<String, f64>,
+    /// The currency, and the amount.
+    pub(super) balance: Option<(String, f64)>,
     pub(super) held: Option<bool>,
     pub(super) contested: Option<bool>,
     pub(super) ready: Option<bool>,

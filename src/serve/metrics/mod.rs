@@ -23,6 +23,7 @@ pub use crate::serve::metrics::{
     reconcile::{ReconcileGuard, ReconcileResult},
 };
 use cortecs_clock::Moment;
+use cortecs_rules::cost::money::Money;
 
 /// The content type of what [`Metrics::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -192,6 +193,13 @@ impl Metrics {
     /// Sets the hourly price of all instances of the account's owner, by currency.
     pub fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
         self.update(account, |series| series.price_per_hour.clone_from(per_hour));
+    }
+
+    /// Sets the balance of the account's owner.
+    pub fn set_balance(&self, account: &str, balance: &Money) {
+        let amount = balance.amount.parse().ok();
+        let balance = amount.map(|amount| (balance.currency.clone(), amount));
+        self.update(account, |series| series.balance = balance);
     }
 
     /// Sets whether `account` is on hold.

@@ -34,6 +34,11 @@ fn filled() -> Metrics {
     metrics.set_unmanaged_instances(ACCOUNT, 3);
     metrics.set_late_instances(ACCOUNT, 1);
     metrics.set_price_per_hour(ACCOUNT, &[("EUR".to_owned(), 3.75)].into());
+    let balance = Money {
+        amount: "12.50".to_owned(),
+        currency: "EUR".to_owned(),
+    };
+    metrics.set_balance(ACCOUNT, &balance);
     metrics.set_held(ACCOUNT, true);
     metrics.set_contested(ACCOUNT, true);
     metrics.set_ready(ACCOUNT, true);
@@ -89,6 +94,7 @@ fn the_exposed_names_are_the_documented_ones() {
             "cortecs_api_request_duration_seconds_count",
             "cortecs_api_request_duration_seconds_sum",
             "cortecs_api_requests_total",
+            "cortecs_balance",
             "cortecs_instances",
             "cortecs_late_instances",
             "cortecs_list_age_seconds",
@@ -150,6 +156,10 @@ fn values_and_labels_are_the_recorded_ones() {
         (
             "cortecs_price_per_hour{account=\"team-a/main\",currency=\"EUR\"}",
             3.75,
+        ),
+        (
+            "cortecs_balance{account=\"team-a/main\",currency=\"EUR\"}",
+            12.5,
         ),
         ("cortecs_account_held{account=\"team-a/main\"}", 1.0),
         ("cortecs_account_contested{account=\"team-a/main\"}", 1.0),

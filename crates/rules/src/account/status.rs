@@ -1,8 +1,10 @@
 //! The status of an account: from what is known to what is written, decisions only.
 
+use std::time::Duration;
+
 use cortecs_api::RetryClass;
 use cortecs_resources::{
-    account::{CortecsAccountStatus, Hold, ManagedBy},
+    account::{Balance, CortecsAccountStatus, Hold, ManagedBy},
     conditions::{
         READY, RECONCILING, STALLED, find_condition, remove_condition, set_condition, whole_seconds,
     },
@@ -13,7 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::summary::Summary;
-use crate::facts::{account_entry::AccountState, fleet_health::FleetHealth, patience};
+use crate::{
+    cost::money::{self, Money},
+    facts::{account_entry::AccountState, fleet_health::FleetHealth, patience},
+};
 
 /// The facts from which the status of an account is made.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +74,18 @@ pub fn next_status(
         Some(summary) => (Some(&summary.counts), &summary.unmanaged),
         None => (previous.instances.as_ref(), &previous.unmanaged),
     };
+    let summary = view.summary;
+    let price_per_hour = summary.and_then(|summary| summary.price_per_hour.as_ref());
+    let balance = summary.and_then(|summary| summary.balance.as_ref());
+    let balance = next_balance(previous.balance.as_ref(), balance, now);
     let mut next = CortecsAccountStatus {
         observed_generation: Some(view.generation),
         conditions,
         instances: instances.cloned(),
         unmanaged: unmanaged.clone(),
+        // What is not known yet stays as an earlier process has found it.
+        balance,
+        price_per_hour: price_per_hour.unwrap_or(&previous.price_per_hour).clone(),
         last_poll_time: previous.last_poll_time,
         hold: view.hold.clone(),
         last_handled_resume: view.last_handled_resume.clone(),
@@ -87,6 +99,27 @@ pub fn next_status(
         next.last_poll_time = Some(whole_seconds(listed_at).0);
     }
     Some(next)
+}
+
+/// The balance to show. Each process asks for it when it begins, and that is not worth a write before the shown one is old.
+fn next_balance(shown: Option<&Balance>, known: Option<&Money>, now: Timestamp) -> Option<Balance> {
+    let Some(known) = known else {
+        return shown.cloned();
+    };
+    let is_young = |shown: &&Balance| {
+        let age = Duration::try_from(now.duration_since(shown.last_update_time));
+        age.is_ok_and(|age| !money::is_due(age, true))
+    };
+    let is_same =
+        |shown: &&Balance| (&shown.amount, &shown.currency) == (&known.amount, &known.currency);
+    match shown.filter(|shown| is_young(shown) || is_same(shown)) {
+        Some(shown) => Some(shown.clone()),
+        None => Some(Balance {
+            amount: known.amount.clone(),
+            currency: known.currency.clone(),
+            last_update_time: whole_seconds(now).0,
+        }),
+    }
 }
 
 /// A Secret that is not there is waited for, as what is applied together appears in any order.

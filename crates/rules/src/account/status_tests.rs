@@ -1,6 +1,6 @@
 use cortecs_clock::Moment;
 use cortecs_resources::{
-    account::InstanceCounts,
+    account::{InstanceCounts, PricePerHour},
     conditions::{find_condition, is_true},
     reason::Reason,
 };
@@ -179,6 +179,55 @@ fn what_was_listed_stays_when_it_cannot_be_listed_any_more() {
     let next = next_status(&written, &failing(RetryClass::Transient, 3), at(20)).unwrap();
     assert_eq!(next.instances.unwrap().running, 3);
     assert!(!is_true(&next.conditions, READY));
+}
+
+/// A new process has asked for neither yet.
+#[test]
+fn balance_and_prices_stay_until_newer_ones_are_known() {
+    let money = |amount: &str| Money {
+        amount: amount.to_owned(),
+        currency: "EUR".to_owned(),
+    };
+    let costs = |managed: &str| PricePerHour {
+        currency: "EUR".to_owned(),
+        managed: managed.to_owned(),
+        unmanaged: "0.00".to_owned(),
+    };
+    let known = Summary {
+        balance: Some(money("9.00")),
+        price_per_hour: Some(vec![costs("1.20")]),
+        ..Summary::default()
+    };
+    let view = |summary| View {
+        summary: Some(summary),
+        ..usable()
+    };
+    let written = status(&view(&known));
+    let shown = |status: &CortecsAccountStatus| status.balance.clone().map(|b| b.amount);
+    assert_eq!(shown(&written).as_deref(), Some("9.00"));
+    assert_eq!(written.price_per_hour, [costs("1.20")]);
+    let unknown = Summary::default();
+    assert_eq!(next_status(&written, &view(&unknown), at(20)), None);
+    // Nothing is billed any more.
+    let stopped = Summary {
+        price_per_hour: Some(Vec::new()),
+        ..Summary::default()
+    };
+    let next = next_status(&written, &view(&stopped), at(20)).unwrap();
+    assert_eq!(next.price_per_hour, []);
+    assert_eq!(shown(&next).as_deref(), Some("9.00"));
+    // A new process has asked anew.
+    let spent = Summary {
+        balance: Some(money("8.50")),
+        ..known.clone()
+    };
+    let began = written.balance.as_ref().unwrap().last_update_time;
+    let after = |minutes: i64| began + SignedDuration::from_mins(minutes);
+    assert_eq!(next_status(&written, &view(&spent), after(9)), None);
+    let next = next_status(&written, &view(&spent), after(10)).unwrap();
+    assert_eq!(shown(&next).as_deref(), Some("8.50"));
+    assert_eq!(next.balance.unwrap().last_update_time, after(10));
+    assert_eq!(next_status(&written, &view(&known), after(99)), None);
 }
 
 #[test]

@@ -7,13 +7,16 @@ use cortecs_api::{
     types::{Instance, InstanceState},
 };
 use cortecs_resources::{
-    account::{InstanceCounts, MAX_UNMANAGED, ResourceName, UnmanagedInstance},
+    account::{InstanceCounts, MAX_UNMANAGED, PricePerHour, ResourceName, UnmanagedInstance},
     key::ObjectKey,
 };
 
-use crate::facts::{
-    args::{self, MAX_ID, MAX_WORD},
-    snapshot::Snapshot,
+use crate::{
+    cost::{Prices, money::Money},
+    facts::{
+        args::{self, MAX_ID, MAX_WORD},
+        snapshot::Snapshot,
+    },
 };
 
 /// The summary of a list.
@@ -26,6 +29,17 @@ pub struct Summary {
     pub late: u64,
     /// How many instances of resources the API finds and the list lacks.
     pub unlisted: u64,
+    /// What the listed instances cost; `None` while no price is known.
+    pub price_per_hour: Option<Vec<PricePerHour>>,
+    /// The last balance of the account.
+    pub balance: Option<Money>,
+}
+
+/// What is known of the money of an account.
+#[derive(Clone, Debug, Default)]
+pub struct Finances<'a> {
+    pub prices: Option<&'a Prices>,
+    pub balance: Option<Money>,
 }
 
 /// Sums a list up. `late` has the instances that are probably the late outcome of a resource's start, and `unlisted` is the number of
@@ -34,11 +48,17 @@ pub fn sum_up(
     snapshot: &Snapshot,
     late: &BTreeMap<String, ObjectKey>,
     unlisted: u64,
+    finances: Finances<'_>,
     is_claimed: impl Fn(&str) -> bool,
 ) -> Summary {
     let mut summary = Summary {
         late: u64::try_from(late.len()).unwrap_or(u64::MAX),
         unlisted,
+        price_per_hour: finances.prices.map(|prices| {
+            let instances = snapshot.instances.iter();
+            prices.shown(instances.map(|(id, instance)| (&**instance, is_claimed(id))))
+        }),
+        balance: finances.balance,
         unmanaged: late
             .iter()
             .filter_map(|(id, of)| Some(unmanaged(id, snapshot.instances.get(id)?, Some(of))))
@@ -113,9 +133,13 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(n, state)| (format!("i{n}"), *state));
-        let summary = sum_up(&snapshot(list), &BTreeMap::new(), 0, |id| {
-            id == "i1" || id == "i4"
-        });
+        let summary = sum_up(
+            &snapshot(list),
+            &BTreeMap::new(),
+            0,
+            Finances::default(),
+            |id| id == "i1" || id == "i4",
+        );
         assert_eq!(
             summary.counts,
             InstanceCounts {
@@ -134,7 +158,13 @@ mod tests {
     #[test]
     fn the_list_of_unmanaged_instances_is_bounded_and_their_count_is_not() {
         let list = (0..200).map(|n| (format!("i{n:03}"), "running"));
-        let summary = sum_up(&snapshot(list), &BTreeMap::new(), 0, |_| false);
+        let summary = sum_up(
+            &snapshot(list),
+            &BTreeMap::new(),
+            0,
+            Finances::default(),
+            |_| false,
+        );
         assert_eq!(summary.unmanaged.len(), MAX_UNMANAGED);
         assert_eq!(summary.unmanaged[49].id, "i049");
         assert_eq!(summary.counts.unmanaged, 200);
@@ -166,7 +196,7 @@ mod tests {
                 (id, Arc::new(instance.unwrap()))
             });
             let snapshot = Snapshot { instances: instances.collect(), ..Snapshot::default() };
-            let summary = sum_up(&snapshot, &BTreeMap::new(), 0, |_| false);
+            let summary = sum_up(&snapshot, &BTreeMap::new(), 0, Finances::default(), |_| false);
             let status = CortecsAccountStatus {
                 instances: Some(summary.counts),
                 unmanaged: summary.unmanaged,

@@ -1,5 +1,11 @@
-//! The cost of instances: `prices` has the price of a worker by its hardware type.
+//! The cost of instances.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | `money` | amounts of money, as statuses show them |
+//! | `prices` | the price of a worker by its hardware type, and what instances cost per hour |
 
+pub mod money;
 mod prices;
 
 pub use prices::{MAX_CURRENCIES, Prices};

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use cortecs_api::types::{HardwareType, Instance, InstanceState};
+use cortecs_resources::account::PricePerHour;
+
+use super::money::{decimal, is_code};
 
 /// Most currencies that are told apart.
 pub const MAX_CURRENCIES: usize = 8;
@@ -23,8 +26,7 @@ impl Prices {
             let by_minute = info.price_per_minute.map(|minute| minute * 60.0);
             let price = info.price_per_hour.or(by_minute)?;
             let currency = info.currency?;
-            let is_code = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
-            if !is_code || !price.is_finite() || price < 0.0 {
+            if !is_code(&currency) || !price.is_finite() || price < 0.0 {
                 return None;
             }
             if !currencies.contains(&currency) {
@@ -49,20 +51,51 @@ impl Prices {
         let currencies = self.by_hardware.values();
         let mut sums: BTreeMap<_, _> = currencies.map(|(_, code)| (code.clone(), 0.0)).collect();
         for instance in instances {
-            let billed = matches!(
-                instance.instance_status.status,
-                InstanceState::Pending | InstanceState::Running
-            );
-            let args = &instance.instance_args;
-            let hardware = args.hardware_type_id.as_ref().filter(|_| billed);
-            let price = hardware.and_then(|id| self.by_hardware.get(id));
-            if let Some((price, currency)) = price
+            if let Some((price, currency)) = self.of_instance(instance)
                 && let Some(sum) = sums.get_mut(currency)
             {
-                *sum += price * f64::from(args.num_workers.unwrap_or(1));
+                *sum += price;
             }
         }
         sums
+    }
+
+    /// The price per hour of an instance in its present state, with its currency; none if it is not billed or the price is not known.
+    fn of_instance(&self, instance: &Instance) -> Option<(f64, &str)> {
+        let billed = matches!(
+            instance.instance_status.status,
+            InstanceState::Pending | InstanceState::Running
+        );
+        let args = &instance.instance_args;
+        let hardware = args.hardware_type_id.as_ref().filter(|_| billed)?;
+        let (price, currency) = self.by_hardware.get(hardware)?;
+        let workers = args.num_workers.unwrap_or(1);
+        Some((price * f64::from(workers), currency))
+    }
+
+    /// The cost of these instances per hour, those that resources claim and the others apart. A currency in which nothing is billed now is
+    /// left out.
+    pub fn shown<'a>(
+        &self,
+        instances: impl IntoIterator<Item = (&'a Instance, bool)>,
+    ) -> Vec<PricePerHour> {
+        let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+        for (instance, is_claimed) in instances {
+            if let Some((price, currency)) = self.of_instance(instance) {
+                let (managed, unmanaged) = sums.entry(currency).or_default();
+                *(if is_claimed { managed } else { unmanaged }) += price;
+            }
+        }
+        let shown = sums
+            .into_iter()
+            .filter_map(|(currency, (managed, unmanaged))| {
+                Some(PricePerHour {
+                    currency: currency.to_owned(),
+                    managed: decimal(managed)?,
+                    unmanaged: decimal(unmanaged)?,
+                })
+            });
+        shown.collect()
     }
 }
 
@@ -107,6 +140,14 @@ mod tests {
         ];
         let expected = [("EUR".to_owned(), 35.0), ("USD".to_owned(), 0.0)];
         assert_eq!(prices.per_hour(&instances), BTreeMap::from(expected));
+        let claimed = [true, true, false, true, true, true];
+        let shown = prices.shown(instances.iter().zip(claimed));
+        let euros = PricePerHour {
+            currency: "EUR".to_owned(),
+            managed: "5.00".to_owned(),
+            unmanaged: "30.00".to_owned(),
+        };
+        assert_eq!(shown, [euros]);
     }
 
     #[test]
