@@ -49,7 +49,7 @@ impl Lookup {
         self.answer == Answer::NotFound
     }
 
-    /// Whether the API is to be asked again for an instance that it did not find and that a later list, asked for at
+    /// Whether the API is to be asked again for an instance that no get has found and that a later list, asked for at
     /// `listed_at`, shows.
     pub fn is_due(&self, now: Moment, listed_at: Moment) -> bool {
         now >= self.retry_at() && listed_at > self.asked
@@ -65,7 +65,7 @@ impl Lookup {
         !self.is_found() && now >= self.first_failed.after(settle)
     }
 
-    /// When the API is asked again for an instance that it did not find.
+    /// When the API is asked again for an instance that no get has found.
     pub fn retry_at(&self) -> Moment {
         let pause = Duration::from_secs(1 << self.failures.min(6));
         self.asked.after(pause.min(Self::MOST_PAUSE))

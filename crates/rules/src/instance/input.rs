@@ -118,7 +118,7 @@ pub struct FleetView {
     /// Whether namespaces that this operator does not watch may use the fleet.
     pub has_unseen_users: bool,
     pub snapshot: Option<Arc<Snapshot>>,
-    /// Since when lists are good, one after the other.
+    /// Since when there are good lists, with no long gap between two of them.
     pub good_since: Moment,
     /// Why the last list failed.
     pub problem: Option<(FailureKind, String)>,

@@ -63,8 +63,10 @@ impl OpenStart<'_> {
         args::matches(&args::of_record(&self.intent.args), wanted)
     }
 
-    /// Whether no start with `wanted` through `client_id` may be made as long as this one is open. `any_model`: it is not known under which id
-    /// the API shows the model of that start. `mine` is the intent of that start, once it is written: of two starts that have made no call, the older one goes on. Only equal starts of one client id may be
+    /// Whether no start with `wanted` through `client_id` may be made as long as this one is open.
+    ///
+    /// `any_model`: it is not known under which id the API shows the model of that start.
+    /// `mine` is the intent of that start, once it is written: of two starts that have made no call, the older one goes on. Only equal starts of one client id may be
     /// under way together: the lists of another client id need not show the same instances.
     pub fn holds_up(
         &self,

@@ -20,6 +20,10 @@ use crate::{
     },
 };
 
+/// The message while the catalog fails.
+const UNSURE: &str =
+    "the catalog does not answer, so the instances of this model cannot be told: it is asked again";
+
 /// The result of the search for an instance to take over.
 pub(crate) enum Adopted<'a> {
     /// Nothing is to be adopted, or nothing is there: start one.
@@ -31,6 +35,11 @@ pub(crate) enum Adopted<'a> {
 impl Adopted<'_> {
     fn refused(reason: Reason, message: String) -> Self {
         Self::Refused(Verdict::stalled(Phase::Failed, reason, message))
+    }
+
+    /// Something passing stands in the way.
+    fn awaited(reason: Reason, message: &str) -> Self {
+        Self::Refused(Verdict::reconciling(Phase::Pending, reason, message))
     }
 }
 
@@ -77,7 +86,11 @@ pub(crate) fn adopted<'a>(
                 format!("instance {id} belongs to another resource: correct or remove spec.adopt");
             return Adopted::refused(Reason::InstanceClaimed, message);
         }
-        if !args::satisfies(draft.spec(), pinned, &instance.instance_args) {
+        let satisfies = args::satisfies(draft.spec(), pinned, &instance.instance_args);
+        if !satisfies && is_unsure(draft) {
+            return Adopted::awaited(Reason::RetryingAfterError, UNSURE);
+        }
+        if !satisfies {
             let message = format!(
                 "instance {id} was started with other arguments than the spec asks for: make them equal"
             );
@@ -96,11 +109,10 @@ pub(crate) fn adopted<'a>(
     }
     if draft.is_incomplete(snapshot, &account.identity) {
         let message = "the account's list lacks an instance that the API finds, so it may lack the one to take over: a complete list is awaited";
-        return Adopted::refused(Reason::ListIncomplete, message.to_owned());
+        return Adopted::awaited(Reason::ListIncomplete, message);
     }
     if is_unsure(draft) {
-        let message = "the catalog does not answer, so the instances of this model cannot be told: it is asked again";
-        return Adopted::refused(Reason::RetryingAfterError, message.to_owned());
+        return Adopted::awaited(Reason::RetryingAfterError, UNSURE);
     }
     snapshot
         .instances

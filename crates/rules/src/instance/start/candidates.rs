@@ -69,6 +69,11 @@ impl<'s> Candidates<'s> {
             return (instance.instance_id == accepted.instance_id).then_some(&mut self.certain);
         }
         if !args::matches(wanted, &instance.instance_args) {
+            let may_be = args::may_be(wanted, intent.any_model, &instance.instance_args);
+            if may_be && others::may_have_made(draft, api_url, instance, |_| true) {
+                // The list does not tell the models apart.
+                return Some(&mut self.contested);
+            }
             let same_model = args::same_model(wanted, &instance.instance_args);
             let is_altered = (same_model || intent.any_model)
                 && !others::may_have_made(draft, api_url, instance, |_| true);

@@ -1,7 +1,6 @@
 //! Binds the instance that an open start has made, once a get has found it and all resources were read after the list.
 
 use cortecs_api::types::Instance;
-use cortecs_clock::Moment;
 
 use super::ask::ask;
 use crate::{
@@ -31,13 +30,20 @@ pub(crate) fn confirm(
     if let Some(best) = there.get(rank).or(there.last()) {
         return match lookup(best) {
             Some(lookup) if lookup.is_found() => take(draft, snapshot, best),
-            Some(lookup) if !lookup.is_due(draft.input.now, snapshot.requested_at) => {
+            Some(lookup) if !may_ask(&draft, lookup, snapshot) => {
                 unanswered(draft, lookup, candidates)
             }
             _ => look_up(draft, best),
         };
     }
     missing(draft, snapshot, attempt, candidates)
+}
+
+/// Whether a get is made now. A person who is asked meanwhile goes on to be asked while the next get has to wait.
+fn may_ask(draft: &Draft<'_>, lookup: &Lookup, snapshot: &Snapshot) -> bool {
+    let (now, settle) = (draft.input.now, draft.input.settings.settle);
+    let waits = || draft.delay(&Verdict::resolving_start("")).is_some();
+    lookup.is_due(now, snapshot.requested_at) && !(lookup.lasts(settle, now) && waits())
 }
 
 /// Gets of a candidate fail, and say nothing about it.
@@ -61,21 +67,6 @@ pub(crate) fn take_as_ordered(
     match attempt.lookups.get(&instance.instance_id) {
         Some(_) => take(draft, snapshot, instance),
         None => look_up(draft, instance),
-    }
-}
-
-/// The start was answered with this instance, which lists lack although its settle time is over. It is bound if a get finds it.
-pub(crate) fn take_answered(
-    draft: Draft<'_>,
-    snapshot: &Snapshot,
-    attempt: &Attempt,
-    instance: &Instance,
-    settled_at: Moment,
-) -> Decision {
-    let lookup = attempt.lookups.get(&instance.instance_id);
-    match lookup.is_some_and(|lookup| lookup.asked >= settled_at) {
-        true => take(draft, snapshot, instance),
-        false => look_up(draft, instance),
     }
 }
 

@@ -14,7 +14,7 @@ use cortecs_resources::{
 use super::{
     ask::{NONE, ask, dismiss, outcome_unknown, person_decides, was_asked},
     candidates::{Candidates, is_free},
-    confirm::{confirm, take_answered, take_as_ordered},
+    confirm::{confirm, take_as_ordered},
     others,
     void::void,
 };
@@ -27,6 +27,7 @@ use crate::{
     instance::{
         draft::{Draft, PATIENCE, SOON},
         gate,
+        input::Desired,
         step::Decision,
         verdict::Verdict,
     },
@@ -151,7 +152,7 @@ pub(crate) fn unknown(
         && !is_gone(attempt, accepted, settled_at)
     {
         // The answer to the start named it. That lists lack it proves nothing before a get has failed too.
-        return take_answered(draft, snapshot, attempt, accepted, settled_at);
+        return confirm(draft, snapshot, attempt, &[accepted], 0);
     }
     void(draft, snapshot, intent, attempt, says_none)
 }
@@ -170,10 +171,15 @@ fn take_one(
     attempt: &Attempt,
     found: &[&Instance],
 ) -> Decision {
+    if let Desired::Pending(awaited) = &draft.input.account.desired {
+        // Until the accounts are known, nothing is proven: another operator may manage this one, or others may start instances in it.
+        let verdict = Verdict::resolving_start(awaited);
+        return draft.rest(verdict, None);
+    }
     if let Some(why) = shared_because(&draft) {
         return ask(draft, why, found);
     }
-    if intent.incomplete_list {
+    if intent.incomplete_list && !matches!(attempt.outcome, Outcome::Accepted(_)) {
         let why = "the list before the start lacked an instance that the API finds, so it may have lacked others";
         return ask(draft, why, found);
     }

@@ -12,8 +12,11 @@ use cortecs_resources::{
     reason::Reason,
 };
 
+use super::ask::ask;
 use crate::{
-    facts::{args, attempt::Attempt, home::fleet_of, known::digest, snapshot::Snapshot},
+    facts::{
+        args, attempt::Attempt, home::fleet_of, known::digest, lookup::Lookup, snapshot::Snapshot,
+    },
     instance::{
         binding::read_by_quorum_since,
         draft::Draft,
@@ -55,7 +58,13 @@ pub(crate) fn void(
                 &format!("the instance of {other} too, which the API finds"),
             );
         }
-        Doubt::Unanswered(other) => {
+        Doubt::Unanswered(other, true) => {
+            let why = format!(
+                "the account's list lacks the instance of {other} too, and the API does not answer whether that exists"
+            );
+            return ask(draft, &why, &[]);
+        }
+        Doubt::Unanswered(other, false) => {
             let lacks = format!(
                 "the instance of {other} too, and the API does not answer whether that exists"
             );
@@ -86,8 +95,8 @@ enum Doubt {
     LookUp(String),
     /// The API finds the instance of this resource.
     Contradicted(ObjectKey),
-    /// The API does not answer whether the instance of this resource exists.
-    Unanswered(ObjectKey),
+    /// The API does not answer whether the instance of this resource exists, and has not for so long that a person has to look.
+    Unanswered(ObjectKey, bool),
 }
 
 /// How soon to ask again for an instance that was found.
@@ -120,12 +129,12 @@ fn doubt(draft: &Draft<'_>, snapshot: &Snapshot, attempt: &Attempt) -> Doubt {
             // The resource looks for its instance itself.
             _ if missing.is_found => return Doubt::Contradicted(missing.key.clone()),
             Some(lookup) if lookup.is_missing() => gone += 1,
-            Some(lookup) if input.now < lookup.asked.after(LOOK_AGAIN) => {
-                let other = missing.key.clone();
-                return match lookup.is_found() {
-                    true => Doubt::Contradicted(other),
-                    false => Doubt::Unanswered(other),
-                };
+            Some(lookup) if lookup.is_found() && input.now < lookup.asked.after(LOOK_AGAIN) => {
+                return Doubt::Contradicted(missing.key.clone());
+            }
+            Some(lookup) if !lookup.is_found() && waits(draft, lookup) => {
+                let lasts = lookup.lasts(input.settings.settle, input.now);
+                return Doubt::Unanswered(missing.key.clone(), lasts);
             }
             Some(_) => return Doubt::LookUp(id.to_owned()),
             None => next = Some(next.map_or(id, |next| next.min(id))),
@@ -137,7 +146,14 @@ fn doubt(draft: &Draft<'_>, snapshot: &Snapshot, attempt: &Attempt) -> Doubt {
     }
 }
 
-/// Records how a late outcome of the start can be recognised. Equal instances that are there by now are not of this start.
+/// Whether the next get of an instance whose gets fail has to wait.
+fn waits(draft: &Draft<'_>, lookup: &Lookup) -> bool {
+    let (now, settle) = (draft.input.now, draft.input.settings.settle);
+    let is_paused = || draft.delay(&Verdict::resolving_start("")).is_some();
+    now < lookup.asked.after(LOOK_AGAIN) || (lookup.lasts(settle, now) && is_paused())
+}
+
+/// Records how a late outcome of the start can be recognised: not by an instance that is there by now and may be of this start.
 fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartIntent) {
     let now = draft.input.wall;
     let wanted = args::of_record(&intent.args);

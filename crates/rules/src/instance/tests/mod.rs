@@ -15,6 +15,7 @@ mod resolve;
 mod restart;
 mod restored;
 mod start;
+mod unanswered;
 mod unlisted;
 mod voided;
 mod waiting;

@@ -181,6 +181,26 @@ fn what_a_start_of_any_model_may_have_made_is_not_bound() {
     assert_eq!(stalled(&decision), Some("StartUnresolved"));
 }
 
+/// The same for the start whose model is not certain itself, also beside one that was overtaken.
+#[test]
+fn a_start_of_any_model_asks_about_what_another_may_have_made() {
+    for overtaken in [false, true] {
+        let mut scene = lost(&[]);
+        slot(&mut scene.resource)["start"]["args"]["modelId"] = json!("ORG--NAME");
+        slot(&mut scene.resource)["start"]["anyModel"] = json!(true);
+        let mut other = open(1, 1);
+        other["start"]["overtaken"] = json!(overtaken);
+        scene.others = vec![resource("other", json!({}), other)];
+        scene.found(&["i-1"]);
+        let one = [instance("i-1", "pending")];
+        decide_at(&mut scene, SETTLED + 1, &one);
+        let decision = decide_at(&mut scene, SETTLED + 2, &one);
+        assert_eq!(stalled(&decision), Some("StartUnresolved"));
+        let start = decision.status.slot().start.as_ref().unwrap();
+        assert_eq!(start.candidate_ids, ["i-1"]);
+    }
+}
+
 /// Of two unequal intents that are written at the same time one would be taken back, so the second one is not written.
 #[test]
 fn no_intent_is_written_while_an_unequal_one_is_being_written() {

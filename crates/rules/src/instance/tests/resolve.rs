@@ -289,32 +289,6 @@ fn the_oldest_of_equal_starts_is_resolved_first() {
     assert!(is_bind(&scene.decide().step, "i-1"));
 }
 
-/// Gets that fail, for whatever reason, are made less and less often; then a person is asked, whose answer needs no get.
-#[test]
-fn a_candidate_whose_gets_fail_is_a_persons_question_in_the_end() {
-    let mut scene = lost(&[]);
-    let mut gets = 0;
-    let one = [instance("i-1", "pending")];
-    for second in 1001..SETTLED + 10 {
-        scene.lists([second], &one);
-        scene.quorum_read_at = Some(at(second));
-        let decision = scene.decide();
-        if let Step::Call(ApiCall::Get { .. }) = decision.step {
-            gets += 1;
-            let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
-            let lookup = attempt.lookups.get("i-1");
-            let failed = Lookup::next(lookup, at(second), lookup::Answer::Failed);
-            attempt.lookups.insert("i-1".to_owned(), failed);
-        }
-    }
-    assert!((5..12).contains(&gets), "{gets} gets");
-    let decision = scene.decide();
-    assert_eq!(stalled(&decision), Some("StartUnresolved"));
-    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-    let mut scene = scene.annotated("cortecs.ai/resolve-start", "i-1");
-    assert!(is_bind(&scene.decide().step, "i-1"));
-}
-
 /// An instance is bound only where the resource says that it lives; one that is deleted is resolved where the start was made.
 #[test]
 fn a_start_in_another_account_is_resolved_only_to_be_deleted() {
@@ -349,6 +323,19 @@ fn in_another_shared_account_a_person_is_asked() {
     scene.quorum_read_at = Some(at(1001));
     scene.found(&["i-1"]);
     assert_eq!(stalled(&scene.decide()), Some("StartUnresolved"));
+}
+
+/// Whether others start instances in the account is not known yet.
+#[test]
+fn nothing_is_bound_by_likeness_before_the_accounts_are_known() {
+    let mut scene = lost(&[]);
+    scene.view.desired = Desired::Pending("the account is being checked".into());
+    scene.lists([1001], &[instance("i-1", "pending")]);
+    scene.quorum_read_at = Some(at(1001));
+    scene.found(&["i-1"]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, written(Purpose::Report));
+    assert_eq!(reconciling(&decision), Some("ResolvingStart"));
 }
 
 #[test]

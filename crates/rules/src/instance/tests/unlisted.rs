@@ -1,18 +1,16 @@
 //! Lists that lack instances which the API finds.
 
-use cortecs_resources::conditions::READY;
-
 use super::{bound::bound, resolve::lost, *};
 use crate::instance::record::{self, Times};
 
-fn get(id: &str) -> Step {
+pub(super) fn get(id: &str) -> Step {
     Step::Call(ApiCall::Get {
         instance_id: id.into(),
     })
 }
 
 /// A start about to be given up, beside resources whose instances the list lacks as well.
-fn beside(others: &[&'static str]) -> Scene {
+pub(super) fn beside(others: &[&'static str]) -> Scene {
     let mut scene = lost(&[]);
     scene.others = others.iter().map(|id| owner_of(id)).collect();
     scene.remembered = others
@@ -120,28 +118,9 @@ fn nothing_is_adopted_or_started_instead_by_an_incomplete_list() {
             ..Memory::default()
         },
     )];
-    assert_eq!(stalled(&scene.decide()), Some("ListIncomplete"));
+    assert_eq!(reconciling(&scene.decide()), Some("ListIncomplete"));
     scene.list(999, &[instance("i-other", "running")]);
     assert!(scene.decide().status.slot().start.is_some());
-}
-
-/// Gets that fail say nothing: the list is not proven to be complete.
-#[test]
-fn a_start_is_not_given_up_by_gets_that_fail() {
-    let mut scene = beside(&["i-other"]);
-    let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
-    let failed = Lookup::next(None, at(SETTLED + 2), lookup::Answer::Failed);
-    attempt.lookups.insert("i-other".to_owned(), failed);
-    let decision = scene.decide();
-    assert_eq!(decision.step, written(Purpose::Report));
-    let ready = find_condition(&decision.status.conditions, READY).unwrap();
-    assert!(
-        ready.message.contains("does not answer"),
-        "{}",
-        ready.message
-    );
-    scene.now = at(SETTLED + 62);
-    assert_eq!(scene.decide().step, get("i-other"));
 }
 
 /// What was asked before the settle time was over says nothing about the instance that may have appeared since.
