@@ -23,6 +23,7 @@ use crate::{
         attempt::Attempt,
         held_up::HeldUp,
         known::{digest, is_known_to},
+        lookup::Answer,
     },
     instance::{
         draft::{Draft, SOON},
@@ -119,7 +120,7 @@ fn is_shown_to_wait(draft: &Draft<'_>) -> bool {
 
 /// How long a start waits for another one: the settle time, and a quarter of it for the lists that the other start needs to be
 /// given up. A start that has not looked at enough of these lists yet gets more time: its process may have been frozen, or may have
-/// much to do. In the same account it gets far more, since each list is a list for both.
+/// much to do. In the same account it gets far more, since each list is a list for both. So does a start of that account whose gets fail.
 fn patience(draft: &Draft<'_>, open: &OpenStart<'_>) -> Duration {
     let settings = draft.input.settings;
     let patience = settings.settle + settings.young();
@@ -127,7 +128,12 @@ fn patience(draft: &Draft<'_>, open: &OpenStart<'_>) -> Duration {
         Desired::Usable(account) => account.identity.client_id == open.client_id,
         _ => false,
     };
+    let gets_fail = open.attempt.is_some_and(|attempt| {
+        let mut lookups = attempt.lookups.values();
+        lookups.any(|lookup| lookup.answer == Answer::Failed)
+    });
     match open.attempt.map(|attempt| attempt.settled_lists) {
+        Some(_) if is_mine && gets_fail => patience + LONG * settings.settle,
         Some(0..ENOUGH_LISTS) if is_mine => patience + LONG * settings.settle,
         Some(1..ENOUGH_LISTS) => patience + settings.settle,
         None if is_mine => patience + settings.settle,

@@ -106,6 +106,35 @@ fn the_patience_is_with_the_call_of_a_start() {
     }
 }
 
+/// It may be about to be resolved as soon as a get works again.
+#[test]
+fn a_start_whose_gets_fail_gets_more_time() {
+    let patience = (SETTLE + SETTLE / 4).as_secs();
+    for (answer, client_id, more) in [
+        (lookup::Answer::Failed, "client", 4),
+        (lookup::Answer::NotFound, "client", 0),
+        (lookup::Answer::Failed, "another", 0),
+    ] {
+        let mut scene = beside(1);
+        scene.others[0]["status"]["account"]["clientId"] = json!(client_id);
+        let mut memory = looked_at(4);
+        let attempt = memory.start.as_mut().unwrap();
+        let failed = Lookup::next(None, at(1100), answer);
+        attempt.lookups.insert("i-1".to_owned(), failed);
+        scene.remembered = vec![("other", memory)];
+        decide_at(&mut scene, 1000, &[]);
+        let end = 1000 + patience + more * SETTLE.as_secs();
+        assert!(
+            !overtakes(&decide_at(&mut scene, end - 1, &[])),
+            "{answer:?} {client_id}"
+        );
+        assert!(
+            overtakes(&decide_at(&mut scene, end, &[])),
+            "{answer:?} {client_id}"
+        );
+    }
+}
+
 /// A start that this process has not looked at yet gets the time in which its lists have to come, if they are this account's.
 #[test]
 fn a_start_that_was_not_looked_at_gets_more_time() {
