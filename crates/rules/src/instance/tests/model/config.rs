@@ -59,6 +59,8 @@ pub struct Kind {
     pub workers: i32,
     pub policy: DeletionPolicy,
     pub begin: Begin,
+    /// The catalog fails for its model, which the API shows otherwise than the spec spells it.
+    pub misspelt: bool,
 }
 
 /// How a resource is found at the beginning.
@@ -157,6 +159,7 @@ pub const NEW: Kind = Kind {
     workers: 1,
     policy: DeletionPolicy::Delete,
     begin: Begin::New,
+    misspelt: false,
 };
 pub const READY: Kind = Kind {
     begin: Begin::Ready,
@@ -165,6 +168,11 @@ pub const READY: Kind = Kind {
 pub const RUNNING: Kind = Kind {
     begin: Begin::Running,
     ..NEW
+};
+/// Of the same model, which the spec spells otherwise.
+pub const MISSPELT: Kind = Kind {
+    misspelt: true,
+    ..READY
 };
 /// Of the same model, and not equal.
 pub const OTHER: Kind = Kind {

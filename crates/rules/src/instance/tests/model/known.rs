@@ -5,7 +5,10 @@ use super::{
     canon::{Writer, looks},
     state::{Operator, SETTLE_TICKS},
 };
-use crate::{facts::bound::Bound, instance::tests::*};
+use crate::{
+    facts::bound::Bound,
+    instance::tests::{world::MISSPELT_MODEL, *},
+};
 
 impl Writer<'_> {
     pub(super) fn operator(&mut self, operator: &Operator) {
@@ -33,11 +36,13 @@ impl Writer<'_> {
             }
         }
         self.ids_mask(|id| process.book.was_let_go(API, id));
-        match process.book.last_ended(API, "org/name") {
-            None => self.byte(0),
-            Some(ended) => {
-                self.byte(1);
-                self.age(ended);
+        for model in ["org/name", MISSPELT_MODEL] {
+            match process.book.last_ended(API, model) {
+                None => self.byte(0),
+                Some(ended) => {
+                    self.byte(1);
+                    self.age(ended);
+                }
             }
         }
         // Reservations are seen by nothing but this.

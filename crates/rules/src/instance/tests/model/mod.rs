@@ -53,7 +53,7 @@
 //! - Of states that differ only in what may still go wrong, one in which less may happen is not looked at: `seen`.
 //! - A call that is lost after its effect is a late one whose effect comes at once: `alike` sees that it is so.
 //! - Wall clocks agree, writes to Kubernetes land at once or never, nobody but the operator stops or deletes instances,
-//!   and the catalog answers.
+//!   and the catalog always answers about a model, or never.
 
 mod alike;
 mod canon;
@@ -87,7 +87,7 @@ use state::{Operator, State, TICK};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::{
-    world::{Cloud, Process, Server, Surroundings, surroundings},
+    world::{Cloud, MISSPELT_MODEL, Process, Server, Surroundings, surroundings},
     *,
 };
 use crate::facts::defaults;
@@ -127,10 +127,8 @@ impl Lab {
         let args = (0..config.kinds.len())
             .map(|resource| {
                 let object = object(&config, resource);
-                let Ok(model) = &around.model else {
-                    panic!("the catalog knows the model")
-                };
-                defaults::pin(&object.spec, Some(&**model)).unwrap()
+                let model = around.model_of(&object).as_deref().ok();
+                defaults::pin(&object.spec, model).unwrap()
             })
             .collect();
         Self {
@@ -189,6 +187,12 @@ fn object(config: &Config, resource: usize) -> CortecsInstance {
     };
     let spec = json!({ "deletionPolicy": policy, "numWorkers": kind.workers });
     let mut value = super::resource(&KEYS[resource].name, spec, json!({}));
+    if kind.misspelt {
+        let spec = &mut value["spec"];
+        spec["modelId"] = json!(MISSPELT_MODEL);
+        spec["hardwareTypeId"] = json!("NVIDIA_L4_1");
+        spec["contextLength"] = json!(16_000);
+    }
     if kind.begin == Begin::New {
         value["metadata"]["finalizers"] = json!([]);
     }

@@ -193,7 +193,11 @@ impl State {
         made: &ApiCall,
         fault: Option<Fault>,
     ) {
-        let effect = Effect::of(made);
+        let mut effect = Effect::of(made);
+        if let Effect::Start(args) = &mut effect {
+            // However a start spells it.
+            args.model_id = "org--name".to_owned();
+        }
         let starts = matches!(effect, Effect::Start(_));
         self.left.starts = self.left.starts.saturating_sub(starts.into());
         let owner = starts.then_some(resource);

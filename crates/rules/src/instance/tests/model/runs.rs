@@ -160,6 +160,11 @@ fn quick() -> Vec<Config> {
             omits: true,
             ..config("one and another, that look alike", &[READY, OTHER], TWICE)
         },
+        config(
+            "one, and one whose model is spelt otherwise",
+            &[READY, MISSPELT],
+            TWICE,
+        ),
         Config {
             omits: true,
             ..config(
@@ -352,7 +357,12 @@ fn explore() {
         strangers: budget("STRANGERS"),
         overtakes: budget("OVERTAKES"),
     };
-    let mut config = config("explore", &TRIO[..number("KINDS").clamp(1, 3)], budgets);
+    let mut kinds = TRIO[..number("KINDS").clamp(1, 3)].to_vec();
+    let from = kinds.len().saturating_sub(number("MISSPELT"));
+    kinds[from..]
+        .iter_mut()
+        .for_each(|kind| kind.misspelt = true);
+    let mut config = config("explore", &kinds, budgets);
     config.goal = number("GOAL") > 0;
     config.shared = number("SHARED") > 0;
     config.omits = number("OMITS") > 0;

@@ -6,10 +6,37 @@ mod process;
 mod server;
 
 pub(super) use cloud::{Cloud, Effect, Instances};
-pub(super) use process::{Landing, Moves, Process, Surroundings, Written, call_of, sealed_id_of};
+pub(super) use process::{Landing, Moves, Process, Written, call_of, sealed_id_of};
 pub(super) use server::Server;
 
+/// The model that the API shows as `org--name`, spelt otherwise.
+pub(super) const MISSPELT_MODEL: &str = "ORG/Name";
+
 use super::*;
+
+/// What is the same for every decision.
+#[derive(Clone, Debug)]
+pub(super) struct Surroundings {
+    pub account: Account,
+    pub named: Option<ObjectKey>,
+    pub model: CatalogAnswer,
+    /// The catalog's answer about a model that is spelt otherwise.
+    pub no_model: CatalogAnswer,
+    pub settings: Settings,
+    pub sharing: Sharing,
+    /// The account is on hold.
+    pub held: bool,
+}
+
+impl Surroundings {
+    /// The catalog's answer about the model of the resource.
+    pub fn model_of(&self, resource: &CortecsInstance) -> &CatalogAnswer {
+        match resource.spec.model_id == MISSPELT_MODEL {
+            true => &self.no_model,
+            false => &self.model,
+        }
+    }
+}
 
 /// An account of one's own, a catalog that knows the model, and all rules.
 pub(super) fn surroundings() -> Surroundings {
@@ -17,6 +44,7 @@ pub(super) fn surroundings() -> Surroundings {
         account: account(),
         named: Some(ObjectKey::new("ns", "main")),
         model: model(),
+        no_model: failing_catalog(),
         settings: Settings {
             settle: SETTLE,
             rules: Rules::default(),

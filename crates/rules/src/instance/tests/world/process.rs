@@ -6,7 +6,7 @@ use cortecs_api::{Call, Error};
 use cortecs_resources::{INSTANCE_FINALIZER, annotations, journal::StartIntent, reason::Reason};
 use kube::ResourceExt;
 
-use super::{Server, cloud::Instances};
+use super::{Server, Surroundings, cloud::Instances};
 use crate::{
     facts::{
         args::in_force,
@@ -25,18 +25,6 @@ use crate::{
 pub(in crate::instance::tests) struct Process {
     pub book: Book,
     pub snapshot: Option<Arc<Snapshot>>,
-}
-
-/// What is the same for every decision.
-#[derive(Clone, Debug)]
-pub(in crate::instance::tests) struct Surroundings {
-    pub account: Account,
-    pub named: Option<ObjectKey>,
-    pub model: CatalogAnswer,
-    pub settings: Settings,
-    pub sharing: Sharing,
-    /// The account is on hold.
-    pub held: bool,
 }
 
 /// What decides when, and with which id.
@@ -159,7 +147,7 @@ impl Process {
             account: &view,
             book: &self.book,
             memory: &self.book.get(key)?.memory,
-            model: Some(&around.model),
+            model: Some(around.model_of(&resource)),
             settings: &around.settings,
             now,
             wall: wall(now),
