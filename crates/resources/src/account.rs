@@ -255,7 +255,7 @@ pub struct CortecsAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,
 
-    /// What the pending and running instances cost per hour by the API's prices, in each currency: an estimate.
+    /// The cost per hour of the pending and running instances, in each currency: an estimate by the API's prices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["currency".to_owned()]))]
@@ -298,7 +298,7 @@ pub struct Balance {
     pub last_update_time: Timestamp,
 }
 
-/// What instances cost per hour, in one currency.
+/// The cost of instances per hour, in one currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PricePerHour {
     /// An ISO 4217 code.

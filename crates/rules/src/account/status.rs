@@ -83,7 +83,7 @@ pub fn next_status(
         conditions,
         instances: instances.cloned(),
         unmanaged: unmanaged.clone(),
-        // What is not known yet stays as an earlier process has found it.
+        // A balance or a price that this process does not know yet stays as it is.
         balance,
         price_per_hour: price_per_hour.unwrap_or(&previous.price_per_hour).clone(),
         last_poll_time: previous.last_poll_time,

@@ -29,13 +29,13 @@ pub struct Summary {
     pub late: u64,
     /// How many instances of resources the API finds and the list lacks.
     pub unlisted: u64,
-    /// What the listed instances cost; `None` while no price is known.
+    /// The cost per hour of the listed instances; `None` while no price is known.
     pub price_per_hour: Option<Vec<PricePerHour>>,
     /// The last balance of the account.
     pub balance: Option<Money>,
 }
 
-/// What is known of the money of an account.
+/// The last answers of the API about the money of an account.
 #[derive(Clone, Debug, Default)]
 pub struct Finances<'a> {
     pub prices: Option<&'a Prices>,

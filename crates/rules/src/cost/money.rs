@@ -49,7 +49,7 @@ pub fn decimal(amount: f64) -> Option<String> {
     let (whole, decimals) = text.split_once('.')?;
     let (cents, rest) = decimals.split_at_checked(2)?;
     let text = format!("{whole}.{cents}{}", rest.trim_end_matches('0'));
-    // Nothing is no debt.
+    // A rounded zero has no sign.
     Some(if text == "-0.00" {
         "0.00".to_owned()
     } else {

@@ -311,7 +311,7 @@ pub fn not_written(memory: &mut Memory) {
     memory.writing_start = None;
 }
 
-/// What the resource needs next cannot be written to Kubernetes: it is tried again after a while, longer each time. `random` is a
+/// A write to Kubernetes that the resource needs next has failed: it is tried again after a while, longer each time. `random` is a
 /// fraction of [0, 1).
 pub fn not_taken(memory: &mut Memory, message: String, generation: i64, now: Moment, random: f64) {
     let before = memory.failure.as_ref().map(|failure| failure.count);

@@ -66,8 +66,10 @@ impl OpenStart<'_> {
     /// Whether no start with `wanted` through `client_id` may be made as long as this one is open.
     ///
     /// `any_model`: it is not known under which id the API shows the model of that start.
-    /// `mine` is the intent of that start, once it is written: of two starts that have made no call, the older one goes on. Only equal starts of one client id may be
-    /// under way together: the lists of another client id need not show the same instances.
+    ///
+    /// `mine`: the intent of that start, once it is written. Of two starts that have made no call, the older one goes on.
+    ///
+    /// Only equal starts of one client id may be under way together: the lists of another client id need not show the same instances.
     pub fn holds_up(
         &self,
         wanted: &InstanceArgs,

@@ -5,6 +5,7 @@ use cortecs_resources::journal::MAX_CANDIDATE_IDS;
 use super::{
     others::decide_at,
     resolve::{is_bind, lost},
+    unlisted::lacks,
     *,
 };
 
@@ -68,16 +69,7 @@ fn an_overtaken_start_waits_for_an_equal_one_that_came_to_an_end() {
 #[test]
 fn a_person_is_believed_although_the_list_is_incomplete() {
     let mut scene = overtaken();
-    let mut bound = Bound::new("i-other".to_owned(), at(1));
-    bound.unlisted_since = Some(at(1000));
-    scene.others = vec![owner_of("i-other")];
-    scene.remembered = vec![(
-        "i-other",
-        Memory {
-            bound: Some(bound),
-            ..Memory::default()
-        },
-    )];
+    lacks(&mut scene, Some(at(1000)));
     decide_at(&mut scene, SETTLED + 1, &[]);
     let decision = decide_at(&mut scene, SETTLED + 2, &[]);
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();

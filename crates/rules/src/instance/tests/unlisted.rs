@@ -28,6 +28,18 @@ pub(super) fn beside(others: &[&'static str]) -> Scene {
     scene
 }
 
+/// Another resource has the instance `i-other`, which lists lack. Gets have found it since `found`.
+pub(super) fn lacks(scene: &mut Scene, found: Option<Moment>) {
+    let mut bound = Bound::new("i-other".to_owned(), at(1));
+    bound.unlisted_since = found;
+    let memory = Memory {
+        bound: Some(bound),
+        ..Memory::default()
+    };
+    scene.others = vec![owner_of("i-other")];
+    scene.remembered = vec![("i-other", memory)];
+}
+
 fn looked_up(scene: &mut Scene, id: &str, found: bool) {
     let attempt = scene.memory.as_mut().unwrap().start.as_mut().unwrap();
     let answer = match found {
@@ -77,16 +89,7 @@ fn what_its_own_resource_has_found_contradicts_the_list() {
 fn a_start_that_was_decided_on_an_incomplete_list_is_a_persons_question() {
     for (is_found, is_marked) in [(false, false), (true, true)] {
         let mut scene = Scene::new(json!({}), json!({}));
-        let mut bound = Bound::new("i-other".to_owned(), at(1));
-        bound.unlisted_since = is_found.then(|| at(900));
-        scene.others = vec![owner_of("i-other")];
-        scene.remembered = vec![(
-            "i-other",
-            Memory {
-                bound: Some(bound),
-                ..Memory::default()
-            },
-        )];
+        lacks(&mut scene, is_found.then(|| at(900)));
         let decision = scene.decide();
         let start = decision.status.slot().start.clone().unwrap();
         assert_eq!(start.incomplete_list, is_marked);
@@ -108,16 +111,7 @@ fn a_start_that_was_decided_on_an_incomplete_list_is_a_persons_question() {
 fn nothing_is_adopted_or_started_instead_by_an_incomplete_list() {
     let mut scene = Scene::new(json!({ "adopt": { "matching": true } }), json!({}));
     scene.account(|account| account.adoption = Adoption::Unclaimed);
-    let mut bound = Bound::new("i-other".to_owned(), at(1));
-    bound.unlisted_since = Some(at(900));
-    scene.others = vec![owner_of("i-other")];
-    scene.remembered = vec![(
-        "i-other",
-        Memory {
-            bound: Some(bound),
-            ..Memory::default()
-        },
-    )];
+    lacks(&mut scene, Some(at(900)));
     assert_eq!(reconciling(&scene.decide()), Some("ListIncomplete"));
     scene.list(999, &[instance("i-other", "running")]);
     assert!(scene.decide().status.slot().start.is_some());
