@@ -39,8 +39,8 @@ pub struct Memory {
     pub request: Option<(String, Moment)>,
     /// The result of the last check of the annotation with the id.
     pub sealed_id: SealedId,
-    /// The annotation's value that was checked then.
-    pub sealed_value: Option<String>,
+    /// The annotation's value then, and since when it has been that.
+    pub sealed_value: Option<(String, Moment)>,
     /// The instance that only the annotation names, while the status is empty. It is watched like a bound instance.
     pub named: Option<Named>,
     /// Someone else emptied the status. The book keeps the status from before, which is to be written back.
@@ -142,7 +142,19 @@ impl Memory {
         }
         self.sealed_id = sealed_id;
         let value = resource.annotations().get(annotations::INSTANCE_ID);
-        self.sealed_value = value.filter(|value| is_well_formed(value)).cloned();
+        let value = value.filter(|value| is_well_formed(value));
+        if self.sealed_value.as_ref().map(|(value, _)| value) != value {
+            self.sealed_value = value.map(|value| (value.clone(), now));
+        }
+    }
+
+    /// Whether it is settled what this value of the annotation proves: it was checked, or the check has not been possible for the
+    /// settle time, because the resource's account cannot be used. One tenant's trouble does not hold another one up for longer.
+    pub fn has_checked(&self, value: &str, settle: Duration, now: Moment) -> bool {
+        let seen = self.sealed_value.as_ref().filter(|(seen, _)| seen == value);
+        seen.is_some_and(|(_, since)| {
+            self.sealed_id != SealedId::Unchecked || now >= since.after(settle)
+        })
     }
 
     /// The memory of an instance that is bound, or that the annotation names.

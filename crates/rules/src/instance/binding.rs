@@ -72,16 +72,18 @@ pub(crate) fn unchecked_annotation<'a>(
     draft: &Draft<'a>,
     instance_id: &str,
 ) -> Option<&'a ObjectKey> {
-    let entries = draft.input.book.iter();
-    let mut others = entries.filter(|(key, _)| *key != draft.input.key);
+    let input = draft.input;
+    let names_it = |value: &str| sealed_id::named_id(value).as_deref() == Some(instance_id);
+    let mut others = input.book.iter().filter(|(key, _)| *key != input.key);
     let unread = others.find(|(_, entry)| {
         let value = entry.resource.annotations().get(annotations::INSTANCE_ID);
-        entry.resource.records_nothing()
-            && value != entry.memory.sealed_value.as_ref()
-            && value
-                .and_then(|value| sealed_id::named_id(value))
-                .as_deref()
-                == Some(instance_id)
+        let is_open = |value: &&String| {
+            let checked = entry
+                .memory
+                .has_checked(value, input.settings.settle, input.now);
+            names_it(value) && !checked
+        };
+        entry.resource.records_nothing() && value.is_some_and(|value| is_open(&value))
     });
     unread.map(|(key, _)| key)
 }

@@ -197,14 +197,17 @@ impl<'a> Draft<'a> {
         self.held_up = None;
     }
 
-    /// The status forgets the instance. An open start keeps its account. `lastStartTime` is kept or set: without it,
-    /// the status would look like one that someone else has emptied.
+    /// The status forgets the instance. An open start keeps its account.
     pub fn forget_instance(&mut self) {
         status::forget_instance(&mut self.status);
-        self.status
-            .slot_mut()
-            .last_start_time
-            .get_or_insert(self.input.wall);
+        self.has_run();
+    }
+
+    /// The status records that there was an instance: `lastStartTime` is kept or set. Without it, the status would look like one that
+    /// someone else has emptied.
+    pub fn has_run(&mut self) {
+        let now = self.input.wall;
+        self.status.slot_mut().last_start_time.get_or_insert(now);
     }
 
     /// The message while a list is awaited: why the last list failed, if it did.

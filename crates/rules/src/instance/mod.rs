@@ -89,5 +89,6 @@ fn live(mut draft: Draft<'_>) -> Decision {
     if restored::is_open(&draft) {
         return restored::decide(draft);
     }
+    restored::record_end(&mut draft);
     unbound::decide(draft)
 }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use cortecs_resources::{conditions, instance_status::Phase, reason::Reason};
+use cortecs_resources::{
+    conditions::{AVAILABLE, find_condition},
+    instance_status::Phase,
+    reason::Reason,
+};
 use jiff::Timestamp;
 
 use crate::{
@@ -67,13 +71,14 @@ fn unlisted(draft: &Draft<'_>) -> Option<Verdict> {
         .then(|| Verdict::stalled(Phase::Running, Reason::ListIncomplete, message))
 }
 
-/// When the instance was last asked to run; or, if it was usable since, when it ceased to be.
+/// When the instance was last asked to run; or, if it was usable since, when it ceased to be. `None`: it was usable until now.
 fn unusable_since(draft: &Draft<'_>) -> Option<Timestamp> {
-    if draft.status.slot().reached_generation.is_none() {
-        return draft.status.slot().last_start_time;
-    }
-    let available = conditions::find_condition(&draft.status.conditions, conditions::AVAILABLE)?;
-    (available.status == "False").then_some(available.last_transition_time.0)
+    let asked = draft.status.slot().last_start_time;
+    let Some(available) = find_condition(&draft.status.conditions, AVAILABLE) else {
+        return asked;
+    };
+    let ceased = (available.status == "False").then_some(available.last_transition_time.0)?;
+    asked.max(Some(ceased))
 }
 
 fn doing(draft: &Draft<'_>) -> String {

@@ -36,6 +36,15 @@ pub(crate) fn is_open(draft: &Draft<'_>) -> bool {
     }
 }
 
+/// What the annotation proves to be the resource's own is gone. The status records that something has been there, so that no
+/// other process looks for it once more.
+pub(crate) fn record_end(draft: &mut Draft<'_>) {
+    let memory = draft.input.memory;
+    if draft.input.resource.records_nothing() && matches!(memory.sealed_id, SealedId::Proven(_)) {
+        draft.has_run();
+    }
+}
+
 pub(crate) fn decide(draft: Draft<'_>) -> Decision {
     let Some(Named { bound, .. }) = named(&draft) else {
         return unchecked(draft);
@@ -121,8 +130,11 @@ fn present(
     // An order to restart the instance may be older than the binding, so it counts as handled.
     handle_restart(&mut draft);
     draft.begins_to_run();
-    // The arguments of the spec at that time are not known: the arguments in force take their place.
-    draft.status.slot_mut().requested_args = Some(args::in_force(&instance.instance_args, None));
+    // The arguments of the spec at that time are not known: the arguments in force take their place. What answers leave out
+    // counts as being as the spec asks: nothing that runs is replaced because of what is not known.
+    let asked = args::recorded(&args::stated(draft.spec()));
+    draft.status.slot_mut().requested_args =
+        Some(args::in_force(&instance.instance_args, Some(&asked)));
     bind(draft, account.identity.clone(), instance, false, verdict)
 }
 

@@ -90,16 +90,31 @@ fn what_was_usable_for_days_gets_its_deadline_anew() {
     let mut scene = seen(json!({ "progressDeadlineSeconds": 60 }), "pending");
     slot(&mut scene.resource)["lastStartTime"] = json!("2025-12-01T00:00:00Z");
     slot(&mut scene.resource)["reachedGeneration"] = json!(1);
+    available_since(&mut scene, "True", "2025-12-01T00:05:00Z");
     let decision = scene.decide();
     assert_eq!(reconciling(&decision), Some("Starting"));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     assert_eq!(reconciling(&scene.decide()), Some("Starting"));
-    let conditions = scene.resource["status"]["conditions"]
-        .as_array_mut()
-        .unwrap();
-    let available = conditions.iter_mut().find(|c| c["type"] == "Available");
-    available.unwrap()["lastTransitionTime"] = json!("2026-01-02T23:58:59Z");
+    available_since(&mut scene, "False", "2026-01-02T23:58:59Z");
     assert_eq!(stalled(&scene.decide()), Some("ProgressDeadlineExceeded"));
+}
+
+/// It was usable for a moment while something else was being recorded.
+#[test]
+fn what_was_usable_before_it_was_ready_gets_its_deadline_anew_too() {
+    let mut scene = seen(json!({ "progressDeadlineSeconds": 60 }), "pending");
+    slot(&mut scene.resource)["lastStartTime"] = json!("2026-01-02T23:58:00Z");
+    available_since(&mut scene, "True", "2026-01-02T23:59:00Z");
+    assert_eq!(reconciling(&scene.decide()), Some("Starting"));
+    available_since(&mut scene, "False", "2026-01-02T23:59:30Z");
+    assert_eq!(reconciling(&scene.decide()), Some("Starting"));
+}
+
+/// The status has the condition `Available` since then.
+fn available_since(scene: &mut Scene, status: &str, since: &str) {
+    scene.resource["status"]["conditions"] = json!([{
+        "type": "Available", "status": status, "reason": "WorkersNotReady", "message": "", "lastTransitionTime": since,
+    }]);
 }
 
 #[test]
@@ -110,6 +125,7 @@ fn progress_is_shown_until_the_deadline() {
     assert_eq!(reconciling(&decision), Some("Starting"));
     scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
     slot(&mut scene.resource)["lastStartTime"] = json!("2026-01-02T23:58:59Z");
+    available_since(&mut scene, "False", "2026-01-02T23:58:59Z");
     let decision = scene.decide();
     assert_eq!(stalled(&decision), Some("ProgressDeadlineExceeded"));
     assert!(decision.busy, "it is still being watched");

@@ -64,6 +64,24 @@ fn what_the_annotation_proves_is_bound_once_it_is_listed_confirmed_and_free() {
 }
 
 #[test]
+fn what_answers_leave_out_is_no_reason_to_replace_what_was_restored() {
+    let mut scene = proven();
+    let mut there = instance("i-1", "running");
+    there.instance_args.num_workers = None;
+    scene.list(999, std::slice::from_ref(&there));
+    scene.observe();
+    looked_up(&mut scene, Some(&there));
+    scene.quorum_read_at = Some(scene.now);
+    let bound = scene.decide().status;
+    for (workers, replaced) in [(1, false), (2, true)] {
+        scene.resource = resource("me", json!({ "numWorkers": workers }), json!({}));
+        scene.resource["status"] = serde_json::to_value(&bound).unwrap();
+        let stops = matches!(scene.decide().step, Step::Call(ApiCall::Stop { .. }));
+        assert_eq!(stops, replaced, "{workers}");
+    }
+}
+
+#[test]
 fn an_order_to_restart_is_as_old_as_the_binding() {
     let mut scene = proven().annotated("cortecs.ai/restartedAt", "once");
     let there = instance("i-1", "running");
@@ -249,11 +267,11 @@ fn unread() -> serde_json::Value {
     other
 }
 
-/// What is remembered of it once it was looked at.
-fn looked_at(sealed_id: SealedId) -> Memory {
+/// What is remembered of it once it was looked at, at this second.
+fn looked_at(sealed_id: SealedId, second: u64) -> Memory {
     let mut memory = Memory::default();
     let restored: CortecsInstance = serde_json::from_value(unread()).unwrap();
-    memory.observe_sealed_id(sealed_id, Some(API), &restored, None, at(900));
+    memory.observe_sealed_id(sealed_id, Some(API), &restored, None, at(second));
     memory
 }
 
@@ -292,8 +310,11 @@ fn what_an_annotation_may_prove_is_not_bound_before_it_was_looked_at() {
         let decision = scene.decide();
         assert!(!is_bind(&decision), "{decision:?}");
         assert!(reconciling(&decision).is_some() && decision.look_again.is_some());
+        // A process that has just begun sees the annotation before it can check it.
+        scene.remembered = vec![("restored", looked_at(SealedId::Unchecked, 821))];
+        assert!(!is_bind(&scene.decide()));
         // Once it is proven it is the other's.
-        let proven = looked_at(SealedId::Proven("i-1".into()));
+        let proven = looked_at(SealedId::Proven("i-1".into()), 999);
         scene.remembered = vec![("restored", proven)];
         assert!(!is_bind(&scene.decide()));
     }
@@ -302,9 +323,10 @@ fn what_an_annotation_may_prove_is_not_bound_before_it_was_looked_at() {
 #[test]
 fn an_annotation_that_proves_nothing_keeps_nobody_waiting() {
     for mut scene in about_to_bind() {
-        for sealed_id in [SealedId::None, SealedId::Unchecked] {
+        // It was checked; or it could not be for the settle time, as its account cannot be used.
+        for (sealed_id, second) in [(SealedId::None, 999), (SealedId::Unchecked, 820)] {
             scene.others = vec![unread()];
-            scene.remembered = vec![("restored", looked_at(sealed_id))];
+            scene.remembered = vec![("restored", looked_at(sealed_id, second))];
             assert!(is_bind(&scene.decide()));
         }
         scene.remembered.clear();
