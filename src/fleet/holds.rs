@@ -214,3 +214,7 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "holds_tests.rs"]
+mod tests;

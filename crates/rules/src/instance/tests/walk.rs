@@ -7,8 +7,9 @@
 mod api;
 mod check;
 mod people;
+mod trail;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use api::Api;
 use cortecs_api::Error;
@@ -17,6 +18,7 @@ use cortecs_resources::{
     instance_status::CortecsInstanceStatus,
 };
 use kube::ResourceExt;
+use trail::Trail;
 
 use super::{
     world::{
@@ -42,6 +44,8 @@ enum Fate {
     LostAfter,
     /// Lost, and its effect comes after so many seconds: less than the settle time, even for lists that lag.
     Late(u64),
+    /// Answered, and the effect comes after so many seconds.
+    Slow(u64),
 }
 
 /// An event of the watch: the object, or what is gone.
@@ -59,6 +63,7 @@ struct Walk {
     /// Answers leave the number of workers out.
     omits: bool,
     created: u64,
+    trails: BTreeMap<ObjectKey, Trail>,
     log: Vec<String>,
 }
 
@@ -85,17 +90,19 @@ impl Walk {
             faults: true,
             omits: seed % 2 == 1,
             created: 0,
+            trails: BTreeMap::new(),
             log: Vec::new(),
         }
     }
 
     fn run(&mut self, seed: u64) {
-        for _ in 0..150 {
+        for _ in 0..400 {
             self.event();
             self.check(seed);
         }
         self.faults = false;
         self.around.held = false;
+        self.around.checked = true;
         self.log.push("faults end".into());
         for _ in 0..400 {
             self.deliver_all();
@@ -108,6 +115,7 @@ impl Walk {
             self.answer_questions();
         }
         self.check_end(seed);
+        self.restart_tells_nothing(seed);
     }
 
     fn event(&mut self) {
@@ -129,9 +137,10 @@ impl Walk {
                 self.pass(seconds);
             }
             78..88 => self.deliver_all(),
-            88..91 => self.crash(),
-            91..94 => self.disturb(),
-            94 => {
+            88..90 => self.crash(),
+            90..93 => self.disturb(),
+            _ if !self.around.checked => self.around.checked = self.rng.bool(),
+            93 => {
                 self.around.held = !self.around.held;
                 self.log.push(format!("held: {}", self.around.held));
             }
@@ -177,16 +186,23 @@ impl Walk {
         self.log.push("crash".into());
         self.watch.clear();
         self.process = Process::begins(self.server.objects.values());
+        self.around.checked = false;
+        self.excuse_lists();
     }
 
     fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds {
             self.now += 1;
-            self.api.tick(self.now);
+            if self.api.tick(self.now) {
+                self.excuse_lists();
+            }
         }
     }
 
     fn list(&mut self, lag: u64) {
+        if !self.around.checked {
+            return;
+        }
         let mut instances = self.api.list(self.now.saturating_sub(lag));
         for instance in instances.values_mut().filter(|_| self.omits) {
             Arc::make_mut(instance).instance_args.num_workers = None;
@@ -214,16 +230,22 @@ impl Walk {
             wait: self.calls_wait(),
             seals: true,
         };
+        let Some(resource) = self.process.resource(key) else {
+            return;
+        };
         let Some(decision) = self.process.decide(key, &self.around, moves) else {
             return;
         };
+        self.judge(key, &resource, &decision);
         if decision.step != Step::Rest {
             self.log
                 .push(format!("{} {key}: {:?}", self.now, decision.step));
         }
         self.process.announce(key, &decision, at(self.now));
+        let needs_list = decision.list_after.is_some();
         self.act(key, decision);
-        if !self.faults {
+        // A fleet makes a list that is needed soon, unless lists fail.
+        if !self.faults || (needs_list && self.rng.bool()) {
             self.list(0);
         }
     }
@@ -256,7 +278,7 @@ impl Walk {
             Fate::Answered => Landing::Answered,
             Fate::Refused => Landing::Refused,
             Fate::LostBefore => Landing::LostBefore,
-            Fate::LostAfter | Fate::Late(_) => Landing::LostAfter,
+            Fate::LostAfter | Fate::Late(_) | Fate::Slow(_) => Landing::LostAfter,
         };
         let now = at(self.now);
         let written = self
@@ -276,11 +298,22 @@ impl Walk {
             self.process.book.remember(key, record::call_not_made);
             return;
         }
-        let fate = self.fate();
+        let fate = match (self.fate(), made) {
+            (Fate::Answered, ApiCall::Stop { .. }) if self.faults && self.rng.bool() => {
+                Fate::Slow(self.rng.u64(1..100))
+            }
+            (fate, _) => fate,
+        };
         self.log.push(format!("  {fate:?}"));
         let effect = Effect::of(made);
         let done = match fate {
             Fate::Answered | Fate::LostAfter => Some(self.api.apply(&effect)),
+            Fate::Slow(seconds) => {
+                let id = effect.instance_id().cloned().unwrap_or_default();
+                let up = self.api.get(&id).filter(|i| !i.is_stopped()).cloned();
+                self.api.late.push((self.now + seconds, effect));
+                Some(up)
+            }
             Fate::Late(seconds) => {
                 self.api.late.push((self.now + seconds, effect));
                 None
@@ -289,12 +322,12 @@ impl Walk {
         };
         let call = call_of(made);
         let result = match (fate, done) {
-            (Fate::Answered, Some(Some(mut instance))) => {
+            (Fate::Answered | Fate::Slow(_), Some(Some(mut instance))) => {
                 let args = &mut instance.instance_args;
                 args.num_workers = args.num_workers.filter(|_| !self.omits);
                 Ok(instance)
             }
-            (Fate::Answered, _) => Err(Error::answered(call, 400)),
+            (Fate::Answered | Fate::Slow(_), _) => Err(Error::answered(call, 400)),
             (Fate::Refused, _) => Err(Error::answered(call, 429)),
             _ => Err(Error::unanswered(call)),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cortecs_api::types::{Instance, InstanceState};
+use cortecs_api::types::{Instance, InstanceArgs, InstanceState};
 
 use crate::instance::tests::world::{Cloud, Effect, Instances};
 
@@ -17,6 +17,8 @@ pub(super) struct Api {
     pub late: Vec<(u64, Effect)>,
     /// What resources left stopped on purpose.
     pub left: BTreeSet<String>,
+    /// What has to be provisioned once more, and until when that takes.
+    faltering: BTreeMap<String, u64>,
 }
 
 impl Api {
@@ -41,6 +43,16 @@ impl Api {
         self.cloud.get(id)
     }
 
+    /// An instance that was started with these arguments and that is none of these, nor left on purpose.
+    pub(super) fn made_with(&self, args: &InstanceArgs, taken: &[String]) -> Option<String> {
+        let instances = self.cloud.instances.values();
+        let mut made = instances.filter(|instance| {
+            let id = &instance.instance_id;
+            instance.instance_args == *args && !taken.contains(id) && !self.left.contains(id)
+        });
+        made.next().map(|instance| instance.instance_id.clone())
+    }
+
     pub(super) fn any(&self, rng: &mut fastrand::Rng) -> Option<String> {
         let ids: Vec<&String> = self
             .cloud
@@ -54,8 +66,17 @@ impl Api {
         Some(ids[rng.usize(0..ids.len())].clone())
     }
 
-    /// A second passes.
-    pub(super) fn tick(&mut self, now: u64) {
+    /// What runs has to be provisioned once more, as when its host is replaced.
+    pub(super) fn falter(&mut self, id: &str, until: u64) {
+        let (running, pending) = (InstanceState::Running, InstanceState::Pending);
+        if self.cloud.change(id, &running, pending).is_some() {
+            self.faltering.insert(id.to_owned(), until);
+        }
+    }
+
+    /// A second passes. Whether that changes an instance.
+    pub(super) fn tick(&mut self, now: u64) -> bool {
+        let before = self.cloud.instances.clone();
         let (due, later): (Vec<_>, Vec<_>) =
             self.late.drain(..).partition(|(when, _)| *when <= now);
         self.late = later;
@@ -63,14 +84,17 @@ impl Api {
             self.apply(&effect);
         }
         if now.is_multiple_of(3) {
-            let ids: Vec<String> = self.cloud.instances.keys().cloned().collect();
-            for id in ids {
+            self.faltering.retain(|_, until| *until > now);
+            let ids = self.cloud.instances.keys();
+            let ids = ids.filter(|id| !self.faltering.contains_key(*id));
+            for id in ids.cloned().collect::<Vec<_>>() {
                 self.cloud
                     .change(&id, &InstanceState::Pending, InstanceState::Running);
             }
         }
         self.past.insert(now, self.cloud.instances.clone());
         self.past = self.past.split_off(&now.saturating_sub(KEPT));
+        self.cloud.instances != before
     }
 
     /// The instances as they were at `when`.

@@ -1,5 +1,7 @@
 //! What must be true after each step of a walk, and at its end.
 
+use cortecs_resources::instance::{DriftPolicy, UpdateStrategyType};
+
 use super::*;
 use crate::facts::args;
 
@@ -81,14 +83,26 @@ impl Walk {
             );
             let instance = status.instance_id.as_ref().map(|id| self.api.get(id));
             let running = object.spec.state == DesiredState::Running;
+            let is_down = |i: &Instance| i.is_stopped();
+            let accepted = object.spec.drift_policy == DriftPolicy::Accept
+                && status
+                    .conditions
+                    .iter()
+                    .any(|c| c.reason == "DriftAccepted");
             match instance {
+                _ if accepted => {
+                    let up = instance.flatten().is_some_and(|i| !is_down(i));
+                    assert!(running && !up, "seed {seed}: {key}\n{}", log());
+                }
                 None => assert!(!running, "seed {seed}: {key} has no instance\n{}", log()),
                 Some(None) => panic!("seed {seed}: the instance of {key} is not there\n{}", log()),
                 Some(Some(instance)) => {
                     let stopped = instance.instance_status.status
                         == cortecs_api::types::InstanceState::Stopped;
                     assert_eq!(running, !stopped, "seed {seed}: {key}\n{}", log());
-                    if running {
+                    let emptied = self.trails.get(key).is_some_and(|trail| trail.emptied);
+                    let replaces = object.spec.update_strategy.kind == UpdateStrategyType::Recreate;
+                    if running && replaces && !emptied {
                         assert!(
                             args::matches(&args::stated(&object.spec), &instance.instance_args),
                             "seed {seed}: {key}\n{}",
@@ -97,6 +111,32 @@ impl Walk {
                     }
                 }
             }
+        }
+    }
+
+    /// Another process that finds everything as it should be writes nothing, calls nothing, and so tells nothing.
+    pub(super) fn restart_tells_nothing(&mut self, seed: u64) {
+        self.crash();
+        for round in 0..4 {
+            self.around.checked = round > 0;
+            self.list(0);
+            for name in NAMES {
+                let key = ObjectKey::new("ns", name);
+                let moves = Moves {
+                    now: at(self.now),
+                    uuid: Uuid::from_u128(1),
+                    wait: None,
+                    seals: true,
+                };
+                let decision = self.process.decide(&key, &self.around, moves);
+                let before = self.server.objects.get(&key).map(|object| &object.status);
+                assert!(
+                    decision.as_ref().is_none_or(|d| d.step == Step::Rest),
+                    "seed {seed}, {round}: a new process does something: {key}: {decision:?} after {before:?}\n{}",
+                    self.log.join("\n")
+                );
+            }
+            self.pass(7);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What people do in a walk.
 
-use super::*;
+use super::{trail::DEADLINE, *};
+use crate::facts::args;
 
 impl Walk {
-    /// What resources leave stopped looks like the outcome of an open start that the API altered: a person is asked.
+    /// What resources leave stopped looks like the outcome of an open start that the API altered, and with answers that leave
+    /// arguments out two unequal starts look alike: a person is asked, who knows which instance is whose.
     pub(super) fn answer_questions(&mut self) {
         let asks = |object: &&Arc<CortecsInstance>| {
             let conditions = &object.status.as_ref().unwrap().conditions;
@@ -11,15 +13,28 @@ impl Walk {
             stalled.is_some_and(|c| c.reason == "StartUnresolved")
         };
         let asking: Vec<_> = self.server.objects.values().filter(asks).cloned().collect();
+        let objects: Vec<_> = self.server.objects.values().cloned().collect();
+        let bound = objects.iter().filter_map(|o| Self::status(o).instance_id);
+        let mut taken: Vec<String> = bound.collect();
         for object in asking {
             let mut object = (*object).clone();
+            let made = Self::status(&object)
+                .slot()
+                .start
+                .as_ref()
+                .and_then(|start| {
+                    let args = args::of_record(&start.args);
+                    self.api.made_with(&args, &taken)
+                });
+            taken.extend(made.clone());
             let annotations = object.annotations_mut();
             // An old answer goes first.
             if annotations.remove("cortecs.ai/resolve-start").is_none() {
-                annotations.insert("cortecs.ai/resolve-start".into(), "none".into());
+                let answer = made.unwrap_or_else(|| "none".to_owned());
+                annotations.insert("cortecs.ai/resolve-start".into(), answer);
             }
             self.log
-                .push(format!("a person answers {:?}", object.metadata.name));
+                .push(format!("a person answers {:?}", object.annotations()));
             self.store(object);
         }
     }
@@ -33,12 +48,12 @@ impl Walk {
         if object.metadata.deletion_timestamp.is_some() {
             return;
         }
-        let what = self.rng.u32(0..6);
+        let what = self.rng.u32(0..7);
         match what {
             0 => object.spec.state = DesiredState::Stopped,
             1 | 2 => object.spec.state = DesiredState::Running,
-            3 => object.spec.num_workers = self.rng.i32(1..3),
-            4 => {
+            3 | 4 => object.spec.num_workers = 3 - object.spec.num_workers,
+            5 => {
                 let value = self.rng.u32(..).to_string();
                 let annotations = object.metadata.annotations.get_or_insert_default();
                 annotations.insert("cortecs.ai/restartedAt".into(), value);
@@ -49,7 +64,8 @@ impl Walk {
                     Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(epoch));
             }
         }
-        object.metadata.generation = object.metadata.generation.map(|g| g + i64::from(what != 4));
+        self.ordered(&key);
+        object.metadata.generation = object.metadata.generation.map(|g| g + i64::from(what != 5));
         self.log.push(format!("user {what} on {key}"));
         self.store(object);
     }
@@ -60,11 +76,18 @@ impl Walk {
         } else {
             "Delete"
         };
-        let mut value = resource(&key.name, json!({ "deletionPolicy": policy }), json!({}));
+        let spec = json!({
+            "deletionPolicy": policy,
+            "driftPolicy": if self.rng.bool() { "Accept" } else { "Revert" },
+            "updateStrategy": { "type": if self.rng.bool() { "OnDelete" } else { "Recreate" } },
+            "progressDeadlineSeconds": DEADLINE,
+        });
+        let mut value = resource(&key.name, spec, json!({}));
+        self.trails.remove(key);
         self.created += 1;
         value["metadata"]["uid"] = json!(format!("uid-{}", self.created));
         value["metadata"]["finalizers"] = json!([]);
-        self.log.push(format!("create {key} ({policy})"));
+        self.log.push(format!("create {key}: {}", value["spec"]));
         self.store(serde_json::from_value(value).unwrap());
     }
 
@@ -74,7 +97,14 @@ impl Walk {
             return self.wipe();
         }
         if let Some(id) = self.api.any(&mut self.rng) {
+            if self.rng.u32(0..3) == 0 {
+                self.log.push(format!("{id} falters"));
+                let until = self.now + self.rng.u64(5..DEADLINE / 2);
+                return self.api.falter(&id, until);
+            }
             let delete = self.rng.bool();
+            self.others_took(&id);
+            self.excuse_lists();
             self.log.push(format!(
                 "others {} {id}",
                 if delete { "delete" } else { "stop" }
@@ -100,6 +130,8 @@ impl Walk {
             proven && status.slot().start.is_none() && status.slot().restart.is_none();
         self.log.push(format!("the status of {key} is emptied"));
         self.deliver_all();
+        self.ordered(&key);
+        self.trail(&key).emptied = self.omits;
         object.status = Some(CortecsInstanceStatus::default());
         self.store(object);
         if !kept_by_annotation {

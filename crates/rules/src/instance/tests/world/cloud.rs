@@ -75,12 +75,15 @@ impl Cloud {
         from: &InstanceState,
         to: InstanceState,
     ) -> Option<Instance> {
-        let instance = Arc::make_mut(self.instances.get_mut(id)?);
-        if instance.instance_status.status != *from {
+        let changed = Arc::make_mut(self.instances.get_mut(id)?);
+        if changed.instance_status.status != *from {
             return None;
         }
-        instance.instance_status.status = to;
-        Some(instance.clone())
+        let shown = instance(id, to.as_str());
+        changed.instance_status = shown.instance_status;
+        changed.base_url = shown.base_url;
+        changed.worker_statuses = shown.worker_statuses;
+        Some(changed.clone())
     }
 
     pub fn stop(&mut self, id: &str) -> Option<Instance> {

@@ -26,6 +26,8 @@ pub(super) struct Surroundings {
     pub sharing: Sharing,
     /// The account is on hold.
     pub held: bool,
+    /// The process has checked the accounts.
+    pub checked: bool,
 }
 
 impl Surroundings {
@@ -51,5 +53,6 @@ pub(super) fn surroundings() -> Surroundings {
         },
         sharing: Sharing::Exclusive,
         held: false,
+        checked: true,
     }
 }

@@ -108,14 +108,16 @@ impl Process {
         let resource = self.resource(key)?;
         let (now, snapshot) = (moves.now, self.snapshot.clone());
         let settle = around.settings.settle;
+        let api_url = around.checked.then_some(API);
         let sealed_id = match moves.seals {
+            _ if !around.checked => SealedId::Unchecked,
             true => sealed_id_of(&resource),
             false => sealed_id_as_bound(&resource),
         };
         self.book.remember(key, |memory| {
             let snapshot = snapshot.as_deref();
             memory.observe(&resource, snapshot, settle, now);
-            memory.observe_sealed_id(sealed_id, Some(API), &resource, snapshot, now);
+            memory.observe_sealed_id(sealed_id, api_url, &resource, snapshot, now);
         });
         Some(resource)
     }
@@ -129,17 +131,21 @@ impl Process {
     ) -> Option<Decision> {
         let resource = self.observe(key, around, moves)?;
         let (now, snapshot) = (moves.now, self.snapshot.clone());
+        let fleet = FleetView {
+            sharing: around.sharing,
+            snapshot,
+            held: around.held.then(|| "held".to_owned()),
+            wait: moves.wait,
+            ..FleetView::default()
+        };
         let view = AccountView {
             named: around.named.clone(),
-            unchecked: false,
-            desired: Desired::Usable(around.account.clone()),
-            fleet: Some(FleetView {
-                sharing: around.sharing,
-                snapshot,
-                held: around.held.then(|| "held".to_owned()),
-                wait: moves.wait,
-                ..FleetView::default()
-            }),
+            unchecked: !around.checked,
+            desired: match around.checked {
+                true => Desired::Usable(around.account.clone()),
+                false => Desired::Pending("the accounts are being checked".to_owned()),
+            },
+            fleet: around.checked.then_some(fleet),
         };
         Some(decide(&Input {
             key,
