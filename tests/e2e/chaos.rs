@@ -9,6 +9,7 @@ mod failures;
 mod people;
 mod plan;
 mod processes;
+mod quiet;
 mod tally;
 mod trace;
 mod verdict;
@@ -30,7 +31,7 @@ use tally::Tally;
 use tokio::time::{Instant, sleep};
 use verdict::Now;
 
-use crate::harness::Bed;
+use crate::harness::{Bed, polls_every_second};
 
 const LANES: usize = 5;
 const SETTLE: Duration = Duration::from_secs(6);
@@ -124,8 +125,12 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
             config.request_log = usize::MAX;
         })
         .report_to(folder.join("history.txt"))
+        .without_account()
+        .neighbour("b", &[])
         .build()
         .await;
+    bed.create_assigned_account(polls_every_second()).await;
+    let mut bystander = quiet::bystander(&bed).await;
     let slots = settings.resources.div_ceil(LANES);
     let kills = settings.kills.div_ceil(LANES as u32);
     let people = People::new(rng(seed, number, Stream::People), slots);
@@ -160,8 +165,10 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
         // Settled resources stay settled.
         processes.pass(2 * SETTLE).await;
         now = Now::look(&bed, &actions).await;
+        quiet::failover(&bed, &mut processes).await;
     }
     processes.end();
+    quiet::stands_off(&bed, &mut bystander, &mut processes.tally).await;
 
     let requests = bed.api.requests();
     let mut tally = std::mem::take(&mut processes.tally);
@@ -194,8 +201,9 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
 async fn fail_api(bed: &Bed, mut rng: fastrand::Rng, over: &AtomicBool, tally: &mut Tally) {
     while !over.load(Ordering::Relaxed) {
         let period = Period::draw(&mut rng);
-        period.begin(&bed.api, &mut tally.faults);
+        period.begin(bed, &mut tally.faults).await;
         sleep(period.lasts).await;
+        period.end(bed).await;
     }
     failures::clear(&bed.api);
 }

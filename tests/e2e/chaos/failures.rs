@@ -6,6 +6,7 @@ use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, Handle, Omitted, Req
 use fastrand::Rng;
 
 use super::plan::between;
+use crate::harness::{Bed, CLIENT_ID, polls_every_second};
 
 /// The longest delay of the effect of a call, and of its appearance in lists. A start is called within a quarter of the settle
 /// time after its record. All three together are shorter than the settle time, as the operator requires of the API.
@@ -13,6 +14,15 @@ const LATE: Duration = Duration::from_secs(2);
 const LAG: Duration = Duration::from_secs(1);
 /// Longer than the request time-out.
 const HANG: Duration = Duration::from_millis(1_500);
+
+/// What happens to the account for a while.
+#[derive(Clone, Copy, Debug)]
+enum Mishap {
+    /// Its Secret is deleted.
+    SecretGone,
+    /// It is deleted past its finalizer.
+    AccountGone,
+}
 
 /// The faults of a period of time.
 #[derive(Debug)]
@@ -23,6 +33,7 @@ pub(super) struct Period {
     omits: Vec<Omitted>,
     down: bool,
     expire: bool,
+    mishap: Option<Mishap>,
 }
 
 impl Period {
@@ -47,10 +58,16 @@ impl Period {
             },
             down: (20..28).contains(&kind),
             expire: kind % 16 == 1,
+            mishap: match kind {
+                30..36 => Some(Mishap::SecretGone),
+                36..42 => Some(Mishap::AccountGone),
+                _ => None,
+            },
         }
     }
 
-    pub(super) fn begin(&self, api: &Handle, tally: &mut BTreeMap<String, u64>) {
+    pub(super) async fn begin(&self, bed: &Bed, tally: &mut BTreeMap<String, u64>) {
+        let api = &bed.api;
         api.clear_faults();
         for fault in &self.faults {
             api.add_fault(fault.clone());
@@ -68,6 +85,26 @@ impl Period {
         count("every token revoked", self.expire);
         if self.expire {
             api.expire_tokens();
+        }
+        match self.mishap {
+            Some(Mishap::SecretGone) => {
+                count("the Secret gone, for a while", true);
+                bed.delete_secret().await;
+            }
+            Some(Mishap::AccountGone) => {
+                count("the account gone by force, for a while", true);
+                bed.lose_account().await;
+            }
+            None => {}
+        }
+    }
+
+    /// What is not ended by the next period.
+    pub(super) async fn end(&self, bed: &Bed) {
+        match self.mishap {
+            Some(Mishap::SecretGone) => bed.write_secret(CLIENT_ID, &bed.client_secret).await,
+            Some(Mishap::AccountGone) => bed.create_assigned_account(polls_every_second()).await,
+            None => {}
         }
     }
 }

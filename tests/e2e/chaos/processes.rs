@@ -331,6 +331,15 @@ impl<'a> Processes<'a> {
         self.keep(&replica);
     }
 
+    /// Kills the leader. Whether another process leads then.
+    pub(super) async fn fail_over(&mut self) -> bool {
+        let Some(leader) = self.leader_at_work(Duration::ZERO, None).await else {
+            return false;
+        };
+        self.kill(leader, Duration::ZERO).await;
+        self.leader_at_work(Duration::ZERO, None).await.is_some()
+    }
+
     /// Ends all processes.
     pub(super) fn end(&mut self) {
         for replica in std::mem::take(&mut self.replicas) {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use cortecs_resources::CortecsAccount;
+use cortecs_resources::{CortecsAccount, annotations::OPERATOR};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -43,12 +46,28 @@ impl Bed {
     }
 
     pub(crate) async fn create_account_in(&self, namespace: &str, name: &str, change: Value) {
+        let account = self.account_object(name, change);
+        self.create_account_object(namespace, &account).await;
+    }
+
+    /// Creates the account for the operator that is installed in this bed's namespace.
+    pub(crate) async fn create_assigned_account(&self, change: Value) {
+        let mut account = self.account_object(ACCOUNT, change);
+        let annotations = account.annotations_mut();
+        annotations.insert(OPERATOR.to_owned(), self.namespace.clone());
+        self.create_account_object(&self.namespace, &account).await;
+    }
+
+    fn account_object(&self, name: &str, change: Value) -> CortecsAccount {
         let mut spec = json!({"apiUrl": self.api_url, "credentialsSecretRef": {"name": SECRET}});
         objects::merge(&mut spec, change);
-        let account: CortecsAccount = objects::object("CortecsAccount", name, spec);
+        objects::object("CortecsAccount", name, spec)
+    }
+
+    async fn create_account_object(&self, namespace: &str, account: &CortecsAccount) {
         let api = self.api_of::<CortecsAccount>(namespace);
         let created = api
-            .create(&PostParams::default(), &account)
+            .create(&PostParams::default(), account)
             .await
             .expect("an account");
         self.accounts.caught_up_with(&created).await;

@@ -16,6 +16,7 @@ mod report;
 mod resources;
 mod shared;
 mod tamper;
+mod told;
 
 pub(crate) use bed::{Bed, CLIENT_ID, mentions};
 pub(crate) use gate::Gate;
@@ -26,6 +27,7 @@ pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because,
 pub(crate) use record::{Key, version_of};
 pub(crate) use shared::{allow_lease_in, apply};
 pub(crate) use tamper::seal_of;
+pub(crate) use told::Told;
 
 use std::time::Duration;
 

@@ -1,13 +1,17 @@
 //! Changes of resources by people, backup tools and accidents, past the operator.
 
-use cortecs_resources::{CortecsInstance, annotations};
+use cortecs_resources::{CortecsAccount, CortecsInstance, annotations};
 use kube::{
     ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
-use super::{MODEL, bed::Bed, record::Record};
+use super::{
+    MODEL,
+    bed::{ACCOUNT, Bed},
+    record::Record,
+};
 
 /// A resource in a backup.
 pub(crate) type Backup = CortecsInstance;
@@ -66,8 +70,11 @@ impl Bed {
     /// Deletes the account and takes its finalizer off, whatever uses it.
     pub(crate) async fn lose_account(&self) {
         self.delete_account().await;
-        let bare = r#"{"metadata":{"finalizers":null}}"#;
-        self.kubectl_text(&["patch", "cortecsaccount/main", "--type=merge", "-p", bare])
+        // The patch fails where the account had no finalizer yet.
+        let change = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        let _ = self
+            .api_of::<CortecsAccount>(&self.namespace)
+            .patch(ACCOUNT, &PatchParams::default(), &change)
             .await;
         self.wait_account_gone().await;
     }
