@@ -9,7 +9,7 @@
 //! | [`serve`] | health, metrics, logs, traces, signals |
 //! | [`kubernetes`] | the client, events, queues, and the loop that all controllers share |
 //! | [`leadership`] | leader election |
-//! | [`catalog`] | a cache of the models that the API offers |
+//! | [`catalog`] | what the API says of models and of free hardware, remembered for a while |
 //! | [`fleet`] | one poll loop for each client id at an API |
 //! | [`account`] | the controller of accounts |
 //! | [`instance`] | the controller of instances |

@@ -11,7 +11,7 @@ use kube::Client;
 
 use crate::{
     account::{self, context::AccountController},
-    catalog::Catalog,
+    catalog::{Catalog, FreeHardware},
     cli::RunConfig,
     fleet::directory::Directory,
     instance::{
@@ -157,6 +157,7 @@ async fn run_controllers(
         book,
         directory: directory.clone(),
         catalog: Catalog::default(),
+        free_hardware: FreeHardware::default(),
         leadership: leadership.clone(),
         settings: Settings {
             rules: Rules::default(),

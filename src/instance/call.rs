@@ -9,11 +9,12 @@ use cortecs_resources::{key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     facts::{
         attempt::Outcome,
+        capacity::{self, Capacity},
         failure::{Failure, FailureKind},
         memory::Memory,
     },
     instance::{
-        record::{self, Times},
+        record::{self, Ended, Times},
         step::ApiCall,
     },
 };
@@ -45,6 +46,7 @@ impl Caller<'_> {
     pub async fn make(&self, call: ApiCall) {
         match call {
             ApiCall::FetchModel { model_id } => self.fetch_model(&model_id).await,
+            ApiCall::FetchCapacity => drop(self.fetch_capacity().await),
             ApiCall::Start {
                 intent,
                 args,
@@ -73,6 +75,38 @@ impl Caller<'_> {
         context.effect_happened("ask the catalog").await;
     }
 
+    /// Asks which hardware is available, for the next decision.
+    async fn fetch_capacity(&self) -> Capacity {
+        let Self { context, fleet, .. } = self;
+        let url = &fleet.key().api_url;
+        let record = |result: &_| fleet.turns().record_call(result);
+        let free = &context.free_hardware;
+        let capacity = free.ask(fleet.client(), url, record).await;
+        context.effect_happened("ask for free hardware").await;
+        capacity
+    }
+
+    /// The answer about free hardware is older than what has just happened.
+    fn forget_capacity(&self) {
+        let url = &self.fleet.key().api_url;
+        self.context.free_hardware.forget(url);
+    }
+
+    /// A refusal that the lack of hardware explains passes: the resource waits for hardware then, and for nothing else.
+    async fn explain_refusal(&self, ended: &mut Ended, hardware: Option<&str>) {
+        let (Outcome::Refused(failure), Some(hardware)) = (&mut ended.outcome, hardware) else {
+            return;
+        };
+        if failure.kind != FailureKind::Terminal {
+            return;
+        }
+        self.forget_capacity();
+        if self.fetch_capacity().await.lacks(hardware) {
+            failure.kind = FailureKind::Transient;
+            failure.retry_at = failure.failed_at.after(capacity::FRESH);
+        }
+    }
+
     /// Makes the only call of a start intent.
     async fn start(&self, intent: Uuid, args: &InstanceArgs, before: Moment) {
         let call = async |client: Client| client.start_instance(args).await;
@@ -80,7 +114,9 @@ impl Caller<'_> {
             return self.remember(record::call_not_made);
         };
         self.fleet.turns().record_payment(&result);
-        let ended = record::outcome(result, clock::moment(), |e| self.failure(e));
+        let mut ended = record::outcome(result, clock::moment(), |e| self.failure(e));
+        self.explain_refusal(&mut ended, args.hardware_type_id.as_deref())
+            .await;
         let counted = match &ended.outcome {
             Outcome::Accepted(instance) => {
                 tracing::info!(instanceId = instance.instance_id, "an instance was started");
@@ -112,6 +148,7 @@ impl Caller<'_> {
         if let Some((result, times)) = self.call_if_allowed("stop", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::stopped(memory, id, answer, times));
+            self.forget_capacity();
             self.fleet.request_list_after(clock::moment());
         }
     }

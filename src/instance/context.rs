@@ -9,7 +9,7 @@ use kube::Client;
 
 use super::history::History;
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, FreeHardware},
     fleet::directory::Directory,
     instance::shared_book::SharedBook,
     kubernetes::{events::Events, queue::Watches, scope::WatchedNamespaces},
@@ -26,6 +26,7 @@ pub struct Context {
     pub book: SharedBook,
     pub directory: Directory,
     pub catalog: Catalog,
+    pub free_hardware: FreeHardware,
     pub leadership: Leadership,
     pub settings: Settings,
     pub metrics: Metrics,

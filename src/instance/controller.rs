@@ -259,6 +259,7 @@ fn decide_on(
         book: &book,
         memory: &memory,
         model: observed.model.as_ref(),
+        capacity: &observed.capacity,
         settings: &context.settings,
         now,
         wall: clock::wall(),

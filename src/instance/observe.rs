@@ -16,6 +16,7 @@ use cortecs_rules::{
     facts::{
         account_entry::{AccountEntry, AccountState},
         args,
+        capacity::Capacity,
         failure::FailureKind,
         home::{fleet_of, home, home_account, named_account},
         sealed_id::{self, SealedId},
@@ -36,6 +37,7 @@ pub struct Observation {
     desired: Desired,
     fleet: Option<ObservedFleet>,
     pub model: Option<CatalogAnswer>,
+    pub capacity: Capacity,
     /// The result of the check of the annotation with the id.
     pub sealed_id: SealedId,
 }
@@ -116,6 +118,9 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observati
         unchecked: is_unchecked(context, named.as_ref()),
         named,
         desired,
+        capacity: fleet.as_ref().map_or(Capacity::NotAsked, |fleet| {
+            context.free_hardware.cached(&fleet.key().api_url)
+        }),
         fleet: fleet.map(|fleet| observe_fleet(context, fleet)),
         model,
     }

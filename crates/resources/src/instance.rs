@@ -71,6 +71,15 @@ pub struct CortecsInstanceSpec {
         .message("hardwareTypeId must be an id of the catalog such as NVIDIA_L4_1: letters, digits, '.', '_' and '-'"))]
     pub hardware_type_id: Option<String>,
 
+    /// Hardware types to take instead, in this order, while the one above is not available. One that does not fit the context length
+    /// is passed over. What was taken stays until the arguments change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 128)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(validation = Rule::new(r"self.all(id, id.matches('^[A-Za-z0-9][A-Za-z0-9._-]*$'))")
+        .message("hardwareFallbacks has ids of the catalog such as NVIDIA_L4_1: letters, digits, '.', '_' and '-'"))]
+    pub hardware_fallbacks: Vec<String>,
+
     /// Context length in tokens. Default: 32000, or the hardware's maximum for the model where that is less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 100_000_000))]

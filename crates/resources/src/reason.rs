@@ -55,6 +55,7 @@ reasons! {
     Stopping,
     UnknownState,
     WaitingForAccount,
+    WaitingForCapacity,
     /// Also of an account.
     WaitingForSecret,
 

@@ -38,6 +38,7 @@ pub fn stated(spec: &CortecsInstanceSpec) -> InstanceArgs {
         billing_interval,
         num_workers,
         // These are no arguments of a start.
+        hardware_fallbacks: _,
         account_ref: _,
         state: _,
         suspend: _,
@@ -112,10 +113,21 @@ fn is_one_name(a: &InstanceArgs, b: &InstanceArgs) -> bool {
     a.eq_ignore_ascii_case(&b)
 }
 
+/// The arguments as the spec states them to someone who sees an instance with `actual`: its hardware is as asked if it is one of the fallbacks.
+fn stated_about(spec: &CortecsInstanceSpec, actual: &InstanceArgs) -> InstanceArgs {
+    let hardware = actual.hardware_type_id.as_ref();
+    let fallback = hardware.filter(|id| spec.hardware_fallbacks.contains(*id));
+    let wanted = stated(spec);
+    InstanceArgs {
+        hardware_type_id: fallback.cloned().or(wanted.hardware_type_id),
+        ..wanted
+    }
+}
+
 /// Whether an instance in force with `actual` is what `spec` asks for. A default that the spec leaves open agrees with any value. `pinned` has
 /// the model as the catalog spells it.
 pub fn satisfies(spec: &CortecsInstanceSpec, pinned: &InstanceArgs, actual: &InstanceArgs) -> bool {
-    same_model(pinned, actual) && may_be(&stated(spec), true, actual)
+    same_model(pinned, actual) && may_be(&stated_about(spec, actual), true, actual)
 }
 
 /// Whether an answer of the API that leaves arguments out can show instances of both in the same way. Any argument but the
@@ -132,7 +144,7 @@ pub fn is_outdated(
     requested: &InstanceArgs,
     in_force: &InstanceArgs,
 ) -> bool {
-    let wanted = stated(spec);
+    let wanted = stated_about(spec, in_force);
     // Requested and in force may be as the API spells the model.
     if !is_one_name(&wanted, requested) && !is_one_name(&wanted, in_force) {
         return true;

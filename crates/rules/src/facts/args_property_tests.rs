@@ -4,7 +4,10 @@ use cortecs_api::{is_shown, types::Model};
 use proptest::{option, prelude::*};
 use serde_json::json;
 
-use super::{super::defaults::pin, *};
+use super::{
+    super::defaults::{Unfit, pin},
+    *,
+};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -81,7 +84,7 @@ proptest! {
                     prop_assert!(!is_outdated(&spec, &stated(&spec), &pinned));
                 }
             }
-            Err(message) => prop_assert!(!message.is_empty()),
+            Err(unfit) => prop_assert!(matches!(unfit, Unfit::Invalid(_))),
         }
     }
 

@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use cortecs_api::types::{HardwareConfig, Model};
 use serde_json::json;
 
-use super::{super::defaults::pin, *};
+use super::{
+    super::defaults::{Unfit, pin},
+    *,
+};
 
 fn spec(value: serde_json::Value) -> CortecsInstanceSpec {
     serde_json::from_value(value).unwrap()
@@ -49,14 +52,16 @@ fn every_default_is_pinned() {
 
 #[test]
 fn hardware_that_the_model_lacks_is_refused_with_the_choices() {
-    let message = pin(
-        &spec(json!({ "modelId": "org/name", "hardwareTypeId": "X" })),
-        Some(&model()),
-    )
-    .unwrap_err();
+    let refused = |spec: &CortecsInstanceSpec| match pin(spec, Some(&model())) {
+        Err(Unfit::Invalid(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    let message = refused(&spec(
+        json!({ "modelId": "org/name", "hardwareTypeId": "X" }),
+    ));
     assert!(message.contains("NVIDIA_H100_1, NVIDIA_L4_1"), "{message}");
     let too_long = spec(json!({ "modelId": "org/name", "contextLength": 16_001 }));
-    let message = pin(&too_long, Some(&model())).unwrap_err();
+    let message = refused(&too_long);
     assert!(message.contains("16000"), "{message}");
 }
 

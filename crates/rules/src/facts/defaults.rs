@@ -3,7 +3,7 @@
 use cortecs_api::types::{HardwareConfig, InstanceArgs, Model};
 use cortecs_resources::instance::CortecsInstanceSpec;
 
-use super::args;
+use super::{args, capacity::Capacity, nearest};
 
 /// The context length that the API takes when none is asked for, unless the hardware allows less. In tokens.
 pub const DEFAULT_CONTEXT_LENGTH: u32 = 32_000;
@@ -16,70 +16,144 @@ pub fn needs_catalog(spec: &CortecsInstanceSpec) -> bool {
     spec.hardware_type_id.is_none() || spec.context_length.is_none()
 }
 
-/// Resolves every default, so that an instance started with the result can be recognised by it.
+/// Why no arguments can be given to a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// The model cannot run as asked: a message for the user.
+    Invalid(String),
+    /// None of these hardware types is available now.
+    NoCapacity(Vec<String>),
+}
+
+/// Resolves every default, so that an instance started with the result can be recognised by it: the hardware that the spec asks for, or
+/// that the catalog recommends.
 ///
 /// # Errors
-/// A message for the user when the model cannot run as asked.
-pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<InstanceArgs, String> {
-    let stated = args::stated(spec);
-    let model_id = model.map_or(stated.model_id, |model| {
-        let name = model.model_name.as_deref().unwrap_or(&model.model_id);
-        args::normalise_model_id(name)
-    });
-    let recommended = model.and_then(|m| m.recommended_config.as_ref());
-    let hardware = match (stated.hardware_type_id, recommended) {
-        (Some(asked), _) => asked,
-        (None, Some(recommended)) => recommended.clone(),
-        (None, None) => {
-            return Err(format!(
-                "the catalog has no recommended hardware for {model_id}: set spec.hardwareTypeId"
-            ));
-        }
-    };
-    let configs = model
-        .and_then(|m| m.hardware_configs.as_ref())
-        .filter(|c| !c.is_empty());
-    let config = configs.and_then(|c| c.get(&hardware));
-    if let (Some(configs), None) = (configs, config) {
-        let offered: Vec<&str> = configs
-            .keys()
-            .map(String::as_str)
-            .filter(|id| can_be_asked_for(id))
-            .take(MAX_LISTED)
-            .collect();
-        return Err(format!(
-            "{model_id} does not run on {hardware}: set spec.hardwareTypeId to one of {}",
-            offered.join(", ")
+/// If the model cannot run as asked.
+pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<InstanceArgs, Unfit> {
+    let model_id = model_id(spec, model);
+    let hardware = preferred(spec, model, &model_id)?;
+    for fallback in &spec.hardware_fallbacks {
+        config_of(model, &model_id, fallback, "hardwareFallbacks")?;
+    }
+    let pinned = pin_on(spec, model, &model_id, hardware)?;
+    // A start is recorded before it is made.
+    if !args::fits(&args::recorded(&pinned)) {
+        return Err(Unfit::Invalid(
+            "the catalog's name of the model or of its hardware is too long, or has characters that cannot be seen: set spec.hardwareTypeId, or choose another model"
+                .to_owned(),
         ));
     }
+    Ok(pinned)
+}
+
+/// The same on each hardware of the spec that takes the context length, the preferred one first.
+///
+/// # Errors
+/// If the model cannot run as asked.
+pub fn choices(
+    spec: &CortecsInstanceSpec,
+    model: Option<&Model>,
+) -> Result<Vec<InstanceArgs>, Unfit> {
+    let first = pin(spec, model)?;
+    let on = |id: &String| pin_on(spec, model, &first.model_id, id.clone()).ok();
+    let others: Vec<InstanceArgs> = spec.hardware_fallbacks.iter().filter_map(on).collect();
+    Ok(std::iter::once(first).chain(others).collect())
+}
+
+/// The first of the [`choices`] whose hardware is available. `own` is hardware that is free by the time of the start, since an instance of the
+/// resource gives it back.
+///
+/// # Errors
+/// If the model cannot run as asked, or none of the hardware is available.
+pub fn pin_available(
+    spec: &CortecsInstanceSpec,
+    model: Option<&Model>,
+    capacity: &Capacity,
+    own: Option<&str>,
+) -> Result<InstanceArgs, Unfit> {
+    let choices = choices(spec, model)?;
+    let hardware = |args: &InstanceArgs| args.hardware_type_id.clone().unwrap_or_default();
+    let is_free = |id: &str| own == Some(id) || !capacity.lacks(id);
+    let ids: Vec<String> = choices.iter().map(hardware).collect();
+    let free = choices.into_iter().find(|args| is_free(&hardware(args)));
+    free.ok_or(Unfit::NoCapacity(ids))
+}
+
+fn model_id(spec: &CortecsInstanceSpec, model: Option<&Model>) -> String {
+    let name = model.map(|model| model.model_name.as_deref().unwrap_or(&model.model_id));
+    args::normalise_model_id(name.unwrap_or(&spec.model_id))
+}
+
+/// The hardware that is asked for, or the recommended one.
+fn preferred(
+    spec: &CortecsInstanceSpec,
+    model: Option<&Model>,
+    model_id: &str,
+) -> Result<String, Unfit> {
+    let recommended = model.and_then(|m| m.recommended_config.clone());
+    let asked = spec.hardware_type_id.clone();
+    asked.or(recommended).ok_or_else(|| {
+        Unfit::Invalid(format!(
+            "the catalog has no recommended hardware for {model_id}: set spec.hardwareTypeId"
+        ))
+    })
+}
+
+/// What the catalog says of the model on this hardware; `None` if it says nothing of hardware.
+fn config_of<'a>(
+    model: Option<&'a Model>,
+    model_id: &str,
+    hardware: &str,
+    field: &str,
+) -> Result<Option<&'a HardwareConfig>, Unfit> {
+    let configs = model.and_then(|m| m.hardware_configs.as_ref());
+    let Some(configs) = configs.filter(|configs| !configs.is_empty()) else {
+        return Ok(None);
+    };
+    if let Some(config) = configs.get(hardware) {
+        return Ok(Some(config));
+    }
+    let offered: Vec<&str> = configs
+        .keys()
+        .map(String::as_str)
+        .filter(|id| can_be_asked_for(id))
+        .collect();
+    let meant = nearest::nearest_hardware(hardware, &offered);
+    let meant = meant.map_or_else(String::new, |id| format!(", did you mean {id}?"));
+    Err(Unfit::Invalid(format!(
+        "{model_id} does not run on {hardware}{meant}: set spec.{field} to one of {}",
+        offered[..offered.len().min(MAX_LISTED)].join(", ")
+    )))
+}
+
+fn pin_on(
+    spec: &CortecsInstanceSpec,
+    model: Option<&Model>,
+    model_id: &str,
+    hardware: String,
+) -> Result<InstanceArgs, Unfit> {
+    let config = config_of(model, model_id, &hardware, "hardwareTypeId")?;
+    let stated = args::stated(spec);
     let maximum = config.and_then(HardwareConfig::max_context_length);
-    let context_length = match stated.context_length {
-        Some(asked) if maximum.is_some_and(|maximum| asked > maximum) => {
-            return Err(format!(
-                "{model_id} takes at most {} tokens of context on {hardware}: lower spec.contextLength, or choose other hardware",
-                maximum.unwrap_or_default()
-            ));
+    let context_length = match (stated.context_length, maximum) {
+        (Some(asked), Some(maximum)) if asked > maximum => {
+            return Err(Unfit::Invalid(format!(
+                "{model_id} takes at most {maximum} tokens of context on {hardware}: lower spec.contextLength, or choose other hardware"
+            )));
         }
-        Some(asked) => asked,
-        None => maximum.map_or(DEFAULT_CONTEXT_LENGTH, |maximum| {
+        (Some(asked), _) => asked,
+        (None, maximum) => maximum.map_or(DEFAULT_CONTEXT_LENGTH, |maximum| {
             maximum.min(DEFAULT_CONTEXT_LENGTH)
         }),
     };
-    let pinned = InstanceArgs {
-        model_id,
+    Ok(InstanceArgs {
+        model_id: model_id.to_owned(),
         hardware_type_id: Some(hardware),
         context_length: Some(context_length),
         billing_interval: stated.billing_interval,
         num_workers: Some(stated.num_workers.unwrap_or(1)),
-    };
-    // A start is recorded before it is made.
-    if !args::fits(&args::recorded(&pinned)) {
-        return Err(
-            "the catalog's name of the model or of its hardware is too long, or has characters that cannot be seen: set spec.hardwareTypeId, or choose another model"
-                .to_owned(),
-        );
-    }
-    Ok(pinned)
+    })
 }
 
 /// Whether `spec.hardwareTypeId` takes this id.
@@ -90,3 +164,7 @@ fn can_be_asked_for(id: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }
+
+#[cfg(test)]
+#[path = "defaults_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@
 //! | [`fleet_key`], [`fleet_health`] | one client id at one API URL, and how its lists go |
 //! | [`account_entry`] | what is known of an account |
 //! | [`args`], [`defaults`] | the arguments of an instance: converted, compared, completed |
+//! | [`capacity`] | on which hardware an instance can be started now |
 //! | [`patience`] | how long an object waits for what it needs |
 //! | [`nearest`] | the models that a misspelt name may have meant |
 //! | [`home`] | where a resource lives |
@@ -22,6 +23,7 @@ pub mod account_entry;
 pub mod args;
 pub mod attempt;
 pub mod bound;
+pub mod capacity;
 pub mod defaults;
 pub mod drift_policy;
 pub mod failure;

@@ -1,4 +1,4 @@
-//! The models of the catalog that a misspelt name may have meant.
+//! The models and the hardware of the catalog that a misspelt name may have meant.
 
 use cortecs_api::types::Model;
 
@@ -26,6 +26,16 @@ pub fn nearest(wanted: &str, models: &[Model]) -> Vec<String> {
     names.dedup_by(|a, b| a.1 == b.1);
     names.truncate(MOST);
     names.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The hardware type that is most like `wanted`, if one is like it.
+pub fn nearest_hardware<'a>(wanted: &str, offered: &[&'a str]) -> Option<&'a str> {
+    let wanted = wanted.to_lowercase();
+    let likeness = |id: &str| strsim::jaro_winkler(&wanted, &id.to_lowercase());
+    let best = offered
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) >= ALIKE).then_some(*best)
 }
 
 fn simplified(name: &str) -> String {
@@ -78,5 +88,24 @@ mod tests {
             );
             assert!(found.len() <= MOST);
         }
+    }
+
+    #[test]
+    fn misspelt_hardware_finds_its_type() {
+        let offered = [
+            "NVIDIA_A100_1",
+            "NVIDIA_H100_2",
+            "NVIDIA_L40S_1",
+            "NVIDIA_L4_1",
+        ];
+        for (wanted, meant) in [
+            ("NVIDIA_L40_1", Some("NVIDIA_L40S_1")),
+            ("nvidia_l4_1", Some("NVIDIA_L4_1")),
+            ("NVIDIA_H100_1", Some("NVIDIA_H100_2")),
+            ("TPU", None),
+        ] {
+            assert_eq!(nearest_hardware(wanted, &offered), meant, "{wanted}");
+        }
+        assert_eq!(nearest_hardware("NVIDIA_L4_1", &[]), None);
     }
 }

@@ -256,7 +256,9 @@ impl<'a> Draft<'a> {
 
     /// Nothing to do but to show what is true, and to look again after `wait` if nothing happens before.
     pub fn rest(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
-        if verdict.kind == VerdictKind::Reconciling {
+        // Lists tell nothing about free hardware, and the wait may be long.
+        if verdict.kind == VerdictKind::Reconciling && verdict.reason != Reason::WaitingForCapacity
+        {
             self.busy = true;
         }
         self.look_again = wait

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::protocol::Rules;
 use crate::{
-    facts::{failure::FailureKind, memory::Memory, snapshot::Snapshot},
+    facts::{capacity::Capacity, failure::FailureKind, memory::Memory, snapshot::Snapshot},
     ledger::book::Book,
     pacing::pressure::Wait,
 };
@@ -31,6 +31,8 @@ pub struct Input<'a> {
     pub memory: &'a Memory,
     /// The catalog's answer about `spec.modelId`, if it was asked.
     pub model: Option<&'a CatalogAnswer>,
+    /// What the API last said about free hardware.
+    pub capacity: &'a Capacity,
     pub settings: &'a Settings,
     pub now: Moment,
     pub wall: Timestamp,

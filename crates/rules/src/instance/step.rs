@@ -86,6 +86,8 @@ pub enum ApiCall {
     FetchModel {
         model_id: String,
     },
+    /// Ask the catalog on which hardware an instance can be started now.
+    FetchCapacity,
     /// The one call of a start intent.
     Start {
         intent: Uuid,
@@ -130,9 +132,9 @@ impl Step {
 }
 
 impl ApiCall {
-    /// Whether the next step records its outcome. The catalog's answer is not recorded.
+    /// Whether the next step records its outcome. The catalog's answers are not recorded.
     pub fn is_recorded(&self) -> bool {
-        !matches!(self, Self::FetchModel { .. })
+        !matches!(self, Self::FetchModel { .. } | Self::FetchCapacity)
     }
 }
 

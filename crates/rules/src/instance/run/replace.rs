@@ -8,7 +8,7 @@ use crate::{
     instance::{
         draft::Draft,
         gate,
-        pin::{NotPinned, known_to_catalog, pinned},
+        pin::{NotPinned, known_to_catalog, pinned_now},
         step::{ApiCall, Decision},
         verdict::Verdict,
     },
@@ -47,12 +47,13 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
             None,
         );
     }
-    // The catalog is asked even where the spec leaves nothing open: a misspelt model must not take down what runs.
-    match known_to_catalog(&draft).and_then(|()| pinned(&draft)) {
+    // The catalog is asked even where the spec leaves nothing open: neither a misspelt model nor a lack of hardware must take
+    // down what runs.
+    let own = draft.status.instance_args.as_ref();
+    let own = own.and_then(|args| args.hardware_type_id.clone());
+    match known_to_catalog(&draft).and_then(|()| pinned_now(&draft, own.as_deref())) {
         Ok(_) => {}
-        Err(NotPinned::Fetch(model_id)) => {
-            return draft.call(ApiCall::FetchModel { model_id }, verdict);
-        }
+        Err(NotPinned::Fetch(call)) => return draft.call(call, verdict),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     }
     if up {

@@ -22,6 +22,7 @@ use crate::{
     instance::{
         draft::Draft,
         gate,
+        pin::{NotPinned, can_restart},
         protocol::Rule,
         run::{drift::handle_restart, running::run},
         step::{ApiCall, Decision, Purpose, Step},
@@ -207,8 +208,14 @@ pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decisi
         Reason::Pending,
         "other calls of the account are made before the restart",
     );
+    if let Err(NotPinned::Because(verdict, wait)) = can_restart(&draft) {
+        return draft.rest(verdict, Some(wait));
+    }
     if let Some(delay) = draft.delay_start(&turn) {
         return draft.wait_for(delay);
+    }
+    if let Err(NotPinned::Fetch(call)) = can_restart(&draft) {
+        return draft.act(Step::Call(call), turn);
     }
     if !draft.enforces(Rule::RestartAhead) {
         let (id, now) = (draft.uuid(), draft.input.now);

@@ -12,7 +12,7 @@ use crate::{
     instance::{
         draft::Draft,
         gate,
-        pin::pinned,
+        pin::permits,
         protocol::Rule,
         step::{ApiCall, Decision, Purpose, Step, Write},
         verdict::Verdict,
@@ -88,7 +88,7 @@ fn taken_back() -> Verdict {
 
 fn is_still_wanted(draft: &Draft<'_>, intent: &StartIntent) -> bool {
     let spec = draft.spec();
-    let same = || pinned(draft).is_ok_and(|args| args == args::of_record(&intent.args));
+    let same = || permits(draft, &args::of_record(&intent.args));
     !draft.is_deleting()
         && !spec.suspend
         && spec.state == DesiredState::Running

@@ -19,7 +19,7 @@ use crate::{
         draft::Draft,
         gate,
         input::Account,
-        pin::{NotPinned, is_unsure, pinned},
+        pin::{NotPinned, is_unsure, pinned, pinned_now},
         protocol::Rule,
         run::drift::{drift_accepted, drift_is_accepted, handle_restart},
         step::{ApiCall, Decision, Purpose, Step},
@@ -52,24 +52,28 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if let Some(pause @ Delay::Pause(..)) = delay {
         return draft.wait_for(pause);
     }
-    // Asked before the turn: a resource that waits for another start needs none.
-    if spec.adopt.is_none()
-        && let Ok(args) = pinned(&draft)
-        && let Some(open) = others::holding_up(&draft, &account.identity, &args, None)
-    {
-        return others::wait_for(draft, &open);
+    // Asked before the turn: a resource that waits for another start, or for hardware, needs none.
+    if spec.adopt.is_none() {
+        if let Ok(args) = pinned(&draft)
+            && let Some(open) = others::holding_up(&draft, &account.identity, &args, None)
+        {
+            return others::wait_for(draft, &open);
+        }
+        if let Err(NotPinned::Because(verdict, wait)) = pinned_now(&draft, None) {
+            return draft.rest(verdict, Some(wait));
+        }
     }
     if let Some(turn) = delay {
         return draft.wait_for(turn);
     }
-    let args = match pinned(&draft) {
+    // An instance that is taken over needs no free hardware.
+    let asked = match spec.adopt {
+        Some(_) => pinned(&draft),
+        None => pinned_now(&draft, None),
+    };
+    let args = match asked {
         Ok(args) => args,
-        Err(NotPinned::Fetch(model_id)) => {
-            return draft.act(
-                Step::Call(ApiCall::FetchModel { model_id }),
-                Verdict::pending("the catalog is being asked"),
-            );
-        }
+        Err(NotPinned::Fetch(call)) => return ask_catalog(draft, call),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     };
     let Some(snapshot) = fresh_list(&draft) else {
@@ -79,7 +83,11 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         return draft.rest(verdict, None);
     };
     match adopted(&draft, account, snapshot, &args) {
-        Adopted::None => start(draft, account, snapshot, args),
+        Adopted::None => match pinned_now(&draft, None) {
+            Ok(args) => start(draft, account, snapshot, args),
+            Err(NotPinned::Fetch(call)) => ask_catalog(draft, call),
+            Err(NotPinned::Because(verdict, wait)) => draft.rest(verdict, Some(wait)),
+        },
         Adopted::Refused(verdict) => {
             // Another list may change that.
             draft.is_busy();
@@ -87,6 +95,11 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         }
         Adopted::Instance(instance) => adopt(draft, account, snapshot, instance),
     }
+}
+
+fn ask_catalog(draft: Draft<'_>, call: ApiCall) -> Decision {
+    let verdict = Verdict::pending("the catalog is being asked");
+    draft.act(Step::Call(call), verdict)
 }
 
 fn start(

@@ -4,6 +4,7 @@ mod accepted;
 mod ask;
 mod bound;
 mod calm;
+mod capacity;
 mod delete;
 mod held;
 mod hostile;
@@ -49,6 +50,7 @@ use crate::{
     facts::{
         attempt::{Attempt, Outcome},
         bound::Bound,
+        capacity::Capacity,
         known::digest,
         lookup::{self, Lookup},
         memory::Memory,
@@ -77,6 +79,7 @@ struct Scene {
     /// Newer versions of the others.
     later: Vec<Value>,
     model: Option<CatalogAnswer>,
+    capacity: Capacity,
     now: Moment,
     quorum_read_at: Option<Moment>,
     fresh_id: Uuid,
@@ -220,6 +223,7 @@ impl Scene {
             remembered: Vec::new(),
             later: Vec::new(),
             model: Some(model()),
+            capacity: Capacity::Unknown,
             now: at(1000),
             quorum_read_at: None,
             fresh_id: Uuid::from_u128(77),
@@ -326,6 +330,7 @@ impl Scene {
             book: &book,
             memory: &memory,
             model: self.model.as_ref(),
+            capacity: &self.capacity,
             settings: &Settings {
                 settle: SETTLE,
                 rules: Rules::default(),

@@ -34,7 +34,9 @@ impl Effect {
             ApiCall::Stop { instance_id } => Self::Stop(instance_id),
             ApiCall::Delete { instance_id } => Self::Delete(instance_id),
             ApiCall::Get { instance_id } => Self::Get(instance_id),
-            ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
+            ApiCall::FetchModel { .. } | ApiCall::FetchCapacity => {
+                panic!("the catalog is no part of the model")
+            }
         }
     }
 

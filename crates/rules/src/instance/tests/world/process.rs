@@ -154,6 +154,7 @@ impl Process {
             book: &self.book,
             memory: &self.book.get(key)?.memory,
             model: Some(around.model_of(&resource)),
+            capacity: &Capacity::Unknown,
             settings: &around.settings,
             now,
             wall: wall(now),
@@ -362,7 +363,9 @@ impl Process {
                 let result = result.map(|_| ());
                 record::deleted(memory, instance_id, record::answer(result, failure));
             }
-            ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
+            ApiCall::FetchModel { .. } | ApiCall::FetchCapacity => {
+                panic!("the catalog is no part of the model")
+            }
         });
     }
 }
@@ -383,7 +386,9 @@ pub(in crate::instance::tests) fn call_of(call: &ApiCall) -> Call {
         ApiCall::Stop { .. } => Call::StopInstance,
         ApiCall::Delete { .. } => Call::DeleteInstance,
         ApiCall::Get { .. } => Call::GetInstance,
-        ApiCall::FetchModel { .. } => panic!("the catalog is no part of the model"),
+        ApiCall::FetchModel { .. } | ApiCall::FetchCapacity => {
+            panic!("the catalog is no part of the model")
+        }
     }
 }
 

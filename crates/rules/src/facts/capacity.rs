@@ -1,0 +1,66 @@
+//! On which hardware an instance can be started now, as the API last said.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How long an answer of the API is used.
+pub const FRESH: Duration = Duration::from_secs(20);
+/// The longest pause between two looks of a resource that waits.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// What the API last said about free hardware. It is advice: where it is missing, the start itself tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Capacity {
+    /// The API was not asked, or its answer is old.
+    #[default]
+    NotAsked,
+    /// The API did not answer.
+    Unknown,
+    /// The hardware types on which another worker fits.
+    Available(Arc<BTreeSet<String>>),
+}
+
+impl Capacity {
+    /// Whether the API says that no worker fits on this hardware.
+    pub fn lacks(&self, hardware: &str) -> bool {
+        match self {
+            Self::Available(ids) => !ids.contains(hardware),
+            Self::NotAsked | Self::Unknown => false,
+        }
+    }
+}
+
+/// How long a resource that waits since then pauses before it looks again: longer and longer.
+pub fn pause(since: Option<Timestamp>, now: Timestamp) -> Duration {
+    let waited = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
+    let waited = Duration::try_from(waited).unwrap_or_default();
+    (waited / 2).clamp(FRESH, LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_five_minutes() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (since, seconds) in [
+            (None, 20),
+            (Some(1000), 20),
+            (Some(800), 100),
+            (Some(0), 300),
+            (Some(2000), 20),
+        ] {
+            let pause = pause(since.map(at), at(1000));
+            assert_eq!(pause, Duration::from_secs(seconds), "{since:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_answer_says_that_hardware_is_lacking() {
+        assert!(!Capacity::NotAsked.lacks("L4") && !Capacity::Unknown.lacks("L4"));
+        let some = Capacity::Available(Arc::new(BTreeSet::from(["L4".to_owned()])));
+        assert!(!some.lacks("L4") && some.lacks("L40S"));
+    }
+}
