@@ -15,6 +15,7 @@ fn calls(bed: &Bed) -> Vec<Endpoint> {
         Endpoint::GetInstance,
         Endpoint::GetModel,
         Endpoint::HardwareTypes,
+        Endpoint::AvailableHardwareTypes,
         Endpoint::Balance,
     ];
     let requests = bed.api.requests().into_iter();

@@ -12,7 +12,7 @@ use super::{
     read::{Read, bound, running, stalled_because},
     sorted,
 };
-use crate::objects;
+use crate::{eventually::eventually, objects};
 
 impl Bed {
     /// Creates a resource in the bed's own namespace.
@@ -71,10 +71,15 @@ impl Bed {
 
     async fn patch(&self, name: &str, change: Value) {
         let api = self.api_of::<CortecsInstance>(&self.namespace);
-        let patched = api
-            .patch(name, &PatchParams::default(), &Patch::Merge(change))
-            .await
-            .expect("a changed resource");
+        let change = Patch::Merge(change);
+        // A person would try again when the connection breaks.
+        let patched = eventually("a changed resource", SOON, async || {
+            match api.patch(name, &PatchParams::default(), &change).await {
+                Err(error @ kube::Error::Api(_)) => panic!("{name} cannot be changed: {error}"),
+                result => result.map_err(|error| error.to_string()),
+            }
+        })
+        .await;
         self.instances.caught_up_with(&patched).await;
     }
 
