@@ -8,10 +8,13 @@ use std::{
 use cortecs_clock as clock;
 use cortecs_resources::instance_status::{CortecsInstanceStatus, Phase};
 use cortecs_rules::facts::home::named_account;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::context::Context;
 use crate::serve::metrics::OpenStarts;
+
+/// How long after its time a transition counts as overdue.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The account label of resources whose account is missing or does not exist.
 const NO_ACCOUNT: &str = "none";
@@ -21,6 +24,8 @@ const NO_ACCOUNT: &str = "none";
 struct Counts {
     phases: BTreeMap<&'static str, u64>,
     open: OpenStarts,
+    /// Transitions that are overdue.
+    overdue: u64,
 }
 
 /// Sets the gauges of resources by account. `counted` has the accounts with resources at the last call.
@@ -51,6 +56,9 @@ pub fn set_gauges(context: &Context, counted: &mut BTreeSet<String>) {
         }
         context.metrics.set_instances(&account, counts.phases);
         context.metrics.set_open_starts(&account, counts.open);
+        context
+            .metrics
+            .set_overdue_transitions(&account, counts.overdue);
     }
 }
 
@@ -58,6 +66,9 @@ impl Counts {
     fn add(&mut self, status: Option<&CortecsInstanceStatus>, now: Timestamp) {
         let phase = status.and_then(|s| s.phase).unwrap_or(Phase::Pending);
         *self.phases.entry(phase.as_str()).or_default() += 1;
+        let next = status.and_then(|s| s.next_transition.as_ref());
+        let is_overdue = next.is_some_and(|next| now.duration_since(next.at) > OVERDUE);
+        self.overdue += u64::from(is_overdue);
         let start = status.and_then(|s| Some(s.slot().start.as_ref()?.requested_at));
         let restart = status.and_then(|s| Some(s.slot().restart.as_ref()?.requested_at));
         for requested_at in start.into_iter().chain(restart) {
@@ -100,6 +111,16 @@ mod tests {
             (counts.open.count, counts.open.age),
             (3, Duration::from_secs(540))
         );
+        assert_eq!(counts.overdue, 0);
+        let next = |at: &str| -> CortecsInstanceStatus {
+            let next = json!({ "action": "Stop", "at": at, "reason": "Expired" });
+            serde_json::from_value(json!({ "phase": "Starting", "nextTransition": next })).unwrap()
+        };
+        let mut later = Counts::default();
+        later.add(Some(&next("2026-01-01T00:09:00Z")), now);
+        assert_eq!(later.overdue, 0);
+        later.add(Some(&next("2026-01-01T00:08:59Z")), now);
+        assert_eq!(later.overdue, 1);
         assert_eq!(counts.phases, [("Pending", 1), ("Starting", 3)].into());
         let restart = json!({ "journal": { "slots": { "current": { "restart": { "id": OPEN_ID, "requestedAt": "2026-01-01T00:00:00Z" } } } } });
         counts.add(Some(&serde_json::from_value(restart).unwrap()), now);

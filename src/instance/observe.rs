@@ -235,6 +235,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         mode: context.directory.mode(fleet),
         adoption: entry.spec.adoption,
         deleting: entry.deleting,
+        limits: entry.spec.limits.clone(),
         allowed,
     })
 }

@@ -36,6 +36,7 @@ mod installs;
 mod late_starts;
 mod leadership;
 mod lifecycle;
+mod limits;
 mod look_alikes;
 mod losses;
 mod lost_answers;

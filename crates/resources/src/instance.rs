@@ -1,5 +1,6 @@
 //! `CortecsInstance`: a model that should be served. The spec is the API's InstanceArgs and what Kubernetes users expect around it.
 
+use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,18 @@ pub use crate::instance_status::CortecsInstanceStatus;
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         priority = 1
+    ),
+    printcolumn(
+        name = "Next",
+        type_ = "string",
+        json_path = ".status.nextTransition.action",
+        priority = 1
+    ),
+    printcolumn(
+        name = "At",
+        type_ = "string",
+        json_path = ".status.nextTransition.at",
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -104,6 +117,26 @@ pub struct CortecsInstanceSpec {
     #[serde(default)]
     pub state: DesiredState,
 
+    /// The longest time that one run of the instance may take, in seconds, counted from when it is asked for. Then the instance is stopped, until
+    /// the spec changes or `cortecs.ai/restartedAt` asks for a restart. The account may set a shorter one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 1 && self <= 31622400")
+        .message("maxRuntimeSeconds must be between 1 and 31622400 (366 days)"))]
+    pub max_runtime_seconds: Option<i32>,
+
+    /// The instance is stopped at this time, and nothing is started after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_time: Option<Timestamp>,
+
+    /// When `maxRuntimeSeconds` and `expireTime` stop the instance. `state: Stopped` and a deletion always stop it at once.
+    #[serde(default)]
+    pub stop_at: StopAt,
+
+    /// With `stopAt: EndOfBillingInterval`, the stop is made this many seconds before the next interval begins: calls may be slow or fail.
+    #[serde(default = "default_lead")]
+    #[x_kube(validation = Rule::new("self >= 0 && self <= 1800").message("leadSeconds must be between 0 and 1800"))]
+    pub lead_seconds: i32,
+
     /// Only observe and report: nothing is started, stopped or changed. Deleting the resource still deletes.
     #[serde(default)]
     pub suspend: bool,
@@ -139,6 +172,10 @@ const fn default_progress_deadline() -> i32 {
     1800
 }
 
+const fn default_lead() -> i32 {
+    120
+}
+
 /// How an instance is billed, in the API's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -171,6 +208,15 @@ pub enum DesiredState {
     #[default]
     Running,
     Stopped,
+}
+
+/// `Immediately`: when the time has come. `EndOfBillingInterval`: what is paid is used up. With `billingInterval: per_hour` the instance
+/// runs until the end of the hour in which the time comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum StopAt {
+    #[default]
+    Immediately,
+    EndOfBillingInterval,
 }
 
 /// What a change of the instance's arguments does.

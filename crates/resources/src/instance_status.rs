@@ -1,5 +1,6 @@
 //! The status of a `CortecsInstance`: the truth that it shows, and the [`Journal`] of the operator.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -57,6 +58,10 @@ pub struct CortecsInstanceStatus {
     #[schemars(length(max = 32))]
     pub progress: Option<String>,
 
+    /// What happens next without anybody's order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_transition: Option<NextTransition>,
+
     /// Where the bound instance, or the open start, lives. It is looked for and acted on only there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountIdentity>,
@@ -104,11 +109,35 @@ impl CortecsInstanceStatus {
             worker_statuses: _,
             workers: _,
             progress: _,
+            next_transition: _,
             last_handled_restart_at: _,
             last_handled_request_at: _,
         } = self;
         instance_id.is_none() && account.is_none() && journal.records_nothing()
     }
+}
+
+/// What happens next without anybody's order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextTransition {
+    pub action: TransitionAction,
+    /// When it is due. A time in the past: it is overdue, and tried again and again.
+    pub at: Timestamp,
+    pub reason: TransitionReason,
+}
+
+/// `Stop`: the instance is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum TransitionAction {
+    Stop,
+}
+
+/// `MaxRuntimeReached`: the run has taken `maxRuntimeSeconds`, of the spec or of the account. `Expired`: `expireTime` has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum TransitionReason {
+    MaxRuntimeReached,
+    Expired,
 }
 
 /// One word for people.

@@ -10,7 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::identity::{AccountIdentity, InstanceArgs};
+use crate::{
+    identity::{AccountIdentity, InstanceArgs},
+    instance_status::TransitionReason,
+};
 
 /// Most instances that an intent can hold as known. A start that would need more is refused: it could not be recognised.
 pub const MAX_KNOWN_INSTANCES: usize = 512;
@@ -97,6 +100,10 @@ pub struct Slot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached_generation: Option<i64>,
 
+    /// The end of the last run, if a limit has ended it. It is recorded before the stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_end: Option<RunEnd>,
+
     /// Since when lists lack the instance while the account holds itself, which proves nothing. What is shown of it is older.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<Timestamp>,
@@ -116,10 +123,21 @@ impl Slot {
             // These follow from the rest.
             requested_args: _,
             reached_generation: _,
+            run_end: _,
             missing_since: _,
         } = self;
         start.is_none() && restart.is_none() && last_start_time.is_none()
     }
+}
+
+/// The end of a run. It holds for this generation of the spec, until a restart is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunEnd {
+    pub reason: TransitionReason,
+    /// When the stop was due.
+    pub at: Timestamp,
+    pub generation: i64,
 }
 
 /// A start that was decided: written before the call is made, so that a lost answer can be told from an instance never asked for.

@@ -37,6 +37,8 @@ reasons! {
 
     // `Ready` of an instance; `Stopped` is also a reason of `Available` and `WorkersReady`.
     DriftAccepted,
+    Expired,
+    MaxRuntimeReached,
     Running,
     Stopped,
     Suspended,
@@ -69,6 +71,7 @@ reasons! {
     Forbidden,
     InstanceClaimed,
     InstanceNotFound,
+    ExceedsLimit,
     InvalidArguments,
     ProgressDeadlineExceeded,
     StartUnresolved,

@@ -79,7 +79,7 @@ const fn gauge(
     }
 }
 
-const FAMILIES: [Family; 13] = [
+const FAMILIES: [Family; 14] = [
     counter(
         "cortecs_api_requests",
         "Requests to the Cortecs API",
@@ -182,6 +182,12 @@ const FAMILIES: [Family; 13] = [
         "Time since the oldest start or restart without a recorded outcome was requested, 0 without any",
         Some(Unit::Seconds),
         |series, _| single(series.open_starts.map(|open| Value::seconds(open.age))),
+    ),
+    gauge(
+        "cortecs_overdue_transitions",
+        "Resources whose status.nextTransition has been due for more than a minute",
+        None,
+        |series, _| single(series.overdue.map(Value::Count)),
     ),
     gauge(
         "cortecs_list_age",

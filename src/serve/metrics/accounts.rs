@@ -77,6 +77,7 @@ pub(super) struct Series {
     pub(super) held: Option<bool>,
     pub(super) contested: Option<bool>,
     pub(super) ready: Option<bool>,
+    pub(super) overdue: Option<u64>,
     pub(super) open_starts: Option<OpenStarts>,
     pub(super) starts: [u64; StartOutcome::ALL.len()],
     /// When the last good list was requested, or when the account was first seen.

@@ -239,6 +239,11 @@ impl Metrics {
         self.update(account, |series| series.open_starts = Some(open));
     }
 
+    /// Sets how many resources of the account have a transition that is overdue.
+    pub fn set_overdue_transitions(&self, account: &str, count: u64) {
+        self.update(account, |series| series.overdue = Some(count));
+    }
+
     /// Records when the last good list of the account was requested. Its age is computed when metrics are read.
     pub fn list_received(&self, account: &str, requested_at: Moment) {
         self.update(account, |series| series.listed = Some(requested_at));

@@ -44,6 +44,7 @@ fn filled() -> Metrics {
     metrics.set_ready(ACCOUNT, true);
     let age = Duration::from_secs(70);
     metrics.set_open_starts(ACCOUNT, OpenStarts { count: 2, age });
+    metrics.set_overdue_transitions(ACCOUNT, 3);
     metrics.start(ACCOUNT, StartOutcome::Accepted);
     metrics.start_duration(Duration::from_secs(90));
     metrics.list_received(ACCOUNT, clock::moment());
@@ -100,6 +101,7 @@ fn the_exposed_names_are_the_documented_ones() {
             "cortecs_list_age_seconds",
             "cortecs_open_start_age_seconds",
             "cortecs_open_starts",
+            "cortecs_overdue_transitions",
             "cortecs_price_per_hour",
             "cortecs_start_duration_seconds_bucket",
             "cortecs_start_duration_seconds_count",
@@ -165,6 +167,7 @@ fn values_and_labels_are_the_recorded_ones() {
         ("cortecs_account_contested{account=\"team-a/main\"}", 1.0),
         ("cortecs_account_ready{account=\"team-a/main\"}", 1.0),
         ("cortecs_open_starts{account=\"team-a/main\"}", 2.0),
+        ("cortecs_overdue_transitions{account=\"team-a/main\"}", 3.0),
         (
             "cortecs_open_start_age_seconds{account=\"team-a/main\"}",
             70.0,

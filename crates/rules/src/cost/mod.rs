@@ -3,9 +3,11 @@
 //! | file | what it has |
 //! |---|---|
 //! | `money` | amounts of money, as statuses show them |
+//! | [`run_limit`] | when a run has to end |
 //! | `prices` | the price of a worker by its hardware type, and what instances cost per hour |
 
 pub mod money;
 mod prices;
+pub mod run_limit;
 
 pub use prices::{MAX_CURRENCIES, Prices};

@@ -39,6 +39,10 @@ pub fn stated(spec: &CortecsInstanceSpec) -> InstanceArgs {
         num_workers,
         // These are no arguments of a start.
         hardware_fallbacks: _,
+        max_runtime_seconds: _,
+        expire_time: _,
+        stop_at: _,
+        lead_seconds: _,
         account_ref: _,
         state: _,
         suspend: _,

@@ -7,8 +7,8 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     INSTANCE_FINALIZER, annotations,
     identity::AccountIdentity,
-    instance::CortecsInstanceSpec,
-    instance_status::{CortecsInstanceStatus, Phase},
+    instance::{CortecsInstanceSpec, DesiredState},
+    instance_status::{CortecsInstanceStatus, Phase, TransitionReason},
     journal::RestartIntent,
     reason::Reason,
 };
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     input::Input,
+    limit,
     protocol::Rule,
     status,
     step::{Decision, Purpose, Step, Write},
@@ -48,6 +49,8 @@ pub(crate) struct Draft<'a> {
     queue: Option<Rank>,
     held_up: Option<HeldUp>,
     look_again: Option<Duration>,
+    /// A limit has ended the run: nothing is to run.
+    pub run_end: Option<TransitionReason>,
 }
 
 impl<'a> Draft<'a> {
@@ -61,11 +64,20 @@ impl<'a> Draft<'a> {
             // Other waits do not begin this one anew.
             held_up: input.memory.held_up.clone(),
             look_again: None,
+            run_end: None,
         }
     }
 
     pub fn spec(&self) -> &'a CortecsInstanceSpec {
         &self.input.resource.spec
+    }
+
+    /// Whether the instance is to run: as the spec says, unless a limit has ended the run.
+    pub fn desired_state(&self) -> DesiredState {
+        match self.run_end {
+            Some(_) => DesiredState::Stopped,
+            None => self.spec().state,
+        }
     }
 
     pub fn generation(&self) -> i64 {
@@ -194,6 +206,7 @@ impl<'a> Draft<'a> {
         }
         self.status.slot_mut().last_start_time = Some(self.input.wall);
         self.status.slot_mut().reached_generation = None;
+        self.status.slot_mut().run_end = None;
         self.held_up = None;
     }
 
@@ -351,9 +364,15 @@ impl<'a> Draft<'a> {
             &verdict,
             self.input.wall,
         );
+        self.status.next_transition = limit::next_transition(self);
     }
 
     fn finish(self, step: Step) -> Decision {
+        let next = self.status.next_transition.as_ref().map(|next| next.at);
+        let left = next.map(|at| at.duration_since(self.input.wall));
+        // What is overdue has its own pauses.
+        let due = left.and_then(|left| Duration::try_from(left).ok());
+        let due = due.filter(|due| !due.is_zero());
         Decision {
             step,
             status: self.status,
@@ -361,7 +380,7 @@ impl<'a> Draft<'a> {
             busy: self.busy,
             queue: self.queue,
             held_up: self.held_up,
-            look_again: self.look_again,
+            look_again: self.look_again.into_iter().chain(due).min(),
         }
     }
 }

@@ -6,7 +6,7 @@ use cortecs_api::types::Model;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
-    account::{AccountMode, Adoption, Sharing},
+    account::{AccountMode, Adoption, Limits, Sharing},
     identity::AccountIdentity,
     key::ObjectKey,
     reason::Reason,
@@ -108,6 +108,8 @@ pub struct Account {
     pub mode: AccountMode,
     /// The account is being deleted: stops and deletes go on, nothing is started.
     pub deleting: bool,
+    /// What the account lets its users ask for.
+    pub limits: Limits,
     /// Whether `allowedNamespaces` lets the resource's namespace use it.
     pub allowed: bool,
 }

@@ -15,6 +15,7 @@
 //! | [`status`] | the one place where the fields of a status are set |
 //! | `draft` | a decision in the making |
 //! | `waiting` | why a call waits: a failure, a pause of the account's calls, its turn |
+//! | `limit` | when a run has to end, and what the account permits |
 //! | `gate` | whether calls may be made, and whether something may be started |
 //! | `pin` | with which arguments an instance is started |
 //! | `binding` | how an instance becomes the resource's own |
@@ -30,6 +31,7 @@ mod draft;
 pub mod events;
 mod gate;
 pub mod input;
+mod limit;
 mod pin;
 pub mod protocol;
 pub mod record;
@@ -80,6 +82,9 @@ fn live(mut draft: Draft<'_>) -> Decision {
         return draft.act(Step::Write(Write::AddFinalizer), verdict);
     }
     draft.note_request();
+    if let Some(verdict) = limit::note_end(&mut draft) {
+        return draft.rest(verdict, None);
+    }
     if draft.status.slot().start.is_some() {
         return resolve::decide(draft);
     }

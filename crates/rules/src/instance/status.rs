@@ -34,6 +34,7 @@ pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
         worker_statuses,
         progress,
         journal,
+        next_transition: _,
         // These are not what the API says of the instance.
         observed_generation: _,
         conditions: _,
@@ -83,6 +84,7 @@ pub fn forget_instance(status: &mut CortecsInstanceStatus) {
         progress,
         account,
         journal,
+        next_transition: _,
         // These are of the resource, or follow from the rest.
         observed_generation: _,
         conditions: _,
@@ -99,6 +101,7 @@ pub fn forget_instance(status: &mut CortecsInstanceStatus) {
         // These are of the resource.
         last_start_time: _,
         reached_generation: _,
+        run_end: _,
     } = &mut journal.slots.current;
     *instance_id = None;
     *base_url = None;

@@ -11,6 +11,7 @@ use cortecs_resources::{
 use jiff::Timestamp;
 
 use crate::{
+    cost::run_limit::ended,
     facts::{
         args, drift_policy::accepts_drift, fleet_key::FleetKey, home::lives_in, snapshot::Snapshot,
     },
@@ -166,6 +167,7 @@ fn should_run(resource: &CortecsInstance) -> bool {
     let spec = &resource.spec;
     resource.metadata.deletion_timestamp.is_none()
         && spec.state == DesiredState::Running
+        && ended(resource).is_none()
         && !spec.suspend
 }
 

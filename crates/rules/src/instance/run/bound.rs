@@ -14,6 +14,7 @@ use crate::{
         draft::{Draft, PATIENCE},
         gate,
         input::Desired,
+        limit,
         step::Decision,
         verdict::Verdict,
     },
@@ -62,7 +63,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
 fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instance) -> Decision {
     let spec = draft.spec();
     let state = &instance.instance_status.status;
-    let stop_anyway = spec.state == DesiredState::Stopped && !spec.suspend;
+    let stop_anyway = draft.desired_state() == DesiredState::Stopped && !spec.suspend;
     if let InstanceState::Unknown(word) = state
         && !stop_anyway
     {
@@ -80,20 +81,15 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
     if spec.suspend {
         return watch_only(draft, up);
     }
-    match (spec.state, up) {
-        (DesiredState::Stopped, true) => stop(
-            draft,
-            bound,
-            seen,
-            Verdict::reconciling(
-                Phase::Stopping,
-                Reason::Stopping,
-                "the instance is being stopped",
-            ),
-        ),
+    match (draft.desired_state(), up) {
+        (DesiredState::Stopped, true) => {
+            let verdict = limit::stopping(&draft);
+            stop(draft, bound, seen, verdict)
+        }
         (DesiredState::Stopped, false) => {
             handle_restart(&mut draft);
-            draft.rest(stopped_as_asked(), None)
+            let verdict = stopped_as_asked(&draft);
+            draft.rest(verdict, None)
         }
         // Before a replacement: what others stopped is left so, whatever another start would be made with.
         (DesiredState::Running, false) if drift_is_accepted(&draft) => {
@@ -125,7 +121,10 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
 fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
     match (draft.spec().state, up) {
         (DesiredState::Running, true) => run(draft),
-        (DesiredState::Stopped, false) => draft.rest(stopped_as_asked(), None),
+        (DesiredState::Stopped, false) => {
+            let verdict = stopped_as_asked(&draft);
+            draft.rest(verdict, None)
+        }
         (DesiredState::Stopped, true) => {
             let verdict = Verdict {
                 phase: Phase::Running,
@@ -143,10 +142,6 @@ fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
     }
 }
 
-fn stopped_as_asked() -> Verdict {
-    Verdict::ready(
-        Phase::Stopped,
-        Reason::Stopped,
-        "the instance is stopped, as asked",
-    )
+fn stopped_as_asked(draft: &Draft<'_>) -> Verdict {
+    limit::stopped(draft, "the instance is stopped, as asked")
 }

@@ -7,7 +7,7 @@ use crate::{
     facts::bound::Bound,
     instance::{
         draft::Draft,
-        gate,
+        gate, limit,
         pin::{NotPinned, known_to_catalog, pinned_now},
         step::{ApiCall, Decision},
         verdict::Verdict,
@@ -32,9 +32,10 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
         Reason::Replacing,
         "the instance is being removed, to be started anew with other arguments",
     );
-    if let Err(verdict) = gate::starts(&draft) {
-        return draft.rest(verdict, None);
-    }
+    let account = match gate::starts(&draft) {
+        Ok(account) => account,
+        Err(verdict) => return draft.rest(verdict, None),
+    };
     if draft
         .spec()
         .adopt
@@ -52,7 +53,11 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
     let own = draft.status.instance_args.as_ref();
     let own = own.and_then(|args| args.hardware_type_id.clone());
     match known_to_catalog(&draft).and_then(|()| pinned_now(&draft, own.as_deref())) {
-        Ok(_) => {}
+        Ok(args) => {
+            if let Err(verdict) = limit::check(account, &args) {
+                return draft.rest(verdict, None);
+            }
+        }
         Err(NotPinned::Fetch(call)) => return draft.call(call, verdict),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     }

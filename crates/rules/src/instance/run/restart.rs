@@ -16,12 +16,13 @@ use super::{
 };
 use crate::{
     facts::{
+        args,
         attempt::{Attempt, Outcome},
         bound::Bound,
     },
     instance::{
         draft::Draft,
-        gate,
+        gate, limit,
         pin::{NotPinned, can_restart},
         protocol::Rule,
         run::{drift::handle_restart, running::run},
@@ -90,7 +91,7 @@ fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decis
     let deleting = draft.is_deleting();
     let to_stop = match deleting {
         true => spec.deletion_policy != DeletionPolicy::Orphan,
-        false => spec.state == DesiredState::Stopped && !spec.suspend,
+        false => draft.desired_state() == DesiredState::Stopped && !spec.suspend,
     };
     let mut decision = if to_stop {
         let verdict = Verdict::reconciling(
@@ -133,7 +134,10 @@ pub(crate) fn call(draft: Draft<'_>, bound: &Bound, intent: Uuid, before: Moment
 fn is_still_wanted(draft: &Draft<'_>) -> bool {
     let spec = draft.spec();
     let deleting = draft.is_deleting();
-    !deleting && !spec.suspend && spec.state == DesiredState::Running && gate::starts(draft).is_ok()
+    !deleting
+        && !spec.suspend
+        && draft.desired_state() == DesiredState::Running
+        && gate::starts(draft).is_ok()
 }
 
 /// The instance is still stopped. The restart may take effect until the settle time has passed.
@@ -200,7 +204,12 @@ pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decisi
         let verdict = Verdict::starting("the instance is being restarted");
         return draft.await_list(called, verdict, None);
     }
-    if let Err(verdict) = gate::starts(&draft) {
+    let args = draft.status.instance_args.as_ref().map(args::of_record);
+    let permitted = gate::starts(&draft).and_then(|account| match &args {
+        Some(args) => limit::check(account, args),
+        None => Ok(()),
+    });
+    if let Err(verdict) = permitted {
         return draft.rest(verdict, None);
     }
     let turn = Verdict::reconciling(

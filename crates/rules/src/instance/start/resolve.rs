@@ -91,7 +91,7 @@ fn is_still_wanted(draft: &Draft<'_>, intent: &StartIntent) -> bool {
     let same = || permits(draft, &args::of_record(&intent.args));
     !draft.is_deleting()
         && !spec.suspend
-        && spec.state == DesiredState::Running
+        && draft.desired_state() == DesiredState::Running
         && gate::starts(draft).is_ok()
         && same()
         && !is_held_up(draft, intent)

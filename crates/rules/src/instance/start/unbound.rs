@@ -19,6 +19,7 @@ use crate::{
         draft::Draft,
         gate,
         input::Account,
+        limit,
         pin::{NotPinned, is_unsure, pinned, pinned_now},
         protocol::Rule,
         run::drift::{drift_accepted, drift_is_accepted, handle_restart},
@@ -30,12 +31,10 @@ use crate::{
 
 pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     let spec = draft.spec();
-    if spec.state == DesiredState::Stopped {
+    if draft.desired_state() == DesiredState::Stopped {
         handle_restart(&mut draft);
-        return draft.rest(
-            Verdict::ready(Phase::Stopped, Reason::Stopped, "nothing runs, as asked"),
-            None,
-        );
+        let verdict = limit::stopped(&draft, "nothing runs, as asked");
+        return draft.rest(verdict, None);
     }
     if spec.suspend {
         return draft.rest(Verdict::suspended("nothing is started"), None);
@@ -76,6 +75,9 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Err(NotPinned::Fetch(call)) => return ask_catalog(draft, call),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     };
+    if let Err(verdict) = limit::check(account, &args) {
+        return draft.rest(verdict, None);
+    }
     let Some(snapshot) = fresh_list(&draft) else {
         let fresh = draft.input.settings.fresh();
         draft.needs_list(draft.input.now.before(fresh));

@@ -8,6 +8,7 @@ mod capacity;
 mod delete;
 mod held;
 mod hostile;
+mod limit;
 mod model;
 mod others;
 mod overtaken;
@@ -29,7 +30,7 @@ use cortecs_api::types::{HardwareConfig, Instance, InstanceArgs, Model};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
-    account::{AccountMode, Adoption, Sharing},
+    account::{AccountMode, Adoption, Limits, Sharing},
     conditions::{RECONCILING, STALLED, find_condition},
     identity::AccountIdentity,
     key::ObjectKey,
@@ -100,6 +101,7 @@ fn account() -> Account {
         adoption: Adoption::None,
         mode: AccountMode::Active,
         deleting: false,
+        limits: Limits::default(),
         allowed: true,
     }
 }

@@ -1,0 +1,129 @@
+//! Runs that end by themselves, and what an account lets its users ask for.
+
+use std::time::Duration;
+
+use cortecs_resources::{CortecsInstance, instance_status::NextTransition};
+use cortecs_simulator::{Effect, Endpoint, Fault};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::harness::{Bed, MODEL, OTHER_MODEL, Process, Read, bound, running};
+
+fn ready_because(reason: &str) -> impl Fn(&CortecsInstance) -> bool {
+    move |resource| {
+        let ready = resource.condition("Ready");
+        ready.is_some_and(|c| c.status == "True" && c.reason == reason)
+    }
+}
+
+fn next(resource: &CortecsInstance) -> Option<&NextTransition> {
+    resource.status.as_ref()?.next_transition.as_ref()
+}
+
+fn after(seconds: u64) -> String {
+    let at = Timestamp::now() + Duration::from_secs(seconds);
+    at.to_string()
+}
+
+#[tokio::test]
+async fn a_run_ends_by_itself_and_stays_ended_over_a_restart_of_the_operator() {
+    let bed = Bed::new("run-limit").await;
+    let operator = bed.operator();
+    let spec = json!({"modelId": MODEL, "maxRuntimeSeconds": 6});
+    let id = bed.run("phi", spec).await;
+    let due = next(&bed.latest("phi").unwrap()).unwrap().at;
+    bed.wait("phi", "ended", ready_because("MaxRuntimeReached"))
+        .await;
+    assert!(Timestamp::now() >= due && bed.changes() == [1, 0, 1, 0]);
+    assert_eq!(next(&bed.latest("phi").unwrap()), None);
+    drop(operator);
+    let _operator = bed.operator();
+    bed.wait_lists(4).await;
+    assert_eq!(bed.changes(), [1, 0, 1, 0]);
+
+    // Another run, with a longer limit.
+    bed.change("phi", json!({"maxRuntimeSeconds": 3_600})).await;
+    assert_eq!(bed.runs("phi").await, id);
+    assert!(next(&bed.latest("phi").unwrap()).unwrap().at > due);
+    assert_eq!(bed.changes(), [1, 1, 1, 0]);
+}
+
+#[tokio::test]
+async fn what_expires_is_stopped_while_the_operator_is_away_too_and_no_restart_brings_it_back() {
+    let bed = Bed::new("expires").await;
+    let operator = bed.operator();
+    bed.run("phi", json!({"modelId": MODEL, "expireTime": after(8)}))
+        .await;
+    drop(operator);
+    let due = next(&bed.latest("phi").unwrap()).unwrap().at;
+    let left = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
+    tokio::time::sleep(left).await;
+    let _operator = bed.operator();
+    bed.wait("phi", "expired", ready_because("Expired")).await;
+    bed.annotate("phi", "cortecs.ai/restartedAt", "now").await;
+    bed.create(
+        "late",
+        json!({"modelId": MODEL, "expireTime": "2026-01-01T00:00:00Z"}),
+    )
+    .await;
+    bed.wait("late", "expired", ready_because("Expired")).await;
+    bed.wait_lists(3).await;
+    assert_eq!(bed.changes(), [1, 0, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_stop_that_is_overdue_is_tried_again_and_counted() {
+    let bed = Bed::builder("overdue").elected().build().await;
+    let mut operator = Process::start(&bed, "operator");
+    let fails = Effect::fail(500, "Internal error");
+    bed.api.add_fault(Fault::new(Endpoint::Stop, fails));
+    // The operator saw it in time, and the time has passed long ago for the metric.
+    bed.run("phi", json!({"modelId": MODEL, "maxRuntimeSeconds": 3}))
+        .await;
+    bed.wait_api("several stops", |api| api.count(Endpoint::Stop) > 2)
+        .await;
+    let phi = bed.latest("phi").unwrap();
+    assert!(next(&phi).is_some_and(|next| next.at < Timestamp::now()));
+    let overdue = format!(
+        "cortecs_overdue_transitions{{account=\"{}/main\"}} 1\n",
+        bed.namespace
+    );
+    operator
+        .answers("/metrics", |_, metrics| metrics.contains(&overdue))
+        .await;
+    bed.api.clear_faults();
+    bed.wait("phi", "ended", ready_because("MaxRuntimeReached"))
+        .await;
+}
+
+#[tokio::test]
+async fn an_account_limits_what_its_users_ask_for() {
+    let bed = Bed::builder("account-limits")
+        .account(json!({"limits": {"maxWorkers": 2, "models": [MODEL], "maxRuntimeSeconds": 6}}))
+        .build()
+        .await;
+    let _operator = bed.operator();
+    for (name, spec, named) in [
+        (
+            "many",
+            json!({"modelId": MODEL, "numWorkers": 3}),
+            "spec.limits.maxWorkers",
+        ),
+        (
+            "other",
+            json!({"modelId": OTHER_MODEL}),
+            "spec.limits.models",
+        ),
+    ] {
+        bed.create(name, spec).await;
+        let refused = bed.stalls(name, "ExceedsLimit").await;
+        let message = refused.message("Stalled");
+        assert!(message.contains(named), "{message}");
+    }
+    assert_eq!(bed.starts(), 0);
+    bed.change("many", json!({"numWorkers": 2})).await;
+    let many = bed.wait("many", "running", running).await;
+    assert!(!bound(&many).is_empty());
+    bed.wait("many", "ended", ready_because("MaxRuntimeReached"))
+        .await;
+}
