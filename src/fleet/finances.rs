@@ -39,7 +39,7 @@ impl Finances {
         lock(&self.balance).clone()
     }
 
-    /// Asks for the prices regularly; never completes. `on_change` is called after each answer.
+    /// Asks for the prices regularly; never completes. `on_change` is called when a price is another one than before.
     pub async fn poll_prices(
         &self,
         client: &Client,
@@ -49,8 +49,11 @@ impl Finances {
         loop {
             let wait = match client.list_hardware_types().await {
                 Ok(catalog) => {
-                    *lock(&self.prices) = Some(Arc::new(Prices::of(catalog)));
-                    on_change();
+                    let prices = Arc::new(Prices::of(catalog));
+                    let before = lock(&self.prices).replace(Arc::clone(&prices));
+                    if before.as_ref() != Some(&prices) {
+                        on_change();
+                    }
                     money::FRESH
                 }
                 Err(error) => failed(fleet, "the prices", &error),

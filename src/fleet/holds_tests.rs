@@ -42,6 +42,8 @@ impl FleetObserver for Nobody {
 
     fn on_payment_changed(&self, _: &FleetKey) {}
 
+    fn on_prices_changed(&self, _: &FleetKey) {}
+
     fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
 

@@ -65,7 +65,11 @@ pub trait FleetObserver: Send + Sync {
     /// The API refused a start or restart for lack of money, or takes them again.
     fn on_payment_changed(&self, fleet: &FleetKey);
 
-    /// The summary of the last list has to be computed anew: a resource with an instance was removed, or the prices are new.
+    /// The API's prices are other ones than before, or known for the first time.
+    fn on_prices_changed(&self, fleet: &FleetKey);
+
+    /// The summary of the last list has to be computed anew: a resource with an instance was removed, or the prices or the balance are
+    /// new.
     fn on_summary_stale(&self, fleet: &FleetKey);
 
     /// These resources waited for their turn to make a call: their turn has come, or they have to wait longer.

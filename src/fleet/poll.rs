@@ -243,6 +243,7 @@ impl Inner {
     /// Asks for prices and balance; never completes.
     async fn poll_finances(&self) {
         let on_change = || self.observer.on_summary_stale(&self.key);
+        let on_prices = || self.observer.on_prices_changed(&self.key);
         let is_spending = || {
             let snapshot = self.state().snapshot.clone();
             let mut instances = snapshot.iter().flat_map(|list| list.instances.values());
@@ -250,7 +251,7 @@ impl Inner {
         };
         let (client, key) = (&self.client, &self.key);
         tokio::join!(
-            self.finances.poll_prices(client, key, on_change),
+            self.finances.poll_prices(client, key, on_prices),
             self.finances
                 .poll_balance(client, key, is_spending, on_change),
         );

@@ -42,6 +42,8 @@ impl FleetObserver for Recorder {
 
     fn on_payment_changed(&self, _: &FleetKey) {}
 
+    fn on_prices_changed(&self, _: &FleetKey) {}
+
     fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
 

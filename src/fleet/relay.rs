@@ -78,6 +78,15 @@ impl FleetObserver for Relay {
         }
     }
 
+    fn on_prices_changed(&self, fleet: &FleetKey) {
+        self.on_summary_stale(fleet);
+        if let Some(directory) = self.directory.upgrade() {
+            for account in directory.accounts_of(fleet) {
+                self.instances.on_account_changed(&account);
+            }
+        }
+    }
+
     fn on_payment_changed(&self, fleet: &FleetKey) {
         if let Some(directory) = self.directory.upgrade() {
             self.enqueue(directory.accounts_of(fleet));

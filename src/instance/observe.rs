@@ -13,6 +13,7 @@ use cortecs_resources::{
     reason::Reason,
 };
 use cortecs_rules::{
+    cost::Prices,
     facts::{
         account_entry::{AccountEntry, AccountState},
         args,
@@ -50,6 +51,7 @@ struct ObservedFleet {
     good_since: Moment,
     problem: Option<(FailureKind, String)>,
     held: Option<String>,
+    prices: Option<Arc<Prices>>,
 }
 
 impl Observation {
@@ -74,6 +76,7 @@ impl Observation {
                 good_since: observed.good_since,
                 problem: observed.problem.clone(),
                 held: observed.held.clone(),
+                prices: observed.prices.clone(),
                 trouble,
                 wait,
             }
@@ -262,6 +265,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
         has_unseen_users: !context
             .directory
             .all_accounts(fleet.key(), |entry| sees_all_users(context, entry)),
+        prices: fleet.prices(),
         snapshot: fleet.snapshot(),
         good_since: health.good_since.unwrap_or_default(),
         problem: match (health.authentication_failed, problem) {

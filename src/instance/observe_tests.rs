@@ -26,6 +26,8 @@ impl FleetObserver for Silent {
     fn on_list_failed(&self, _: &FleetKey, _: &[ObjectKey]) {}
     fn on_summary_stale(&self, _: &FleetKey) {}
     fn on_payment_changed(&self, _: &FleetKey) {}
+
+    fn on_prices_changed(&self, _: &FleetKey) {}
     fn on_turn(&self, _: Vec<ObjectKey>) {}
 }
 

@@ -25,6 +25,7 @@ mod brake_stays;
 mod brownouts;
 mod capacity;
 mod chaos;
+mod cost;
 mod crash_points;
 mod deletion;
 mod drift;

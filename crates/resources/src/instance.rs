@@ -57,6 +57,12 @@ pub use crate::instance_status::CortecsInstanceStatus;
         priority = 1
     ),
     printcolumn(
+        name = "Cost/h",
+        type_ = "string",
+        json_path = ".status.cost.pricePerHour",
+        priority = 1
+    ),
+    printcolumn(
         name = "Next",
         type_ = "string",
         json_path = ".status.nextTransition.action",

@@ -58,6 +58,10 @@ pub struct CortecsInstanceStatus {
     #[schemars(length(max = 32))]
     pub progress: Option<String>,
 
+    /// What the instance costs and what the resource has cost: an estimate from list prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+
     /// What happens next without anybody's order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_transition: Option<NextTransition>,
@@ -110,10 +114,44 @@ impl CortecsInstanceStatus {
             workers: _,
             progress: _,
             next_transition: _,
+            cost: _,
             last_handled_restart_at: _,
             last_handled_request_at: _,
         } = self;
         instance_id.is_none() && account.is_none() && journal.records_nothing()
+    }
+}
+
+/// What the instance costs and what the resource has cost: an estimate from list prices. A run is billed from the moment at which the
+/// operator asks for it, by the started minute or hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    /// What all workers cost in an hour; absent while nothing is billed or the price is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub price_per_hour: Option<String>,
+    /// An ISO 4217 code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3))]
+    pub currency: Option<String>,
+    /// What the runs that have ended have cost. The present run is not in it: it has cost `pricePerHour` since `since`, each started minute
+    /// or hour in full.
+    #[schemars(length(max = 32))]
+    pub accrued: String,
+    /// Since when the present run is billed; absent while nothing is billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self {
+            price_per_hour: None,
+            currency: None,
+            accrued: "0.00".to_owned(),
+            since: None,
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! | file | what it has |
 //! |---|---|
+//! | [`accrued`] | what a resource has cost |
 //! | `money` | amounts of money, as statuses show them |
 //! | [`run_limit`] | when a run has to end |
 //! | `prices` | the price of a worker by its hardware type, and what instances cost per hour |
 
+pub mod accrued;
 pub mod money;
 mod prices;
 pub mod run_limit;

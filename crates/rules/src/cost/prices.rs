@@ -60,6 +60,12 @@ impl Prices {
         sums
     }
 
+    /// The price per hour of so many workers on this hardware, with its currency; none if it is not known.
+    pub fn of_workers(&self, hardware: &str, workers: i64) -> Option<(f64, &str)> {
+        let (price, currency) = self.by_hardware.get(hardware)?;
+        Some((price * workers as f64, currency))
+    }
+
     /// The price per hour of an instance in its present state, with its currency; none if it is not billed or the price is not known.
     fn of_instance(&self, instance: &Instance) -> Option<(f64, &str)> {
         let billed = matches!(

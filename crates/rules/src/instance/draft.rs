@@ -16,6 +16,7 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::{
+    cost,
     input::Input,
     limit,
     protocol::Rule,
@@ -365,6 +366,7 @@ impl<'a> Draft<'a> {
             self.input.wall,
         );
         self.status.next_transition = limit::next_transition(self);
+        self.status.cost = cost::next(self);
     }
 
     fn finish(self, step: Step) -> Decision {

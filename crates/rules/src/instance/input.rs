@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::protocol::Rules;
 use crate::{
+    cost::Prices,
     facts::{capacity::Capacity, failure::FailureKind, memory::Memory, snapshot::Snapshot},
     ledger::book::Book,
     pacing::pressure::Wait,
@@ -128,6 +129,8 @@ pub struct FleetView {
     pub problem: Option<(FailureKind, String)>,
     /// Why an account of this fleet is on hold, if one is: nothing is started, and absence proves nothing.
     pub held: Option<String>,
+    /// The prices of the API, once they are known.
+    pub prices: Option<Arc<Prices>>,
     /// The API's message when it began to fail or to ask for fewer calls, until a call works again.
     pub trouble: Option<Arc<str>>,
     /// Why a call about this resource has to wait.

@@ -35,6 +35,7 @@ pub fn show_instance(status: &mut CortecsInstanceStatus, instance: &Instance) {
         progress,
         journal,
         next_transition: _,
+        cost: _,
         // These are not what the API says of the instance.
         observed_generation: _,
         conditions: _,
@@ -85,6 +86,7 @@ pub fn forget_instance(status: &mut CortecsInstanceStatus) {
         account,
         journal,
         next_transition: _,
+        cost: _,
         // These are of the resource, or follow from the rest.
         observed_generation: _,
         conditions: _,

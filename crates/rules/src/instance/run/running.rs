@@ -71,14 +71,12 @@ fn unlisted(draft: &Draft<'_>) -> Option<Verdict> {
         .then(|| Verdict::stalled(Phase::Running, Reason::ListIncomplete, message))
 }
 
-/// When the instance was last asked to run; or, if it was usable since, when it ceased to be. `None`: it was usable until now.
+/// When the instance was last asked to run; or, if it was usable since, when it ceased to be. `None`: it was usable until now, or nobody has
+/// looked yet.
 fn unusable_since(draft: &Draft<'_>) -> Option<Timestamp> {
-    let asked = draft.status.slot().last_start_time;
-    let Some(available) = find_condition(&draft.status.conditions, AVAILABLE) else {
-        return asked;
-    };
+    let available = find_condition(&draft.status.conditions, AVAILABLE)?;
     let ceased = (available.status == "False").then_some(available.last_transition_time.0)?;
-    asked.max(Some(ceased))
+    draft.status.slot().last_start_time.max(Some(ceased))
 }
 
 fn doing(draft: &Draft<'_>) -> String {

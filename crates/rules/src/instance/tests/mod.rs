@@ -5,6 +5,7 @@ mod ask;
 mod bound;
 mod calm;
 mod capacity;
+mod cost;
 mod delete;
 mod held;
 mod hostile;

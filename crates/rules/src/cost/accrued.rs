@@ -1,0 +1,139 @@
+//! What a resource has cost, as its status shows it: an estimate from times and list prices.
+//!
+//! A run is billed from the moment at which it is asked for until its stop shows, by the started minute or hour. The status takes
+//! the cost of a run when it ends; what grows meanwhile is computed by whoever reads it, from `since` and `pricePerHour`.
+
+use cortecs_resources::instance_status::Cost;
+use jiff::Timestamp;
+
+use super::money::decimal;
+
+/// The billing of the instance that the status shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run<'a> {
+    /// When it was asked for.
+    pub since: Timestamp,
+    /// Price of all its workers an hour, with its currency; `None` if it is not known.
+    pub price: Option<(f64, &'a str)>,
+}
+
+/// How long one billed interval is, by the word of the API.
+pub fn interval_seconds(billing_interval: Option<&str>) -> i64 {
+    match billing_interval {
+        Some("per_hour") => 3600,
+        _ => 60,
+    }
+}
+
+/// The cost after a look. `run`: what is billed now, if anything is. `stopped`: when the API says that the last run ended. `interval`: of the
+/// instance that `before` is about, in seconds.
+pub fn next(
+    before: Option<&Cost>,
+    run: Option<Run<'_>>,
+    stopped: Option<Timestamp>,
+    interval: i64,
+    now: Timestamp,
+) -> Option<Cost> {
+    let Some(before) = before else {
+        // Nothing is shown before a price is known.
+        let priced = run.filter(|run| run.price.is_some());
+        return priced.map(|run| begin(Cost::default(), run));
+    };
+    let same = run.filter(|run| before.since == Some(run.since));
+    if let Some(run) = same {
+        let known = run
+            .price
+            .and_then(|(price, currency)| Some((decimal(price)?, currency.to_owned())));
+        let Some((price, currency)) = known else {
+            // What was known stays shown.
+            return Some(before.clone());
+        };
+        let (old_price, old_currency) = (&before.price_per_hour, &before.currency);
+        if (old_price.as_ref(), old_currency.as_ref()) == (Some(&price), Some(&currency)) {
+            return Some(before.clone());
+        }
+        // A price that was not known counts for all of the run; one that changed, from now on.
+        let (base, since) = match old_price {
+            None => (before.clone(), run.since),
+            Some(_) => (end(before, now, interval), now),
+        };
+        let run = Run { since, ..run };
+        return Some(begin(base, run));
+    }
+    let end_of_run =
+        stopped.filter(|at| before.since.is_some_and(|since| since <= *at && *at <= now));
+    let ended = end(before, end_of_run.unwrap_or(now), interval);
+    Some(match run {
+        Some(run) => begin(ended, run),
+        None => ended,
+    })
+}
+
+/// A run begins. Amounts in another currency cannot be added: they begin at zero.
+fn begin(base: Cost, run: Run<'_>) -> Cost {
+    let price = run
+        .price
+        .and_then(|(price, currency)| Some((decimal(price)?, currency)));
+    let Some((price, currency)) = price else {
+        return Cost {
+            since: Some(run.since),
+            price_per_hour: None,
+            ..base
+        };
+    };
+    let is_other = base
+        .currency
+        .as_deref()
+        .is_some_and(|known| known != currency);
+    Cost {
+        price_per_hour: Some(price),
+        currency: Some(currency.to_owned()),
+        accrued: if is_other {
+            ZERO.to_owned()
+        } else {
+            base.accrued
+        },
+        since: Some(run.since),
+    }
+}
+
+/// The run that `cost` shows ends.
+fn end(cost: &Cost, at: Timestamp, interval: i64) -> Cost {
+    let of_run = cost
+        .since
+        .and_then(|since| cost_of_run(cost, since, at, interval));
+    let sum = amount(&cost.accrued) + of_run.unwrap_or_default();
+    Cost {
+        price_per_hour: None,
+        currency: cost.currency.clone(),
+        accrued: decimal(sum).unwrap_or_else(|| cost.accrued.clone()),
+        since: None,
+    }
+}
+
+/// What a run has cost until `at`; `None` if its price is not known.
+fn cost_of_run(cost: &Cost, since: Timestamp, at: Timestamp, interval: i64) -> Option<f64> {
+    let price = amount(cost.price_per_hour.as_deref()?);
+    let seconds = at.as_second().saturating_sub(since.as_second());
+    let intervals = seconds.saturating_add(interval - 1) / interval;
+    Some(intervals.max(1) as f64 * interval as f64 / 3600.0 * price)
+}
+
+/// All that a resource has cost until now, the present run included.
+pub fn until(cost: &Cost, interval: i64, now: Timestamp) -> f64 {
+    let of_run = cost
+        .since
+        .and_then(|since| cost_of_run(cost, since, now, interval));
+    amount(&cost.accrued) + of_run.unwrap_or_default()
+}
+
+/// No money.
+const ZERO: &str = "0.00";
+
+fn amount(decimal: &str) -> f64 {
+    decimal.parse().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "accrued_tests.rs"]
+mod tests;
