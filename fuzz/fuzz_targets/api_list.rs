@@ -10,7 +10,7 @@ use std::{
 use cortecs_api::answers;
 use cortecs_resources::instance_status::CortecsInstanceStatus;
 use cortecs_rules::{
-    account::summary::sum_up,
+    account::summary::{Finances, sum_up},
     facts::{args, snapshot::Snapshot},
     instance::status::show_instance,
 };
@@ -42,7 +42,7 @@ fuzz_target!(|body: &[u8]| {
         instances: instances.collect(),
         ..Snapshot::default()
     };
-    let summary = sum_up(&snapshot, &BTreeMap::new(), |_| false);
+    let summary = sum_up(&snapshot, &BTreeMap::new(), 0, Finances::default(), |_| false);
     assert!(summary.unmanaged.len() <= 50);
     assert!(summary.unmanaged.iter().all(|u| args::fits(&u.args)));
 });

@@ -9,14 +9,16 @@ use cortecs_api::answers;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
-    account::{AccountMode, Adoption, Sharing},
+    account::{AccountMode, Adoption, Limits, Sharing},
     identity::AccountIdentity,
     key::ObjectKey,
 };
 use cortecs_rules::{
     facts::{
         args,
-        attempt::{Attempt, Outcome}, memory::Memory,
+        attempt::{Attempt, Outcome},
+        capacity::Capacity,
+        memory::Memory,
         sealed_id::SealedId,
         snapshot::Snapshot,
     },
@@ -82,7 +84,7 @@ fuzz_target!(|data: &[u8]| {
     });
     let status = resource.status.clone().unwrap_or_default();
     let mut memory = Memory::default();
-    if let Some(start) = status.start.as_ref().filter(|_| case.asked) {
+    if let Some(start) = status.slot().start.as_ref().filter(|_| case.asked) {
         let mut attempt = Attempt::written(start.id, at(999));
         attempt.outcome = Outcome::Unknown(at(999));
         memory.start = Some(attempt);
@@ -112,18 +114,17 @@ fuzz_target!(|data: &[u8]| {
                 api_url: API_URL.into(),
                 client_id: "c".into(),
             }),
-            sharing: if case.shared {
-                Sharing::Shared
-            } else {
-                Sharing::Exclusive
-            },
             adoption: Adoption::Unclaimed,
             mode: AccountMode::Active,
             deleting: false,
+            limits: Limits::default(),
             allowed: true,
-            sees_all_users: true,
         }),
         fleet: Some(FleetView {
+            sharing: match case.shared {
+                true => Sharing::Shared,
+                false => Sharing::Exclusive,
+            },
             snapshot: Some(snapshot.clone()),
             ..FleetView::default()
         }),
@@ -135,6 +136,7 @@ fuzz_target!(|data: &[u8]| {
         book: &book,
         memory: &memory,
         model: model.as_ref(),
+        capacity: &Capacity::Unknown,
         settings: &Settings {
             settle,
             rules: Rules::default(),
@@ -155,7 +157,7 @@ fuzz_target!(|data: &[u8]| {
     }
     // A start is recorded before it is made, and within the schema.
     if let Step::Write(Write::Status(Purpose::StartIntent(_))) = decision.step {
-        let start = decision.status.start.as_ref().expect("an intent");
+        let start = decision.status.slot().start.as_ref().expect("an intent");
         assert!(args::fits(&start.args) && start.known_instances.len() <= 512);
     }
 });

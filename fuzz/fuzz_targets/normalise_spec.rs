@@ -27,8 +27,9 @@ fuzz_target!(|data: &[u8]| {
             assert!(args::fits(&args::recorded(&pinned)));
             assert!(args::matches(&pinned, &pinned));
             let _ = args::is_outdated(&case.spec, &stated, &pinned);
-            let _ = args::satisfies(&case.spec, &pinned);
+            let _ = args::satisfies(&case.spec, &pinned, &pinned);
         }
-        Err(message) => assert!(!message.is_empty()),
+        Err(defaults::Unfit::Invalid(message)) => assert!(!message.is_empty()),
+        Err(defaults::Unfit::NoCapacity(_)) => unreachable!("no hardware was asked about"),
     }
 });
