@@ -10,6 +10,7 @@ use cortecs_clock as clock;
 use cortecs_resources::{CortecsInstance, key::ObjectKey};
 use cortecs_rules::{
     account::brake::{self, Lists, Measure},
+    catalog::details::used_id,
     facts::{
         fleet_key::FleetKey,
         home::{home_account, lives_in, lives_through, named_account},
@@ -19,7 +20,10 @@ use cortecs_rules::{
 };
 
 use super::shared_book::SharedBook;
-use crate::{fleet::hooks::Claims, kubernetes::queue::Watches};
+use crate::{
+    fleet::hooks::{Claims, Demand},
+    kubernetes::queue::Watches,
+};
 
 /// The claims of the resources in the book.
 pub struct BookClaims {
@@ -86,5 +90,13 @@ impl Claims for BookClaims {
 
     fn unlisted(&self, fleet: &FleetKey) -> u64 {
         unlisted::count(&self.book.lock(), fleet, clock::moment(), self.settle)
+    }
+}
+
+impl Demand for BookClaims {
+    fn used_models(&self) -> BTreeSet<String> {
+        let book = self.book.lock();
+        let models = book.iter().map(|(_, entry)| &entry.resource.spec.model_id);
+        models.map(|model| used_id(model)).collect()
     }
 }
