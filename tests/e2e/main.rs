@@ -23,6 +23,7 @@ mod adoption;
 mod brake;
 mod brake_stays;
 mod brownouts;
+mod catalog;
 mod chaos;
 mod crash_points;
 mod deletion;
