@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use crate::{
     control_plane::assert_succeeded,
     eventually::eventually,
-    harness::{Bed, MODEL, MODEL_ID, Operator, SOON, polls_every_second},
+    harness::{Bed, MODEL, MODEL_ID, SOON, polls_every_second},
+    objects::{install_definitions, object},
 };
 
 const MODELS: usize = 8;
@@ -223,6 +224,49 @@ async fn the_catalog_is_shown_and_nothing_is_written_while_it_stays_the_same() {
 }
 
 #[tokio::test]
+async fn a_thousand_models_cost_one_list_and_no_write() {
+    let mut bed = bed("thousand").await;
+    let details = Pace {
+        slow: Duration::from_secs(3600),
+        ..INTERVALS.details
+    };
+    bed.config.catalog_objects = Some(Intervals {
+        details,
+        ..INTERVALS
+    });
+    let models: Vec<Value> = (0..1000)
+        .map(|n| json!({"model_id": format!("Org--Model_{n}")}))
+        .collect();
+    change(&bed, json!({"models": models}));
+    let _operator = bed.operator();
+    let all = MODELS + 1000;
+    until::<CortecsModel>(&bed, "all models", |models| models.len() == all).await;
+    until::<CortecsHardwareType>(&bed, "all hardware types", |types| {
+        types.len() == HARDWARE_TYPES
+    })
+    .await;
+    // Of those that no resource uses one is asked about.
+    refreshed(&bed, 2).await;
+    let before = versions(&bed).await;
+    bed.api.reset_counts();
+    refreshed(&bed, 3).await;
+    assert_eq!(versions(&bed).await, before, "it wrote without a reason");
+    assert_eq!(bed.api.count(Endpoint::GetModel), 0);
+
+    // A model in use is asked about at once.
+    bed.create(
+        "phi",
+        json!({"modelId": "google/gemma-2-9b-it", "state": "Stopped"}),
+    )
+    .await;
+    until::<CortecsModel>(&bed, "the maxima of the model in use", |models| {
+        let model = models.get("google--gemma-2-9b-it");
+        model.is_some_and(|model| model.spec.max_context_lengths.len() == 2)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_bad_list_removes_nothing_and_a_good_one_does() {
     let bed = bed("lists").await;
     let _operator = bed.operator();
@@ -317,7 +361,7 @@ async fn what_people_change_is_put_back_and_two_ids_of_one_name_have_two_objects
     // What a person made stays, unless the catalog needs its name.
     let spec = json!({"id": "mine"});
     for name in ["mine", "new-model"] {
-        let own = crate::objects::object::<CortecsModel>("CortecsModel", name, spec.clone());
+        let own = object::<CortecsModel>("CortecsModel", name, spec.clone());
         models
             .create(&PostParams::default(), &own)
             .await
@@ -364,8 +408,7 @@ async fn an_operator_that_does_not_manage_the_default_account_writes_nothing() {
     assert_eq!(bed.api.count(Endpoint::ListModels), 0);
 
     // The objects of another operator are left alone by the one that manages the account.
-    let mut theirs: CortecsModel =
-        crate::objects::object("CortecsModel", "theirs", json!({"id": MODEL_ID}));
+    let mut theirs: CortecsModel = object("CortecsModel", "theirs", json!({"id": MODEL_ID}));
     let labels = theirs.labels_mut();
     labels.insert(
         "app.kubernetes.io/managed-by".to_owned(),
@@ -409,19 +452,14 @@ async fn without_the_kinds_or_the_rights_the_operator_works_and_says_so_once() {
     );
     let mut bed = Bed::builder("rightless").definitions(folder).build().await;
     bed.config.catalog_objects = Some(INTERVALS);
-    let _operator: Operator = bed.operator();
+    let _operator = bed.operator();
     bed.run("phi", json!({"modelId": MODEL})).await;
     let warnings = |bed: &Bed| bed.logs.text().matches("writes no CortecsModel").count();
     bed.wait_lists(2).await;
     assert_eq!(warnings(&bed), 1, "{}", bed.logs.text());
 
     // The kinds are installed, and their models appear.
-    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-    let applied = bed
-        .plane
-        .kubectl(&["apply", "--server-side", "--force-conflicts", "-f", crds])
-        .await;
-    assert_succeeded("kubectl apply", &applied);
+    install_definitions(bed.plane).await;
     complete(&bed).await;
 
     // The rights are taken away: only the objects suffer.

@@ -139,6 +139,8 @@ fn memory_is_a_quantity() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn the_schema_takes_every_answer(
         long in "\\PC{0,300}",
