@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use cortecs_resources::{CortecsHardwareType, CortecsModel, account::ManagedBy, key::ObjectKey};
-use cortecs_rules::facts::account_entry::AccountState;
+use cortecs_rules::{catalog::kind::Us, facts::account_entry::AccountState};
 use kube::{Api, Client, api::ListParams};
 use tokio::{sync::Notify, time::sleep};
 
@@ -26,6 +26,7 @@ use crate::{
 /// Keeps the objects of the catalog as the API of the default account says.
 pub struct CatalogController {
     pub(super) parts: Parts,
+    pub(super) us: Us,
     pub(super) models: Arc<ObjectWatch<CortecsModel>>,
     pub(super) hardware: Arc<ObjectWatch<CortecsHardwareType>>,
     /// Notified when an object has changed.
@@ -51,8 +52,13 @@ pub struct Parts {
 impl CatalogController {
     pub fn new(parts: Parts) -> Arc<Self> {
         let changed = Arc::new(Notify::new());
+        let us = Us {
+            operator: parts.this_operator.namespace.clone(),
+            account: parts.account.clone(),
+        };
         Arc::new(Self {
             parts,
+            us,
             models: Arc::new(ObjectWatch::new(Arc::clone(&changed))),
             hardware: Arc::new(ObjectWatch::new(Arc::clone(&changed))),
             changed,

@@ -22,6 +22,16 @@ pub struct Intervals {
     pub pass: Duration,
 }
 
+impl Intervals {
+    /// Between two lists of the available hardware types. `is_awaited`: whether a resource waits for capacity.
+    pub(super) fn availability(&self, is_awaited: bool) -> Duration {
+        match is_awaited {
+            true => self.availability.min(self.refresh),
+            false => self.refresh,
+        }
+    }
+}
+
 impl Default for Intervals {
     fn default() -> Self {
         let minutes = |n: u64| Duration::from_secs(60 * n);
@@ -37,5 +47,17 @@ impl Default for Intervals {
             tick: Duration::from_secs(5),
             pass: Duration::from_secs(1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn availability_is_asked_for_more_often_while_somebody_waits() {
+        let intervals = Intervals::default();
+        assert_eq!(intervals.availability(false), Duration::from_secs(3600));
+        assert_eq!(intervals.availability(true), Duration::from_secs(300));
     }
 }

@@ -7,11 +7,11 @@ use cortecs_api::{
     types::{HardwareType, Model},
 };
 use cortecs_clock::Moment;
-use cortecs_resources::{CortecsHardwareType, CortecsModel};
+use cortecs_resources::{CortecsHardwareType, CortecsModel, annotations};
 use cortecs_rules::{
     catalog::{
         details::Details,
-        kind::{CatalogKind, Owner, owner},
+        kind::{CatalogKind, Owner, Us, owner},
         listing::{Judge, Listing, Removal},
         spec::{is_id, start_id},
     },
@@ -32,6 +32,8 @@ pub(super) struct Known {
     pub(super) free_asked_at: Option<Moment>,
     model_judge: Judge,
     hardware_judge: Judge,
+    /// Whether the log has said that objects of another operator are left alone.
+    said_others: bool,
     /// The answer with hardware types that was taken last.
     seen: Option<Arc<Readable<HardwareType>>>,
 }
@@ -48,6 +50,7 @@ impl Known {
             free_asked_at: None,
             model_judge: Judge::default(),
             hardware_judge: Judge::default(),
+            said_others: false,
             seen: None,
         }
     }
@@ -57,7 +60,7 @@ impl Known {
         &mut self,
         list: Readable<Model>,
         objects: &Objects<CortecsModel>,
-        us: &str,
+        us: &Us,
     ) {
         let all = list.entries.len() + list.skipped;
         let entries = list.entries.into_iter().filter_map(|model| {
@@ -79,7 +82,7 @@ impl Known {
         &mut self,
         list: Option<Arc<Readable<HardwareType>>>,
         objects: &Objects<CortecsHardwareType>,
-        us: &str,
+        us: &Us,
     ) -> bool {
         let Some(list) = list.filter(|list| {
             let seen = self.seen.as_ref();
@@ -105,10 +108,24 @@ impl Known {
         self.seen = Some(list);
         true
     }
+
+    /// Says once that another operator has objects.
+    pub(super) fn tell_others<K: CatalogKind>(&mut self, objects: &Objects<K>, us: &Us) {
+        let mut objects = objects.values();
+        let other = objects.find(|object| owner(object.as_ref(), us) == Owner::OtherOperator);
+        if let Some(other) = other.filter(|_| !std::mem::replace(&mut self.said_others, true)) {
+            let operator = annotations::value(other.as_ref(), annotations::OPERATOR);
+            tracing::warn!(
+                name = other.name_any(),
+                operator,
+                "another operator has written objects of the catalog: they are left alone. If that operator is gone, delete them"
+            );
+        }
+    }
 }
 
 /// The ids of this operator's objects.
-fn ids<'a, K: CatalogKind>(objects: &'a Objects<K>, us: &'a str) -> impl Iterator<Item = &'a str> {
+fn ids<'a, K: CatalogKind>(objects: &'a Objects<K>, us: &'a Us) -> impl Iterator<Item = &'a str> {
     let objects = objects.values();
     let ours = objects.filter(move |object| owner(object.as_ref(), us) == Owner::Us);
     ours.map(|object| K::id(object.spec()))

@@ -65,7 +65,7 @@ impl CatalogController {
         hardware: &Objects<CortecsHardwareType>,
     ) -> bool {
         let intervals = &self.parts.intervals;
-        let us = &self.parts.this_operator.namespace;
+        let us = &self.us;
         let mut is_new = false;
         if known.lists_due <= clock::moment() {
             fleet.finances().request_prices(intervals.refresh);
@@ -153,17 +153,14 @@ impl CatalogController {
     /// When the available hardware is asked for next.
     fn availability_due(&self, known: &Known) -> Moment {
         let intervals = &self.parts.intervals;
-        let interval = match self.parts.demand.waits_for_capacity() {
-            true => intervals.availability,
-            false => intervals.refresh,
-        };
+        let interval = intervals.availability(self.parts.demand.waits_for_capacity());
         known
             .free_asked_at
             .map_or_else(Moment::default, |at| at.after(interval))
     }
 
     /// Makes the objects follow the answers, if there is a reason to compare them.
-    async fn pass(&self, known: &Known, passes: &mut Passes) {
+    async fn pass(&self, known: &mut Known, passes: &mut Passes) {
         if !passes.is_due || clock::moment() < passes.not_before {
             return;
         }
@@ -173,7 +170,9 @@ impl CatalogController {
             return;
         };
         passes.is_due = false;
-        let us = &self.parts.this_operator.namespace;
+        let us = &self.us;
+        known.tell_others(&models, us);
+        known.tell_others(&hardware, us);
         let mut outcome = Outcome::default();
         if let Some(list) = &known.models {
             let writes = plan(&models, list, us, |entry, before| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    kind::{CatalogKind, Owner, is_marked, mark, owner},
+    kind::{CatalogKind, Owner, Us, is_marked, mark, owner},
     listing::{Listing, Removal},
     name::names,
 };
@@ -23,7 +23,7 @@ pub enum Write<K> {
 pub fn plan<K: CatalogKind, T>(
     existing: &BTreeMap<String, impl AsRef<K>>,
     listing: &Listing<T>,
-    us: &str,
+    us: &Us,
     wanted: impl Fn(&T, Option<&K::Spec>) -> K::Spec,
 ) -> Vec<Write<K>> {
     let named = assign(existing, listing, us);
@@ -63,7 +63,7 @@ pub fn plan<K: CatalogKind, T>(
 fn assign<'a, K: CatalogKind, T>(
     existing: &BTreeMap<String, impl AsRef<K>>,
     listing: &'a Listing<T>,
-    us: &str,
+    us: &Us,
 ) -> BTreeMap<String, &'a T> {
     let mut elsewhere = BTreeSet::new();
     let mut taken = BTreeSet::new();

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use cortecs_resources::{CortecsHardwareType, annotations, hardware_type::CortecsHardwareTypeSpec};
+use cortecs_resources::{
+    CortecsHardwareType, annotations, hardware_type::CortecsHardwareTypeSpec, key::ObjectKey,
+};
 use kube::ResourceExt;
 use proptest::prelude::*;
 
@@ -12,7 +14,12 @@ use super::{
     *,
 };
 
-const US: &str = "cortecs-system";
+fn us() -> Us {
+    Us {
+        operator: "cortecs-system".to_owned(),
+        account: ObjectKey::new("cortecs-system", "default"),
+    }
+}
 
 type Objects = BTreeMap<String, Arc<CortecsHardwareType>>;
 /// An entry of the list is its id and a number that the object shows.
@@ -45,7 +52,7 @@ fn listing(ids: &[&str], removes: Removal) -> Listed {
 }
 
 fn writes(objects: &Objects, listing: &Listed) -> Vec<Write<CortecsHardwareType>> {
-    plan(objects, listing, US, spec)
+    plan(objects, listing, &us(), spec)
 }
 
 fn apply(objects: &mut Objects, writes: Vec<Write<CortecsHardwareType>>) {
@@ -170,6 +177,7 @@ fn the_objects_of_another_operator_are_left_alone() {
         let object = Arc::make_mut(object);
         let annotations = object.annotations_mut();
         annotations.insert(annotations::OPERATOR.to_owned(), "elsewhere".to_owned());
+        annotations.insert(annotations::ACCOUNT.to_owned(), "elsewhere/main".to_owned());
         object.spec.gpu_count = Some(9);
     }
     let theirs = objects.clone();
@@ -180,6 +188,26 @@ fn the_objects_of_another_operator_are_left_alone() {
     assert_eq!(objects[&ours].spec.id, "a");
     expected.insert(ours.clone(), Arc::clone(&objects[&ours]));
     assert_eq!(objects, expected);
+}
+
+#[test]
+fn objects_go_with_their_account_to_another_operator_and_stay_with_an_operator_that_changes_its_account()
+ {
+    let mut objects = Objects::new();
+    let list = listing(&["a"], Removal::Missing);
+    follow(&mut objects, &list);
+    let good = objects.clone();
+    for (mark, value) in [
+        (annotations::OPERATOR, "elsewhere"),
+        (annotations::ACCOUNT, "elsewhere/main"),
+    ] {
+        change(&mut objects, "a", |object| {
+            let annotations = object.annotations_mut();
+            annotations.insert(mark.to_owned(), value.to_owned());
+        });
+        follow(&mut objects, &list);
+        assert_eq!(objects, good);
+    }
 }
 
 #[test]
