@@ -17,9 +17,10 @@ pub struct Intervals {
     pub retry: Duration,
     /// Between two looks at the account and at the resources.
     pub tick: Duration,
-    /// Between two passes over the objects. It doubles while each pass writes, so that nobody who changes the objects back makes the
-    /// operator write all the time.
+    /// Between two passes over the objects. It doubles while each pass writes, up to `longest_pass`, so that nobody who changes the
+    /// objects back makes the operator write all the time.
     pub pass: Duration,
+    pub longest_pass: Duration,
 }
 
 impl Intervals {
@@ -46,6 +47,7 @@ impl Default for Intervals {
             retry: minutes(1),
             tick: Duration::from_secs(5),
             pass: Duration::from_secs(1),
+            longest_pass: minutes(5),
         }
     }
 }

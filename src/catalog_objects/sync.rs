@@ -16,9 +16,6 @@ use tokio::time::timeout;
 use super::{controller::CatalogController, known::Known, watch::Objects, write::Outcome};
 use crate::fleet::poll::Fleet;
 
-/// The longest pause between two passes over the objects.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-
 /// When the next pass over the objects may begin, and whether there is a reason for one.
 struct Passes {
     is_due: bool,
@@ -189,7 +186,7 @@ impl CatalogController {
         let intervals = &self.parts.intervals;
         passes.pause = match outcome.written {
             0 => intervals.pass,
-            _ => (passes.pause * 2).min(LONGEST_PAUSE.max(intervals.pass)),
+            _ => (passes.pause * 2).min(intervals.longest_pass),
         };
         let mut pause = passes.pause;
         if outcome.failed {

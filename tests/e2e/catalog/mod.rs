@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     control_plane::assert_succeeded,
     eventually::eventually,
-    harness::{Bed, MODEL, MODEL_ID, SOON, polls_every_second},
+    harness::{Asked, Bed, HangingProxy, MODEL, MODEL_ID, Meddling, SOON, polls_every_second},
     objects::{install_definitions, object},
 };
 
@@ -45,6 +45,7 @@ const INTERVALS: Intervals = Intervals {
     retry: Duration::from_millis(200),
     tick: Duration::from_millis(50),
     pass: Duration::from_millis(20),
+    longest_pass: Duration::from_millis(40),
 };
 
 async fn bed(name: &'static str) -> Bed {
