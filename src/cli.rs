@@ -8,6 +8,7 @@ use cortecs_rules::account::allowed_hosts::AllowedHosts;
 use reqwest::Url;
 
 use crate::{
+    catalog_objects::intervals::Intervals,
     kubernetes::scope::WatchedNamespaces,
     serve::telemetry::{LogFormat, LogLevel},
 };
@@ -76,6 +77,10 @@ pub struct RunArgs {
     #[arg(long, env = "CORTECS_OPERATOR_LEADER_ELECT", value_name = "BOOLEAN", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub leader_elect: bool,
 
+    /// Show the API's models and hardware types as cluster-scoped objects. Needs a default account and a ClusterRole. Default: true if all namespaces are watched.
+    #[arg(long, env = "CORTECS_OPERATOR_CATALOG_OBJECTS", value_name = "BOOLEAN", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub catalog_objects: Option<bool>,
+
     /// How long the instance of a start with unknown outcome may take to appear in the API's list before the start counts as failed; at least 4 request timeouts.
     #[arg(long, env = "CORTECS_OPERATOR_SETTLE_SECONDS", value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u32).range(4..=86_400))]
     pub settle_seconds: u32,
@@ -131,6 +136,8 @@ pub struct RunConfig {
     /// Resources that each controller reconciles at once: 1–256.
     pub concurrency: u16,
     pub leader_elect: bool,
+    /// How often the catalog is asked for; `None` if the operator writes no objects of the catalog.
+    pub catalog_objects: Option<Intervals>,
     /// At least four times `request_timeout`.
     pub settle: Duration,
     pub request_timeout: Duration,
@@ -161,6 +168,10 @@ impl RunArgs {
             listen: self.listen,
             concurrency: self.concurrency,
             leader_elect: self.leader_elect,
+            catalog_objects: self
+                .catalog_objects
+                .unwrap_or_else(|| self.watch_namespaces.is_all())
+                .then(Intervals::default),
             settle: Duration::from_secs(self.settle_seconds.into()),
             request_timeout: Duration::from_secs(self.request_timeout_seconds.into()),
         })

@@ -27,7 +27,7 @@ fn each_flag_of_run_has_an_environment_variable() {
         .get_arguments()
         .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
         .collect();
-    assert_eq!(flags.len(), 10);
+    assert_eq!(flags.len(), 11);
     for flag in flags {
         let twin = format!("CORTECS_OPERATOR_{}", flag.get_id().as_str().to_uppercase());
         assert_eq!(flag.get_env().unwrap().to_str(), Some(twin.as_str()));
@@ -49,6 +49,7 @@ fn without_flags_the_documented_defaults_hold() {
             listen: "0.0.0.0:8080".parse().unwrap(),
             concurrency: 16,
             leader_elect: true,
+            catalog_objects: Some(Intervals::default()),
             settle: Duration::from_secs(180),
             request_timeout: Duration::from_secs(30),
         }
@@ -162,4 +163,17 @@ fn check_needs_a_url_and_takes_a_timeout() {
     assert!(check(&[]).unwrap_err().to_string().contains("--url"));
     assert!(check(&["--url=operator/readyz"]).is_err());
     assert!(check(&["--url=http://a", "--timeout-seconds=0"]).is_err());
+}
+
+#[test]
+fn the_catalog_has_objects_where_all_namespaces_are_watched_unless_a_flag_says_otherwise() {
+    for (flags, expected) in [
+        (&[][..], true),
+        (&["--catalog-objects=false"], false),
+        (&["--watch-namespaces=a"], false),
+        (&["--watch-namespaces=a", "--catalog-objects"], true),
+    ] {
+        let config = run(flags).unwrap().validate().unwrap();
+        assert_eq!(config.catalog_objects.is_some(), expected, "{flags:?}");
+    }
 }

@@ -12,6 +12,7 @@
 //! | [`catalog`] | what the API says of models and of free hardware, remembered for a while |
 //! | [`fleet`] | one poll loop for each client id at an API |
 //! | [`account`] | the controller of accounts |
+//! | [`catalog_objects`] | the controller of the catalog's objects |
 //! | [`instance`] | the controller of instances |
 //! | [`cli`] | the command line |
 //! | [`operator`] | the command `run`: start and end of all parts |
@@ -19,6 +20,7 @@
 
 pub mod account;
 pub mod catalog;
+pub mod catalog_objects;
 pub mod check;
 pub mod cli;
 pub mod fleet;

@@ -12,6 +12,7 @@ use kube::Client;
 use crate::{
     account::{self, context::AccountController},
     catalog::{Catalog, FreeHardware},
+    catalog_objects::controller::{self as catalog_objects, CatalogController},
     cli::RunConfig,
     fleet::directory::Directory,
     instance::{
@@ -106,7 +107,7 @@ async fn lead(
     }
 }
 
-/// Runs both controllers until `shutdown`. Their watches begin only now, so that they see all writes of an earlier leader.
+/// Runs the controllers until `shutdown`. Their watches begin only now, so that they see all writes of an earlier leader.
 ///
 /// # Errors
 /// One sentence: that Kubernetes was restored to an earlier state.
@@ -140,7 +141,7 @@ async fn run_controllers(
     let accounts = Arc::new(AccountController {
         client: parts.client.clone(),
         directory: directory.clone(),
-        claims,
+        claims: Arc::clone(&claims) as _,
         instances: Arc::clone(&enqueuer) as _,
         allowed_hosts: config.allowed_hosts.clone(),
         leadership: leadership.clone(),
@@ -152,11 +153,25 @@ async fn run_controllers(
         limits: PollLimits::default(),
         state: account::context::State::default(),
     });
+    let cache = Catalog::default();
+    let catalog = match (&config.default_account, config.catalog_objects) {
+        (Some(account), Some(intervals)) => Some(CatalogController::new(catalog_objects::Parts {
+            client: parts.client.clone(),
+            directory: directory.clone(),
+            demand: claims,
+            cache: cache.clone(),
+            leadership: leadership.clone(),
+            account: account.clone(),
+            this_operator: this_operator.clone(),
+            intervals,
+        })),
+        _ => None,
+    };
     let instances = Arc::new(Context {
         client: parts.client.clone(),
         book,
         directory: directory.clone(),
-        catalog: Catalog::default(),
+        catalog: cache,
         free_hardware: FreeHardware::default(),
         leadership: leadership.clone(),
         settings: Settings {
@@ -190,6 +205,11 @@ async fn run_controllers(
         tokio::join!(
             account::controller::run(Arc::clone(&accounts), &account_options),
             kubernetes::controller::run(&instance_options, Arc::clone(&instances)),
+            async {
+                if let Some(catalog) = &catalog {
+                    catalog.run(&account_options).await;
+                }
+            },
         )
     };
     tokio::select! {

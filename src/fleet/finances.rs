@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use cortecs_api::{Client, Error};
+use cortecs_api::{Client, Error, answers::Readable, types::HardwareType};
+use cortecs_clock as clock;
+use cortecs_clock::Moment;
 use cortecs_rules::{
     cost::{
         Prices,
@@ -14,7 +16,7 @@ use cortecs_rules::{
     },
     facts::fleet_key::FleetKey,
 };
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::sleep};
 
 use crate::mutex::lock;
 
@@ -25,14 +27,32 @@ const FAILED: Duration = Duration::from_secs(300);
 
 /// The last answers of the API.
 #[derive(Debug, Default)]
-pub(super) struct Finances {
+pub(crate) struct Finances {
     prices: Mutex<Option<Arc<Prices>>>,
+    /// The hardware types, from which the prices are.
+    hardware: Mutex<Option<Arc<Readable<HardwareType>>>>,
+    /// When the prices were last asked for.
+    asked_at: Mutex<Option<Moment>>,
+    wake: Notify,
     balance: Mutex<Option<Money>>,
 }
 
 impl Finances {
     pub fn prices(&self) -> Option<Arc<Prices>> {
         lock(&self.prices).clone()
+    }
+
+    /// The hardware types of the last good answer.
+    pub fn hardware_types(&self) -> Option<Arc<Readable<HardwareType>>> {
+        lock(&self.hardware).clone()
+    }
+
+    /// Asks for the prices now, if that was last done before this time.
+    pub fn request_prices(&self, older_than: Duration) {
+        let asked_at = *lock(&self.asked_at);
+        if asked_at.is_some_and(|at| clock::moment().since(at) >= older_than) {
+            self.wake.notify_one();
+        }
     }
 
     pub fn balance(&self) -> Option<Money> {
@@ -47,10 +67,12 @@ impl Finances {
         on_change: impl Fn(),
     ) -> Infallible {
         loop {
-            let wait = match client.list_hardware_types().await {
-                Ok(catalog) => {
-                    let prices = Arc::new(Prices::of(catalog));
+            *lock(&self.asked_at) = Some(clock::moment());
+            let wait = match client.list_readable_hardware_types().await {
+                Ok(list) => {
+                    let prices = Arc::new(Prices::of(list.entries.clone()));
                     let before = lock(&self.prices).replace(Arc::clone(&prices));
+                    *lock(&self.hardware) = Some(Arc::new(list));
                     if before.as_ref() != Some(&prices) {
                         on_change();
                     }
@@ -58,7 +80,10 @@ impl Finances {
                 }
                 Err(error) => failed(fleet, "the prices", &error),
             };
-            sleep(wait).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.wake.notified() => {}
+            }
         }
     }
 

@@ -90,3 +90,12 @@ pub trait InstanceHooks: Send + Sync {
     /// The result of [`Directory::account`](super::directory::Directory::account) for this account has changed.
     fn on_account_changed(&self, account: &ObjectKey);
 }
+
+/// What the resources need of the API's catalog. Implementations read memory only and must not block.
+pub trait Demand: Send + Sync {
+    /// The models that resources name, in the form of [`used_id`](cortecs_rules::catalog::details::used_id).
+    fn used_models(&self) -> BTreeSet<String>;
+
+    /// Whether a resource waits until its hardware is available: then the available hardware is asked for more often.
+    fn waits_for_capacity(&self) -> bool;
+}

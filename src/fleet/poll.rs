@@ -12,7 +12,6 @@ use cortecs_clock as clock;
 use cortecs_clock::Moment;
 use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
-    cost::{Prices, money::Money},
     facts::{
         fleet_health::{FleetError, FleetHealth},
         fleet_key::FleetKey,
@@ -136,14 +135,9 @@ impl Fleet {
         state.snapshot.clone().filter(|_| !state.withheld)
     }
 
-    /// The last prices of the API.
-    pub(crate) fn prices(&self) -> Option<Arc<Prices>> {
-        self.inner.finances.prices()
-    }
-
-    /// The last balance of the owner.
-    pub(crate) fn balance(&self) -> Option<Money> {
-        self.inner.finances.balance()
+    /// The prices of the API and the balance of the owner.
+    pub(crate) fn finances(&self) -> &Finances {
+        &self.inner.finances
     }
 
     pub fn health(&self) -> FleetHealth {

@@ -122,8 +122,8 @@ impl Relay {
     /// Shows the summary of a list in the metrics and, after a change, in the statuses of the accounts.
     fn show_summary(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
         let known = directory.fleet(fleet);
-        let prices = known.as_ref().and_then(|fleet| fleet.prices());
-        let balance = known.as_ref().and_then(|fleet| fleet.balance());
+        let prices = known.as_ref().and_then(|fleet| fleet.finances().prices());
+        let balance = known.as_ref().and_then(|fleet| fleet.finances().balance());
         let finances = Finances {
             prices: prices.as_deref(),
             balance: balance.clone(),

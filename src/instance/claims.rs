@@ -7,9 +7,15 @@ use std::{
 };
 
 use cortecs_clock as clock;
-use cortecs_resources::{CortecsInstance, key::ObjectKey};
+use cortecs_resources::{
+    CortecsInstance,
+    conditions::{READY, find_condition},
+    key::ObjectKey,
+    reason::Reason,
+};
 use cortecs_rules::{
     account::brake::{self, Lists, Measure},
+    catalog::details::used_id,
     facts::{
         fleet_key::FleetKey,
         home::{home_account, lives_in, lives_through, named_account},
@@ -19,7 +25,10 @@ use cortecs_rules::{
 };
 
 use super::shared_book::SharedBook;
-use crate::{fleet::hooks::Claims, kubernetes::queue::Watches};
+use crate::{
+    fleet::hooks::{Claims, Demand},
+    kubernetes::queue::Watches,
+};
 
 /// The claims of the resources in the book.
 pub struct BookClaims {
@@ -86,5 +95,22 @@ impl Claims for BookClaims {
 
     fn unlisted(&self, fleet: &FleetKey) -> u64 {
         unlisted::count(&self.book.lock(), fleet, clock::moment(), self.settle)
+    }
+}
+
+impl Demand for BookClaims {
+    fn used_models(&self) -> BTreeSet<String> {
+        let book = self.book.lock();
+        let models = book.iter().map(|(_, entry)| &entry.resource.spec.model_id);
+        models.map(|model| used_id(model)).collect()
+    }
+
+    fn waits_for_capacity(&self) -> bool {
+        let book = self.book.lock();
+        let mut statuses = book.iter().filter_map(|(_, e)| e.resource.status.as_ref());
+        statuses.any(|status| {
+            let ready = find_condition(&status.conditions, READY);
+            ready.and_then(Reason::of) == Some(Reason::WaitingForCapacity)
+        })
     }
 }

@@ -265,7 +265,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
         has_unseen_users: !context
             .directory
             .all_accounts(fleet.key(), |entry| sees_all_users(context, entry)),
-        prices: fleet.prices(),
+        prices: fleet.finances().prices(),
         snapshot: fleet.snapshot(),
         good_since: health.good_since.unwrap_or_default(),
         problem: match (health.authentication_failed, problem) {

@@ -5,7 +5,7 @@
 //!                                           ├─► queue ─► reconcile ─► requeue
 //!  Watches::add (lists, accounts, turns) ───┘
 //! ```
-//! A new controller needs a [`Reconciler`] and a call of [`run`].
+//! A new controller needs a [`Reconciler`] and a call of [`run`]. Its kind may be namespaced or cluster-scoped.
 
 use std::{
     convert::Infallible,
@@ -19,7 +19,7 @@ use cortecs_rules::ledger::book::Scope;
 use futures::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use kube::{
     Api, Client, Resource,
-    core::NamespaceResourceScope,
+    core::{ClusterResourceScope, NamespaceResourceScope},
     runtime::{
         Predicate, PredicateConfig, WatchStreamExt, applier,
         controller::{Action, Config, ReconcileRequest},
@@ -53,9 +53,31 @@ pub enum Requeue {
     OnChange,
 }
 
+/// Whether the objects of a kind belong to namespaces.
+pub trait ObjectScope: Sized {
+    /// The objects of a watched scope.
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, scope: &Scope) -> Api<K>;
+}
+
+impl ObjectScope for NamespaceResourceScope {
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, scope: &Scope) -> Api<K> {
+        match scope {
+            None => Api::all(client.clone()),
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+        }
+    }
+}
+
+/// Objects without a namespace have one scope, without a namespace.
+impl ObjectScope for ClusterResourceScope {
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, _: &Scope) -> Api<K> {
+        Api::all(client.clone())
+    }
+}
+
 /// The part of a controller that depends on the kind of its objects.
 pub trait Reconciler: Send + Sync + 'static {
-    type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    type Object: Resource<DynamicType = (), Scope: ObjectScope>
         + Clone
         + Debug
         + DeserializeOwned
@@ -75,6 +97,11 @@ pub trait Reconciler: Send + Sync + 'static {
 
     /// Handles a failure of the watch, which is repeated.
     fn on_watch_error(&self) {}
+
+    /// Whether the log has a warning of a failure of the watch that happened now. By default each failure is a warning.
+    fn warns_of_watch_error(&self) -> bool {
+        true
+    }
 
     /// Reconciles one object.
     ///
@@ -124,7 +151,11 @@ async fn run_scope<R: Reconciler>(
     let changed = watcher(api(&options.client, &scope), watcher::Config::default())
         .default_backoff()
         .inspect_err(move |error| {
-            tracing::warn!(controller = R::NAME, %error, "the watch failed and is repeated");
+            if on_error.warns_of_watch_error() {
+                tracing::warn!(controller = R::NAME, %error, "the watch failed and is repeated");
+            } else {
+                tracing::debug!(controller = R::NAME, %error, "the watch failed and is repeated");
+            }
             on_error.on_watch_error();
         })
         .inspect_ok(move |event| {
@@ -138,9 +169,13 @@ async fn run_scope<R: Reconciler>(
         .predicate_filter(filter::<R>(), PredicateConfig::default())
         .filter_map(|object| future::ready(object.ok()))
         .map(|object| ObjectRef::from_obj(&object));
-    let added = queue
-        .stream()
-        .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
+    let added = queue.stream().map(|key| {
+        let object = ObjectRef::new(&key.name);
+        match key.namespace.as_str() {
+            "" => object,
+            namespace => object.within(namespace),
+        }
+    });
     // After the shutdown is requested no reconcile begins; the reconciles that have begun are finished.
     let shutdown = options.shutdown.clone();
     let due = stream::select(changed, added)
@@ -167,12 +202,9 @@ async fn run_scope<R: Reconciler>(
 /// The objects of a scope.
 pub fn api<K>(client: &Client, scope: &Scope) -> Api<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Resource<DynamicType = (), Scope: ObjectScope>,
 {
-    match scope {
-        None => Api::all(client.clone()),
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-    }
+    K::Scope::api(client, scope)
 }
 
 fn filter<R: Reconciler>() -> impl Predicate<R::Object> {

@@ -24,6 +24,7 @@ mod brake;
 mod brake_stays;
 mod brownouts;
 mod capacity;
+mod catalog;
 mod chaos;
 mod cost;
 mod crash_points;

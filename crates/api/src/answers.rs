@@ -2,6 +2,8 @@
 //!
 //! Each function takes a whole body of any bytes, and says why it is not usable in words that quote nothing of it.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -138,6 +140,66 @@ pub fn hardware_types(body: &[u8]) -> Result<Vec<HardwareType>, String> {
     Ok(list)
 }
 
+/// The entries of a list that could be read, in order, and the number of the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Readable<T> {
+    pub entries: Vec<T>,
+    pub skipped: usize,
+}
+
+/// As [`models`], without the entries that are not what they should be. Of entries with one id all are left out.
+///
+/// # Errors
+/// When the body is not such an answer.
+pub fn readable_models(body: &[u8]) -> Result<Readable<Model>, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        models: Vec<Value>,
+    }
+    let entries = json::<Answer>(body)?.models;
+    Ok(readable(entries, |model| {
+        check_hardware(model).ok()?;
+        Some(start_id(model))
+    }))
+}
+
+/// As [`hardware_types`], without the entries that are not what they should be. Of entries with one id all are left out.
+///
+/// # Errors
+/// When the body is not such an answer.
+pub fn readable_hardware_types(body: &[u8]) -> Result<Readable<HardwareType>, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        hardware_types: Vec<Value>,
+    }
+    let entries = json::<Answer>(body)?.hardware_types;
+    Ok(readable(entries, |kind: &HardwareType| {
+        Some(&kind.hardware_type_id)
+    }))
+}
+
+fn readable<T: DeserializeOwned>(
+    values: Vec<Value>,
+    id: impl Fn(&T) -> Option<&str>,
+) -> Readable<T> {
+    let all = values.len();
+    let entries = values.into_iter().filter_map(|value| {
+        let entry: T = serde_json::from_value(value).ok()?;
+        id::check_answer(id(&entry)?).ok()?;
+        Some(entry)
+    });
+    let mut entries: Vec<T> = entries.collect();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for id in entries.iter().filter_map(&id) {
+        *counts.entry(id.to_owned()).or_default() += 1;
+    }
+    entries.retain(|entry| id(entry).is_some_and(|id| counts.get(id) == Some(&1)));
+    Readable {
+        skipped: all - entries.len(),
+        entries,
+    }
+}
+
 /// The JSON `message` of an error's body, if it has one that may be shown: one line of at most 256 characters, no page,
 /// nothing invisible, and none of `secrets`.
 pub fn message(body: &[u8], secrets: &[&str]) -> Option<String> {
@@ -172,4 +234,27 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         };
         format!("{what} (line {}, column {})", error.line(), error.column())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_that_cannot_be_read_are_left_out_and_counted() {
+        let body = br#"{"models": [
+            {"model_id": "a"}, {"model_id": 7}, {"model_id": ""}, {"model_id": "b"}, {"model_id": "b"},
+            {"model_name": "c", "model_id": "a"}, {"model_id": "d", "recommended_config": ""}, null
+        ]}"#;
+        let list = readable_models(body).unwrap();
+        let ids: Vec<_> = list.entries.iter().map(start_id).collect();
+        assert_eq!((ids, list.skipped), (vec!["a", "c"], 6));
+        let body = br#"{"hardware_types": [{"hardware_type_id": "A"}, {}]}"#;
+        let list = readable_hardware_types(body).unwrap();
+        assert_eq!((list.entries.len(), list.skipped), (1, 1));
+        for body in [&b"{}"[..], b"[]", br#"{"models": {}}"#, b""] {
+            readable_models(body).unwrap_err();
+            readable_hardware_types(body).unwrap_err();
+        }
+    }
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::Serialize;
 
 use crate::{
-    answers,
+    answers::{self, Readable},
     call::Call,
     config::{ClientConfig, ConfigError, Credentials},
     error::{Cause, Error},
@@ -149,6 +149,12 @@ impl Client {
             .await
     }
 
+    /// The same, without the entries that cannot be read.
+    pub async fn list_readable_models(&self) -> Result<Readable<Model>, Error> {
+        self.open(get(Call::ListModels, "/models/"), answers::readable_models)
+            .await
+    }
+
     /// One model, with its hardware configurations. Needs no credentials.
     pub async fn get_model(&self, model_id: &str) -> Result<Model, Error> {
         let call = Call::GetModel;
@@ -161,6 +167,12 @@ impl Client {
     pub async fn list_hardware_types(&self) -> Result<Vec<HardwareType>, Error> {
         self.hardware_types(Call::ListHardwareTypes, "/hardware-types/")
             .await
+    }
+
+    /// The same, without the entries that cannot be read.
+    pub async fn list_readable_hardware_types(&self) -> Result<Readable<HardwareType>, Error> {
+        let request = get(Call::ListHardwareTypes, "/hardware-types/");
+        self.open(request, answers::readable_hardware_types).await
     }
 
     /// The hardware types that are free to be rented now. Needs no credentials.

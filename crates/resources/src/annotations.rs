@@ -17,8 +17,12 @@ pub const INSTANCE_ID: &str = "cortecs.ai/instance-id";
 /// On a `CortecsAccount` that is on hold, any new value: end the hold and start again what should run.
 pub const RESUME: &str = "cortecs.ai/resume";
 
-/// On a `CortecsAccount`, the namespace of the operator that is to manage it, whichever operator the status names.
+/// On a `CortecsAccount`, the namespace of the operator that is to manage it, whichever operator the status names. On an object of
+/// the catalog, the namespace of the operator that wrote it.
 pub const OPERATOR: &str = "cortecs.ai/operator";
+
+/// On an object of the catalog, the account whose API it shows: `namespace/name`.
+pub const ACCOUNT: &str = "cortecs.ai/account";
 
 /// Longest value of a user's annotation that is looked at, in bytes.
 pub const MAX_VALUE_LENGTH: usize = 256;

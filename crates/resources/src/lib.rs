@@ -10,6 +10,8 @@
 //! | [`journal`] | the part of that status that only the operator needs |
 //! | [`identity`] | what a status records to recognise an instance |
 //! | [`account`] | `CortecsAccount` |
+//! | [`model`] | `CortecsModel`, of the API's catalog |
+//! | [`hardware_type`] | `CortecsHardwareType`, of the API's catalog |
 //! | [`crds`] | the custom resource definitions as they are installed |
 //! | `schema` | for tests: whether a status is what the definition permits |
 
@@ -17,17 +19,21 @@ pub mod account;
 pub mod annotations;
 pub mod conditions;
 pub mod crds;
+pub mod hardware_type;
 pub mod identity;
 pub mod instance;
 pub mod instance_status;
 pub mod journal;
 pub mod key;
+pub mod model;
 pub mod reason;
 #[cfg(any(test, feature = "schema-check"))]
 pub mod schema;
 
 pub use account::CortecsAccount;
+pub use hardware_type::CortecsHardwareType;
 pub use instance::CortecsInstance;
+pub use model::CortecsModel;
 
 /// The API group of all custom resources.
 pub const GROUP: &str = "cortecs.ai";

@@ -1,4 +1,4 @@
-//! Checks a status against the generated schema, as the API server does.
+//! Checks a spec or a status against the generated schema, as the API server does.
 
 #![allow(clippy::unwrap_used, reason = "only tests use this")]
 
@@ -11,15 +11,24 @@ use crate::crds;
 
 /// The errors of `status` by the definition of `kind`; empty if the API server would accept the status.
 pub fn status_violations(kind: &str, status: &impl serde::Serialize) -> Vec<String> {
+    violations(kind, "status", status)
+}
+
+/// The same of a spec.
+pub fn spec_violations(kind: &str, spec: &impl serde::Serialize) -> Vec<String> {
+    violations(kind, "spec", spec)
+}
+
+fn violations(kind: &str, part: &str, status: &impl serde::Serialize) -> Vec<String> {
     static CRDS: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(crds::all()).unwrap());
     let mut crds = CRDS.as_array().unwrap().iter();
     let crd = crds.find(|crd| crd["spec"]["names"]["kind"] == kind);
     let schema = &crd.unwrap()["spec"]["versions"][0]["schema"];
-    let schema = &schema["openAPIV3Schema"]["properties"]["status"];
+    let schema = &schema["openAPIV3Schema"]["properties"][part];
     assert!(schema.is_object());
     let status = serde_json::to_value(status).unwrap();
     let mut wrong = Vec::new();
-    check(schema, &status, "status", &mut wrong);
+    check(schema, &status, part, &mut wrong);
     wrong
 }
 

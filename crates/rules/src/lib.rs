@@ -10,10 +10,12 @@
 //! | [`ledger`] | which resource claims which instance, and which starts are open |
 //! | [`pacing`] | when a fleet is listed, and how many calls it may make |
 //! | [`cost`] | what instances cost |
+//! | [`catalog`] | the API's catalog as Kubernetes objects |
 //! | [`account`] | what an account's status shows, the mass-change brake, which operator manages the account |
 //! | [`instance`] | what to do next with one resource |
 
 pub mod account;
+pub mod catalog;
 pub mod cost;
 pub mod event;
 pub mod facts;

@@ -3,6 +3,7 @@
 use cortecs_api::types::{
     Creator, HardwareConfig, HardwareInfo, HardwareType, Model, ModelHardwareInfo, PriceInfo,
 };
+use serde::Deserialize;
 use serde_json::{Map, json};
 
 /// Currency of all prices and balances.
@@ -141,6 +142,19 @@ const MODELS: [Entry; 8] = [
     },
 ];
 
+/// A change of what the API offers. Running instances stay as they are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CatalogChange {
+    /// The ids that a start takes.
+    pub removed_models: Vec<String>,
+    pub removed_hardware_types: Vec<String>,
+    /// As the answer about a single model shows them. A model takes the place of the one with its id.
+    pub models: Vec<Model>,
+    /// A hardware type takes the place of the one with its id.
+    pub hardware_types: Vec<HardwareType>,
+}
+
 /// The models and hardware types.
 pub(super) struct Catalog {
     /// The models with their hardware configs, as the answer about a single model shows them.
@@ -154,6 +168,27 @@ impl Catalog {
             models: MODELS.iter().map(model).collect(),
             hardware: HARDWARE.iter().map(hardware_type).collect(),
         }
+    }
+
+    pub(super) fn change(&mut self, change: CatalogChange) {
+        let CatalogChange {
+            removed_models,
+            removed_hardware_types,
+            models,
+            hardware_types,
+        } = change;
+        let new: Vec<&str> = models.iter().map(start_id).collect();
+        self.models.retain(|model| {
+            let id = start_id(model);
+            !new.contains(&id) && !removed_models.iter().any(|removed| removed == id)
+        });
+        self.hardware.retain(|kind| {
+            let id = &kind.hardware_type_id;
+            let is_new = hardware_types.iter().any(|new| new.hardware_type_id == *id);
+            !is_new && !removed_hardware_types.contains(id)
+        });
+        self.models.extend(models);
+        self.hardware.extend(hardware_types);
     }
 
     /// The entries of the model list.
@@ -282,5 +317,24 @@ mod tests {
         assert_eq!(by_name, catalog.model("llama-3-1-8b-instruct").unwrap());
         assert!(catalog.startable("llama-3-1-8b-instruct").is_none());
         assert!(catalog.startable("microsoft--phi-4").is_some());
+    }
+
+    #[test]
+    fn a_change_adds_replaces_and_removes() {
+        let mut catalog = Catalog::new();
+        let (models, hardware) = (catalog.models.len(), catalog.hardware.len());
+        let change = json!({
+            "removed_models": ["microsoft--phi-4"],
+            "removed_hardware_types": ["NVIDIA_L4_1"],
+            "models": [{"model_id": "new"}, {"model_id": "google--gemma-2-9b-it", "size": 1}],
+            "hardware_types": [{"hardware_type_id": "NVIDIA_L4_2"}],
+        });
+        catalog.change(serde_json::from_value(change).unwrap());
+        assert_eq!(catalog.models.len(), models);
+        assert!(catalog.model("microsoft--phi-4").is_none() && catalog.model("new").is_some());
+        let gemma = catalog.model("google--gemma-2-9b-it").unwrap();
+        assert_eq!(gemma.size, Some(json!(1)));
+        assert_eq!(catalog.hardware.len(), hardware - 1);
+        assert_eq!(catalog.price_per_hour("NVIDIA_L4_2"), 0.0);
     }
 }

@@ -19,6 +19,7 @@
 //! | `POST /_control/expire-tokens` | | |
 //! | `POST /_control/secret` | `{"client_id","client_secret"}` | |
 //! | `POST /_control/capacity` | `{"hardware_type_id","workers":n or null}` | |
+//! | `POST /_control/catalog` | a [`CatalogChange`], e.g. `{"removed_models":["microsoft--phi-4"]}` | |
 //! | `POST /_control/step-duration` | `{"milliseconds":n}` | |
 //! | `POST /_control/omit` | `{"fields":["num_workers",…]}` | |
 //!
@@ -37,7 +38,10 @@ use cortecs_api::types::InstanceArgs;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{fault::Fault, handle::Handle, lag::ListLag, omit::Omitted, world::Refusal};
+use crate::{
+    catalog::CatalogChange, fault::Fault, handle::Handle, lag::ListLag, omit::Omitted,
+    world::Refusal,
+};
 
 const HELP: &str = "\
 GET    /_control/instances[?client_id=ID]  every instance ever created; or those that exist now
@@ -60,6 +64,7 @@ POST   /_control/list-lag                  \"none\", {\"milliseconds\":N} or {\"
 POST   /_control/expire-tokens
 POST   /_control/secret                    {\"client_id\":ID,\"client_secret\":SECRET}
 POST   /_control/capacity                  {\"hardware_type_id\":ID,\"workers\":N or null}
+POST   /_control/catalog                   {\"models\":[MODEL],\"hardware_types\":[TYPE],\"removed_models\":[ID],\"removed_hardware_types\":[ID]}
 POST   /_control/step-duration             {\"milliseconds\":N}, for what starts from now on
 POST   /_control/omit                      {\"fields\":[\"num_workers\", …]}, of instances: arguments but the model, and worker_statuses
 ";
@@ -90,6 +95,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router
         .route("/expire-tokens", post(expire_tokens))
         .route("/secret", post(secret))
         .route("/capacity", post(capacity))
+        .route("/catalog", post(catalog))
         .route("/step-duration", post(step_duration))
         .route("/omit", post(omit));
     // A nested route `/` would not match the path with the trailing slash.
@@ -240,6 +246,11 @@ async fn capacity(
         None => handle.lift_capacity(&body.hardware_type_id)?,
     }
     Ok(done())
+}
+
+async fn catalog(State(handle): Control, Json(change): Json<CatalogChange>) -> Json<Value> {
+    handle.change_catalog(change);
+    done()
 }
 
 #[derive(Deserialize)]

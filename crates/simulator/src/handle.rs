@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use cortecs_api::types::{Instance, InstanceArgs};
 
 use crate::{
+    catalog::CatalogChange,
     endpoint::Endpoint,
     fault::{Fault, FaultId},
     held::InstanceHistory,
@@ -200,6 +201,12 @@ impl Handle {
     fn limit(&self, hardware: &str, workers: Option<u32>) -> Result<(), Refusal> {
         self.shared
             .change(|state, _| state.world.set_capacity(hardware, workers))
+    }
+
+    /// Changes the models and hardware types that the API offers.
+    pub fn change_catalog(&self, change: CatalogChange) {
+        self.shared
+            .change(|state, _| state.world.catalog.change(change));
     }
 
     /// Sets how long each step of a worker takes, for starts and restarts from now on. With a long step a start hangs.

@@ -51,6 +51,7 @@ mod world;
 mod tests;
 
 pub use account::SimulatedAccount;
+pub use catalog::CatalogChange;
 pub use endpoint::Endpoint;
 pub use fault::{Effect, Fault, FaultBody, FaultId, Target, When};
 pub use handle::{Handle, View, WaitTimeout};

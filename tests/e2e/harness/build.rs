@@ -64,6 +64,7 @@ impl Bed {
                 listen: ([127, 0, 0, 1], 0).into(),
                 concurrency: 16,
                 leader_elect: false,
+                catalog_objects: None,
                 settle: Duration::from_secs(4),
                 request_timeout: Duration::from_secs(1),
             },

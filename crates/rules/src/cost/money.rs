@@ -36,7 +36,7 @@ pub fn balance(answer: &types::Balance) -> Option<Money> {
 }
 
 /// Whether this is the form of an ISO 4217 code.
-pub(super) fn is_code(currency: &str) -> bool {
+pub(crate) fn is_code(currency: &str) -> bool {
     currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase())
 }
 

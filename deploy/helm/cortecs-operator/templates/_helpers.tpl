@@ -178,6 +178,8 @@ wait for a person. dict "watched" "namespace".
   value: {{ .Values.config.concurrency | int | quote }}
 - name: CORTECS_OPERATOR_LEADER_ELECT
   value: {{ .Values.leaderElection.enabled | quote }}
+- name: CORTECS_OPERATOR_CATALOG_OBJECTS
+  value: {{ and .Values.catalog.enabled (not (include "cortecs.watched" . | fromJson).names) | quote }}
 - name: CORTECS_OPERATOR_SETTLE_SECONDS
   value: {{ .Values.config.settleSeconds | int | quote }}
 - name: CORTECS_OPERATOR_REQUEST_TIMEOUT_SECONDS

@@ -18,6 +18,13 @@
   verbs: [create, patch]
 {{- end }}
 
+{{/* The API's catalog as objects. */}}
+{{- define "cortecs.rules.catalog" -}}
+- apiGroups: [cortecs.ai]
+  resources: [cortecsmodels, cortecshardwaretypes]
+  verbs: [list, watch, create, update, delete]
+{{- end }}
+
 {{/* The Secrets that accounts name: dict, with "names" if limited to some. */}}
 {{- define "cortecs.rules.secrets" -}}
 - apiGroups: [""]
