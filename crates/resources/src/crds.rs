@@ -8,13 +8,13 @@ use serde_json::json;
 
 use crate::{CortecsAccount, CortecsHardwareType, CortecsInstance, CortecsModel};
 
-/// All custom resource definitions, in the order in which they are printed.
+/// All custom resource definitions, in the order in which they are printed: that of the files in `crds/`.
 pub fn all() -> Vec<CustomResourceDefinition> {
     [
         CortecsAccount::crd(),
+        CortecsHardwareType::crd(),
         CortecsInstance::crd(),
         CortecsModel::crd(),
-        CortecsHardwareType::crd(),
     ]
     .into_iter()
     .map(with_status_default)
