@@ -9,9 +9,10 @@ use cortecs_api::answers;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
-    account::{AccountMode, Adoption, Limits, Sharing},
+    account::{AccountMode, Adoption, Sharing},
     identity::AccountIdentity,
     key::ObjectKey,
+    limits::Limits,
 };
 use cortecs_rules::{
     facts::{

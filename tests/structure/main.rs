@@ -57,7 +57,7 @@ const LAYERS: [(&str, &[&[&str]]); 3] = [
             &["input"],
             &["verdict"],
             &["step"],
-            &["status"],
+            &["status", "cost", "limit"],
             &["draft"],
             &["waiting"],
             &["gate"],

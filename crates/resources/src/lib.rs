@@ -12,6 +12,7 @@
 //! | [`account`] | `CortecsAccount` |
 //! | [`model`] | `CortecsModel`, of the API's catalog |
 //! | [`hardware_type`] | `CortecsHardwareType`, of the API's catalog |
+//! | [`limits`] | what an account lets its users ask for |
 //! | [`crds`] | the custom resource definitions as they are installed |
 //! | `schema` | for tests: whether a status is what the definition permits |
 
@@ -25,6 +26,7 @@ pub mod instance;
 pub mod instance_status;
 pub mod journal;
 pub mod key;
+pub mod limits;
 pub mod model;
 pub mod reason;
 #[cfg(any(test, feature = "schema-check"))]

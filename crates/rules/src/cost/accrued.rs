@@ -119,14 +119,6 @@ fn cost_of_run(cost: &Cost, since: Timestamp, at: Timestamp, interval: i64) -> O
     Some(intervals.max(1) as f64 * interval as f64 / 3600.0 * price)
 }
 
-/// All that a resource has cost until now, the present run included.
-pub fn until(cost: &Cost, interval: i64, now: Timestamp) -> f64 {
-    let of_run = cost
-        .since
-        .and_then(|since| cost_of_run(cost, since, now, interval));
-    amount(&cost.accrued) + of_run.unwrap_or_default()
-}
-
 /// No money.
 const ZERO: &str = "0.00";
 

@@ -61,7 +61,6 @@ fn nothing_is_written_while_a_run_goes_on() {
         });
         assert_eq!(next(cost.as_ref(), unknown, None, MINUTE, at(second)), cost);
     }
-    assert_eq!(until(&cost.unwrap(), MINUTE, at(6_000)), 2.0);
     assert_eq!(next(None, None, None, MINUTE, at(5)), None);
 }
 
@@ -80,7 +79,6 @@ fn runs_add_up_and_the_word_of_the_api_says_when_one_ended() {
     // Another run without a stop that was seen.
     let third = next(Some(&second), run(1_060, 2.4), None, MINUTE, at(1_060)).unwrap();
     assert_eq!(shown(&third), (Some("2.40"), "0.06", Some(at(1_060))));
-    assert_eq!(until(&third, MINUTE, at(1_061)), 0.10);
 }
 
 #[test]

@@ -27,7 +27,13 @@ pub fn end_of_run(
         .into_iter()
         .flatten()
         .min_by_key(|(at, _)| *at)?;
-    Some((stop_at(spec, started, at), reason))
+    // A paid hour is not used up beyond what the account permits.
+    let of_account = started.zip(of_account).and_then(|(started, seconds)| {
+        let most = SignedDuration::from_secs(seconds.into());
+        started.checked_add(most).ok()
+    });
+    let at = stop_at(spec, started, at);
+    Some((of_account.map_or(at, |most| at.min(most)), reason))
 }
 
 /// When the stop is made for a run that has to end at `at`: with `EndOfBillingInterval`, ahead of the first hour that begins then or later.
@@ -109,6 +115,13 @@ mod tests {
         assert_eq!(minutes(3600, json!({ "leadSeconds": 0 })), 60.0);
         assert_eq!(minutes(60, json!({ "stopAt": "Immediately" })), 1.0);
         assert_eq!(minutes(60, json!({ "billingInterval": "per_minute" })), 1.0);
+    }
+
+    #[test]
+    fn no_paid_hour_is_used_up_beyond_what_the_account_permits() {
+        let by_hour = json!({ "billingInterval": "per_hour", "stopAt": "EndOfBillingInterval" });
+        assert_eq!(end(by_hour.clone(), Some(600)).unwrap().0, 10.0);
+        assert_eq!(end(by_hour, Some(3600)).unwrap().0, 58.0);
     }
 
     #[test]

@@ -3,10 +3,7 @@ use std::collections::BTreeMap;
 use cortecs_api::types::{HardwareConfig, Model};
 use serde_json::json;
 
-use super::{
-    super::defaults::{Unfit, pin},
-    *,
-};
+use super::{super::defaults::pin, *};
 
 fn spec(value: serde_json::Value) -> CortecsInstanceSpec {
     serde_json::from_value(value).unwrap()
@@ -52,10 +49,7 @@ fn every_default_is_pinned() {
 
 #[test]
 fn hardware_that_the_model_lacks_is_refused_with_the_choices() {
-    let refused = |spec: &CortecsInstanceSpec| match pin(spec, Some(&model())) {
-        Err(Unfit::Invalid(message)) => message,
-        other => panic!("{other:?}"),
-    };
+    let refused = |spec: &CortecsInstanceSpec| pin(spec, Some(&model())).unwrap_err();
     let message = refused(&spec(
         json!({ "modelId": "org/name", "hardwareTypeId": "X" }),
     ));

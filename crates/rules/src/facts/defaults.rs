@@ -16,21 +16,12 @@ pub fn needs_catalog(spec: &CortecsInstanceSpec) -> bool {
     spec.hardware_type_id.is_none() || spec.context_length.is_none()
 }
 
-/// Why no arguments can be given to a start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unfit {
-    /// The model cannot run as asked: a message for the user.
-    Invalid(String),
-    /// None of these hardware types is available now.
-    NoCapacity(Vec<String>),
-}
-
 /// Resolves every default, so that an instance started with the result can be recognised by it: the hardware that the spec asks for, or
 /// that the catalog recommends.
 ///
 /// # Errors
-/// If the model cannot run as asked.
-pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<InstanceArgs, Unfit> {
+/// A message for the user when the model cannot run as asked.
+pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<InstanceArgs, String> {
     let model_id = model_id(spec, model);
     let hardware = preferred(spec, model, &model_id)?;
     for fallback in &spec.hardware_fallbacks {
@@ -39,10 +30,8 @@ pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<Instance
     let pinned = pin_on(spec, model, &model_id, hardware)?;
     // A start is recorded before it is made.
     if !args::fits(&args::recorded(&pinned)) {
-        return Err(Unfit::Invalid(
-            "the catalog's name of the model or of its hardware is too long, or has characters that cannot be seen: set spec.hardwareTypeId, or choose another model"
-                .to_owned(),
-        ));
+        return Err("the catalog's name of the model or of its hardware is too long, or has characters that cannot be seen: set spec.hardwareTypeId, or choose another model"
+                .to_owned());
     }
     Ok(pinned)
 }
@@ -50,34 +39,32 @@ pub fn pin(spec: &CortecsInstanceSpec, model: Option<&Model>) -> Result<Instance
 /// The same on each hardware of the spec that takes the context length, the preferred one first.
 ///
 /// # Errors
-/// If the model cannot run as asked.
+/// A message for the user when the model cannot run as asked.
 pub fn choices(
     spec: &CortecsInstanceSpec,
     model: Option<&Model>,
-) -> Result<Vec<InstanceArgs>, Unfit> {
+) -> Result<Vec<InstanceArgs>, String> {
     let first = pin(spec, model)?;
     let on = |id: &String| pin_on(spec, model, &first.model_id, id.clone()).ok();
     let others: Vec<InstanceArgs> = spec.hardware_fallbacks.iter().filter_map(on).collect();
     Ok(std::iter::once(first).chain(others).collect())
 }
 
-/// The first of the [`choices`] whose hardware is available. `own` is hardware that is free by the time of the start, since an instance of the
+/// The first of these whose hardware is available. `own` is hardware that is free by the time of the start, since an instance of the
 /// resource gives it back.
 ///
 /// # Errors
-/// If the model cannot run as asked, or none of the hardware is available.
-pub fn pin_available(
-    spec: &CortecsInstanceSpec,
-    model: Option<&Model>,
+/// If none is available: their hardware.
+pub fn available(
+    choices: Vec<InstanceArgs>,
     capacity: &Capacity,
     own: Option<&str>,
-) -> Result<InstanceArgs, Unfit> {
-    let choices = choices(spec, model)?;
+) -> Result<InstanceArgs, Vec<String>> {
     let hardware = |args: &InstanceArgs| args.hardware_type_id.clone().unwrap_or_default();
     let is_free = |id: &str| own == Some(id) || !capacity.lacks(id);
     let ids: Vec<String> = choices.iter().map(hardware).collect();
     let free = choices.into_iter().find(|args| is_free(&hardware(args)));
-    free.ok_or(Unfit::NoCapacity(ids))
+    free.ok_or(ids)
 }
 
 fn model_id(spec: &CortecsInstanceSpec, model: Option<&Model>) -> String {
@@ -90,13 +77,11 @@ fn preferred(
     spec: &CortecsInstanceSpec,
     model: Option<&Model>,
     model_id: &str,
-) -> Result<String, Unfit> {
+) -> Result<String, String> {
     let recommended = model.and_then(|m| m.recommended_config.clone());
     let asked = spec.hardware_type_id.clone();
     asked.or(recommended).ok_or_else(|| {
-        Unfit::Invalid(format!(
-            "the catalog has no recommended hardware for {model_id}: set spec.hardwareTypeId"
-        ))
+        format!("the catalog has no recommended hardware for {model_id}: set spec.hardwareTypeId")
     })
 }
 
@@ -106,7 +91,7 @@ fn config_of<'a>(
     model_id: &str,
     hardware: &str,
     field: &str,
-) -> Result<Option<&'a HardwareConfig>, Unfit> {
+) -> Result<Option<&'a HardwareConfig>, String> {
     let configs = model.and_then(|m| m.hardware_configs.as_ref());
     let Some(configs) = configs.filter(|configs| !configs.is_empty()) else {
         return Ok(None);
@@ -121,10 +106,10 @@ fn config_of<'a>(
         .collect();
     let meant = nearest::nearest_hardware(hardware, &offered);
     let meant = meant.map_or_else(String::new, |id| format!(", did you mean {id}?"));
-    Err(Unfit::Invalid(format!(
+    Err(format!(
         "{model_id} does not run on {hardware}{meant}: set spec.{field} to one of {}",
         offered[..offered.len().min(MAX_LISTED)].join(", ")
-    )))
+    ))
 }
 
 fn pin_on(
@@ -132,15 +117,15 @@ fn pin_on(
     model: Option<&Model>,
     model_id: &str,
     hardware: String,
-) -> Result<InstanceArgs, Unfit> {
+) -> Result<InstanceArgs, String> {
     let config = config_of(model, model_id, &hardware, "hardwareTypeId")?;
     let stated = args::stated(spec);
     let maximum = config.and_then(HardwareConfig::max_context_length);
     let context_length = match (stated.context_length, maximum) {
         (Some(asked), Some(maximum)) if asked > maximum => {
-            return Err(Unfit::Invalid(format!(
+            return Err(format!(
                 "{model_id} takes at most {maximum} tokens of context on {hardware}: lower spec.contextLength, or choose other hardware"
-            )));
+            ));
         }
         (Some(asked), _) => asked,
         (None, maximum) => maximum.map_or(DEFAULT_CONTEXT_LENGTH, |maximum| {

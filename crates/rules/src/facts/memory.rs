@@ -18,7 +18,7 @@ use super::{
     bound::{Bound, observe_bound},
     failure::{Failure, FailureKind},
     held_up::HeldUp,
-    sealed_id::{SealedId, is_well_formed},
+    sealed_id::{SealedId, is_well_formed, named_id},
     snapshot::Snapshot,
 };
 
@@ -143,9 +143,12 @@ impl Memory {
         self.sealed_id = sealed_id;
         let value = resource.annotations().get(annotations::INSTANCE_ID);
         let value = value.filter(|value| is_well_formed(value));
-        if self.sealed_value.as_ref().map(|(value, _)| value) != value {
-            self.sealed_value = value.map(|value| (value.clone(), now));
-        }
+        // Another value about the same instance does not begin the wait anew.
+        let before = self.sealed_value.take();
+        self.sealed_value = value.map(|value| {
+            let same = before.filter(|(old, _)| named_id(old) == named_id(value));
+            (value.clone(), same.map_or(now, |(_, since)| since))
+        });
     }
 
     /// Whether it is settled what this value of the annotation proves: it was checked, or the check has not been possible for the

@@ -4,45 +4,46 @@ use cortecs_api::types::InstanceState;
 use cortecs_resources::instance_status::{CortecsInstanceStatus, Cost};
 use jiff::Timestamp;
 
-use super::draft::Draft;
+use super::input::Input;
 use crate::cost::accrued::{self, Run};
 
-/// The cost as it should be shown with the rest of the status.
-pub(crate) fn next(draft: &Draft<'_>) -> Option<Cost> {
-    let before = draft.status.cost.as_ref();
-    let now = draft.input.wall;
+/// The cost as it should be shown with the rest of `status`.
+pub(crate) fn next(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<Cost> {
+    let before = status.cost.as_ref();
     // The interval of the run that ends may be that of an instance that is forgotten by now.
-    let stored = draft.input.resource.status.as_ref();
-    let interval = stored
-        .and_then(interval)
-        .or_else(|| interval(&draft.status));
+    let stored = input.resource.status.as_ref();
+    let interval = stored.and_then(interval).or_else(|| interval(status));
     let interval = accrued::interval_seconds(interval);
-    let stopped = stopped_at(&draft.status);
-    accrued::next(before, run(draft, before), stopped, interval, now)
+    let run = run(input, status, before);
+    accrued::next(before, run, stopped_at(status), interval, input.wall)
 }
 
 /// What is billed now: an instance is bound, and was not seen to be stopped. `before` tells a run whose beginning the records lack.
-fn run<'a>(draft: &'a Draft<'_>, before: Option<&Cost>) -> Option<Run<'a>> {
-    let status = &draft.status;
+fn run<'a>(
+    input: &'a Input<'_>,
+    status: &CortecsInstanceStatus,
+    before: Option<&Cost>,
+) -> Option<Run<'a>> {
+    let id = status.instance_id.as_ref()?;
     let shown = status.instance_status.as_ref();
     let stopped = shown.is_none_or(|s| s.status == InstanceState::Stopped.as_str());
-    if status.instance_id.is_none() || stopped || draft.bound().is_some_and(|b| b.deleted) {
+    let bound = input.memory.bound.as_ref();
+    if stopped || bound.is_some_and(|bound| bound.id == *id && bound.deleted) {
         return None;
     }
-    let asked = status.slot().last_start_time.unwrap_or(draft.input.wall);
+    let asked = status.slot().last_start_time;
     // Within a run the beginning of what is shown may be later: then its price has changed.
-    let since = before
-        .and_then(|cost| cost.since)
-        .filter(|since| *since >= asked);
+    let shown = before.and_then(|cost| cost.since);
+    let since = shown.filter(|since| asked.is_none_or(|asked| *since >= asked));
     Some(Run {
-        since: since.unwrap_or(asked),
-        price: price(draft),
+        since: since.or(asked).unwrap_or(input.wall),
+        price: price(input, status),
     })
 }
 
-fn price<'a>(draft: &'a Draft<'_>) -> Option<(f64, &'a str)> {
-    let prices = draft.input.account.fleet.as_ref()?.prices.as_ref()?;
-    let args = draft.status.instance_args.as_ref()?;
+fn price<'a>(input: &'a Input<'_>, status: &CortecsInstanceStatus) -> Option<(f64, &'a str)> {
+    let prices = input.account.fleet.as_ref()?.prices.as_ref()?;
+    let args = status.instance_args.as_ref()?;
     let workers = args.num_workers.unwrap_or(1);
     prices.of_workers(args.hardware_type_id.as_deref()?, workers)
 }

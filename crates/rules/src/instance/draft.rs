@@ -51,7 +51,7 @@ pub(crate) struct Draft<'a> {
     held_up: Option<HeldUp>,
     look_again: Option<Duration>,
     /// A limit has ended the run: nothing is to run.
-    pub run_end: Option<TransitionReason>,
+    pub ended: Option<TransitionReason>,
 }
 
 impl<'a> Draft<'a> {
@@ -65,7 +65,7 @@ impl<'a> Draft<'a> {
             // Other waits do not begin this one anew.
             held_up: input.memory.held_up.clone(),
             look_again: None,
-            run_end: None,
+            ended: None,
         }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Draft<'a> {
 
     /// Whether the instance is to run: as the spec says, unless a limit has ended the run.
     pub fn desired_state(&self) -> DesiredState {
-        match self.run_end {
+        match self.ended {
             Some(_) => DesiredState::Stopped,
             None => self.spec().state,
         }
@@ -365,8 +365,8 @@ impl<'a> Draft<'a> {
             &verdict,
             self.input.wall,
         );
-        self.status.next_transition = limit::next_transition(self);
-        self.status.cost = cost::next(self);
+        self.status.next_transition = limit::next_transition(self.input, &self.status, self.ended);
+        self.status.cost = cost::next(self.input, &self.status);
     }
 
     fn finish(self, step: Step) -> Decision {

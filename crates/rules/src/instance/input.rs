@@ -6,9 +6,10 @@ use cortecs_api::types::Model;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
-    account::{AccountMode, Adoption, Limits, Sharing},
+    account::{AccountMode, Adoption, Sharing},
     identity::AccountIdentity,
     key::ObjectKey,
+    limits::Limits,
     reason::Reason,
 };
 use jiff::Timestamp;

@@ -2,77 +2,94 @@
 
 use cortecs_api::types::{InstanceArgs, InstanceState};
 use cortecs_resources::{
-    account::Limits,
+    annotations,
     instance::DesiredState,
-    instance_status::{NextTransition, Phase, TransitionAction, TransitionReason},
+    instance_status::{
+        CortecsInstanceStatus, NextTransition, Phase, TransitionAction, TransitionReason,
+    },
     journal::RunEnd,
+    limits::Limits,
     reason::Reason,
 };
 use jiff::Timestamp;
 
 use super::{
-    draft::Draft,
-    input::{Account, Desired},
+    input::{Account, Desired, Input},
     verdict::Verdict,
 };
-use crate::{
-    cost::run_limit::{end_of_run, ended},
-    facts::args,
-};
+use crate::{cost::run_limit::end_of_run, facts::args};
 
-/// Takes note of the end of the run. If it has come just now, the verdict to record it with before anything is stopped.
-pub(crate) fn note_end(draft: &mut Draft<'_>) -> Option<Verdict> {
-    let spec = draft.spec();
+/// Takes note in the status of the end of the run, and says whether the run has ended and whether that is new: then it is recorded before
+/// anything is stopped.
+pub(crate) fn note_end(
+    input: &Input<'_>,
+    status: &mut CortecsInstanceStatus,
+) -> (Option<TransitionReason>, bool) {
+    let spec = &input.resource.spec;
     if spec.suspend || spec.state == DesiredState::Stopped {
-        return None;
+        return (None, false);
     }
-    if let Some(end) = ended(draft.input.resource) {
-        draft.run_end = Some(end.reason);
-        return None;
+    let generation = input.resource.metadata.generation.unwrap_or_default();
+    if let Some(end) = status.slot().run_end.clone() {
+        let handled = status.last_handled_restart_at.as_deref();
+        let goes_on = end.reason == TransitionReason::MaxRuntimeReached
+            && annotations::restart_is_asked_for(input.resource, handled);
+        match end.generation == generation {
+            true if goes_on && !runs(status) => return (None, false),
+            // A restart stops the instance first anyway.
+            true => return (Some(end.reason), false),
+            // The record goes with the next start or restart.
+            false if !runs(status) => {}
+            false => {
+                // The spec changed before the stop was made: what runs is another run.
+                status.slot_mut().run_end = None;
+                status.slot_mut().last_start_time = Some(input.wall);
+            }
+        }
     }
-    let now = draft.input.wall;
-    if draft.status.slot_mut().run_end.take().is_some() {
-        // The order to go on begins another run, also where the stop has not been made yet.
-        draft.status.slot_mut().last_start_time = Some(now);
+    match end(input, status).filter(|(at, _)| *at <= input.wall) {
+        None => (None, false),
+        Some((at, reason)) => {
+            status.slot_mut().run_end = Some(RunEnd {
+                reason,
+                at,
+                generation,
+            });
+            (Some(reason), true)
+        }
     }
-    let (at, reason) = end(draft).filter(|(at, _)| *at <= now)?;
-    draft.run_end = Some(reason);
-    draft.status.slot_mut().run_end = Some(RunEnd {
-        reason,
-        at,
-        generation: draft.generation(),
-    });
-    let message = format!("{}: the instance is being stopped", why(reason));
-    Some(Verdict::reconciling(
-        draft.phase(),
-        Reason::Stopping,
-        message,
-    ))
 }
 
 /// When the present run has to end; without a run, when nothing may be started any more.
-fn end(draft: &Draft<'_>) -> Option<(Timestamp, TransitionReason)> {
-    let started = draft.status.slot().last_start_time;
-    let of_account = limits(draft).and_then(|limits| limits.max_runtime_seconds);
-    end_of_run(draft.spec(), started.filter(|_| runs(draft)), of_account)
+fn end(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<(Timestamp, TransitionReason)> {
+    let started = status.slot().last_start_time.filter(|_| runs(status));
+    let of_account = limits(input).and_then(|limits| limits.max_runtime_seconds);
+    end_of_run(&input.resource.spec, started, of_account)
 }
 
-/// Whether there is an instance, or there may be one.
-fn runs(draft: &Draft<'_>) -> bool {
-    draft.status.instance_id.is_some() || draft.status.slot().start.is_some()
+/// Whether an instance is bound and was not seen to be stopped.
+fn runs(status: &CortecsInstanceStatus) -> bool {
+    let shown = status.instance_status.as_ref();
+    let stopped = shown.is_some_and(|s| s.status == InstanceState::Stopped.as_str());
+    status.instance_id.is_some() && !stopped
 }
 
-fn limits<'a>(draft: &Draft<'a>) -> Option<&'a Limits> {
-    match &draft.input.account.desired {
+fn limits<'a>(input: &Input<'a>) -> Option<&'a Limits> {
+    match &input.account.desired {
         Desired::Usable(account) => Some(&account.limits),
         Desired::Pending(_) | Desired::Unusable { .. } => None,
     }
 }
 
 /// What happens next without anybody's order. While it is not known what the account permits, what was shown stays.
-pub(crate) fn next_transition(draft: &Draft<'_>) -> Option<NextTransition> {
-    let spec = draft.spec();
-    if draft.is_deleting() || spec.suspend || spec.state == DesiredState::Stopped || !runs(draft) {
+pub(crate) fn next_transition(
+    input: &Input<'_>,
+    status: &CortecsInstanceStatus,
+    ended: Option<TransitionReason>,
+) -> Option<NextTransition> {
+    let spec = &input.resource.spec;
+    let is_deleting = input.resource.metadata.deletion_timestamp.is_some();
+    if is_deleting || spec.suspend || spec.state == DesiredState::Stopped || !runs(status) {
         return None;
     }
     let stop = |(at, reason)| NextTransition {
@@ -80,47 +97,44 @@ pub(crate) fn next_transition(draft: &Draft<'_>) -> Option<NextTransition> {
         at,
         reason,
     };
-    if let (Some(_), Some(end)) = (draft.run_end, &draft.status.slot().run_end) {
-        let shown = draft.status.instance_status.as_ref();
-        let stopped = shown.is_some_and(|s| s.status == InstanceState::Stopped.as_str());
-        return (!stopped).then(|| stop((end.at, end.reason)));
+    if let (Some(_), Some(end)) = (ended, &status.slot().run_end) {
+        return Some(stop((end.at, end.reason)));
     }
-    match limits(draft) {
-        Some(_) => end(draft).map(stop),
-        None => draft.status.next_transition.clone(),
+    match limits(input) {
+        Some(_) => end(input, status).map(stop),
+        None => status.next_transition.clone(),
     }
 }
 
 /// What the resource is while nothing runs: as its state asks, or because the run has ended.
-pub(crate) fn stopped(draft: &Draft<'_>, as_asked: &str) -> Verdict {
-    match draft.run_end {
-        None => Verdict::ready(Phase::Stopped, Reason::Stopped, as_asked),
-        Some(TransitionReason::MaxRuntimeReached) => Verdict::ready(
-            Phase::Stopped,
+pub(crate) fn stopped(ended: Option<TransitionReason>, as_asked: &str) -> Verdict {
+    let Some(ended) = ended else {
+        return Verdict::ready(Phase::Stopped, Reason::Stopped, as_asked);
+    };
+    let (reason, remedy) = match ended {
+        TransitionReason::MaxRuntimeReached => (
             Reason::MaxRuntimeReached,
-            "the run has taken as long as maxRuntimeSeconds permits: change the spec or set cortecs.ai/restartedAt to run the instance again",
+            "change the spec or set cortecs.ai/restartedAt to run the instance again",
         ),
-        Some(TransitionReason::Expired) => Verdict::ready(
-            Phase::Stopped,
-            Reason::Expired,
-            "expireTime has passed: set a later one to run the instance again",
-        ),
-    }
+        TransitionReason::Expired => (Reason::Expired, "set a later one to run the instance again"),
+    };
+    Verdict::ready(Phase::Stopped, reason, format!("{}: {remedy}", why(ended)))
 }
 
 /// What is shown while the instance is being stopped.
-pub(crate) fn stopping(draft: &Draft<'_>) -> Verdict {
-    let message = match draft.run_end {
-        None => "the instance is being stopped".to_owned(),
-        Some(reason) => format!("{}: the instance is being stopped", why(reason)),
+pub(crate) fn stopping(ended: Option<TransitionReason>) -> Verdict {
+    let message = "the instance is being stopped";
+    let message = match ended {
+        None => message.to_owned(),
+        Some(ended) => format!("{}: {message}", why(ended)),
     };
     Verdict::reconciling(Phase::Stopping, Reason::Stopping, message)
 }
 
-fn why(reason: TransitionReason) -> &'static str {
-    match reason {
+fn why(ended: TransitionReason) -> &'static str {
+    match ended {
         TransitionReason::MaxRuntimeReached => {
-            "the run has taken as long as maxRuntimeSeconds permits"
+            "the run has taken as long as maxRuntimeSeconds of the spec or of the account permits"
         }
         TransitionReason::Expired => "expireTime has passed",
     }
@@ -129,18 +143,19 @@ fn why(reason: TransitionReason) -> &'static str {
 /// Whether the account lets its users ask for this.
 pub(crate) fn check(account: &Account, wanted: &InstanceArgs) -> Result<(), Verdict> {
     let limits = &account.limits;
+    let name = |model: &str| args::normalise_model_id(model).to_lowercase();
+    let is_listed = |model: &String| name(model) == name(&wanted.model_id);
     let workers = i64::from(wanted.num_workers.unwrap_or(1));
-    let hardware = wanted.hardware_type_id.as_deref().unwrap_or_default();
-    let is_listed = |model: &String| args::normalise_model_id(model) == wanted.model_id;
-    let broken = if limits.max_workers.is_some_and(|most| workers > most.into()) {
-        let most = limits.max_workers.unwrap_or_default();
-        format!("limits.maxWorkers: at most {most}, and the spec asks for {workers}")
+    let too_many = limits.max_workers.filter(|most| workers > (*most).into());
+    let hardware = wanted.hardware_type_id.as_ref();
+    let other = hardware
+        .filter(|id| !limits.hardware_types.is_empty() && !limits.hardware_types.contains(id));
+    let broken = if let Some(most) = too_many {
+        format!("limits.maxWorkers: at most {most}, and {workers} are asked for")
     } else if !limits.models.is_empty() && !limits.models.iter().any(is_listed) {
         format!("limits.models: {} is not one of them", wanted.model_id)
-    } else if !limits.hardware_types.is_empty()
-        && !limits.hardware_types.iter().any(|id| id == hardware)
-    {
-        format!("limits.hardwareTypes: {hardware} is not one of them")
+    } else if let Some(other) = other {
+        format!("limits.hardwareTypes: {other} is not one of them")
     } else {
         return Ok(());
     };

@@ -75,6 +75,7 @@ pub fn decide(input: &Input<'_>) -> Decision {
 }
 
 fn live(mut draft: Draft<'_>) -> Decision {
+    let input = draft.input;
     if !draft.has_finalizer() && draft.enforces(Rule::FinalizerFirst) {
         let verdict = Verdict::reconciling(
             draft.phase(),
@@ -84,8 +85,10 @@ fn live(mut draft: Draft<'_>) -> Decision {
         return draft.act(Step::Write(Write::AddFinalizer), verdict);
     }
     draft.note_request();
-    if let Some(verdict) = limit::note_end(&mut draft) {
-        return draft.rest(verdict, None);
+    let (ended, is_new) = limit::note_end(input, &mut draft.status);
+    draft.ended = ended;
+    if is_new {
+        return draft.rest(limit::stopping(ended), None);
     }
     if draft.status.slot().start.is_some() {
         return resolve::decide(draft);

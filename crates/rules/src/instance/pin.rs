@@ -13,9 +13,15 @@ use crate::{
     facts::{
         args,
         capacity::{self, Capacity},
-        defaults::{self, Unfit},
+        defaults,
     },
-    instance::{draft::Draft, input::CatalogProblem, step::ApiCall, verdict::Verdict},
+    instance::{
+        draft::Draft,
+        input::{CatalogProblem, Desired},
+        limit,
+        step::ApiCall,
+        verdict::Verdict,
+    },
 };
 
 /// Why no arguments can be given to a start yet.
@@ -28,33 +34,51 @@ pub(crate) enum NotPinned {
 
 /// How long to wait before the catalog is asked again about what it refused.
 const CATALOG_RETRY: Duration = Duration::from_secs(600);
+/// How long to wait before looking again at what the account does not permit.
+const LIMIT_RETRY: Duration = Duration::from_secs(60);
 /// How long to wait before the catalog is asked again after a failure.
 const CATALOG_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The spec's arguments with every default resolved. The catalog is always asked: it says under which id the API shows the
 /// model. Where it fails and the spec leaves nothing open, the API decides: see [`is_unsure`].
 pub(crate) fn pinned(draft: &Draft<'_>) -> Result<InstanceArgs, NotPinned> {
-    defaults::pin(draft.spec(), model(draft)?).map_err(|unfit| why(draft, unfit))
+    let mut choices = choices(draft)?;
+    Ok(choices.swap_remove(0))
 }
 
 /// Whether a start with these arguments is what the spec asks for, on any of its hardware.
 pub(crate) fn permits(draft: &Draft<'_>, args: &InstanceArgs) -> bool {
-    let choices = model(draft).map(|model| defaults::choices(draft.spec(), model));
-    choices.is_ok_and(|choices| choices.is_ok_and(|choices| choices.contains(args)))
+    choices(draft).is_ok_and(|choices| choices.contains(args))
 }
 
 /// The same with the first hardware of the spec that is available. The API is asked for that right before a start. `own`: the hardware of an
 /// instance of the resource that is removed before the start.
 pub(crate) fn pinned_now(draft: &Draft<'_>, own: Option<&str>) -> Result<InstanceArgs, NotPinned> {
-    let (spec, capacity) = (draft.spec(), draft.input.capacity);
-    let model = model(draft)?;
-    let args = defaults::pin_available(spec, model, capacity, own);
-    let args = args.map_err(|unfit| why(draft, unfit))?;
+    let capacity = draft.input.capacity;
+    let args = defaults::available(choices(draft)?, capacity, own);
+    let args = args.map_err(|ids| no_capacity(draft, &ids))?;
     match capacity {
         Capacity::NotAsked if args.hardware_type_id.as_deref() != own => {
             Err(NotPinned::Fetch(ApiCall::FetchCapacity))
         }
         _ => Ok(args),
+    }
+}
+
+/// The arguments on each hardware of the spec that the account permits, the preferred one first; at least one.
+fn choices(draft: &Draft<'_>) -> Result<Vec<InstanceArgs>, NotPinned> {
+    let choices = defaults::choices(draft.spec(), model(draft)?);
+    let mut choices = choices.map_err(|message| invalid(&message))?;
+    let Desired::Usable(account) = &draft.input.account.desired else {
+        return Ok(choices);
+    };
+    let refused = choices
+        .first()
+        .and_then(|first| limit::check(account, first).err());
+    choices.retain(|args| limit::check(account, args).is_ok());
+    match refused.filter(|_| choices.is_empty()) {
+        Some(verdict) => Err(NotPinned::Because(verdict, LIMIT_RETRY)),
+        None => Ok(choices),
     }
 }
 
@@ -64,7 +88,7 @@ pub(crate) fn can_restart(draft: &Draft<'_>) -> Result<(), NotPinned> {
     let hardware = args.and_then(|args| args.hardware_type_id.clone());
     match (draft.input.capacity, hardware) {
         (Capacity::NotAsked, _) => Err(NotPinned::Fetch(ApiCall::FetchCapacity)),
-        (capacity, Some(id)) if capacity.lacks(&id) => Err(why(draft, Unfit::NoCapacity(vec![id]))),
+        (capacity, Some(id)) if capacity.lacks(&id) => Err(no_capacity(draft, &[id])),
         _ => Ok(()),
     }
 }
@@ -80,11 +104,7 @@ fn model<'a>(draft: &Draft<'a>) -> Result<Option<&'a Model>, NotPinned> {
     }
 }
 
-fn why(draft: &Draft<'_>, unfit: Unfit) -> NotPinned {
-    let ids = match unfit {
-        Unfit::Invalid(message) => return invalid(&message),
-        Unfit::NoCapacity(ids) => ids,
-    };
+fn no_capacity(draft: &Draft<'_>, ids: &[String]) -> NotPinned {
     let phase = match draft.status.instance_id {
         Some(_) => draft.phase(),
         None => Phase::Pending,

@@ -5,7 +5,11 @@ use cortecs_api::{
     types::{Instance, InstanceState},
 };
 use cortecs_clock::Moment;
-use cortecs_resources::{instance::DesiredState, instance_status::Phase, reason::Reason};
+use cortecs_resources::{
+    instance::DesiredState,
+    instance_status::{Phase, TransitionReason},
+    reason::Reason,
+};
 
 use crate::{
     facts::bound::Bound,
@@ -78,13 +82,22 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
         );
     }
     let up = *state != InstanceState::Stopped;
+    // Nothing would be started any more; what is paid for may be used up.
+    let expired = spec.expire_time.is_some_and(|at| at <= draft.input.wall);
     if spec.suspend {
         return watch_only(draft, up);
     }
     match (draft.desired_state(), up) {
         (DesiredState::Stopped, true) => {
-            let verdict = limit::stopping(&draft);
+            let verdict = limit::stopping(draft.ended);
             stop(draft, bound, seen, verdict)
+        }
+        // The order that was given before the stop is still to be carried out.
+        (DesiredState::Stopped, false)
+            if draft.ended == Some(TransitionReason::MaxRuntimeReached)
+                && restart_is_asked_for(&draft) =>
+        {
+            restart::begin(draft, bound, seen)
         }
         (DesiredState::Stopped, false) => {
             handle_restart(&mut draft);
@@ -95,23 +108,24 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
         (DesiredState::Running, false) if drift_is_accepted(&draft) => {
             draft.rest(drift_accepted(), None)
         }
-        (DesiredState::Running, _) if must_be_replaced(&draft, up) => {
+        (DesiredState::Running, _) if !expired && must_be_replaced(&draft, up) => {
             replace(draft, bound, seen, up)
         }
-        (DesiredState::Running, true) if restart_is_asked_for(&draft) => match gate::starts(&draft)
-        {
-            Err(verdict) => draft.rest(verdict, None),
-            Ok(_) => stop(
-                draft,
-                bound,
-                seen,
-                Verdict::reconciling(
-                    Phase::Stopping,
-                    Reason::Restarting,
-                    "the instance is being stopped, to be restarted",
+        (DesiredState::Running, true) if !expired && restart_is_asked_for(&draft) => {
+            match restart::may_begin(&draft) {
+                Err(verdict) => draft.rest(verdict, None),
+                Ok(_) => stop(
+                    draft,
+                    bound,
+                    seen,
+                    Verdict::reconciling(
+                        Phase::Stopping,
+                        Reason::Restarting,
+                        "the instance is being stopped, to be restarted",
+                    ),
                 ),
-            ),
-        },
+            }
+        }
         (DesiredState::Running, true) => run(draft),
         (DesiredState::Running, false) => restart::begin(draft, bound, seen),
     }
@@ -143,5 +157,5 @@ fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
 }
 
 fn stopped_as_asked(draft: &Draft<'_>) -> Verdict {
-    limit::stopped(draft, "the instance is stopped, as asked")
+    limit::stopped(draft.ended, "the instance is stopped, as asked")
 }

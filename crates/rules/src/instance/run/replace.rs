@@ -7,7 +7,7 @@ use crate::{
     facts::bound::Bound,
     instance::{
         draft::Draft,
-        gate, limit,
+        gate,
         pin::{NotPinned, known_to_catalog, pinned_now},
         step::{ApiCall, Decision},
         verdict::Verdict,
@@ -32,10 +32,9 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
         Reason::Replacing,
         "the instance is being removed, to be started anew with other arguments",
     );
-    let account = match gate::starts(&draft) {
-        Ok(account) => account,
-        Err(verdict) => return draft.rest(verdict, None),
-    };
+    if let Err(verdict) = gate::starts(&draft) {
+        return draft.rest(verdict, None);
+    }
     if draft
         .spec()
         .adopt
@@ -50,14 +49,13 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
     }
     // The catalog is asked even where the spec leaves nothing open: neither a misspelt model nor a lack of hardware must take
     // down what runs.
+    // What the instance gives back is enough for as many workers.
+    let workers = i64::from(draft.spec().num_workers);
     let own = draft.status.instance_args.as_ref();
+    let own = own.filter(|args| args.num_workers.is_some_and(|n| workers <= n));
     let own = own.and_then(|args| args.hardware_type_id.clone());
     match known_to_catalog(&draft).and_then(|()| pinned_now(&draft, own.as_deref())) {
-        Ok(args) => {
-            if let Err(verdict) = limit::check(account, &args) {
-                return draft.rest(verdict, None);
-            }
-        }
+        Ok(_) => {}
         Err(NotPinned::Fetch(call)) => return draft.call(call, verdict),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     }

@@ -198,18 +198,22 @@ fn resolving(message: impl Into<String>) -> Verdict {
     Verdict::reconciling(Phase::Starting, Reason::ResolvingRestart, message)
 }
 
+/// Whether the account permits that the instance runs again with the arguments in force.
+pub(crate) fn may_begin(draft: &Draft<'_>) -> Result<(), Verdict> {
+    let account = gate::starts(draft)?;
+    match &draft.status.instance_args {
+        Some(args) => limit::check(account, &args::of_record(args)),
+        None => Ok(()),
+    }
+}
+
 pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decision {
     if let Some(called) = bound.called.filter(|called| seen < *called) {
         // The list may be older than the restart that was made.
         let verdict = Verdict::starting("the instance is being restarted");
         return draft.await_list(called, verdict, None);
     }
-    let args = draft.status.instance_args.as_ref().map(args::of_record);
-    let permitted = gate::starts(&draft).and_then(|account| match &args {
-        Some(args) => limit::check(account, args),
-        None => Ok(()),
-    });
-    if let Err(verdict) = permitted {
+    if let Err(verdict) = may_begin(&draft) {
         return draft.rest(verdict, None);
     }
     let turn = Verdict::reconciling(

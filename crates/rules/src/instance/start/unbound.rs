@@ -33,7 +33,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     let spec = draft.spec();
     if draft.desired_state() == DesiredState::Stopped {
         handle_restart(&mut draft);
-        let verdict = limit::stopped(&draft, "nothing runs, as asked");
+        let verdict = limit::stopped(draft.ended, "nothing runs, as asked");
         return draft.rest(verdict, None);
     }
     if spec.suspend {
@@ -75,9 +75,6 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Err(NotPinned::Fetch(call)) => return ask_catalog(draft, call),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     };
-    if let Err(verdict) = limit::check(account, &args) {
-        return draft.rest(verdict, None);
-    }
     let Some(snapshot) = fresh_list(&draft) else {
         let fresh = draft.input.settings.fresh();
         draft.needs_list(draft.input.now.before(fresh));

@@ -119,8 +119,13 @@ fn what_runs_is_not_removed_before_there_is_hardware_for_its_replacement() {
     assert!(waits(&scene.decide(), "NVIDIA_L40S_1"));
     scene.capacity = free(&["NVIDIA_L40S_1"]);
     assert_eq!(scene.decide().step, stop);
-    // With the same hardware it gives back what the next one needs.
+    // With the same hardware and no more workers it gives back what the next one needs.
+    let mut scene = bound(json!({ "billingInterval": "per_hour" }), "running");
+    scene.capacity = free(&[]);
+    assert_eq!(scene.decide().step, stop);
     let mut scene = bound(json!({ "numWorkers": 2 }), "running");
     scene.capacity = free(&[]);
+    assert!(waits(&scene.decide(), "NVIDIA_L4_1"));
+    scene.capacity = free(&["NVIDIA_L4_1"]);
     assert_eq!(scene.decide().step, stop);
 }

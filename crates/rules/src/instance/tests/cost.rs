@@ -5,7 +5,8 @@ use cortecs_resources::instance_status::Cost;
 use super::*;
 use crate::cost::Prices;
 
-fn prices(hour: f64) -> Option<Arc<Prices>> {
+/// An L4 costs so much an hour.
+pub(super) fn prices(hour: f64) -> Option<Arc<Prices>> {
     let catalog = json!([{ "hardware_type_id": "NVIDIA_L4_1", "price_info": { "price_per_hour": hour, "currency": "EUR" } }]);
     Some(Arc::new(Prices::of(
         serde_json::from_value(catalog).unwrap(),

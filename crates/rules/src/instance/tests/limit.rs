@@ -89,36 +89,101 @@ fn before_its_end_a_run_shows_when_it_ends_and_looks_again_then() {
     assert_eq!(next(&scene.decide()).unwrap().0, "2026-01-03T00:01:00Z");
 }
 
-#[test]
-fn after_the_end_a_changed_spec_or_a_restart_begins_another_run() {
+fn restarts(decision: &Decision) -> bool {
+    matches!(
+        decision.step,
+        Step::Write(Write::Status(Purpose::RestartIntent(_)))
+    )
+}
+
+/// The resource after its run has ended, and its instance was stopped.
+fn ended() -> Scene {
     let mut scene = seen(json!({ "maxRuntimeSeconds": 60 }), "running");
     let decision = scene.decide();
     scene.list(1000, &[instance("i-1", "stopped")]);
     let ended = then(&mut scene, decision);
+    assert_eq!(ready(&ended), ("True", "MaxRuntimeReached"));
     scene.resource["status"] = serde_json::to_value(ended.status).unwrap();
-    let restarts = |scene: &mut Scene| {
-        let decision = scene.decide();
-        let restarts = matches!(
-            decision.step,
-            Step::Write(Write::Status(Purpose::RestartIntent(_)))
-        );
-        let status = &decision.status;
-        assert!(restarts && status.slot().run_end.is_none(), "{decision:?}");
-        assert_eq!(next(&decision).unwrap().0, "2026-01-03T00:01:00Z");
-    };
-    let mut asked = scene.resource.clone();
-    scene.resource["metadata"]["generation"] = json!(2);
-    restarts(&mut scene);
-    asked["metadata"]["annotations"] = json!({ "cortecs.ai/restartedAt": "now" });
-    scene.resource = asked;
-    restarts(&mut scene);
-    // The order comes before the stop: what runs goes on, as another run.
-    scene.list(1001, &[instance("i-1", "running")]);
-    scene.resource["metadata"]["annotations"] = json!({});
+    scene
+}
+
+#[test]
+fn after_the_end_a_changed_spec_or_a_restart_begins_another_run() {
+    let mut scene = ended();
     scene.resource["metadata"]["generation"] = json!(2);
     let decision = scene.decide();
+    assert!(restarts(&decision) && decision.status.slot().run_end.is_none());
+    let mut scene = ended();
+    scene.resource["metadata"]["annotations"] = json!({ "cortecs.ai/restartedAt": "now" });
+    let decision = scene.decide();
+    assert!(restarts(&decision) && decision.status.slot().run_end.is_none());
+}
+
+#[test]
+fn an_order_that_comes_between_the_end_and_the_stop() {
+    // The spec changes: what runs goes on, as another run.
+    let mut scene = seen(json!({ "maxRuntimeSeconds": 60 }), "running");
+    let decision = scene.decide();
+    scene.resource["metadata"]["generation"] = json!(2);
+    let decision = then(&mut scene, decision);
     assert!(!decision.step.is_call(), "{decision:?}");
     assert_eq!(next(&decision).unwrap().0, "2026-01-03T00:01:00Z");
+    assert_eq!(then(&mut scene, decision).step, Step::Rest);
+    // A restart is asked for: it stops the instance first anyway, and begins only when the account permits that.
+    let mut scene = seen(json!({ "maxRuntimeSeconds": 60 }), "running");
+    scene.resource["metadata"]["annotations"] = json!({ "cortecs.ai/restartedAt": "now" });
+    scene.account(|account| account.mode = AccountMode::Hold);
+    let decision = scene.decide();
+    assert_eq!(then(&mut scene, decision).step, stop());
+    scene.list(1000, &[instance("i-1", "stopped")]);
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("AccountHeld"));
+    assert_eq!(then(&mut scene, decision).step, Step::Rest);
+    scene.account(|account| account.mode = AccountMode::Active);
+    assert!(restarts(&scene.decide()));
+}
+
+/// The time that counts is that of a run.
+#[test]
+fn what_does_not_run_is_not_ended_by_the_longest_run() {
+    // Stopped for a while, and to run again; or stopped by others.
+    let mut scene = seen(json!({ "maxRuntimeSeconds": 60 }), "stopped");
+    assert!(restarts(&scene.decide()));
+    // It waits for hardware.
+    scene.capacity = Capacity::Available(Arc::default());
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("WaitingForCapacity"));
+    assert_eq!(next(&decision), None);
+    assert_eq!(then(&mut scene, decision).step, Step::Rest);
+    let accepted = json!({ "maxRuntimeSeconds": 60, "driftPolicy": "Accept" });
+    let mut scene = seen(accepted, "stopped");
+    slot(&mut scene.resource)["reachedGeneration"] = json!(1);
+    assert_eq!(ready(&scene.decide()).1, "DriftAccepted");
+    // A start of which nothing has come yet.
+    let open = json!({ "account": home(), "start": intent(1, "2026-01-02T00:00:00Z", &[]), "lastStartTime": "2026-01-02T00:00:00Z" });
+    let mut scene = Scene::new(json!({ "maxRuntimeSeconds": 60 }), open);
+    let decision = scene.decide();
+    assert!(decision.status.slot().run_end.is_none() && next(&decision).is_none());
+}
+
+#[test]
+fn what_may_not_be_restarted_is_not_stopped_for_a_restart() {
+    let mut scene = seen(json!({}), "running");
+    scene.resource["metadata"]["annotations"] = json!({ "cortecs.ai/restartedAt": "now" });
+    scene.account(|account| account.limits.models = vec!["org/other".into()]);
+    assert_eq!(stalled(&scene.decide()), Some("ExceedsLimit"));
+    // Models are compared as the catalog is: however they are spelt.
+    scene.account(|account| account.limits.models = vec!["Org/Name".into()]);
+    assert_eq!(scene.decide().step, stop());
+    // After expireTime nothing would be started: what is paid for is used up.
+    let by_hour = json!({
+        "expireTime": "2026-01-02T23:59:00Z", "stopAt": "EndOfBillingInterval", "billingInterval": "per_hour", "numWorkers": 2,
+    });
+    let mut scene = seen(by_hour, "running");
+    slot(&mut scene.resource)["lastStartTime"] = json!("2026-01-02T23:30:00Z");
+    let decision = scene.decide();
+    assert!(!decision.step.is_call(), "{decision:?}");
+    assert_eq!(next(&decision).unwrap().0, "2026-01-03T00:28:00Z");
 }
 
 #[test]
@@ -183,11 +248,25 @@ fn the_account_limits_its_users() {
         let says = find_condition(&decision.status.conditions, STALLED).unwrap();
         assert!(says.message.contains(named), "{}", says.message);
     }
-    let fits = json!({ "maxWorkers": 1, "models": ["org/name"], "hardwareTypes": ["NVIDIA_L4_1"], "maxRuntimeSeconds": 60 });
+    let fits = json!({ "maxWorkers": 1, "models": ["org/name"], "hardwareTypes": ["NVIDIA_L4_1"] });
     let decision = limited(fits, json!({}));
     assert!(matches!(
         decision.step,
         Step::Write(Write::Status(Purpose::StartIntent(_)))
     ));
-    assert_eq!(next(&decision).unwrap().0, "2026-01-03T00:01:00Z");
+    // A fallback that is permitted is taken, whatever is preferred.
+    let mut scene = Scene::new(json!({ "hardwareFallbacks": ["NVIDIA_L40S_1"] }), json!({}));
+    let mut model = (*model().unwrap()).clone();
+    let configs = model.hardware_configs.as_mut().unwrap();
+    configs.insert("NVIDIA_L40S_1".into(), HardwareConfig::default());
+    scene.model = Some(Ok(Arc::new(model)));
+    scene.account(|account| account.limits.hardware_types = vec!["NVIDIA_L40S_1".into()]);
+    let start = scene.decide().status.slot().start.clone().unwrap();
+    assert_eq!(
+        start.args.hardware_type_id.as_deref(),
+        Some("NVIDIA_L40S_1")
+    );
+    let mut scene = seen(json!({}), "running");
+    scene.account(|account| account.limits.max_runtime_seconds = Some(86_460));
+    assert_eq!(next(&scene.decide()).unwrap().0, "2026-01-03T00:01:00Z");
 }

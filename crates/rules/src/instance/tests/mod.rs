@@ -31,10 +31,11 @@ use cortecs_api::types::{HardwareConfig, Instance, InstanceArgs, Model};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
-    account::{AccountMode, Adoption, Limits, Sharing},
+    account::{AccountMode, Adoption, Sharing},
     conditions::{RECONCILING, STALLED, find_condition},
     identity::AccountIdentity,
     key::ObjectKey,
+    limits::Limits,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};

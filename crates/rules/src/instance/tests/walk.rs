@@ -86,7 +86,10 @@ impl Walk {
             watch: VecDeque::new(),
             api: Api::default(),
             process: Process::default(),
-            around: surroundings(),
+            around: Surroundings {
+                prices: cost::prices(1.2),
+                ..surroundings()
+            },
             faults: true,
             omits: seed % 2 == 1,
             created: 0,

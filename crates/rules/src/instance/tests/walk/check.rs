@@ -3,7 +3,7 @@
 use cortecs_resources::instance::{DriftPolicy, UpdateStrategyType};
 
 use super::*;
-use crate::facts::args;
+use crate::{cost::run_limit::ended, facts::args};
 
 impl Walk {
     pub(super) fn status(object: &CortecsInstance) -> CortecsInstanceStatus {
@@ -89,6 +89,7 @@ impl Walk {
                     .conditions
                     .iter()
                     .any(|c| c.reason == "DriftAccepted");
+            let running = running && ended(object).is_none();
             match instance {
                 _ if accepted => {
                     let up = instance.flatten().is_some_and(|i| !is_down(i));

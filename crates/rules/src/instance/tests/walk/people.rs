@@ -81,6 +81,7 @@ impl Walk {
             "driftPolicy": if self.rng.bool() { "Accept" } else { "Revert" },
             "updateStrategy": { "type": if self.rng.bool() { "OnDelete" } else { "Recreate" } },
             "progressDeadlineSeconds": DEADLINE,
+            "maxRuntimeSeconds": if self.rng.bool() { json!(self.rng.u32(60..900)) } else { Value::Null },
         });
         let mut value = resource(&key.name, spec, json!({}));
         self.trails.remove(key);

@@ -6,7 +6,7 @@ use cortecs_resources::{
 };
 
 use super::*;
-use crate::facts::args;
+use crate::{cost::run_limit::ended, facts::args};
 
 /// How many lists may be asked for, one after the other, between two steps of a resource. Later another one may be needed,
 /// since a start needs a list that is fresh.
@@ -159,6 +159,7 @@ impl Walk {
         let running = spec.state == DesiredState::Running;
         let strategy = spec.update_strategy.kind;
         match is_stop {
+            _ if ended(resource).is_some() => None,
             true if running && as_asked && !self.restarts(resource) => {
                 Some("it stops what runs as asked".to_owned())
             }

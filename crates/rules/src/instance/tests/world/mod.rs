@@ -13,6 +13,7 @@ pub(super) use server::Server;
 pub(super) const MISSPELT_MODEL: &str = "ORG/Name";
 
 use super::*;
+use crate::cost::Prices;
 
 /// What is the same for every decision.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub(super) struct Surroundings {
     pub held: bool,
     /// The process has checked the accounts.
     pub checked: bool,
+    pub prices: Option<Arc<Prices>>,
 }
 
 impl Surroundings {
@@ -54,5 +56,6 @@ pub(super) fn surroundings() -> Surroundings {
         sharing: Sharing::Exclusive,
         held: false,
         checked: true,
+        prices: None,
     }
 }

@@ -136,6 +136,7 @@ impl Process {
             snapshot,
             held: around.held.then(|| "held".to_owned()),
             wait: moves.wait,
+            prices: around.prices.clone(),
             ..FleetView::default()
         };
         let view = AccountView {
