@@ -82,7 +82,18 @@ impl FreeHardware {
         capacity
     }
 
-    /// An instance was stopped, or a start was refused: the last answer is old.
+    /// Asks again although there is an answer: the API has just refused a start.
+    pub async fn ask_again(
+        &self,
+        client: &Client,
+        api_url: &str,
+        record: impl FnOnce(&Result<Vec<HardwareType>, Error>),
+    ) -> Capacity {
+        *lock(&self.slot(api_url).known) = None;
+        self.ask(client, api_url, record).await
+    }
+
+    /// An instance was stopped: the last answer is old.
     pub fn forget(&self, api_url: &str) {
         if let Some(slot) = lock(&self.answers).get(api_url) {
             lock(&slot.known).take_if(|(capacity, _)| *capacity != Capacity::Unknown);

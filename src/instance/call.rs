@@ -9,7 +9,7 @@ use cortecs_resources::{key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     facts::{
         attempt::Outcome,
-        capacity::{self, Capacity},
+        capacity,
         failure::{Failure, FailureKind},
         memory::Memory,
     },
@@ -46,7 +46,7 @@ impl Caller<'_> {
     pub async fn make(&self, call: ApiCall) {
         match call {
             ApiCall::FetchModel { model_id } => self.fetch_model(&model_id).await,
-            ApiCall::FetchCapacity => drop(self.fetch_capacity().await),
+            ApiCall::FetchCapacity => self.fetch_capacity().await,
             ApiCall::Start {
                 intent,
                 args,
@@ -76,32 +76,29 @@ impl Caller<'_> {
     }
 
     /// Asks which hardware is available, for the next decision.
-    async fn fetch_capacity(&self) -> Capacity {
+    async fn fetch_capacity(&self) {
         let Self { context, fleet, .. } = self;
         let url = &fleet.key().api_url;
         let record = |result: &_| fleet.turns().record_call(result);
         let free = &context.free_hardware;
-        let capacity = free.ask(fleet.client(), url, record).await;
+        free.ask(fleet.client(), url, record).await;
         context.effect_happened("ask for free hardware").await;
-        capacity
-    }
-
-    /// The answer about free hardware is older than what has just happened.
-    fn forget_capacity(&self) {
-        let url = &self.fleet.key().api_url;
-        self.context.free_hardware.forget(url);
     }
 
     /// A refusal that the lack of hardware explains passes: the resource waits for hardware then, and for nothing else.
     async fn explain_refusal(&self, ended: &mut Ended, hardware: Option<&str>) {
+        let Self { context, fleet, .. } = self;
         let (Outcome::Refused(failure), Some(hardware)) = (&mut ended.outcome, hardware) else {
             return;
         };
         if failure.kind != FailureKind::Terminal {
             return;
         }
-        self.forget_capacity();
-        if self.fetch_capacity().await.lacks(hardware) {
+        let url = &fleet.key().api_url;
+        let record = |result: &_| fleet.turns().record_call(result);
+        let free = &context.free_hardware;
+        let capacity = free.ask_again(fleet.client(), url, record).await;
+        if capacity.lacks(hardware) {
             failure.kind = FailureKind::Transient;
             failure.retry_at = failure.failed_at.after(capacity::FRESH);
         }
@@ -148,7 +145,7 @@ impl Caller<'_> {
         if let Some((result, times)) = self.call_if_allowed("stop", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
             self.remember(|memory| record::stopped(memory, id, answer, times));
-            self.forget_capacity();
+            self.context.free_hardware.forget(&self.fleet.key().api_url);
             self.fleet.request_list_after(clock::moment());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cortecs_resources::{CortecsInstance, instance_status::NextTransition};
+use cortecs_resources::{CortecsInstance, transition::NextTransition};
 use cortecs_simulator::{Effect, Endpoint, Fault};
 use jiff::Timestamp;
 use serde_json::json;

@@ -91,7 +91,7 @@ pub struct CortecsInstanceSpec {
     pub hardware_type_id: Option<String>,
 
     /// Hardware types to take instead, in this order, while the one above is not available. One that does not fit the context length
-    /// is passed over. What was taken stays until the arguments change.
+    /// is passed over. What was taken is no reason to replace the instance later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 128)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

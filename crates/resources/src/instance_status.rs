@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     identity::{AccountIdentity, InstanceArgs},
     journal::{Journal, Slot},
+    transition::NextTransition,
 };
 
 /// What is known of the instance, as last seen.
@@ -153,29 +154,6 @@ impl Default for Cost {
             since: None,
         }
     }
-}
-
-/// What happens next without anybody's order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct NextTransition {
-    pub action: TransitionAction,
-    /// When it is due. A time in the past: it is overdue, and tried again and again.
-    pub at: Timestamp,
-    pub reason: TransitionReason,
-}
-
-/// `Stop`: the instance is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum TransitionAction {
-    Stop,
-}
-
-/// `MaxRuntimeReached`: the run has taken `maxRuntimeSeconds`, of the spec or of the account. `Expired`: `expireTime` has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum TransitionReason {
-    MaxRuntimeReached,
-    Expired,
 }
 
 /// One word for people.

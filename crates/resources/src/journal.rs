@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     identity::{AccountIdentity, InstanceArgs},
-    instance_status::TransitionReason,
+    transition::TransitionReason,
 };
 
 /// Most instances that an intent can hold as known. A start that would need more is refused: it could not be recognised.

@@ -12,6 +12,7 @@
 //! | [`account`] | `CortecsAccount` |
 //! | [`model`] | `CortecsModel`, of the API's catalog |
 //! | [`hardware_type`] | `CortecsHardwareType`, of the API's catalog |
+//! | [`transition`] | what happens to an instance without anybody's order |
 //! | [`limits`] | what an account lets its users ask for |
 //! | [`crds`] | the custom resource definitions as they are installed |
 //! | `schema` | for tests: whether a status is what the definition permits |
@@ -31,6 +32,7 @@ pub mod model;
 pub mod reason;
 #[cfg(any(test, feature = "schema-check"))]
 pub mod schema;
+pub mod transition;
 
 pub use account::CortecsAccount;
 pub use hardware_type::CortecsHardwareType;

@@ -3,8 +3,8 @@
 use cortecs_resources::{
     CortecsInstance, annotations,
     instance::{BillingInterval, CortecsInstanceSpec, StopAt},
-    instance_status::TransitionReason,
     journal::RunEnd,
+    transition::TransitionReason,
 };
 use jiff::{SignedDuration, Timestamp};
 

@@ -8,9 +8,10 @@ use cortecs_resources::{
     INSTANCE_FINALIZER, annotations,
     identity::AccountIdentity,
     instance::{CortecsInstanceSpec, DesiredState},
-    instance_status::{CortecsInstanceStatus, Phase, TransitionReason},
+    instance_status::{CortecsInstanceStatus, Phase},
     journal::RestartIntent,
     reason::Reason,
+    transition::TransitionReason,
 };
 use kube::ResourceExt;
 use uuid::Uuid;

@@ -4,12 +4,11 @@ use cortecs_api::types::{InstanceArgs, InstanceState};
 use cortecs_resources::{
     annotations,
     instance::DesiredState,
-    instance_status::{
-        CortecsInstanceStatus, NextTransition, Phase, TransitionAction, TransitionReason,
-    },
+    instance_status::{CortecsInstanceStatus, Phase},
     journal::RunEnd,
     limits::Limits,
     reason::Reason,
+    transition::{NextTransition, TransitionAction, TransitionReason},
 };
 use jiff::Timestamp;
 

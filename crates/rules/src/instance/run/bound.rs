@@ -6,9 +6,7 @@ use cortecs_api::{
 };
 use cortecs_clock::Moment;
 use cortecs_resources::{
-    instance::DesiredState,
-    instance_status::{Phase, TransitionReason},
-    reason::Reason,
+    instance::DesiredState, instance_status::Phase, reason::Reason, transition::TransitionReason,
 };
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use cortecs_resources::{
     conditions::READY,
-    instance_status::{NextTransition, TransitionAction, TransitionReason},
+    transition::{NextTransition, TransitionAction, TransitionReason},
 };
 
 use super::*;
