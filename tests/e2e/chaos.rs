@@ -6,6 +6,7 @@
 //! lane spends most of its time on waiting for the Lease of a dead leader to expire.
 
 mod failures;
+mod left;
 mod people;
 mod plan;
 mod processes;
@@ -252,5 +253,6 @@ async fn settled(
             return now;
         }
         processes.pass(Duration::from_millis(500)).await;
+        processes.tally.answered += left::answer_questions(bed).await;
     }
 }

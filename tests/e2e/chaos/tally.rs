@@ -31,7 +31,8 @@ pub(super) struct Tally {
     pub(super) restarts: u64,
     pub(super) left_stopped: u64,
     pub(super) left_orphaned: u64,
-    /// Starts that a person would have had to resolve by the annotation.
+    /// Starts that a person has resolved by the annotation, and those that are still to be resolved so.
+    pub(super) answered: u64,
     pub(super) unresolved: u64,
     pub(super) samples: u64,
     /// The time from the last fault until all resources had settled.
@@ -81,6 +82,7 @@ impl Tally {
             (&mut self.restarts, other.restarts),
             (&mut self.left_stopped, other.left_stopped),
             (&mut self.left_orphaned, other.left_orphaned),
+            (&mut self.answered, other.answered),
             (&mut self.unresolved, other.unresolved),
             (&mut self.samples, other.samples),
         ] {
@@ -149,7 +151,7 @@ impl Tally {
         );
         row(
             "starts that a person had to settle",
-            self.unresolved.to_string(),
+            format!("{}, and {} left", self.answered, self.unresolved),
         );
         row("looks at what is billed", self.samples.to_string());
         row(

@@ -1,9 +1,6 @@
 //! Checks that the instances, the resources and what people asked for agree.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use cortecs_api::types::{Instance, InstanceState};
 use cortecs_resources::{CortecsInstance, instance::DeletionPolicy};
@@ -12,6 +9,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
+    left::{Args, History, Left, args_of, left_behind, left_open},
     people::Actions,
     plan::Wish,
     processes::{DEADLINE, Sleep},
@@ -20,9 +18,6 @@ use super::{
 use crate::harness::{
     Bed, CLIENT_ID, Key, Read, bound, running, stalled_because, stopped, version_of,
 };
-
-/// Versions of each resource, oldest first.
-type History = BTreeMap<Key, Vec<Arc<CortecsInstance>>>;
 
 /// The differences at one moment.
 #[derive(Debug, Default)]
@@ -84,13 +79,22 @@ impl Now {
                 }
             }
         }
-        let left = left_behind(&bed.instances.history(), actions);
+        let history = bed.instances.history();
+        let left = left_behind(&history, actions);
+        let mut open = left_open(&history, actions);
         for (id, instance) in &existing {
             if owners.contains_key(id.as_str()) {
                 continue;
             }
             let state = &instance.instance_status.status;
+            let made = open
+                .iter()
+                .position(|args| *args == args_of(&instance.instance_args));
             match left.get(id) {
+                None if made.is_some() => {
+                    open.swap_remove(made.unwrap_or_default());
+                    now.left_orphaned += 1;
+                }
                 Some(left) if left.policy == DeletionPolicy::Orphan => now.left_orphaned += 1,
                 Some(_) if *state == InstanceState::Stopped => now.left_stopped += 1,
                 Some(left) => now
@@ -112,40 +116,6 @@ impl Now {
         }
         now
     }
-}
-
-/// An instance that a deleted resource has left.
-struct Left {
-    by: String,
-    policy: DeletionPolicy,
-    /// The resource's arguments were changed at some time. If it was deleted while its instance was being replaced, there may be
-    /// no instance.
-    may_be_replaced: bool,
-}
-
-/// The instances that deleted resources have left, by id.
-fn left_behind(history: &History, actions: &Actions) -> BTreeMap<String, Left> {
-    let present: BTreeSet<&str> = actions
-        .wishes
-        .iter()
-        .map(|wish| wish.name.as_str())
-        .collect();
-    let gone = history
-        .iter()
-        .filter(|((_, name), _)| !present.contains(name.as_str()));
-    gone.filter_map(|((_, name), versions)| {
-        let policy = *actions.policies.get(name)?;
-        let leaves = policy != DeletionPolicy::Delete;
-        let id = bound(versions.last().filter(|_| leaves)?);
-        let args = |r: &CortecsInstance| (r.spec.num_workers, r.spec.billing_interval);
-        let left = Left {
-            by: name.clone(),
-            policy,
-            may_be_replaced: versions.windows(2).any(|v| args(&v[0]) != args(&v[1])),
-        };
-        (!id.is_empty()).then(|| (id.to_owned(), left))
-    })
-    .collect()
 }
 
 fn unfulfilled(
@@ -314,9 +284,6 @@ fn taken(history: &History, left: &BTreeMap<String, Left>, tally: &mut Tally) {
         }
     }
 }
-
-/// The arguments in which the resources differ: model, workers, billing.
-type Args = (String, Option<i64>, String);
 
 /// For each start that the API got, a status with its own start id must have been written before. The API did not look at
 /// starts with an invalid token.
