@@ -1,6 +1,11 @@
 //! The API's catalog as cluster-scoped objects.
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use cortecs_operator::catalog_objects::intervals::Intervals;
 use cortecs_resources::{
@@ -17,11 +22,14 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     control_plane::assert_succeeded,
     eventually::eventually,
-    harness::{Asked, Bed, HangingProxy, MODEL, MODEL_ID, Meddling, SOON, polls_every_second},
+    harness::{
+        Asked, Bed, BedBuilder, HangingProxy, MODEL, MODEL_ID, Meddling, SOON, polls_every_second,
+    },
     objects::{install_definitions, object},
 };
 
@@ -48,10 +56,50 @@ const INTERVALS: Intervals = Intervals {
     longest_pass: Duration::from_millis(40),
 };
 
-async fn bed(name: &'static str) -> Bed {
-    let mut bed = Bed::builder(name).alone().build().await;
-    bed.config.catalog_objects = Some(INTERVALS);
-    bed
+/// A bed whose operator writes the catalog's objects. They belong to no namespace, so one such test runs at a time.
+struct CatalogBed {
+    bed: Bed,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Deref for CatalogBed {
+    type Target = Bed;
+
+    fn deref(&self) -> &Bed {
+        &self.bed
+    }
+}
+
+impl DerefMut for CatalogBed {
+    fn deref_mut(&mut self) -> &mut Bed {
+        &mut self.bed
+    }
+}
+
+impl CatalogBed {
+    /// Waits for its turn, and begins without objects.
+    async fn new(builder: BedBuilder) -> Self {
+        static TURN: Mutex<()> = Mutex::const_new(());
+        let turn = TURN.lock().await;
+        let mut bed = builder.build().await;
+        bed.config.catalog_objects = Some(INTERVALS);
+        remove_all::<CortecsModel>(&bed).await;
+        remove_all::<CortecsHardwareType>(&bed).await;
+        Self { bed, _turn: turn }
+    }
+}
+
+async fn remove_all<K>(bed: &Bed)
+where
+    K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let (delete, all) = (DeleteParams::default(), ListParams::default());
+    let removed = api::<K>(bed).delete_collection(&delete, &all).await;
+    removed.expect("no objects");
+}
+
+async fn bed(name: &'static str) -> CatalogBed {
+    CatalogBed::new(Bed::builder(name)).await
 }
 
 fn api<K: Resource<DynamicType = (), Scope = ClusterResourceScope>>(bed: &Bed) -> Api<K> {

@@ -71,12 +71,7 @@ async fn what_people_change_is_put_back_and_two_ids_of_one_name_have_two_objects
 
 #[tokio::test]
 async fn an_operator_that_does_not_manage_the_default_account_writes_nothing() {
-    let mut bed = Bed::builder("managed")
-        .alone()
-        .without_account()
-        .build()
-        .await;
-    bed.config.catalog_objects = Some(INTERVALS);
+    let bed = CatalogBed::new(Bed::builder("managed").without_account()).await;
     bed.create_account("main", polls_every_second()).await;
     bed.annotate_account(OPERATOR, "elsewhere").await;
     let _operator = bed.operator();

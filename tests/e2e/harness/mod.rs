@@ -19,6 +19,7 @@ mod tamper;
 mod told;
 
 pub(crate) use bed::{Bed, CLIENT_ID, mentions};
+pub(crate) use build::BedBuilder;
 pub(crate) use gate::Gate;
 pub(crate) use hanging_proxy::{Asked, HangingProxy, Hangs, Meddling};
 pub(crate) use operator::{CrashPoint, Operator};
