@@ -213,7 +213,7 @@ fn was_on_its_way(sleep: &Sleep, request: &RequestRecord, explained: &mut BTreeS
     let id = id
         .filter(|_| request.endpoint != Endpoint::Start)
         .unwrap_or_default();
-    let step = format!("step={:?} {{", request.endpoint);
+    let step = format!("step=Call({:?} {{", request.endpoint);
     let paused = sleep.from - DEADLINE;
     let decided = log.lines().enumerate().find(|(number, line)| {
         let at: Option<Timestamp> = line.split(' ').next().and_then(|at| at.parse().ok());
