@@ -32,8 +32,11 @@ async fn come_back(bed: &Bed) {
     let backup = bed.back_up("phi").await;
     bed.api.set_down(true);
     bed.lose("phi").await;
-    bed.api.set_down(false);
     bed.restore(&backup).await;
+    // The operator knows by now that the deleted resource is gone, and does not remove its instance any more.
+    bed.wait("phi", "protected", |phi| phi.metadata.finalizers.is_some())
+        .await;
+    bed.api.set_down(false);
 }
 
 #[tokio::test]
