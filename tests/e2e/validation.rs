@@ -51,6 +51,10 @@ async fn kubectl_tells_what_is_wrong_with_an_instance() {
             "contextLength must be at least 1 token",
         ),
         (
+            json!({"modelId": MODEL, "expireTime": "2026-01-01T00:00:00+99:99"}),
+            "expireTime must be a time such as",
+        ),
+        (
             json!({"modelId": MODEL, "numWorkers": 0}),
             "numWorkers must be between 1 and 8; to stop the instance set state: Stopped",
         ),

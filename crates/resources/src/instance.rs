@@ -1,11 +1,11 @@
 //! `CortecsInstance`: a model that should be served. The spec is the API's InstanceArgs and what Kubernetes users expect around it.
 
-use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::instance_status::CortecsInstanceStatus;
+use crate::user_time::UserTime;
 
 /// The desired state of an LLM instance rented through the Cortecs API.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,9 +130,11 @@ pub struct CortecsInstanceSpec {
         .message("maxRuntimeSeconds must be between 1 and 31622400 (366 days)"))]
     pub max_runtime_seconds: Option<i32>,
 
-    /// The instance is stopped at this time, and nothing is started after it.
+    /// The instance is stopped at this time, and nothing is started after it: a time such as `2030-01-01T00:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expire_time: Option<Timestamp>,
+    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$') && timestamp(self) > timestamp('1970-01-01T00:00:00Z')")
+        .message("expireTime must be a time such as 2030-01-01T00:00:00Z, with an offset of at most 14 hours"))]
+    pub expire_time: Option<UserTime>,
 
     /// When `maxRuntimeSeconds` and `expireTime` stop the instance. `state: Stopped` and a deletion always stop it at once.
     #[serde(default)]

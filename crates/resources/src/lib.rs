@@ -12,6 +12,7 @@
 //! | [`account`] | `CortecsAccount` |
 //! | [`model`] | `CortecsModel`, of the API's catalog |
 //! | [`hardware_type`] | `CortecsHardwareType`, of the API's catalog |
+//! | [`user_time`] | a time that a user writes |
 //! | [`transition`] | what happens to an instance without anybody's order |
 //! | [`limits`] | what an account lets its users ask for |
 //! | [`crds`] | the custom resource definitions as they are installed |
@@ -33,6 +34,7 @@ pub mod reason;
 #[cfg(any(test, feature = "schema-check"))]
 pub mod schema;
 pub mod transition;
+pub mod user_time;
 
 pub use account::CortecsAccount;
 pub use hardware_type::CortecsHardwareType;

@@ -5,6 +5,7 @@ use cortecs_resources::{
     instance::{BillingInterval, CortecsInstanceSpec, StopAt},
     journal::RunEnd,
     transition::TransitionReason,
+    user_time::UserTime,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,7 +17,8 @@ pub fn end_of_run(
     started: Option<Timestamp>,
     of_account: Option<i32>,
 ) -> Option<(Timestamp, TransitionReason)> {
-    let expires = spec.expire_time.map(|at| (at, TransitionReason::Expired));
+    let expires = spec.expire_time.as_ref().and_then(UserTime::timestamp);
+    let expires = expires.map(|at| (at, TransitionReason::Expired));
     let limits = [spec.max_runtime_seconds, of_account];
     let longest = limits.into_iter().flatten().min();
     let reached = started.zip(longest).and_then(|(started, seconds)| {

@@ -88,7 +88,13 @@ fn live(mut draft: Draft<'_>) -> Decision {
     let (ended, is_new) = limit::note_end(input, &mut draft.status);
     draft.ended = ended;
     if is_new {
-        return draft.rest(limit::stopping(ended), None);
+        let slot = draft.status.slot();
+        let nothing = draft.status.instance_id.is_none() && slot.start.is_none();
+        let verdict = match nothing {
+            true => limit::stopped(ended, ""),
+            false => limit::stopping(ended),
+        };
+        return draft.rest(verdict, None);
     }
     if draft.status.slot().start.is_some() {
         return resolve::decide(draft);

@@ -42,8 +42,8 @@ const CATALOG_BACKOFF: Duration = Duration::from_secs(5);
 /// The spec's arguments with every default resolved. The catalog is always asked: it says under which id the API shows the
 /// model. Where it fails and the spec leaves nothing open, the API decides: see [`is_unsure`].
 pub(crate) fn pinned(draft: &Draft<'_>) -> Result<InstanceArgs, NotPinned> {
-    let mut choices = choices(draft)?;
-    Ok(choices.swap_remove(0))
+    let args = defaults::available(choices(draft)?, &Capacity::Unknown, None);
+    args.map_err(|ids| no_capacity(draft, &ids))
 }
 
 /// Whether a start with these arguments is what the spec asks for, on any of its hardware.
@@ -67,6 +67,12 @@ pub(crate) fn pinned_now(draft: &Draft<'_>, own: Option<&str>) -> Result<Instanc
 
 /// The arguments on each hardware of the spec that the account permits, the preferred one first; at least one.
 fn choices(draft: &Draft<'_>) -> Result<Vec<InstanceArgs>, NotPinned> {
+    let expires = draft.spec().expire_time.as_ref();
+    if expires.is_some_and(|at| at.timestamp().is_none()) {
+        return Err(invalid(
+            "spec.expireTime cannot be read: write a time such as 2030-01-01T00:00:00Z",
+        ));
+    }
     let choices = defaults::choices(draft.spec(), model(draft)?);
     let mut choices = choices.map_err(|message| invalid(&message))?;
     let Desired::Usable(account) = &draft.input.account.desired else {

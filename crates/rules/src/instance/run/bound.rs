@@ -7,6 +7,7 @@ use cortecs_api::{
 use cortecs_clock::Moment;
 use cortecs_resources::{
     instance::DesiredState, instance_status::Phase, reason::Reason, transition::TransitionReason,
+    user_time::UserTime,
 };
 
 use crate::{
@@ -81,7 +82,8 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
     }
     let up = *state != InstanceState::Stopped;
     // Nothing would be started any more; what is paid for may be used up.
-    let expired = spec.expire_time.is_some_and(|at| at <= draft.input.wall);
+    let expires = spec.expire_time.as_ref().and_then(UserTime::timestamp);
+    let expired = expires.is_some_and(|at| at <= draft.input.wall);
     if spec.suspend {
         return watch_only(draft, up);
     }
@@ -112,7 +114,7 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
         (DesiredState::Running, true) if !expired && restart_is_asked_for(&draft) => {
             match restart::may_begin(&draft) {
                 Err(verdict) => draft.rest(verdict, None),
-                Ok(_) => stop(
+                Ok(()) => stop(
                     draft,
                     bound,
                     seen,

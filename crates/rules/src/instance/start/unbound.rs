@@ -51,26 +51,29 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if let Some(pause @ Delay::Pause(..)) = delay {
         return draft.wait_for(pause);
     }
-    // Asked before the turn: a resource that waits for another start, or for hardware, needs none.
-    if spec.adopt.is_none() {
-        if let Ok(args) = pinned(&draft)
-            && let Some(open) = others::holding_up(&draft, &account.identity, &args, None)
-        {
-            return others::wait_for(draft, &open);
-        }
-        if let Err(NotPinned::Because(verdict, wait)) = pinned_now(&draft, None) {
+    // An instance that is taken over needs no free hardware.
+    let adopts = spec.adopt.is_some();
+    let wanted = match adopts {
+        true => pinned(&draft),
+        false => pinned_now(&draft, None),
+    };
+    // Told before the turn: a resource that waits for another start, or for hardware, needs none.
+    if !adopts
+        && let Ok(args) = pinned(&draft)
+        && let Some(open) = others::holding_up(&draft, &account.identity, &args, None)
+    {
+        return others::wait_for(draft, &open);
+    }
+    let wanted = match wanted {
+        Err(NotPinned::Because(verdict, wait)) if !adopts => {
             return draft.rest(verdict, Some(wait));
         }
-    }
+        wanted => wanted,
+    };
     if let Some(turn) = delay {
         return draft.wait_for(turn);
     }
-    // An instance that is taken over needs no free hardware.
-    let asked = match spec.adopt {
-        Some(_) => pinned(&draft),
-        None => pinned_now(&draft, None),
-    };
-    let args = match asked {
+    let args = match wanted {
         Ok(args) => args,
         Err(NotPinned::Fetch(call)) => return ask_catalog(draft, call),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),

@@ -208,6 +208,16 @@ fn what_has_expired_is_stopped_and_not_started() {
     assert_eq!(then(&mut scene, decision).step, Step::Rest);
 }
 
+/// The definition refuses such a time; another one may not.
+#[test]
+fn a_time_that_cannot_be_read_is_said_and_starts_nothing() {
+    let wrong = json!({ "expireTime": "2026-01-01T00:00:00+99:99" });
+    let decision = Scene::new(wrong.clone(), json!({})).decide();
+    assert_eq!(stalled(&decision), Some("InvalidArguments"));
+    let mut scene = seen(wrong, "running");
+    assert!(!scene.decide().step.is_call());
+}
+
 #[test]
 fn suspended_resources_and_those_that_are_stopped_have_no_next_transition() {
     for spec in [json!({ "suspend": true }), json!({ "state": "Stopped" })] {
