@@ -119,22 +119,14 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use cortecs_api::{ClientConfig, Credentials, install_crypto_provider};
-    use cortecs_simulator::{Effect, Endpoint, Fault, Simulator, SimulatorConfig, When};
+    use cortecs_simulator::{Effect, Endpoint, Fault, When};
     use futures::future::join_all;
-    use secrecy::SecretString;
 
-    use super::*;
+    use super::{super::models::tests::simulator, *};
 
     #[tokio::test]
     async fn many_resources_share_one_answer() {
-        install_crypto_provider();
-        let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
-        let credentials = Credentials {
-            client_id: "demo".to_owned(),
-            client_secret: SecretString::from("demo-secret"),
-        };
-        let client = Client::new(ClientConfig::new(simulator.api_url(), credentials)).unwrap();
+        let (simulator, client) = simulator().await;
         let (api, free) = (simulator.handle(), FreeHardware::default());
         let calls = || api.count(Endpoint::AvailableHardwareTypes);
         assert_eq!(free.cached("api"), Capacity::NotAsked);

@@ -199,4 +199,4 @@ fn pause(error: &Error) -> Duration {
 
 #[cfg(test)]
 #[path = "models_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 
 use super::*;
 
-async fn simulator() -> (Simulator, Client) {
+pub(in crate::catalog) async fn simulator() -> (Simulator, Client) {
     install_crypto_provider();
     let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
     let credentials = Credentials {

@@ -16,36 +16,12 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    fleet::{
-        api_calls::ApiObserver,
-        hooks::{FleetObserver, Listed},
-        poll::Fleet,
-    },
+    fleet::{api_calls::ApiObserver, hooks::Unobserved, poll::Fleet},
     serve::metrics::Metrics,
 };
 
 const URL: &str = "http://127.0.0.1:9/v1";
 const NAMES: [&str; 2] = ["a", "b"];
-
-struct Nobody;
-
-impl FleetObserver for Nobody {
-    fn admits(&self, _: &FleetKey, _: Option<&Snapshot>, _: &Snapshot) -> bool {
-        false
-    }
-
-    fn on_list(&self, _: Listed<'_>) {}
-
-    fn on_list_failed(&self, _: &FleetKey, _: &[ObjectKey]) {}
-
-    fn on_summary_stale(&self, _: &FleetKey) {}
-
-    fn on_payment_changed(&self, _: &FleetKey) {}
-
-    fn on_prices_changed(&self, _: &FleetKey) {}
-
-    fn on_turn(&self, _: Vec<ObjectKey>) {}
-}
 
 struct Walk {
     rng: fastrand::Rng,
@@ -142,7 +118,7 @@ impl Walk {
         let client = Client::new(ClientConfig::new(URL, credentials.clone()))?;
         let limits = PollLimits::default();
         let observer = ApiObserver::new(Metrics::new(), &ObjectKey::new("ns", "a"));
-        let fleet = Fleet::start(key.clone(), client, settings, limits, Arc::new(Nobody));
+        let fleet = Fleet::start(key.clone(), client, settings, limits, Arc::new(Unobserved));
         Ok((fleet, Arc::new(observer)))
     }
 

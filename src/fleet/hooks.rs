@@ -99,3 +99,26 @@ pub trait Demand: Send + Sync {
     /// Whether a resource waits until its hardware is available: then the available hardware is asked for more often.
     fn waits_for_capacity(&self) -> bool;
 }
+
+/// For tests: an observer that takes every list and does nothing.
+#[cfg(test)]
+pub(crate) struct Unobserved;
+
+#[cfg(test)]
+impl FleetObserver for Unobserved {
+    fn admits(&self, _: &FleetKey, _: Option<&Snapshot>, _: &Snapshot) -> bool {
+        true
+    }
+
+    fn on_list(&self, _: Listed<'_>) {}
+
+    fn on_list_failed(&self, _: &FleetKey, _: &[ObjectKey]) {}
+
+    fn on_payment_changed(&self, _: &FleetKey) {}
+
+    fn on_prices_changed(&self, _: &FleetKey) {}
+
+    fn on_summary_stale(&self, _: &FleetKey) {}
+
+    fn on_turn(&self, _: Vec<ObjectKey>) {}
+}

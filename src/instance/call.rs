@@ -9,7 +9,6 @@ use cortecs_resources::{key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     facts::{
         attempt::Outcome,
-        capacity,
         failure::{Failure, FailureKind},
         memory::Memory,
     },
@@ -85,23 +84,25 @@ impl Caller<'_> {
         context.effect_happened("ask for free hardware").await;
     }
 
-    /// A refusal that the lack of hardware explains passes: the resource waits for hardware then, and for nothing else.
+    /// Asks anew which hardware is available where that may explain a refusal on this hardware.
     async fn explain_refusal(&self, ended: &mut Ended, hardware: Option<&str>) {
         let Self { context, fleet, .. } = self;
-        let (Outcome::Refused(failure), Some(hardware)) = (&mut ended.outcome, hardware) else {
-            return;
-        };
-        if failure.kind != FailureKind::Terminal {
-            return;
+        if let (Outcome::Refused(refusal), Some(hardware)) = (&mut ended.outcome, hardware)
+            && refusal.kind == FailureKind::Terminal
+        {
+            let url = &fleet.key().api_url;
+            let record = |result: &_| fleet.turns().record_call(result);
+            let free = &context.free_hardware;
+            let capacity = free.ask_again(fleet.client(), url, record).await;
+            capacity.explain(refusal, hardware);
         }
-        let url = &fleet.key().api_url;
-        let record = |result: &_| fleet.turns().record_call(result);
-        let free = &context.free_hardware;
-        let capacity = free.ask_again(fleet.client(), url, record).await;
-        if capacity.lacks(hardware) {
-            failure.kind = FailureKind::Transient;
-            failure.retry_at = failure.failed_at.after(capacity::FRESH);
-        }
+    }
+
+    /// The hardware of the resource's instance.
+    fn hardware(&self) -> Option<String> {
+        let book = self.context.book.lock();
+        let status = book.get(self.key)?.resource.status.as_ref()?;
+        status.instance_args.as_ref()?.hardware_type_id.clone()
     }
 
     /// Makes the only call of a start intent.
@@ -135,7 +136,9 @@ impl Caller<'_> {
             return self.remember(record::call_not_made);
         };
         self.fleet.turns().record_payment(&result);
-        let ended = record::outcome(result, clock::moment(), |e| self.failure(e));
+        let mut ended = record::outcome(result, clock::moment(), |e| self.failure(e));
+        self.explain_refusal(&mut ended, self.hardware().as_deref())
+            .await;
         self.remember(|memory| record::restarted(memory, intent, id, ended, times));
         self.fleet.request_list_after(clock::moment());
     }

@@ -110,7 +110,7 @@ impl Demand for BookClaims {
         let mut statuses = book.iter().filter_map(|(_, e)| e.resource.status.as_ref());
         statuses.any(|status| {
             let ready = find_condition(&status.conditions, READY);
-            ready.and_then(Reason::of) == Some(Reason::WaitingForCapacity)
+            ready.is_some_and(|ready| ready.reason == Reason::WaitingForCapacity.as_str())
         })
     }
 }

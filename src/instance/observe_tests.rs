@@ -12,24 +12,9 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::*;
-use crate::fleet::hooks::{FleetObserver, Listed};
+use crate::fleet::hooks::Unobserved;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-
-struct Silent;
-
-impl FleetObserver for Silent {
-    fn admits(&self, _: &FleetKey, _: Option<&Snapshot>, _: &Snapshot) -> bool {
-        true
-    }
-    fn on_list(&self, _: Listed<'_>) {}
-    fn on_list_failed(&self, _: &FleetKey, _: &[ObjectKey]) {}
-    fn on_summary_stale(&self, _: &FleetKey) {}
-    fn on_payment_changed(&self, _: &FleetKey) {}
-
-    fn on_prices_changed(&self, _: &FleetKey) {}
-    fn on_turn(&self, _: Vec<ObjectKey>) {}
-}
 
 /// A fleet with this client secret, after its first list has succeeded or failed.
 async fn fleet(simulator: &Simulator, secret: &str) -> Fleet {
@@ -48,7 +33,7 @@ async fn fleet(simulator: &Simulator, secret: &str) -> Fleet {
         floor: Duration::from_millis(5),
         auth_retry: seldom,
     };
-    let fleet = Fleet::start(key, client, settings, limits, Arc::new(Silent));
+    let fleet = Fleet::start(key, client, settings, limits, Arc::new(Unobserved));
     let mut ended = fleet.ended();
     let first = ended.wait_for(|count| *count >= 1);
     let first = tokio::time::timeout(DEADLINE, first).await;

@@ -93,7 +93,7 @@ pub struct CortecsAccountSpec {
     #[serde(default)]
     pub mode: AccountMode,
 
-    /// What the users of this account may ask for. Of several limits the strictest holds.
+    /// Limits for the users of this account. Of several limits the strictest holds.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
 

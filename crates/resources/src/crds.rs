@@ -122,7 +122,7 @@ mod tests {
             let status = root.properties.as_ref().unwrap().get("status");
             let kind = crd.spec.names.kind.as_str();
             if ["CortecsModel", "CortecsHardwareType"].contains(&kind) {
-                // Nothing reconciles these objects, so there is nothing to wait for.
+                // Tools need not wait for these objects: no controller changes a status of theirs.
                 assert!(status.is_none(), "{kind}");
                 continue;
             }

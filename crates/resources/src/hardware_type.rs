@@ -62,7 +62,8 @@ pub struct CortecsHardwareTypeSpec {
     #[schemars(length(max = 3))]
     pub currency: Option<String>,
 
-    /// Whether the API had this hardware free when the operator last asked, which is once an hour. It is absent when that is not known.
+    /// Whether the API had this hardware free when the operator last asked: once an hour, and every five minutes while a resource waits for
+    /// hardware. It is absent when that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<bool>,
 }

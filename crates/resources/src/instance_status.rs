@@ -59,11 +59,11 @@ pub struct CortecsInstanceStatus {
     #[schemars(length(max = 32))]
     pub progress: Option<String>,
 
-    /// What the instance costs and what the resource has cost: an estimate from list prices.
+    /// The cost of the instance and of its earlier runs: an estimate from list prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
 
-    /// What happens next without anybody's order.
+    /// The next transition that the operator makes without anybody's order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_transition: Option<NextTransition>,
 
@@ -123,12 +123,12 @@ impl CortecsInstanceStatus {
     }
 }
 
-/// What the instance costs and what the resource has cost: an estimate from list prices. A run is billed from the moment at which the
-/// operator asks for it, by the started minute or hour.
+/// The cost of the instance and of its earlier runs: an estimate from list prices. A run is billed from the moment at which the operator asks
+/// for it, by the started minute or hour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
-    /// What all workers cost in an hour; absent while nothing is billed or the price is not known.
+    /// The price of all workers for an hour; absent while nothing is billed or the price is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub price_per_hour: Option<String>,
@@ -136,11 +136,11 @@ pub struct Cost {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
     pub currency: Option<String>,
-    /// What the runs that have ended have cost. The present run is not in it: it has cost `pricePerHour` since `since`, each started minute
-    /// or hour in full.
+    /// The cost of the runs that have ended. The cost of the present run comes on top: `pricePerHour` since `since`, each started minute or hour
+    /// in full.
     #[schemars(length(max = 32))]
     pub accrued: String,
-    /// Since when the present run is billed; absent while nothing is billed.
+    /// The moment since which the present run is billed; absent while nothing is billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }

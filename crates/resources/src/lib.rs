@@ -13,8 +13,8 @@
 //! | [`model`] | `CortecsModel`, of the API's catalog |
 //! | [`hardware_type`] | `CortecsHardwareType`, of the API's catalog |
 //! | [`user_time`] | a time that a user writes |
-//! | [`transition`] | what happens to an instance without anybody's order |
-//! | [`limits`] | what an account lets its users ask for |
+//! | [`transition`] | the transitions of an instance without anybody's order |
+//! | [`limits`] | the limits of an account for its users |
 //! | [`crds`] | the custom resource definitions as they are installed |
 //! | `schema` | for tests: whether a status is what the definition permits |
 

@@ -1,9 +1,9 @@
-//! What an account lets its users ask for.
+//! The limits of an account for its users.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the users of an account may ask for. What is left out is not limited.
+/// Limits for the users of an account. A field that is left out limits nothing.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {

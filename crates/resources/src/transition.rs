@@ -1,15 +1,15 @@
-//! What happens to an instance without anybody's order.
+//! The transitions of an instance without anybody's order.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What happens next without anybody's order.
+/// The next transition that the operator makes without anybody's order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NextTransition {
     pub action: TransitionAction,
-    /// When it is due. A time in the past: it is overdue, and tried again and again.
+    /// The time at which the transition is due. If the time has passed, the transition is overdue, and the operator tries it again and again.
     pub at: Timestamp,
     pub reason: TransitionReason,
 }

@@ -1,4 +1,4 @@
-//! What a resource has cost, as its status shows it: an estimate from times and list prices.
+//! The cost of a resource, as its status shows it: an estimate from times and list prices.
 //!
 //! A run is billed from the moment at which it is asked for until its stop shows, by the started minute or hour. The status takes
 //! the cost of a run when it ends; what grows meanwhile is computed by whoever reads it, from `since` and `pricePerHour`.

@@ -2,7 +2,7 @@
 //!
 //! | file | what it has |
 //! |---|---|
-//! | [`accrued`] | what a resource has cost |
+//! | [`accrued`] | the cost of the runs of a resource |
 //! | `money` | amounts of money, as statuses show them |
 //! | [`run_limit`] | when a run has to end |
 //! | `prices` | the price of a worker by its hardware type, and what instances cost per hour |

@@ -1,15 +1,17 @@
-//! On which hardware an instance can be started now, as the API last said.
+//! The hardware on which an instance can be started now, as the API last said.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+
+use super::failure::{Failure, FailureKind};
 
 /// How long an answer of the API is used.
 pub const FRESH: Duration = Duration::from_secs(20);
 /// The longest pause between two looks of a resource that waits.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// What the API last said about free hardware. It is advice: where it is missing, the start itself tells.
+/// The API's last answer about free hardware. It is advice: where it is missing, the start itself tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Capacity {
     /// The API was not asked, or its answer is old.
@@ -29,6 +31,15 @@ impl Capacity {
             Self::NotAsked | Self::Unknown => false,
         }
     }
+
+    /// Looks at the refusal of a start or restart on this hardware, in the light of an answer that is newer. A refusal that the lack of hardware
+    /// explains passes: the resource waits for hardware then, and for nothing else.
+    pub fn explain(&self, refusal: &mut Failure, hardware: &str) {
+        if refusal.kind == FailureKind::Terminal && self.lacks(hardware) {
+            refusal.kind = FailureKind::Transient;
+            refusal.retry_at = refusal.failed_at.after(FRESH);
+        }
+    }
 }
 
 /// How long a resource that waits since then pauses before it looks again: longer and longer.
@@ -40,6 +51,9 @@ pub fn pause(since: Option<Timestamp>, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use cortecs_clock::Moment;
+    use cortecs_resources::reason::Reason;
+
     use super::*;
 
     #[test]
@@ -54,6 +68,37 @@ mod tests {
         ] {
             let pause = pause(since.map(at), at(1000));
             assert_eq!(pause, Duration::from_secs(seconds), "{since:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_passes_if_the_lack_of_hardware_explains_it() {
+        let at = |seconds| Moment::from_boot(Duration::from_secs(seconds));
+        let refused = |kind| Failure {
+            kind,
+            reason: Reason::CallRefused,
+            message: "No capacity".to_owned(),
+            generation: 1,
+            failed_at: at(100),
+            retry_at: at(700),
+            count: 1,
+        };
+        let none = Capacity::Available(Arc::default());
+        let mut lacking = refused(FailureKind::Terminal);
+        none.explain(&mut lacking, "L4");
+        assert_eq!(
+            (lacking.kind, lacking.retry_at),
+            (FailureKind::Transient, at(120))
+        );
+        let some = Capacity::Available(Arc::new(BTreeSet::from(["L4".to_owned()])));
+        for (capacity, kind) in [
+            (&some, FailureKind::Terminal),
+            (&Capacity::Unknown, FailureKind::Terminal),
+            (&none, FailureKind::Auth),
+        ] {
+            let mut other = refused(kind);
+            capacity.explain(&mut other, "L4");
+            assert_eq!(other, refused(kind), "{capacity:?}");
         }
     }
 

@@ -5,17 +5,19 @@
 //! | [`snapshot`] | what a good list of instances said |
 //! | [`fleet_key`], [`fleet_health`] | one client id at one API URL, and how its lists go |
 //! | [`account_entry`] | what is known of an account |
-//! | [`args`], [`defaults`] | the arguments of an instance: converted, compared, completed |
-//! | [`capacity`] | on which hardware an instance can be started now |
+//! | [`failure`] | a call that failed |
+//! | [`capacity`] | the hardware on which an instance can be started now |
+//! | [`args`] | the arguments of an instance: converted and compared |
+//! | [`nearest`] | the models and the hardware that a misspelt name may have meant |
+//! | [`defaults`] | the arguments of an instance: completed |
 //! | [`patience`] | how long an object waits for what it needs |
-//! | [`nearest`] | the models that a misspelt name may have meant |
 //! | [`home`] | where a resource lives |
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
 //! | [`known`] | the instances that a start cannot have made |
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
 //! | [`held_up`] | a start that waits for the open start of another resource |
 //! | [`lookup`] | the gets of an instance that lists show |
-//! | [`failure`], [`attempt`], [`bound`] | a call that failed, one that was written ahead, a bound instance |
+//! | [`attempt`], [`bound`] | a call that was written ahead, a bound instance |
 //! | [`memory`] | what this process remembers of one resource |
 //! | `stored` | for tests: statuses as they are stored |
 

@@ -15,7 +15,7 @@
 //! | [`status`] | the one place where the fields of a status are set |
 //! | `draft` | a decision in the making |
 //! | `waiting` | why a call waits: a failure, a pause of the account's calls, its turn |
-//! | `cost` | what the instance costs and has cost |
+//! | `cost` | the cost that the status shows |
 //! | `limit` | when a run has to end, and what the account permits |
 //! | `gate` | whether calls may be made, and whether something may be started |
 //! | `pin` | with which arguments an instance is started |

@@ -9,7 +9,7 @@ mod check;
 mod people;
 mod trail;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use api::Api;
 use cortecs_api::Error;
@@ -106,6 +106,7 @@ impl Walk {
         self.faults = false;
         self.around.held = false;
         self.around.checked = true;
+        self.around.capacity = Capacity::NotAsked;
         self.log.push("faults end".into());
         for _ in 0..400 {
             self.deliver_all();
@@ -139,7 +140,8 @@ impl Walk {
                 let seconds = self.rng.u64(1..40);
                 self.pass(seconds);
             }
-            78..88 => self.deliver_all(),
+            78..85 => self.deliver_all(),
+            85..88 => self.around.capacity = Capacity::NotAsked,
             88..90 => self.crash(),
             90..93 => self.disturb(),
             _ if !self.around.checked => self.around.checked = self.rng.bool(),
@@ -253,6 +255,18 @@ impl Walk {
         }
     }
 
+    /// The API's answer about free hardware: no answer, none is free, or what is asked for is.
+    fn answer(&mut self) -> Capacity {
+        let free = args()["hardwareTypeId"].as_str().map(str::to_owned);
+        let ids = match self.rng.u32(0..3) {
+            _ if !self.faults => free.into_iter().collect(),
+            0 => return Capacity::Unknown,
+            1 => BTreeSet::new(),
+            _ => free.into_iter().collect(),
+        };
+        Capacity::Available(Arc::new(ids))
+    }
+
     /// Calls may be delayed at any moment.
     fn calls_wait(&mut self) -> Option<Wait> {
         match self.rng.u32(0..20) {
@@ -266,6 +280,7 @@ impl Walk {
     fn act(&mut self, key: &ObjectKey, decision: Decision) {
         match decision.step {
             Step::Rest | Step::Call(ApiCall::FetchModel { .. }) => {}
+            Step::Call(ApiCall::FetchCapacity) => self.around.capacity = self.answer(),
             Step::Write(_) => self.write(key, decision),
             Step::QuorumRead => {
                 self.process.read_by_quorum(&self.server, at(self.now));

@@ -84,6 +84,7 @@ impl Walk {
         let wrong = self
             .wrong_list(key, made)
             .or_else(|| self.wrong_step(key, resource, &made.step))
+            .or_else(|| self.wrong_without_hardware(made))
             .or_else(|| self.wrong_while_held(resource, made))
             .or_else(|| self.wrong_before_accounts(resource, made))
             .or_else(|| self.wrong_deadline(key, made));
@@ -180,6 +181,20 @@ impl Walk {
         let status = resource.status.as_ref();
         let handled = status.and_then(|s| s.last_handled_restart_at.as_deref());
         cortecs_resources::annotations::restart_is_asked_for(resource, handled)
+    }
+
+    /// Nothing begins to run before the API was asked for hardware, or where it says that none is free.
+    fn wrong_without_hardware(&self, made: &Decision) -> Option<String> {
+        let free = args()["hardwareTypeId"].as_str().map(str::to_owned)?;
+        let capacity = &self.around.capacity;
+        let begins = matches!(
+            made.step,
+            Step::Write(Write::Status(
+                Purpose::StartIntent(_) | Purpose::RestartIntent(_)
+            ))
+        );
+        (begins && (*capacity == Capacity::NotAsked || capacity.lacks(&free)))
+            .then(|| "it begins to run without hardware".to_owned())
     }
 
     /// While the account is on hold, nothing begins to run and nothing is forgotten, except what this operator itself has deleted.

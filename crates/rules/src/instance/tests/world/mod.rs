@@ -30,6 +30,8 @@ pub(super) struct Surroundings {
     /// The process has checked the accounts.
     pub checked: bool,
     pub prices: Option<Arc<Prices>>,
+    /// The API's last answer about free hardware.
+    pub capacity: Capacity,
 }
 
 impl Surroundings {
@@ -57,5 +59,6 @@ pub(super) fn surroundings() -> Surroundings {
         held: false,
         checked: true,
         prices: None,
+        capacity: Capacity::Unknown,
     }
 }

@@ -155,7 +155,7 @@ impl Process {
             book: &self.book,
             memory: &self.book.get(key)?.memory,
             model: Some(around.model_of(&resource)),
-            capacity: &Capacity::Unknown,
+            capacity: &around.capacity,
             settings: &around.settings,
             now,
             wall: wall(now),
