@@ -5,7 +5,7 @@ use cortecs_simulator::{Effect, Endpoint, Fault};
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::harness::{Bed, HARDWARE, MODEL, Read, bound, stopped};
+use crate::harness::{Bed, HARDWARE, MODEL, Read, bound};
 
 const OTHER: &str = "NVIDIA_A100_1";
 
@@ -79,24 +79,8 @@ async fn a_start_that_the_api_refuses_for_lack_of_hardware_waits_for_it() {
     assert!(!bed.versions("phi").iter().any(stalled));
     assert_eq!(bed.starts(), 1);
     bed.api.lift_capacity(HARDWARE).unwrap();
-    let id = bed.runs("phi").await;
-
-    // A restart likewise. A stop makes the answer about free hardware old.
-    bed.change("phi", json!({"state": "Stopped"})).await;
-    bed.wait("phi", "stopped", stopped).await;
-    bed.api.set_capacity(HARDWARE, 0).unwrap();
-    let fails = Effect::fail(500, "Internal error");
-    bed.api
-        .add_fault(Fault::once(Endpoint::AvailableHardwareTypes, fails));
-    bed.change("phi", json!({"state": "Running"})).await;
-    bed.wait("phi", "waiting", waits).await;
-    assert!(!bed.versions("phi").iter().any(stalled));
-    assert_eq!(bed.changes(), [2, 1, 1, 0]);
-    bed.api.lift_capacity(HARDWARE).unwrap();
-    assert_eq!(
-        (bed.runs("phi").await, bed.existing()),
-        (id.clone(), vec![id])
-    );
+    bed.runs("phi").await;
+    assert_eq!(bed.existing().len(), 1);
 }
 
 #[tokio::test]

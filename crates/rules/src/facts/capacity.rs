@@ -32,7 +32,7 @@ impl Capacity {
         }
     }
 
-    /// Looks at the refusal of a start or restart on this hardware, in the light of an answer that is newer. A refusal that the lack of hardware
+    /// Looks at the refusal of a start on this hardware, in the light of an answer that is newer. A refusal that the lack of hardware
     /// explains passes: the resource waits for hardware then, and for nothing else.
     pub fn explain(&self, refusal: &mut Failure, hardware: &str) {
         if refusal.kind == FailureKind::Terminal && self.lacks(hardware) {
