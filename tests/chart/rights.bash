@@ -13,7 +13,7 @@ test_rights() {
 	"$kubectl" apply -f deploy/rbac.yaml >/dev/null
 	rights "$namespace" >"$dir/plain"
 	rights team-a >"$dir/plain-elsewhere"
-	"$kubectl" delete --wait=false clusterrole,clusterrolebinding cortecs-operator >/dev/null
+	"$kubectl" delete --wait=false clusterrole,clusterrolebinding --selector app.kubernetes.io/name=cortecs-operator >/dev/null
 	"$kubectl" delete --namespace "$namespace" serviceaccount,role,rolebinding cortecs-operator >/dev/null
 	"$helm4" install "$release" "$chart" --namespace "$namespace" >/dev/null
 	rights_are_plain() { diff "$dir/plain" <(rights "$namespace") >/dev/null && diff "$dir/plain-elsewhere" <(rights team-a) >/dev/null; }
