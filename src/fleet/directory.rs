@@ -10,6 +10,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsAccount,
     account::{AccountMode, Hold, Sharing},
+    budget::Budget,
     key::ObjectKey,
 };
 use cortecs_rules::{
@@ -164,6 +165,16 @@ impl Directory {
         let state = self.state();
         let sharing = state.members(key).map(|(_, r)| r.entry.spec.sharing);
         sharing.max().unwrap_or(Sharing::Shared)
+    }
+
+    /// The budgets of the fleet's accounts, each with the name of its account.
+    pub fn budgets(&self, key: &FleetKey) -> Vec<(ObjectKey, Budget)> {
+        let state = self.state();
+        let budget = |(key, record): (&ObjectKey, &Record)| {
+            let budget = record.entry.spec.budget.clone()?;
+            Some((key.clone(), budget))
+        };
+        state.members(key).filter_map(budget).collect()
     }
 
     /// Whether this is so for each of the fleet's accounts; not without an account.

@@ -13,7 +13,7 @@ use cortecs_resources::{
     reason::Reason,
 };
 use cortecs_rules::{
-    cost::Prices,
+    cost::{Prices, money::Money},
     facts::{
         account_entry::{AccountEntry, AccountState},
         args,
@@ -52,6 +52,7 @@ struct ObservedFleet {
     problem: Option<(FailureKind, String)>,
     held: Option<String>,
     prices: Option<Arc<Prices>>,
+    balance: Option<Money>,
 }
 
 impl Observation {
@@ -77,6 +78,7 @@ impl Observation {
                 problem: observed.problem.clone(),
                 held: observed.held.clone(),
                 prices: observed.prices.clone(),
+                balance: observed.balance.clone(),
                 trouble,
                 wait,
             }
@@ -239,6 +241,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         adoption: entry.spec.adoption,
         deleting: entry.deleting,
         limits: entry.spec.limits.clone(),
+        budgets: context.directory.budgets(fleet),
         allowed,
     })
 }
@@ -266,6 +269,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
             .directory
             .all_accounts(fleet.key(), |entry| sees_all_users(context, entry)),
         prices: fleet.finances().prices(),
+        balance: fleet.finances().balance(),
         snapshot: fleet.snapshot(),
         good_since: health.good_since.unwrap_or_default(),
         problem: match (health.authentication_failed, problem) {

@@ -23,6 +23,7 @@ mod adoption;
 mod brake;
 mod brake_stays;
 mod brownouts;
+mod budget;
 mod capacity;
 mod catalog;
 mod chaos;

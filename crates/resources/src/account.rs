@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{identity::InstanceArgs, limits::Limits};
+use crate::{budget::Budget, identity::InstanceArgs, limits::Limits};
 
 /// Most unmanaged instances that an account's status lists.
 pub const MAX_UNMANAGED: usize = 50;
@@ -96,6 +96,10 @@ pub struct CortecsAccountSpec {
     /// Limits for the users of this account. Of several limits the strictest holds.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
+
+    /// What may be spent. Of several accounts with one client id, every budget holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 
     /// How often the account's instances are listed.
     #[serde(default)]

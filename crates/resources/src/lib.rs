@@ -15,11 +15,13 @@
 //! | [`user_time`] | a time that a user writes |
 //! | [`transition`] | the transitions of an instance without anybody's order |
 //! | [`limits`] | the limits of an account for its users |
+//! | [`budget`] | the budget of an account |
 //! | [`crds`] | the custom resource definitions as they are installed |
 //! | `schema` | for tests: whether a status is what the definition permits |
 
 pub mod account;
 pub mod annotations;
+pub mod budget;
 pub mod conditions;
 pub mod crds;
 pub mod hardware_type;

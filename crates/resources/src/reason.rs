@@ -57,6 +57,7 @@ reasons! {
     Stopping,
     UnknownState,
     WaitingForAccount,
+    WaitingForBudget,
     WaitingForCapacity,
     /// Also of an account.
     WaitingForSecret,
@@ -71,6 +72,7 @@ reasons! {
     Forbidden,
     InstanceClaimed,
     InstanceNotFound,
+    ExceedsBudget,
     ExceedsLimit,
     InvalidArguments,
     ProgressDeadlineExceeded,

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`accrued`] | the cost of the runs of a resource |
 //! | `money` | amounts of money, as statuses show them |
+//! | [`budget`] | whether what is to be started fits the budget |
 //! | [`run_limit`] | when a run has to end |
 //! | `prices` | the price of a worker by its hardware type, and what instances cost per hour |
 
 pub mod accrued;
+pub mod budget;
 pub mod money;
 mod prices;
 pub mod run_limit;

@@ -35,6 +35,25 @@ pub fn balance(answer: &types::Balance) -> Option<Money> {
     })
 }
 
+/// An exact amount of money: millionths of the currency's unit. Sums of decimal prices have no rounding error.
+pub type Micros = i64;
+
+/// The exact amount. `None` if it is no amount of money.
+pub fn micros(amount: f64) -> Option<Micros> {
+    // What is below the bound fits.
+    (amount.is_finite() && amount.abs() < 1e12).then(|| (amount * 1e6).round() as Micros)
+}
+
+/// The exact amount that a decimal number names. `None` if it cannot be read.
+pub fn parse(decimal: &str) -> Option<Micros> {
+    decimal.parse().ok().and_then(micros)
+}
+
+/// The amount as it is shown.
+pub fn show(micros: Micros) -> String {
+    decimal(micros as f64 / 1e6).unwrap_or_default()
+}
+
 /// Whether this is the form of an ISO 4217 code.
 pub(crate) fn is_code(currency: &str) -> bool {
     currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cortecs_api::types::{HardwareType, Instance, InstanceState};
 use cortecs_resources::account::PricePerHour;
 
-use super::money::{decimal, is_code};
+use super::money::{Micros, decimal, is_code, micros};
 
 /// Most currencies that are told apart.
 pub const MAX_CURRENCIES: usize = 8;
@@ -64,6 +64,18 @@ impl Prices {
     pub fn of_workers(&self, hardware: &str, workers: i64) -> Option<(f64, &str)> {
         let (price, currency) = self.by_hardware.get(hardware)?;
         Some((price * workers as f64, currency))
+    }
+
+    /// The exact price per hour of so many workers on this hardware. `None` if it is not known in this currency.
+    pub fn in_currency(
+        &self,
+        hardware: Option<&str>,
+        workers: i64,
+        currency: &str,
+    ) -> Option<Micros> {
+        let (price, of_price) = self.by_hardware.get(hardware?)?;
+        let price = micros(*price).filter(|_| of_price == currency)?;
+        price.checked_mul(workers)
     }
 
     /// The price per hour of an instance in its present state, with its currency; none if it is not billed or the price is not known.

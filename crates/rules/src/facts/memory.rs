@@ -16,6 +16,7 @@ use kube::ResourceExt;
 use super::{
     attempt::{Attempt, Outcome, observe_attempt},
     bound::{Bound, observe_bound},
+    budget_wait::BudgetWait,
     failure::{Failure, FailureKind},
     held_up::HeldUp,
     sealed_id::{SealedId, is_well_formed, named_id},
@@ -29,6 +30,10 @@ pub struct Memory {
     pub restart: Option<Attempt>,
     /// The intent of a start is being written: it may be there already, and no watch has brought it.
     pub writing_start: Option<Arc<WritingStart>>,
+    /// The intent of a restart is being written, as above.
+    pub writing_restart: bool,
+    /// A start or restart waits for the account's budget.
+    pub budget_wait: Option<BudgetWait>,
     /// The open start of another resource that holds up a start of this one.
     pub held_up: Option<HeldUp>,
     pub bound: Option<Bound>,
@@ -83,6 +88,7 @@ impl Memory {
         // The intent is there by now, and counts as what it is.
         self.writing_start
             .take_if(|_| status.is_some_and(|s| s.slot().start.is_some()));
+        self.writing_restart &= status.is_none_or(|s| s.slot().restart.is_none());
         observe_attempt(
             &mut self.start,
             status.and_then(|s| s.slot().start.as_ref()).map(|s| s.id),

@@ -15,6 +15,7 @@
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
 //! | [`known`] | the instances that a start cannot have made |
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
+//! | [`budget_wait`] | a start that waits for the account's budget |
 //! | [`held_up`] | a start that waits for the open start of another resource |
 //! | [`lookup`] | the gets of an instance that lists show |
 //! | [`attempt`], [`bound`] | a call that was written ahead, a bound instance |
@@ -25,6 +26,7 @@ pub mod account_entry;
 pub mod args;
 pub mod attempt;
 pub mod bound;
+pub mod budget_wait;
 pub mod capacity;
 pub mod defaults;
 pub mod drift_policy;

@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     facts::{
-        args, bound::Bound, failure::FailureKind, held_up::HeldUp, home::fleet_of,
-        snapshot::Snapshot,
+        args, bound::Bound, budget_wait::BudgetWait, failure::FailureKind, held_up::HeldUp,
+        home::fleet_of, snapshot::Snapshot,
     },
     instance::verdict::{Verdict, VerdictKind},
     ledger::unlisted,
@@ -50,6 +50,7 @@ pub(crate) struct Draft<'a> {
     busy: bool,
     queue: Option<Rank>,
     held_up: Option<HeldUp>,
+    pub budget_wait: Option<BudgetWait>,
     look_again: Option<Duration>,
     /// A limit has ended the run: nothing is to run.
     pub ended: Option<TransitionReason>,
@@ -65,6 +66,7 @@ impl<'a> Draft<'a> {
             queue: None,
             // Other waits do not begin this one anew.
             held_up: input.memory.held_up.clone(),
+            budget_wait: input.memory.budget_wait.clone(),
             look_again: None,
             ended: None,
         }
@@ -210,6 +212,7 @@ impl<'a> Draft<'a> {
         self.status.slot_mut().reached_generation = None;
         self.status.slot_mut().run_end = None;
         self.held_up = None;
+        self.budget_wait = None;
     }
 
     /// The status forgets the instance. An open start keeps its account.
@@ -271,9 +274,9 @@ impl<'a> Draft<'a> {
 
     /// Nothing to do but to show what is true, and to look again after `wait` if nothing happens before.
     pub fn rest(mut self, verdict: Verdict, wait: Option<Duration>) -> Decision {
-        // Lists tell nothing about free hardware, and the wait may be long.
-        if verdict.kind == VerdictKind::Reconciling && verdict.reason != Reason::WaitingForCapacity
-        {
+        // These waits may be long, and need no lists at the active interval.
+        let waits = [Reason::WaitingForCapacity, Reason::WaitingForBudget];
+        if verdict.kind == VerdictKind::Reconciling && !waits.contains(&verdict.reason) {
             self.busy = true;
         }
         self.look_again = wait
@@ -383,6 +386,7 @@ impl<'a> Draft<'a> {
             busy: self.busy,
             queue: self.queue,
             held_up: self.held_up,
+            budget_wait: self.budget_wait,
             look_again: self.look_again.into_iter().chain(due).min(),
         }
     }

@@ -7,6 +7,7 @@ use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance,
     account::{AccountMode, Adoption, Sharing},
+    budget::Budget,
     identity::AccountIdentity,
     key::ObjectKey,
     limits::Limits,
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::protocol::Rules;
 use crate::{
-    cost::Prices,
+    cost::{Prices, money::Money},
     facts::{capacity::Capacity, failure::FailureKind, memory::Memory, snapshot::Snapshot},
     ledger::book::Book,
     pacing::pressure::Wait,
@@ -112,6 +113,8 @@ pub struct Account {
     pub deleting: bool,
     /// What the account lets its users ask for.
     pub limits: Limits,
+    /// The budgets of the accounts that share the client id, each with the name of its account.
+    pub budgets: Vec<(ObjectKey, Budget)>,
     /// Whether `allowedNamespaces` lets the resource's namespace use it.
     pub allowed: bool,
 }
@@ -132,6 +135,8 @@ pub struct FleetView {
     pub held: Option<String>,
     /// The prices of the API, once they are known.
     pub prices: Option<Arc<Prices>>,
+    /// The balance at the last look.
+    pub balance: Option<Money>,
     /// The API's message when it began to fail or to ask for fewer calls, until a call works again.
     pub trouble: Option<Arc<str>>,
     /// Why a call about this resource has to wait.

@@ -18,6 +18,7 @@
 //! | `cost` | the cost that the status shows |
 //! | `limit` | when a run has to end, and what the account permits |
 //! | `gate` | whether calls may be made, and whether something may be started |
+//! | `budget` | whether what is to be started fits the account's budget |
 //! | `pin` | with which arguments an instance is started |
 //! | `binding` | how an instance becomes the resource's own |
 //! | `run/` | what a bound instance needs |
@@ -27,6 +28,7 @@
 //! | [`events`] | what a change of the status is worth telling |
 
 mod binding;
+mod budget;
 mod cost;
 mod delete;
 mod draft;

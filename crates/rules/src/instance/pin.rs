@@ -111,10 +111,6 @@ fn model<'a>(draft: &Draft<'a>) -> Result<Option<&'a Model>, NotPinned> {
 }
 
 fn no_capacity(draft: &Draft<'_>, ids: &[String]) -> NotPinned {
-    let phase = match draft.status.instance_id {
-        Some(_) => draft.phase(),
-        None => Phase::Pending,
-    };
     let message = format!(
         "none of this hardware is available at the moment: {}. The API is asked again from time to time",
         ids.join(", ")
@@ -125,7 +121,7 @@ fn no_capacity(draft: &Draft<'_>, ids: &[String]) -> NotPinned {
     let reconciling = find_condition(&draft.status.conditions, RECONCILING);
     let since = waits.and(reconciling).map(|c| c.last_transition_time.0);
     NotPinned::Because(
-        Verdict::reconciling(phase, reason, message),
+        Verdict::reconciling(draft.idle_phase(), reason, message),
         capacity::pause(since, draft.input.wall),
     )
 }

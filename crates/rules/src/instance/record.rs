@@ -49,12 +49,16 @@ pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision, now: Mome
     book.remember(key, |memory| {
         memory.released = released;
         memory.held_up.clone_from(&decision.held_up);
+        memory.budget_wait.clone_from(&decision.budget_wait);
         // Until the write is answered or a newer version of the resource is there.
         if writing.is_some() {
             memory.writing_start = writing;
         }
     });
     match &decision.step {
+        Step::Write(Write::Status(Purpose::RestartIntent(_))) => {
+            book.remember(key, |memory| memory.writing_restart = true);
+        }
         Step::Call(ApiCall::Start { .. }) => {
             book.remember(key, |memory| call_begins(memory.start.as_mut()));
         }
@@ -281,7 +285,7 @@ pub fn recorded(memory: &mut Memory, instance: &Arc<Instance>, now: Moment) {
 
 /// A status write has landed. `generation` is that of the spec.
 pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i64) {
-    memory.writing_start = None;
+    not_written(memory);
     match purpose {
         Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
         Purpose::RestartIntent(id) => memory.restart = Some(Attempt::written(*id, now)),
@@ -306,9 +310,10 @@ pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i6
     }
 }
 
-/// Kubernetes did not take a write of the status.
+/// No intent is being written: Kubernetes has taken the write of the status, or has not.
 pub fn not_written(memory: &mut Memory) {
     memory.writing_start = None;
+    memory.writing_restart = false;
 }
 
 /// A write to Kubernetes that the resource needs next has failed: it is tried again after a while, longer each time. `random` is a

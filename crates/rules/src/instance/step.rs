@@ -7,7 +7,10 @@ use cortecs_clock::Moment;
 use cortecs_resources::{instance_status::CortecsInstanceStatus, key::ObjectKey};
 use uuid::Uuid;
 
-use crate::{facts::held_up::HeldUp, pacing::pressure::Rank};
+use crate::{
+    facts::{budget_wait::BudgetWait, held_up::HeldUp},
+    pacing::pressure::Rank,
+};
 
 /// The step to take now, and when to decide again.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,8 @@ pub struct Decision {
     pub queue: Option<Rank>,
     /// The open start of another resource that holds up a start of this one.
     pub held_up: Option<HeldUp>,
+    /// A start or restart waits for the account's budget.
+    pub budget_wait: Option<BudgetWait>,
     /// Look again after this time even if nothing happens.
     pub look_again: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! Why a call is not made now: the resource's own last failure, a pause of the account's calls, or other calls.
+//! Why a call is not made now: the resource's own last failure, a pause of the account's calls, other calls, or a list that is too old.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    facts::failure::FailureKind,
+    facts::{failure::FailureKind, snapshot::Snapshot},
     pacing::pressure::{Rank, Wait},
 };
 
@@ -22,7 +22,33 @@ pub(crate) enum Delay {
     Turn(Verdict, Rank),
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    /// The last list, if nothing is started from an older one.
+    pub fn fresh_list(&self) -> Option<&'a Snapshot> {
+        let since = self.input.now.before(self.input.settings.fresh());
+        self.snapshot().filter(|list| list.requested_at >= since)
+    }
+
+    /// Waits for such a list.
+    pub fn await_fresh_list(mut self) -> Decision {
+        let fresh = self.input.settings.fresh();
+        self.needs_list(self.input.now.before(fresh));
+        let reason = match self.list_problem() {
+            Some(_) => Reason::RetryingAfterError,
+            None => Reason::Pending,
+        };
+        let verdict = Verdict::reconciling(self.idle_phase(), reason, self.list_awaited());
+        self.rest(verdict, None)
+    }
+
+    /// The phase of a resource that waits before something of it begins to run.
+    pub fn idle_phase(&self) -> Phase {
+        match self.status.instance_id {
+            Some(_) => self.phase(),
+            None => Phase::Pending,
+        }
+    }
+
     /// One call, unless it is delayed.
     pub fn call(mut self, call: ApiCall, verdict: Verdict) -> Decision {
         let Some(delay) = self.delay(&verdict) else {

@@ -68,6 +68,7 @@ impl Entry {
         memory
             .writing_start
             .take_if(|_| status.is_none_or(|s| s.slot().start.is_none()));
+        memory.writing_restart &= status.is_some_and(|s| s.slot().restart.is_some());
         memory.status_lost = resource.records_nothing() && !self.resource.records_nothing();
         if !memory.status_lost {
             return (resource, memory);

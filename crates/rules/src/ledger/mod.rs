@@ -10,9 +10,11 @@
 //! | [`open_start`] | a start of another resource that is open |
 //! | [`book`] | all resources with their claims |
 //! | `claims` | part of the book: which resource claims which instance |
+//! | [`billed`] | what a client id is billed for, or may be before long |
 //! | [`unlisted`] | whether lists lack instances that the API finds |
 //! | [`late`] | instances that are probably the late outcome of a start that was given up |
 
+pub mod billed;
 pub mod book;
 mod claims;
 mod ended;

@@ -114,16 +114,19 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
         (DesiredState::Running, true) if !expired && restart_is_asked_for(&draft) => {
             match restart::may_begin(&draft) {
                 Err(verdict) => draft.rest(verdict, None),
-                Ok(()) => stop(
-                    draft,
-                    bound,
-                    seen,
-                    Verdict::reconciling(
-                        Phase::Stopping,
-                        Reason::Restarting,
-                        "the instance is being stopped, to be restarted",
+                Ok(account) => match restart::has_room(&draft, account) {
+                    Err(no_room) => no_room.wait(draft),
+                    Ok(()) => stop(
+                        draft,
+                        bound,
+                        seen,
+                        Verdict::reconciling(
+                            Phase::Stopping,
+                            Reason::Restarting,
+                            "the instance is being stopped, to be restarted",
+                        ),
                     ),
-                ),
+                },
             }
         }
         (DesiredState::Running, true) => run(draft),

@@ -6,6 +6,7 @@ use cortecs_resources::{instance::UpdateStrategyType, instance_status::Phase, re
 use crate::{
     facts::bound::Bound,
     instance::{
+        budget,
         draft::Draft,
         gate,
         pin::{NotPinned, known_to_catalog, pinned_now},
@@ -32,9 +33,10 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
         Reason::Replacing,
         "the instance is being removed, to be started anew with other arguments",
     );
-    if let Err(verdict) = gate::starts(&draft) {
-        return draft.rest(verdict, None);
-    }
+    let account = match gate::starts(&draft) {
+        Ok(account) => account,
+        Err(verdict) => return draft.rest(verdict, None),
+    };
     if draft
         .spec()
         .adopt
@@ -55,7 +57,11 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
     let own = own.filter(|args| args.num_workers.is_some_and(|n| workers <= n));
     let own = own.and_then(|args| args.hardware_type_id.clone());
     match known_to_catalog(&draft).and_then(|()| pinned_now(&draft, own.as_deref())) {
-        Ok(_) => {}
+        Ok(args) => {
+            if let Err(no_room) = budget::check(&draft, account, &args) {
+                return no_room.wait(draft);
+            }
+        }
         Err(NotPinned::Fetch(call)) => return draft.call(call, verdict),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     }

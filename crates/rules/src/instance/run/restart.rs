@@ -21,8 +21,11 @@ use crate::{
         bound::Bound,
     },
     instance::{
+        budget::{self, NoRoom},
         draft::Draft,
-        gate, limit,
+        gate,
+        input::Account,
+        limit,
         pin::{NotPinned, can_restart},
         protocol::Rule,
         run::{drift::handle_restart, running::run},
@@ -199,10 +202,18 @@ fn resolving(message: impl Into<String>) -> Verdict {
 }
 
 /// Whether the account permits that the instance runs again with the arguments in force.
-pub(crate) fn may_begin(draft: &Draft<'_>) -> Result<(), Verdict> {
+pub(crate) fn may_begin<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
     let account = gate::starts(draft)?;
+    if let Some(args) = &draft.status.instance_args {
+        limit::check(account, &args::of_record(args))?;
+    }
+    Ok(account)
+}
+
+/// Whether the budget has room for what is in force.
+pub(crate) fn has_room(draft: &Draft<'_>, account: &Account) -> Result<(), NoRoom> {
     match &draft.status.instance_args {
-        Some(args) => limit::check(account, &args::of_record(args)),
+        Some(args) => budget::check(draft, account, &args::of_record(args)),
         None => Ok(()),
     }
 }
@@ -213,8 +224,12 @@ pub(crate) fn begin(mut draft: Draft<'_>, bound: &Bound, seen: Moment) -> Decisi
         let verdict = Verdict::starting("the instance is being restarted");
         return draft.await_list(called, verdict, None);
     }
-    if let Err(verdict) = may_begin(&draft) {
-        return draft.rest(verdict, None);
+    let account = match may_begin(&draft) {
+        Ok(account) => account,
+        Err(verdict) => return draft.rest(verdict, None),
+    };
+    if let Err(no_room) = has_room(&draft, account) {
+        return no_room.wait(draft);
     }
     let turn = Verdict::reconciling(
         Phase::Stopped,

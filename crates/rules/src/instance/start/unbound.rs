@@ -16,6 +16,7 @@ use super::{
 use crate::{
     facts::{args, known::digest, snapshot::Snapshot},
     instance::{
+        budget,
         draft::Draft,
         gate,
         input::Account,
@@ -57,12 +58,18 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         true => pinned(&draft),
         false => pinned_now(&draft, None),
     };
-    // Told before the turn: a resource that waits for another start, or for hardware, needs none.
+    // Told before the turn: a resource that waits for another start, for hardware or for the budget, needs none.
     if !adopts
         && let Ok(args) = pinned(&draft)
         && let Some(open) = others::holding_up(&draft, &account.identity, &args, None)
     {
         return others::wait_for(draft, &open);
+    }
+    if !adopts
+        && let (Ok(args), Some(list)) = (&wanted, draft.snapshot())
+        && let Err(no_room) = budget::check_by(&draft, account, list, args)
+    {
+        return no_room.wait(draft);
     }
     let wanted = match wanted {
         Err(NotPinned::Because(verdict, wait)) if !adopts => {
@@ -78,11 +85,8 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Err(NotPinned::Fetch(call)) => return ask_catalog(draft, call),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     };
-    let Some(snapshot) = fresh_list(&draft) else {
-        let fresh = draft.input.settings.fresh();
-        draft.needs_list(draft.input.now.before(fresh));
-        let verdict = waiting_for_list(&draft);
-        return draft.rest(verdict, None);
+    let Some(snapshot) = draft.fresh_list() else {
+        return draft.await_fresh_list();
     };
     match adopted(&draft, account, snapshot, &args) {
         Adopted::None => match pinned_now(&draft, None) {
@@ -114,6 +118,9 @@ fn start(
     let api_url = &account.identity.api_url;
     if let Some(open) = others::holding_up(&draft, &account.identity, &args, None) {
         return others::wait_for(draft, &open);
+    }
+    if let Err(no_room) = budget::check_by(&draft, account, snapshot, &args) {
+        return no_room.wait(draft);
     }
     let known = known(&draft, snapshot, api_url, &args);
     let incomplete_list = draft.is_incomplete(snapshot, &account.identity);
@@ -180,18 +187,4 @@ fn known(
         .filter(|(_, instance)| !may_be_of_another(instance))
         .map(|(id, _)| digest(draft.uuid(), id))
         .collect()
-}
-
-fn fresh_list<'a>(draft: &Draft<'a>) -> Option<&'a Snapshot> {
-    draft
-        .snapshot()
-        .filter(|s| s.requested_at.after(draft.input.settings.fresh()) >= draft.input.now)
-}
-
-fn waiting_for_list(draft: &Draft<'_>) -> Verdict {
-    let reason = match draft.list_problem() {
-        Some(_) => Reason::RetryingAfterError,
-        None => Reason::Pending,
-    };
-    Verdict::reconciling(Phase::Pending, reason, draft.list_awaited())
 }

@@ -3,6 +3,7 @@
 mod accepted;
 mod ask;
 mod bound;
+mod budget;
 mod calm;
 mod capacity;
 mod cost;
@@ -104,6 +105,7 @@ fn account() -> Account {
         mode: AccountMode::Active,
         deleting: false,
         limits: Limits::default(),
+        budgets: Vec::new(),
         allowed: true,
     }
 }

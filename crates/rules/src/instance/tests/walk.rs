@@ -5,6 +5,7 @@
 //! are still open. At the end, when the faults stop: each resource has what it asks for, and nothing else is there.
 
 mod api;
+mod budget;
 mod check;
 mod people;
 mod trail;
@@ -62,19 +63,32 @@ struct Walk {
     faults: bool,
     /// Answers leave the number of workers out.
     omits: bool,
+    /// The account has a budget for so many workers.
+    budget: Option<u32>,
     created: u64,
     trails: BTreeMap<ObjectKey, Trail>,
     log: Vec<String>,
 }
 
+/// Walks with these seeds, or as many as `WALK_SEEDS` says.
+fn walks(most: u64, walk: impl Fn(u64)) {
+    let seeds = std::env::var("WALK_SEEDS").ok();
+    let seeds = seeds.and_then(|n| n.parse().ok());
+    (0..seeds.unwrap_or(most)).for_each(walk);
+}
+
+#[test]
+fn starts_and_restarts_keep_to_the_budget_together() {
+    walks(25, |seed| {
+        let mut walk = Walk::new(2 * seed);
+        walk.limit(1 + u32::try_from(seed % 3).unwrap());
+        walk.run(2 * seed);
+    });
+}
+
 #[test]
 fn nothing_is_paid_twice_and_nothing_is_left_behind() {
-    let seeds = std::env::var("WALK_SEEDS")
-        .ok()
-        .and_then(|n| n.parse().ok());
-    for seed in 0..seeds.unwrap_or(100_u64) {
-        Walk::new(seed).run(seed);
-    }
+    walks(100, |seed| Walk::new(seed).run(seed));
 }
 
 impl Walk {
@@ -92,6 +106,7 @@ impl Walk {
             },
             faults: true,
             omits: seed % 2 == 1,
+            budget: None,
             created: 0,
             trails: BTreeMap::new(),
             log: Vec::new(),
@@ -99,15 +114,18 @@ impl Walk {
     }
 
     fn run(&mut self, seed: u64) {
-        for _ in 0..400 {
+        let events = if self.budget.is_some() { 1_600 } else { 400 };
+        for _ in 0..events {
             self.event();
             self.check(seed);
+            self.check_budget(seed);
         }
         self.faults = false;
         self.around.held = false;
         self.around.checked = true;
         self.around.capacity = Capacity::NotAsked;
         self.log.push("faults end".into());
+        self.lift_budget();
         for _ in 0..400 {
             self.deliver_all();
             self.list(0);

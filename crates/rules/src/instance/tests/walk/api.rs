@@ -127,6 +127,12 @@ impl Api {
             .count()
     }
 
+    /// How many workers are billed now.
+    pub(super) fn billed_workers(&self) -> u32 {
+        let up = self.cloud.instances.values().filter(|i| !i.is_stopped());
+        up.map(|i| i.instance_args.num_workers.unwrap_or(1)).sum()
+    }
+
     /// Unless a resource has taken it over, what was left stopped stays so.
     pub(super) fn left_are_stopped(&self, owned: &[&String]) -> bool {
         self.left
