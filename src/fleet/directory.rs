@@ -298,6 +298,11 @@ impl State {
         if let Some(settings) = settings.reduce(PollSettings::strictest) {
             record.fleet.set_settings(settings);
         }
+        let needs_balance = self.members(key).any(|(_, record)| {
+            let budget = record.entry.spec.budget.as_ref();
+            budget.is_some_and(|budget| budget.min_balance.is_some())
+        });
+        record.fleet.finances().watch_balance(needs_balance);
         if let Some((first, _)) = self.members(key).next() {
             record.observer.set_account(first);
         }

@@ -2,7 +2,10 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,8 @@ pub(crate) struct Finances {
     asked_at: Mutex<Option<Moment>>,
     wake: Notify,
     balance: Mutex<Option<Money>>,
+    /// Whether starts depend on the balance.
+    watches_balance: AtomicBool,
 }
 
 impl Finances {
@@ -57,6 +62,11 @@ impl Finances {
 
     pub fn balance(&self) -> Option<Money> {
         lock(&self.balance).clone()
+    }
+
+    /// Sets whether starts depend on the balance: then it is asked for as often as while an instance runs.
+    pub fn watch_balance(&self, watches: bool) {
+        self.watches_balance.store(watches, Ordering::Relaxed);
     }
 
     /// Asks for the prices regularly; never completes. `on_change` is called when a price is another one than before.
@@ -101,7 +111,8 @@ impl Finances {
                     *lock(&self.balance) = money::balance(&answer);
                     on_change();
                     let mut age = Duration::ZERO;
-                    while !money::is_due(age, is_spending()) {
+                    let watches = || self.watches_balance.load(Ordering::Relaxed);
+                    while !money::is_due(age, watches() || is_spending()) {
                         sleep(TICK).await;
                         age += TICK;
                     }

@@ -259,7 +259,7 @@ pub struct CortecsAccountStatus {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub unmanaged: Vec<UnmanagedInstance>,
 
-    /// The money on the account at the last look: once an hour, and every ten minutes while an instance runs.
+    /// The money on the account at the last look: once an hour, and every ten minutes while an instance runs or a budget has a `minBalance`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Balance>,
 

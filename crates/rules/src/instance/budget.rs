@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::{
     draft::Draft,
     input::{Account, FleetView},
+    protocol::Rule,
     step::Decision,
     verdict::Verdict,
 };
@@ -181,6 +182,9 @@ impl Check<'_> {
             input.now,
             input.settings.settle,
         ) {
+            if one.is_open && !self.draft.enforces(Rule::OpenCallsCount) {
+                continue;
+            }
             let sum = if one.is_open { &mut open } else { &mut shown };
             let Some(price) = prices.in_currency(one.hardware, one.workers, currency) else {
                 let hardware = one.hardware.unwrap_or("hardware that is not known");

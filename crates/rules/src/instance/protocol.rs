@@ -26,6 +26,8 @@ pub enum Rule {
     StartsAreOvertaken,
     /// A restart whose outcome is not known is open until the settle time has passed, whatever is seen.
     RestartStaysOpen,
+    /// What is called for, and nothing shows yet, counts against the account's budget.
+    OpenCallsCount,
     /// An instance that is left behind stopped was said to be stopped by an answer about it alone.
     StopProven,
 }

@@ -147,10 +147,9 @@ fn recorded(args: &InstanceArgs, is_open: bool) -> Billed<'_> {
 
 fn listed(instance: &Instance) -> Billed<'_> {
     let args = &instance.instance_args;
-    let shown = i64::try_from(instance.worker_statuses.len()).unwrap_or(i64::MAX);
     Billed {
         hardware: args.hardware_type_id.as_deref(),
-        workers: args.num_workers.map_or(1, i64::from).max(shown),
+        workers: args.num_workers.map_or(1, i64::from),
         is_open: false,
     }
 }

@@ -123,6 +123,11 @@ impl<'a> Writer<'a> {
         seen.and_then(|i| i.instance_args.num_workers).unwrap_or(0)
     }
 
+    /// Whether the account has a budget.
+    pub(super) fn spends(&self) -> bool {
+        self.lab.config.spend.is_some()
+    }
+
     /// Whether it can still matter since when an instance is known: as long as anybody can have it stopped or deleted, or
     /// a list can lack it.
     pub(super) fn is_kept(&self) -> bool {

@@ -138,6 +138,8 @@ pub struct Config {
     /// A process that begins while the watch lags begins with what it says. The operator begins with a list that no
     /// cache answers; this takes that away, to see what the quorum read does by itself.
     pub stale: bool,
+    /// The account has a budget for so many workers. What runs is then looked at more closely, and the goal cannot be reached.
+    pub spend: Option<u32>,
     pub off: Vec<Off>,
     /// A person answers what is asked; otherwise what asks is not expected to reach its goal.
     pub answers: bool,
@@ -196,6 +198,7 @@ impl Config {
             shared: false,
             omits: false,
             stale: false,
+            spend: None,
             off: Vec::new(),
             answers: true,
             most: 0,
@@ -209,7 +212,11 @@ impl Config {
             let of = self.orders.iter().filter(|(of, _)| *of == k);
             of.map(|(_, order)| *order).collect()
         };
-        self.kinds.len() > 1 && self.kinds[0] == self.kinds[1] && orders(0) == orders(1)
+        // Of two that wait for the budget the older one goes first, and by its name one of them is the older.
+        self.spend.is_none()
+            && self.kinds.len() > 1
+            && self.kinds[0] == self.kinds[1]
+            && orders(0) == orders(1)
     }
 
     pub fn rules(&self) -> Rules {

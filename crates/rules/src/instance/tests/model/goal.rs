@@ -56,6 +56,13 @@ pub fn no_stranger(_: &Lab, state: &State) -> bool {
     state.broken != Some(Broken::Stranger)
 }
 
+/// What is billed keeps to the budget.
+pub fn in_budget(lab: &Lab, state: &State) -> bool {
+    let up = state.cloud.instances.values().filter(|i| !i.is_stopped());
+    let workers: u32 = up.map(|i| i.instance_args.num_workers.unwrap_or(1)).sum();
+    lab.config.spend.is_none_or(|most| workers <= most)
+}
+
 /// When nothing goes wrong any more, every resource gets what it asks for.
 pub fn no_wedge(lab: &Lab, state: &State) -> bool {
     if !lab.config.goal {

@@ -90,6 +90,12 @@ impl Writer<'_> {
             Some(bound) => self.bound(bound, asked),
         }
         self.flag(memory.failure.as_ref().is_some_and(|f| now < f.retry_at));
+        if self.spends() {
+            let wait = memory.budget_wait.as_ref();
+            self.flag(memory.writing_restart);
+            self.flag(wait.is_some_and(|wait| wait.lasts(now)));
+            self.flag(wait.is_some_and(|wait| wait.is_shown(now)));
+        }
     }
 
     fn attempt(&mut self, attempt: &Attempt, asked: Option<Moment>) {
@@ -140,7 +146,8 @@ impl Writer<'_> {
     fn bound(&mut self, bound: &Bound, asked: Option<Moment>) {
         self.byte(1);
         self.id(Some(&bound.id));
-        if self.is_kept() {
+        let spends = self.spends();
+        if self.is_kept() || spends {
             self.age(bound.first_seen);
         }
         self.byte(u8::try_from(bound.absent_lists.min(2)).unwrap());
@@ -177,6 +184,7 @@ impl Writer<'_> {
         self.byte(compare(direct.map(|(at, _)| *at)));
         self.byte(u8::try_from(bound.stops.min(8)).unwrap());
         let patience = (1_u64 << bound.stops.min(8)) / 60 + 1;
+        let patience = patience.max(if spends { SETTLE_TICKS } else { 0 });
         self.byte(u8::try_from(self.state.age(called).min(patience)).unwrap());
     }
 }

@@ -16,6 +16,7 @@
 //! | `seen` | states that need no second look, since as much may still happen in one that was looked at |
 //! | `rules` | each rule switched off: the checker can fail |
 //! | `runs` | what is explored with all rules on |
+//! | `spending` | the same in an account with a budget |
 //!
 //! Which rules it takes to break a property, each alone but where said otherwise:
 //! - the intent's write, one call, the finalizer first, known ids, not knowing what may be of others, telling open starts, doubting absences, waiting for equal starts, asking in a shared account, the gone rule, restarts written ahead,
@@ -67,6 +68,7 @@ mod runs;
 mod seen;
 mod shell;
 mod shown;
+mod spending;
 mod state;
 
 use std::{
@@ -103,7 +105,7 @@ struct Lab {
     args: Vec<InstanceArgs>,
     symmetric: bool,
     /// Which properties are known to be broken: the first trace is the one that is kept.
-    broken: [AtomicBool; 5],
+    broken: [AtomicBool; 6],
     seen: Seen,
     goals: Goals,
 }
@@ -112,6 +114,7 @@ const ONE_EACH: &str = "at most one live instance is attributable to each resour
 const ONE_CLAIM: &str = "no instance is claimed by two";
 const NONE_LEFT: &str = "a resource that is gone leaves nothing that is billed";
 const NO_WEDGE: &str = "once nothing goes wrong any more, the goal is reached";
+const IN_BUDGET: &str = "what is billed keeps to the account's budget";
 const NO_STRANGER: &str = "nothing of an outsider's and nothing unproven is touched";
 
 impl Lab {
@@ -124,6 +127,7 @@ impl Lab {
         if config.shared && !config.is_off(Off::Sharing) {
             around.sharing = Sharing::Shared;
         }
+        spending::limit(&config, &mut around);
         let args = (0..config.kinds.len())
             .map(|resource| {
                 let object = object(&config, resource);
@@ -174,7 +178,18 @@ impl Lab {
         state.operators[0].todo = vec![None; self.config.kinds.len()];
         state.settle(self);
         state.core = canon::core(&state, self);
-        goal::begin(self, state)
+        if self.config.spend.is_none() {
+            return goal::begin(self, state);
+        }
+        // The budget is set when what is to run at first does.
+        let before = Self::new(Config {
+            spend: None,
+            ..self.config.clone()
+        });
+        let mut state = goal::begin(&before, state);
+        state.settle(self);
+        state.core = canon::core(&state, self);
+        state
     }
 }
 
@@ -241,6 +256,7 @@ impl Model for Lab {
             Property::always(NO_STRANGER, |lab, s| {
                 lab.keeps(3, goal::no_stranger(lab, s))
             }),
+            Property::always(IN_BUDGET, |lab, s| lab.keeps(5, goal::in_budget(lab, s))),
             Property::always(NO_WEDGE, |lab, s| lab.keeps(4, goal::no_wedge(lab, s))),
         ]
     }

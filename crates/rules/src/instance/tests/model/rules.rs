@@ -4,7 +4,7 @@
 use super::{config::*, *};
 
 /// A small configuration in which only what the rule is about goes wrong.
-fn small(name: &'static str, kinds: &[Kind], off: Off, budgets: Budgets) -> Config {
+pub(super) fn small(name: &'static str, kinds: &[Kind], off: Off, budgets: Budgets) -> Config {
     Config {
         off: vec![off],
         budgets,
@@ -15,7 +15,7 @@ fn small(name: &'static str, kinds: &[Kind], off: Off, budgets: Budgets) -> Conf
 
 /// Without the rule the property is broken, and with it everything is explored and nothing is. Returns what is missing
 /// for the goal in the end, if that is broken.
-fn must_break(config: Config, property: &'static str) -> String {
+pub(super) fn must_break(config: Config, property: &'static str) -> String {
     let name = config.name;
     let with = Config {
         off: Vec::new(),

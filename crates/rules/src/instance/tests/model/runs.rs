@@ -3,7 +3,7 @@
 //! Bounds can be steered: `MODEL_ONLY` runs what has this word in its name, `MODEL_STATES` ends each search after so
 //! many states (it then counts as cut, never as exhausted), `MODEL_THREADS` sets the number of threads.
 
-use super::{config::*, *};
+use super::{config::*, spending, *};
 
 /// No disturbance.
 const QUIET: Budgets = Budgets {
@@ -22,7 +22,7 @@ const QUIET: Budgets = Budgets {
 const PAIR: [Kind; 2] = [READY, READY];
 const TRIO: [Kind; 3] = [READY, READY, OTHER];
 
-fn config(name: &'static str, kinds: &[Kind], budgets: Budgets) -> Config {
+pub(super) fn config(name: &'static str, kinds: &[Kind], budgets: Budgets) -> Config {
     let every = [
         Order::Delete,
         Order::Stop,
@@ -298,7 +298,7 @@ fn number(name: &str) -> usize {
         .unwrap_or_default()
 }
 
-fn run(configs: Vec<Config>) {
+pub(super) fn run(configs: Vec<Config>) {
     let only = std::env::var("MODEL_ONLY").unwrap_or_default();
     let threads = number("MODEL_THREADS").max(1);
     for mut config in configs.into_iter().filter(|c| c.name.contains(&only)) {
@@ -330,14 +330,18 @@ fn run(configs: Vec<Config>) {
 
 #[test]
 fn the_protocol_holds_in_every_order_of_events() {
-    run(quick());
+    run(quick().into_iter().chain(spending::quick()).collect());
 }
 
 /// Run by `make model`.
 #[test]
 #[ignore = "takes long: make model"]
 fn the_protocol_holds_within_the_full_bounds() {
-    run(quick().into_iter().chain(full()).collect());
+    run(quick()
+        .into_iter()
+        .chain(full())
+        .chain(spending::full())
+        .collect());
 }
 
 /// Run by hand, to look for bounds.
