@@ -13,7 +13,7 @@ use cortecs_resources::{
 use cortecs_rules::{
     facts::sealed_id,
     instance::{
-        events::{derive_events, status_restored},
+        events::{derive_events, has_expired, status_restored},
         record,
         step::{Decision, Purpose, Step, Write},
     },
@@ -93,6 +93,7 @@ pub async fn act(
             result?;
             Ok(Next::OnChange)
         }
+        Step::Write(Write::DeleteResource) => delete(context, key, resource).await,
         Step::Write(Write::Status(purpose)) => {
             let next = match purpose {
                 Purpose::Report => Next::AsDecided,
@@ -213,6 +214,32 @@ fn fail(context: &Context, resource: &CortecsInstance, message: String) {
     context.book.lock().remember(&key, |memory| {
         record::not_taken(memory, message, generation, now, random);
     });
+}
+
+/// Deletes the resource because it has expired. Where Kubernetes refuses that, the resource says so and tries again later.
+async fn delete(
+    context: &Context,
+    key: &ObjectKey,
+    resource: &CortecsInstance,
+) -> Result<Next, KubeError> {
+    let result = metadata::delete(&write::api(context, key), resource).await;
+    context.effect_happened("delete the resource").await;
+    match result {
+        Ok(()) => {
+            tracing::info!("the resource has expired and is deleted");
+            context.events.publish(resource, vec![has_expired()]).await;
+            Ok(Next::OnChange)
+        }
+        Err(error) if error.is_conflict() || error.is_not_found() => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "the resource has expired and cannot be deleted");
+            let message = format!(
+                "ttlSecondsAfterExpired has passed, and the resource cannot be deleted: {error}"
+            );
+            fail(context, resource, message);
+            Ok(Next::Now)
+        }
+    }
 }
 
 /// Writes the annotation that names the bound instance. A failure is logged, and the write is repeated later.

@@ -1,10 +1,10 @@
-//! Writes to the metadata of an object: finalizers and annotations.
+//! Writes to the metadata of an object: finalizers, annotations and its deletion.
 
 use std::fmt::Debug;
 
 use kube::{
     Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -47,6 +47,26 @@ where
 {
     let call = "change the finalizers";
     patch_metadata(api, object, "finalizers", json!(finalizers), call).await
+}
+
+/// Deletes `object`.
+///
+/// # Errors
+/// `Conflict` if the object has changed since `object` was read: nothing was deleted.
+pub async fn delete<K>(api: &Api<K>, object: &K) -> Result<(), KubeError>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: object.uid(),
+            resource_version: object.resource_version(),
+        }),
+        ..DeleteParams::default()
+    };
+    let name = object.name_any();
+    bounded("delete the resource", api.delete(&name, &parameters)).await?;
+    Ok(())
 }
 
 /// Merges `value` into the field `field` of the metadata of `object`. `call` names the call in errors.

@@ -63,6 +63,37 @@ async fn what_expired_while_no_operator_ran_is_stopped_and_no_restart_brings_it_
 }
 
 #[tokio::test]
+async fn what_has_expired_is_deleted_with_its_instance_and_only_then() {
+    let bed = Bed::new("expired-ttl").await;
+    let operator = bed.operator();
+    let spec = json!({"modelId": MODEL, "expireTime": "2100-01-01T00:00:00Z", "ttlSecondsAfterExpired": 3_600});
+    let id = bed.run("phi", spec).await;
+    let other = bed.run("other", json!({"modelId": MODEL})).await;
+    drop(operator);
+    // The stop fails at first.
+    let fails = Effect::fail(500, "Internal error");
+    bed.api.add_fault(Fault::new(Endpoint::Stop, fails));
+    let past = json!({"expireTime": "2026-01-01T00:00:00Z"});
+    bed.change("phi", past).await;
+    let _operator = bed.operator();
+    bed.wait_api("a stop", |api| api.count(Endpoint::Stop) > 0)
+        .await;
+    assert_eq!(bed.latest("phi").unwrap().metadata.deletion_timestamp, None);
+    bed.api.clear_faults();
+    bed.wait_gone("phi").await;
+    assert_eq!(bed.existing(), [other]);
+    let deleted = bed
+        .ever()
+        .iter()
+        .any(|held| held.instance.instance_id == id && held.deleted_at.is_some());
+    let events = bed.events().await;
+    let told = events
+        .iter()
+        .any(|event| event.reason.as_deref() == Some("DeletedAfterExpiry"));
+    assert!(deleted && told, "{events:?}");
+}
+
+#[tokio::test]
 async fn a_stop_that_is_overdue_is_tried_again_and_counted() {
     let bed = Bed::builder("overdue").elected().build().await;
     let mut operator = Process::start(&bed, "operator");

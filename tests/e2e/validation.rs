@@ -55,6 +55,14 @@ async fn kubectl_tells_what_is_wrong_with_an_instance() {
             "expireTime must be a time such as",
         ),
         (
+            json!({"modelId": MODEL, "ttlSecondsAfterExpired": 60}),
+            "ttlSecondsAfterExpired needs expireTime",
+        ),
+        (
+            json!({"modelId": MODEL, "expireTime": "2030-01-01T00:00:00Z", "ttlSecondsAfterExpired": 60, "deletionPolicy": "Orphan"}),
+            "ttlSecondsAfterExpired does not go with deletionPolicy: Orphan",
+        ),
+        (
             json!({"modelId": MODEL, "numWorkers": 0}),
             "numWorkers must be between 1 and 8; to stop the instance set state: Stopped",
         ),
@@ -132,6 +140,22 @@ async fn kubectl_tells_what_is_wrong_with_an_account() {
         (
             json!({"credentialsSecretRef": secret, "apiUrl": "https://cortecs.ai/?q"}),
             url,
+        ),
+        (
+            json!({"credentialsSecretRef": secret, "budget": {"currency": "EUR"}}),
+            "budget needs maxPricePerHour, minBalance or both",
+        ),
+        (
+            json!({"credentialsSecretRef": secret, "budget": {"maxPricePerHour": "12,50", "currency": "EUR"}}),
+            "budget.maxPricePerHour must be a decimal number with at most six decimals, in quotes",
+        ),
+        (
+            json!({"credentialsSecretRef": secret, "budget": {"minBalance": "-1", "currency": "EUR"}}),
+            "budget.minBalance must be a decimal number",
+        ),
+        (
+            json!({"credentialsSecretRef": secret, "budget": {"minBalance": "1", "currency": "eur"}}),
+            "budget.currency must be an ISO 4217 code",
         ),
         (
             json!({"credentialsSecretRef": secret, "allowedNamespaces": {"from": "Selector"}}),

@@ -62,6 +62,7 @@ const LAYERS: [(&str, &[&[&str]]); 3] = [
             &["waiting"],
             &["gate"],
             &["binding"],
+            &["budget"],
             &["pin"],
             &["run"],
             &["start"],

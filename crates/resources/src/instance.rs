@@ -75,6 +75,10 @@ use crate::user_time::UserTime;
         priority = 1
     )
 )]
+#[x_kube(validation = Rule::new("!has(self.ttlSecondsAfterExpired) || has(self.expireTime)")
+    .message("ttlSecondsAfterExpired needs expireTime"))]
+#[x_kube(validation = Rule::new("!has(self.ttlSecondsAfterExpired) || self.deletionPolicy != 'Orphan'")
+    .message("ttlSecondsAfterExpired does not go with deletionPolicy: Orphan, by which the instance could be left running"))]
 #[serde(rename_all = "camelCase")]
 pub struct CortecsInstanceSpec {
     /// The model to serve: the API's id (`org--name`) or the Hugging Face name (`org/name`).
@@ -135,6 +139,12 @@ pub struct CortecsInstanceSpec {
     #[x_kube(validation = Rule::new(r"self.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$') && timestamp(self) > timestamp('1970-01-01T00:00:00Z')")
         .message("expireTime must be a time such as 2030-01-01T00:00:00Z, with an offset of at most 14 hours"))]
     pub expire_time: Option<UserTime>,
+
+    /// The resource is deleted so many seconds after `expireTime`, once its instance is stopped. `deletionPolicy` says what becomes of the instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 0 && self <= 31622400")
+        .message("ttlSecondsAfterExpired must be between 0 and 31622400 (366 days)"))]
+    pub ttl_seconds_after_expired: Option<i32>,
 
     /// When `maxRuntimeSeconds` and `expireTime` stop the instance. `state: Stopped` and a deletion always stop it at once.
     #[serde(default)]

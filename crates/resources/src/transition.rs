@@ -14,10 +14,11 @@ pub struct NextTransition {
     pub reason: TransitionReason,
 }
 
-/// `Stop`: the instance is stopped.
+/// `Stop`: the instance is stopped. `Delete`: the resource is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum TransitionAction {
     Stop,
+    Delete,
 }
 
 /// `MaxRuntimeReached`: the run has taken `maxRuntimeSeconds`, of the spec or of the account. `Expired`: `expireTime` has come.

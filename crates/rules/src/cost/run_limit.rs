@@ -38,6 +38,13 @@ pub fn end_of_run(
     Some((of_account.map_or(at, |most| at.min(most)), reason))
 }
 
+/// When the resource is to be deleted because it has expired; `None`: never.
+pub fn end_of_resource(spec: &CortecsInstanceSpec) -> Option<Timestamp> {
+    let expires = spec.expire_time.as_ref().and_then(UserTime::timestamp)?;
+    let ttl = SignedDuration::from_secs(spec.ttl_seconds_after_expired?.into());
+    expires.checked_add(ttl).ok()
+}
+
 /// When the stop is made for a run that has to end at `at`: with `EndOfBillingInterval`, ahead of the first hour that begins then or later.
 fn stop_at(spec: &CortecsInstanceSpec, started: Option<Timestamp>, at: Timestamp) -> Timestamp {
     let by_hour = spec.stop_at == StopAt::EndOfBillingInterval
@@ -124,6 +131,23 @@ mod tests {
         let by_hour = json!({ "billingInterval": "per_hour", "stopAt": "EndOfBillingInterval" });
         assert_eq!(end(by_hour.clone(), Some(600)).unwrap().0, 10.0);
         assert_eq!(end(by_hour, Some(3600)).unwrap().0, 58.0);
+    }
+
+    #[test]
+    fn what_has_expired_goes_after_a_while() {
+        let expires = at(9).to_string();
+        for (ttl, minute) in [
+            (json!(null), None),
+            (json!(0), Some(9)),
+            (json!(60), Some(10)),
+        ] {
+            let spec = spec(json!({ "expireTime": expires, "ttlSecondsAfterExpired": ttl }));
+            assert_eq!(end_of_resource(&spec), minute.map(at), "{ttl}");
+        }
+        assert_eq!(
+            end_of_resource(&spec(json!({ "ttlSecondsAfterExpired": 60 }))),
+            None
+        );
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub fn stated(spec: &CortecsInstanceSpec) -> InstanceArgs {
         hardware_fallbacks: _,
         max_runtime_seconds: _,
         expire_time: _,
+        ttl_seconds_after_expired: _,
         stop_at: _,
         lead_seconds: _,
         account_ref: _,

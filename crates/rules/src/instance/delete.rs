@@ -190,7 +190,7 @@ fn release(draft: Draft<'_>) -> Decision {
         if draft.enforces(Rule::OpenStartsAreTold)
             && let Some(tell) = others::tell_of(&draft, &home.api_url, id)
         {
-            return draft.act_for_another(Step::Write(tell), verdict);
+            return draft.act_if_permitted(Step::Write(tell), verdict);
         }
         if draft.input.book.is_start_being_written(draft.input.key) {
             return draft.rest(verdict, Some(SOON));

@@ -329,8 +329,8 @@ impl<'a> Draft<'a> {
         self.finish(step)
     }
 
-    /// One change of another resource. After one that failed, the status says why, and it is tried again after a while.
-    pub fn act_for_another(self, step: Step, verdict: Verdict) -> Decision {
+    /// One change that Kubernetes may refuse. After one that failed, the status says why, and it is tried again after a while.
+    pub fn act_if_permitted(self, step: Step, verdict: Verdict) -> Decision {
         let now = self.input.now;
         let failure = self.input.memory.backing_off(self.generation(), now);
         match failure.filter(|failure| failure.kind == FailureKind::Transient) {

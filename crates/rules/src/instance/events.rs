@@ -61,6 +61,16 @@ pub fn status_restored() -> EventText {
     }
 }
 
+/// The event for a resource that is deleted because it has expired.
+pub fn has_expired() -> EventText {
+    EventText {
+        warning: false,
+        reason: "DeletedAfterExpiry".to_owned(),
+        note: "the resource is deleted: ttlSecondsAfterExpired has passed since expireTime"
+            .to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use cortecs_resources::conditions::set_condition;

@@ -3,7 +3,7 @@
 use cortecs_api::types::{InstanceArgs, InstanceState};
 use cortecs_resources::{
     annotations,
-    instance::DesiredState,
+    instance::{DeletionPolicy, DesiredState},
     instance_status::{CortecsInstanceStatus, Phase},
     journal::RunEnd,
     limits::Limits,
@@ -16,7 +16,10 @@ use super::{
     input::{Account, Desired, Input},
     verdict::Verdict,
 };
-use crate::{cost::run_limit::end_of_run, facts::args};
+use crate::{
+    cost::run_limit::{end_of_resource, end_of_run},
+    facts::args,
+};
 
 /// Takes note in the status of the end of the run, and says whether the run has ended and whether that is new: then it is recorded before
 /// anything is stopped.
@@ -73,6 +76,29 @@ fn runs(status: &CortecsInstanceStatus) -> bool {
     status.instance_id.is_some() && !stopped
 }
 
+/// When the resource goes because it has expired. Before that its instance has to be stopped, and no call may be open.
+fn deletion(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<Timestamp> {
+    let slot = status.slot();
+    let is_quiet = !runs(status) && slot.start.is_none() && slot.restart.is_none();
+    let spec = &input.resource.spec;
+    let is_deleting = input.resource.metadata.deletion_timestamp.is_some();
+    // The definition does not permit this policy here. It would leave the instance as it is.
+    let is_left = spec.suspend || spec.deletion_policy == DeletionPolicy::Orphan;
+    end_of_resource(spec).filter(|_| is_quiet && !is_deleting && !is_left)
+}
+
+/// Whether the resource is to be deleted now.
+pub(crate) fn is_to_be_deleted(input: &Input<'_>, status: &CortecsInstanceStatus) -> bool {
+    deletion(input, status).is_some_and(|at| at <= input.wall)
+}
+
+/// What is shown if the resource cannot be deleted.
+pub(crate) fn deleting() -> Verdict {
+    let message =
+        "the resource is being deleted: ttlSecondsAfterExpired has passed since expireTime";
+    Verdict::reconciling(Phase::Stopped, Reason::Deleting, message)
+}
+
 fn limits<'a>(input: &Input<'a>) -> Option<&'a Limits> {
     match &input.account.desired {
         Desired::Usable(account) => Some(&account.limits),
@@ -88,6 +114,13 @@ pub(crate) fn next_transition(
 ) -> Option<NextTransition> {
     let spec = &input.resource.spec;
     let is_deleting = input.resource.metadata.deletion_timestamp.is_some();
+    if let Some(at) = deletion(input, status) {
+        return Some(NextTransition {
+            action: TransitionAction::Delete,
+            at,
+            reason: TransitionReason::Expired,
+        });
+    }
     if is_deleting || spec.suspend || spec.state == DesiredState::Stopped || !runs(status) {
         return None;
     }

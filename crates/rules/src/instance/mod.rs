@@ -101,6 +101,10 @@ fn live(mut draft: Draft<'_>) -> Decision {
     if draft.status.slot().start.is_some() {
         return resolve::decide(draft);
     }
+    if limit::is_to_be_deleted(input, &draft.status) && !restored::is_open(&draft) {
+        let step = Step::Write(Write::DeleteResource);
+        return draft.act_if_permitted(step, limit::deleting());
+    }
     if draft.status.instance_id.is_some() {
         return seal::first(draft.input, bound::decide(draft));
     }

@@ -64,6 +64,8 @@ pub enum Write {
     AddFinalizer,
     /// Take the finalizer off: nothing is left to be done at the API.
     RemoveFinalizer,
+    /// Delete the resource, under the resource version that was decided on.
+    DeleteResource,
     /// Replace the status by the decision's, under the resource version that was decided on.
     Status(Purpose),
     /// Record the accepted instance by a patch that tests for the intent's id.

@@ -1,9 +1,9 @@
 {{/* The operator's rights in the watched namespaces, except on Secrets. */}}
 {{- define "cortecs.rules.resources" -}}
-# Patch is for the finalizer, get for reads past the cache.
+# Patch is for the finalizer, get for reads past the cache{{ if .Values.rbac.deleteExpired }}, delete for ttlSecondsAfterExpired{{ end }}.
 - apiGroups: [cortecs.ai]
   resources: [cortecsinstances]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch, patch{{ if .Values.rbac.deleteExpired }}, delete{{ end }}]
 - apiGroups: [cortecs.ai]
   resources: [cortecsinstances/status]
   verbs: [patch, update]

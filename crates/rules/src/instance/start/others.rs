@@ -92,7 +92,7 @@ pub(crate) fn wait_for(mut draft: Draft<'_>, open: &OpenStart<'_>) -> Decision {
             start_of: open.key.clone(),
             intent: open.intent.id,
         });
-        return draft.act_for_another(step, verdict);
+        return draft.act_if_permitted(step, verdict);
     }
     let wait = match open.progress {
         Progress::Unknown => patience.since(now),

@@ -65,6 +65,81 @@ fn a_run_ends_after_the_longest_time_and_that_is_recorded_before_the_stop() {
     assert_eq!(then(&mut scene, decision).step, Step::Rest);
 }
 
+/// A resource that goes ten minutes after it has expired.
+fn expired(expires: &str, more: Value, state: &str) -> Scene {
+    let mut spec = json!({ "expireTime": expires, "ttlSecondsAfterExpired": 600 });
+    spec.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    let mut scene = seen(spec, state);
+    if state == "none" {
+        scene.resource["status"] =
+            stored(json!({ "observedGeneration": 1, "lastStartTime": "2026-01-02T00:00:00Z" }));
+        scene.list(999, &[]);
+    }
+    scene
+}
+
+#[test]
+fn what_has_expired_is_deleted_once_its_instance_is_stopped() {
+    let goes = |scene: &mut Scene| {
+        let first = scene.decide();
+        // The end is recorded first.
+        let decision = if first.step == written(Purpose::Report) {
+            then(scene, first)
+        } else {
+            first
+        };
+        decision.step == Step::Write(Write::DeleteResource)
+    };
+    let past = "2026-01-02T23:50:00Z";
+    for (expires, more, state, expected) in [
+        (past, json!({}), "stopped", true),
+        (past, json!({}), "none", true),
+        (past, json!({}), "running", false),
+        (past, json!({ "state": "Stopped" }), "stopped", true),
+        (past, json!({ "suspend": true }), "stopped", false),
+        // The definition does not permit that.
+        (
+            past,
+            json!({ "deletionPolicy": "Orphan" }),
+            "stopped",
+            false,
+        ),
+        ("2026-01-02T23:50:01Z", json!({}), "stopped", false),
+    ] {
+        let mut scene = expired(expires, more.clone(), state);
+        assert_eq!(goes(&mut scene), expected, "{expires} {more} {state}");
+    }
+    let mut scene = expired(past, json!({}), "stopped");
+    scene.resource["status"]["journal"]["slots"]["current"]["restart"] =
+        json!({ "id": Uuid::from_u128(5), "requestedAt": "2026-01-02T23:49:00Z" });
+    assert!(!goes(&mut scene), "a restart is open");
+}
+
+#[test]
+fn the_deletion_is_shown_before_and_what_kubernetes_says_against_it() {
+    let mut scene = expired("2026-01-02T23:59:00Z", json!({}), "stopped");
+    let first = scene.decide();
+    let decision = then(&mut scene, first);
+    let next = decision.status.next_transition.clone().unwrap();
+    assert_eq!(
+        (next.action, next.reason),
+        (TransitionAction::Delete, TransitionReason::Expired)
+    );
+    assert_eq!(next.at.to_string(), "2026-01-03T00:09:00Z");
+    assert_eq!(decision.look_again, Some(Duration::from_secs(540)));
+    let mut scene = expired("2026-01-02T23:50:00Z", json!({}), "stopped");
+    let first = scene.decide();
+    then(&mut scene, first);
+    let memory = scene.memory.as_mut().unwrap();
+    crate::instance::record::not_taken(memory, "it is forbidden".to_owned(), 1, at(1000), 0.5);
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("RetryingAfterError"));
+    let said = find_condition(&decision.status.conditions, RECONCILING).unwrap();
+    assert_eq!(said.message, "it is forbidden");
+}
+
 #[test]
 fn before_its_end_a_run_shows_when_it_ends_and_looks_again_then() {
     let mut scene = seen(json!({ "maxRuntimeSeconds": 86_460 }), "running");

@@ -277,9 +277,7 @@ impl Scene {
 
     /// The account is on hold, or is not any more.
     fn hold(&mut self, held: bool) {
-        if let Some(fleet) = &mut self.view.fleet {
-            fleet.held = held.then(|| "it is on hold".to_owned());
-        }
+        self.fleet(|fleet| fleet.held = held.then(|| "it is on hold".to_owned()));
     }
 
     fn deleting(mut self) -> Self {
@@ -349,8 +347,11 @@ impl Scene {
 
     /// Whether the fleet makes a list because of this decision: the scene's last list does not meet it.
     fn asks_for_list(&self, decision: &Decision) -> bool {
-        let fleet = self.view.fleet.as_ref();
-        let snapshot = fleet.and_then(|fleet| fleet.snapshot.as_deref());
+        let snapshot = self
+            .view
+            .fleet
+            .as_ref()
+            .and_then(|fleet| fleet.snapshot.as_ref());
         let listed = snapshot.map(|snapshot| snapshot.requested_at);
         decision
             .list_after

@@ -76,11 +76,18 @@ impl Walk {
         } else {
             "Delete"
         };
+        let expires = (self.rng.u32(0..4) == 0).then(|| {
+            let second = self.now + self.rng.u64(200..2_000);
+            let second = i64::try_from(second).unwrap();
+            jiff::Timestamp::from_second(second).unwrap().to_string()
+        });
         let spec = json!({
             "deletionPolicy": policy,
             "driftPolicy": if self.rng.bool() { "Accept" } else { "Revert" },
             "updateStrategy": { "type": if self.rng.bool() { "OnDelete" } else { "Recreate" } },
             "progressDeadlineSeconds": DEADLINE,
+            "expireTime": expires,
+            "ttlSecondsAfterExpired": expires.as_ref().map(|_| self.rng.u32(0..300)),
             "maxRuntimeSeconds": if self.rng.bool() { json!(self.rng.u32(60..900)) } else { Value::Null },
         });
         let mut value = resource(&key.name, spec, json!({}));

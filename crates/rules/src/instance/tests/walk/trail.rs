@@ -84,6 +84,7 @@ impl Walk {
         let wrong = self
             .wrong_list(key, made)
             .or_else(|| self.wrong_step(key, resource, &made.step))
+            .or_else(|| self.wrong_end(resource, made))
             .or_else(|| self.wrong_without_hardware(made))
             .or_else(|| self.wrong_while_held(resource, made))
             .or_else(|| self.wrong_before_accounts(resource, made))
@@ -181,6 +182,33 @@ impl Walk {
         let status = resource.status.as_ref();
         let handled = status.and_then(|s| s.last_handled_restart_at.as_deref());
         cortecs_resources::annotations::restart_is_asked_for(resource, handled)
+    }
+
+    /// A resource goes by itself only when its time has come, and with nothing open. Nothing begins to run after its `expireTime`.
+    fn wrong_end(&self, resource: &CortecsInstance, made: &Decision) -> Option<String> {
+        let now = i64::try_from(self.now).unwrap();
+        let spec = &resource.spec;
+        let expires = spec
+            .expire_time
+            .as_ref()
+            .map(|at| at.timestamp().unwrap().as_second());
+        let slot = resource.status.as_ref().map(|status| status.slot());
+        let is_open = slot.is_some_and(|slot| slot.start.is_some() || slot.restart.is_some());
+        let ttl = spec.ttl_seconds_after_expired.unwrap_or_default();
+        match &made.step {
+            Step::Write(Write::DeleteResource) if is_open => {
+                Some("it goes with a call open".to_owned())
+            }
+            Step::Write(Write::DeleteResource) => expires
+                .is_none_or(|at| now < at + i64::from(ttl))
+                .then(|| "it goes before its time".to_owned()),
+            Step::Write(Write::Status(Purpose::StartIntent(_) | Purpose::RestartIntent(_))) => {
+                expires
+                    .is_some_and(|at| now >= at)
+                    .then(|| "it begins to run after its expireTime".to_owned())
+            }
+            _ => None,
+        }
     }
 
     /// Nothing begins to run before the API was asked for hardware, or where it says that none is free.

@@ -3,10 +3,12 @@
 
 mod cloud;
 mod process;
+mod seals;
 mod server;
 
 pub(super) use cloud::{Cloud, Effect, Instances};
-pub(super) use process::{Landing, Moves, Process, Written, call_of, sealed_id_of};
+pub(super) use process::{Landing, Moves, Process, Written, call_of};
+pub(super) use seals::sealed_id_of;
 pub(super) use server::Server;
 
 /// The model that the API shows as `org--name`, spelt otherwise.

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use cortecs_api::{Call, Error};
 use cortecs_resources::{INSTANCE_FINALIZER, annotations, journal::StartIntent, reason::Reason};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::{Server, Surroundings, cloud::Instances};
+use super::{
+    Server, Surroundings,
+    cloud::Instances,
+    seals::{key_of_seals, sealed_id_as_bound, sealed_id_of},
+};
 use crate::{
     facts::{
         args::in_force,
         failure::{Failure, FailureKind},
-        sealed_id::Key,
     },
     instance::{
         record::{self, Ended, Times},
@@ -38,23 +42,8 @@ pub(in crate::instance::tests) struct Moves {
     pub seals: bool,
 }
 
-fn key_of_seals() -> Key {
-    Key::derive("secret").unwrap()
-}
-
-/// What the annotation is worth.
-pub(in crate::instance::tests) fn sealed_id_of(resource: &CortecsInstance) -> SealedId {
-    let value = resource.annotations().get(annotations::INSTANCE_ID);
-    let id = value.and_then(|v| key_of_seals().verify("ns", &resource.name_any(), v));
-    id.map_or(SealedId::None, SealedId::Proven)
-}
-
-/// As if what is bound were sealed.
-fn sealed_id_as_bound(resource: &CortecsInstance) -> SealedId {
-    let status = resource.status.as_ref();
-    let id = status.and_then(|s| s.instance_id.clone());
-    id.map_or(SealedId::None, SealedId::Proven)
-}
+/// When a resource was deleted matters to nothing.
+const NEVER: Time = Time(Timestamp::UNIX_EPOCH);
 
 /// How a write ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +158,8 @@ impl Process {
 
     pub fn read_by_quorum(&mut self, server: &Server, now: Moment) {
         let objects = server.objects.values().cloned().collect();
-        self.book
-            .quorum_read(&None, objects, &server.version.to_string());
+        let version = server.version.to_string();
+        self.book.quorum_read(&None, objects, &version);
         self.book.read_by_quorum(now);
     }
 
@@ -192,6 +181,7 @@ impl Process {
             Step::Write(Write::AddFinalizer) => {
                 wanted.metadata.finalizers = Some(vec![INSTANCE_FINALIZER.into()]);
             }
+            Step::Write(Write::DeleteResource) => wanted.metadata.deletion_timestamp = Some(NEVER),
             Step::Write(Write::RemoveFinalizer) => wanted.metadata.finalizers = Some(vec![]),
             Step::Write(Write::Status(why)) => {
                 wanted.status = Some(decision.status);
