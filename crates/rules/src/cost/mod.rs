@@ -5,10 +5,12 @@
 //! | [`accrued`] | the cost of the runs of a resource |
 //! | `money` | amounts of money, as statuses show them |
 //! | [`run_limit`] | when a run has to end |
+//! | [`overdue`] | since when a stop is overdue |
 //! | `prices` | the price of a worker by its hardware type, and what instances cost per hour |
 
 pub mod accrued;
 pub mod money;
+pub mod overdue;
 mod prices;
 pub mod run_limit;
 

@@ -313,6 +313,16 @@ impl<'a> Draft<'a> {
         self.finish(Step::Rest)
     }
 
+    /// The status takes note of when the run ends, and of nothing else.
+    pub fn note_transition(mut self) -> Decision {
+        self.status.next_transition = limit::next_transition(self.input, &self.status, self.ended);
+        let step = match self.input.resource.status.as_ref() == Some(&self.status) {
+            true => Step::Rest,
+            false => Step::Write(Write::Status(Purpose::Report)),
+        };
+        self.finish(step)
+    }
+
     /// The status that this process knows is written as it is, where someone else emptied it.
     pub fn put_back(mut self) -> Decision {
         self.busy = true;

@@ -1,6 +1,6 @@
 //! Limits: when a run has to end, and what the account lets its users ask for.
 
-use cortecs_api::types::{InstanceArgs, InstanceState};
+use cortecs_api::types::InstanceArgs;
 use cortecs_resources::{
     annotations,
     instance::DesiredState,
@@ -16,7 +16,10 @@ use super::{
     input::{Account, Desired, Input},
     verdict::Verdict,
 };
-use crate::{cost::run_limit::end_of_run, facts::args};
+use crate::{
+    cost::run_limit::{end_of_run, runs},
+    facts::args,
+};
 
 /// Takes note in the status of the end of the run, and says whether the run has ended and whether that is new: then it is recorded before
 /// anything is stopped.
@@ -64,13 +67,6 @@ fn end(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<(Timestamp, 
     let started = status.slot().last_start_time.filter(|_| runs(status));
     let of_account = limits(input).and_then(|limits| limits.max_runtime_seconds);
     end_of_run(&input.resource.spec, started, of_account)
-}
-
-/// Whether an instance is bound and was not seen to be stopped.
-fn runs(status: &CortecsInstanceStatus) -> bool {
-    let shown = status.instance_status.as_ref();
-    let stopped = shown.is_some_and(|s| s.status == InstanceState::Stopped.as_str());
-    status.instance_id.is_some() && !stopped
 }
 
 fn limits<'a>(input: &Input<'a>) -> Option<&'a Limits> {
