@@ -21,7 +21,7 @@ test_rights() {
 	# The reaper's are those of deploy/rbac-reaper.yaml.
 	reaper_rights() { "$kubectl" auth can-i --list --as "system:serviceaccount:$namespace:cortecs-operator-reaper" --namespace "$1" | sed 's/ *$//' | sort; }
 	"$kubectl" apply -f deploy/rbac-reaper.yaml >/dev/null
-	reaper_has_rights() { reaper_rights "$namespace" | grep -q cortecsinstances/status; }
+	reaper_has_rights() { reaper_rights "$namespace" | grep -q cortecsinstances.cortecs.ai/status; }
 	until_true "the reaper's rights" reaper_has_rights
 	reaper_rights "$namespace" >"$dir/reaper"
 	reaper_rights team-a >"$dir/reaper-elsewhere"

@@ -215,3 +215,38 @@ fn an_instance_that_is_gone_is_forgotten_and_no_other_is_started() {
     assert_eq!(decision.step, written(Purpose::Unbind));
     assert_eq!(then(&mut scene, decision).step, Step::Rest);
 }
+
+/// The second look at each step, whatever led to it.
+#[test]
+fn only_stops_gets_and_reports_pass() {
+    let (id, intent) = ("i-1".to_owned(), Uuid::from_u128(1));
+    let status = |purpose| Step::Write(Write::Status(purpose));
+    let bind = Purpose::Bind {
+        instance_id: id.clone(),
+        resolved: false,
+    };
+    let restart = ApiCall::Restart {
+        intent,
+        instance_id: id.clone(),
+        before: at(2000),
+    };
+    let delete = ApiCall::Delete {
+        instance_id: id.clone(),
+    };
+    for step in [
+        status(Purpose::StartIntent(intent)),
+        status(Purpose::RestartIntent(intent)),
+        status(bind),
+        Step::Call(restart),
+        Step::Call(delete),
+        Step::Call(ApiCall::FetchCapacity),
+        Step::Write(Write::AddFinalizer),
+        Step::Write(Write::RemoveFinalizer),
+        Step::Write(Write::Seal { instance_id: id }),
+    ] {
+        assert!(!step.only_stops(), "{step:?}");
+    }
+    for step in [stop(), status(Purpose::Report), Step::Rest] {
+        assert!(step.only_stops(), "{step:?}");
+    }
+}
