@@ -78,20 +78,23 @@ fn reap_once(args: &ReapArgs) -> Result<ExitCode, String> {
         reap::run(config, shutdown).await
     })?;
     let code = report.end.exit_code();
-    for line in report.lines.iter().map(ToString::to_string) {
-        tell(&args.common, &line)?;
+    for line in &report.lines {
+        tell(&args.common, line.fate.is_open(), &line.to_string())?;
     }
-    tell(&args.common, &report.summary)?;
+    tell(&args.common, code != 0, &report.summary)?;
     Ok(ExitCode::from(code))
 }
 
 /// Prints one line of the report: into the log where that is read by a program.
-fn tell(common: &CommonArgs, line: &str) -> Result<(), String> {
-    if common.logs_json() {
-        tracing::info!("{line}");
-        return Ok(());
+fn tell(common: &CommonArgs, warns: bool, line: &str) -> Result<(), String> {
+    match (common.logs_json(), warns) {
+        (true, true) => tracing::warn!("{line}"),
+        (true, false) => tracing::info!("{line}"),
+        (false, _) => {
+            writeln!(io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))?;
+        }
     }
-    writeln!(io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))
+    Ok(())
 }
 
 fn print_crds(_args: &CrdsArgs) -> Result<(), String> {
