@@ -20,25 +20,44 @@ fn the_command_line_is_consistent() {
 }
 
 #[test]
-fn each_flag_of_run_has_an_environment_variable() {
+fn each_flag_of_run_and_reap_has_an_environment_variable() {
     let command = Cli::command();
-    let run = command.find_subcommand("run").unwrap();
-    let flags: Vec<_> = run
-        .get_arguments()
-        .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
-        .collect();
-    assert_eq!(flags.len(), 11);
-    for flag in flags {
-        let twin = format!("CORTECS_OPERATOR_{}", flag.get_id().as_str().to_uppercase());
-        assert_eq!(flag.get_env().unwrap().to_str(), Some(twin.as_str()));
+    for (name, count) in [("run", 11), ("reap", 10)] {
+        let command = command.find_subcommand(name).unwrap();
+        let flags: Vec<_> = command
+            .get_arguments()
+            .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"))
+            .collect();
+        assert_eq!(flags.len(), count);
+        for flag in flags {
+            let twin = format!("CORTECS_OPERATOR_{}", flag.get_id().as_str().to_uppercase());
+            assert_eq!(flag.get_env().unwrap().to_str(), Some(twin.as_str()));
+        }
     }
+}
+
+#[test]
+fn a_reaper_has_the_documented_defaults_and_no_short_limits() {
+    let reap = |flags: &[&str]| {
+        let command = ["cortecs-operator", "reap"].iter().chain(flags);
+        Cli::try_parse_from(command).map(|cli| match cli.command {
+            Command::Reap(args) => args.validate().unwrap(),
+            other => panic!("not reap: {other:?}"),
+        })
+    };
+    let config = reap(&[]).unwrap();
+    let seconds = [config.overdue, config.deadline].map(|limit| limit.as_secs());
+    assert_eq!(seconds, [600, 300]);
+    assert!(config.run.leader_elect && config.run.catalog_objects.is_none());
+    assert!(reap(&["--overdue-seconds=59"]).is_err());
+    assert!(reap(&["--deadline-seconds=29"]).is_err());
 }
 
 #[test]
 fn without_flags_the_documented_defaults_hold() {
     let args = run(&[]).unwrap();
-    assert_eq!(args.log_format, LogFormat::Text);
-    assert_eq!(args.log_level, LogLevel::Info);
+    assert_eq!(args.common.log_format, LogFormat::Text);
+    assert_eq!(args.common.log_level, LogLevel::Info);
     let config = args.validate().unwrap();
     assert_eq!(
         config,
@@ -91,13 +110,19 @@ fn flags_are_parsed() {
 
 #[test]
 fn leader_elect_takes_an_optional_value() {
-    assert!(run(&["--leader-elect"]).unwrap().leader_elect);
+    assert!(run(&["--leader-elect"]).unwrap().common.leader_elect);
     assert!(
         run(&["--leader-elect", "--concurrency=2"])
             .unwrap()
+            .common
             .leader_elect
     );
-    assert!(!run(&["--leader-elect", "false"]).unwrap().leader_elect);
+    assert!(
+        !run(&["--leader-elect", "false"])
+            .unwrap()
+            .common
+            .leader_elect
+    );
     assert!(run(&["--leader-elect", "perhaps"]).is_err());
 }
 

@@ -15,7 +15,9 @@
 //! | [`catalog_objects`] | the controller of the catalog's objects |
 //! | [`instance`] | the controller of instances |
 //! | [`cli`] | the command line |
+//! | [`controllers`] | the controllers put together |
 //! | [`operator`] | the command `run`: start and end of all parts |
+//! | [`reap`] | the command `reap`: overdue stops, and nothing else |
 //! | [`check`] | the command `check` |
 
 pub mod account;
@@ -23,10 +25,12 @@ pub mod catalog;
 pub mod catalog_objects;
 pub mod check;
 pub mod cli;
+pub mod controllers;
 pub mod fleet;
 pub mod instance;
 pub mod kubernetes;
 pub mod leadership;
 pub mod mutex;
 pub mod operator;
+pub mod reap;
 pub mod serve;

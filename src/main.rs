@@ -10,8 +10,8 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 use cortecs_api::install_crypto_provider;
 use cortecs_operator::{
     check,
-    cli::{CheckArgs, Cli, Command, CrdsArgs, RunArgs},
-    operator,
+    cli::{CheckArgs, Cli, Command, CommonArgs, CrdsArgs, ReapArgs, RunArgs},
+    operator, reap,
     serve::{signals, telemetry},
 };
 use cortecs_resources::crds;
@@ -21,17 +21,20 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let result = match &command {
-        Command::Run(args) => run(args),
-        Command::Crds(args) => print_crds(args),
-        Command::Check(args) => check_url(args),
+    let success = |()| ExitCode::SUCCESS;
+    let (result, common) = match &command {
+        Command::Run(args) => (run(args).map(success), Some(&args.common)),
+        Command::Reap(args) => (reap_once(args), Some(&args.common)),
+        Command::Crds(args) => (print_crds(args).map(success), None),
+        Command::Check(args) => (check_url(args).map(success), None),
     };
-    let Err(message) = result else {
-        return ExitCode::SUCCESS;
+    let message = match result {
+        Ok(code) => return code,
+        Err(message) => message,
     };
-    match command {
+    match common {
         // A program that reads JSON log lines also reads the last error as one.
-        Command::Run(args) if args.logs_json() => tracing::error!("{message}"),
+        Some(common) if common.logs_json() => tracing::error!("{message}"),
         _ => eprintln!("error: {message}"),
     }
     ExitCode::FAILURE
@@ -44,7 +47,12 @@ fn run(args: &RunArgs) -> Result<(), String> {
             .exit()
     });
     install_crypto_provider();
-    let traces = telemetry::init_with_traces(args.log_format, args.log_level)?;
+    let CommonArgs {
+        log_format,
+        log_level,
+        ..
+    } = args.common;
+    let traces = telemetry::init_with_traces(log_format, log_level)?;
     let result = block_on(async {
         let shutdown =
             signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
@@ -54,6 +62,39 @@ fn run(args: &RunArgs) -> Result<(), String> {
         traces.end();
     }
     result
+}
+
+fn reap_once(args: &ReapArgs) -> Result<ExitCode, String> {
+    let config = args.validate().unwrap_or_else(|message| {
+        Cli::command()
+            .error(ErrorKind::ValueValidation, message)
+            .exit()
+    });
+    install_crypto_provider();
+    telemetry::init(args.common.log_format, args.common.log_level);
+    let report = block_on(async {
+        let shutdown =
+            signals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        reap::run(config, shutdown).await
+    })?;
+    let code = report.end.exit_code();
+    for line in &report.lines {
+        tell(&args.common, line.fate.is_open(), &line.to_string())?;
+    }
+    tell(&args.common, code != 0, &report.summary)?;
+    Ok(ExitCode::from(code))
+}
+
+/// Prints one line of the report: into the log where that is read by a program.
+fn tell(common: &CommonArgs, warns: bool, line: &str) -> Result<(), String> {
+    match (common.logs_json(), warns) {
+        (true, true) => tracing::warn!("{line}"),
+        (true, false) => tracing::info!("{line}"),
+        (false, _) => {
+            writeln!(io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn print_crds(_args: &CrdsArgs) -> Result<(), String> {
@@ -72,7 +113,7 @@ fn check_url(args: &CheckArgs) -> Result<(), String> {
     })
 }
 
-fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

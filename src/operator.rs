@@ -1,31 +1,12 @@
 //! The operator as a whole: starts and ends all parts of `run`.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-
-use cortecs_resources::account::ManagedBy;
-use cortecs_rules::{
-    instance::{input::Settings, protocol::Rules},
-    pacing::schedule::PollLimits,
-};
-use kube::Client;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    account::{self, context::AccountController},
-    catalog::{Catalog, FreeHardware},
-    catalog_objects::controller::{self as catalog_objects, CatalogController},
     cli::RunConfig,
-    fleet::directory::Directory,
-    instance::{
-        self,
-        claims::BookClaims,
-        context::{Context, EffectHook},
-        controller::MAX_WAITING_FOR_API,
-        enqueue::Enqueuer,
-        history::History,
-        restore_watch,
-        shared_book::SharedBook,
-    },
-    kubernetes::{self, client, controller::ControllerOptions, events::Events, queue::Watches},
+    controllers::{Controllers, Parts, Task},
+    instance::{self, context::Context, enqueue::Enqueuer, restore_watch},
+    kubernetes::client,
     leadership::{LEASE_NAME, Leadership, identity},
     serve::{
         health::{Health, HealthServer},
@@ -35,16 +16,6 @@ use crate::{
 
 /// How often the main loop reports that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(2);
-
-/// The parts that the operator is made of.
-pub struct Parts {
-    pub client: Client,
-    /// The namespace of the `Lease`.
-    pub namespace: String,
-    pub config: RunConfig,
-    /// Called after each side effect of the controller of instances; for tests.
-    pub effects: Option<EffectHook>,
-}
 
 /// Connects to the cluster and runs the operator, with its health server, until `shutdown` is requested.
 ///
@@ -118,104 +89,16 @@ async fn run_controllers(
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<(), String> {
-    let config = &parts.config;
-    let book = SharedBook::default();
-    let watches = Arc::new(Watches::new(&config.watch_namespaces));
-    let claims = Arc::new(BookClaims {
-        book: book.clone(),
-        watches: Arc::clone(&watches),
-        default_account: config.default_account.clone(),
-        settle: config.settle,
-    });
-    let enqueuer = Arc::new(Enqueuer {
-        book: book.clone(),
-        watches: Arc::clone(&watches),
-        default_account: config.default_account.clone(),
-    });
-    let directory = Directory::new(parts.client.clone());
-    let events = Events::new(parts.client.clone(), identity);
-    let this_operator = ManagedBy {
-        namespace: parts.namespace.clone(),
-        lease: config.leader_elect.then(|| LEASE_NAME.to_owned()),
-    };
-    let accounts = Arc::new(AccountController {
-        client: parts.client.clone(),
-        directory: directory.clone(),
-        claims: Arc::clone(&claims) as _,
-        instances: Arc::clone(&enqueuer) as _,
-        allowed_hosts: config.allowed_hosts.clone(),
-        leadership: leadership.clone(),
-        metrics: health.metrics.clone(),
-        events: events.clone(),
-        this_operator: this_operator.clone(),
-        watches: Arc::new(Watches::new(&config.watch_namespaces)),
-        request_timeout: config.request_timeout,
-        limits: PollLimits::default(),
-        state: account::context::State::default(),
-    });
-    let cache = Catalog::default();
-    let catalog = match (&config.default_account, config.catalog_objects) {
-        (Some(account), Some(intervals)) => Some(CatalogController::new(catalog_objects::Parts {
-            client: parts.client.clone(),
-            directory: directory.clone(),
-            demand: claims,
-            cache: cache.clone(),
-            leadership: leadership.clone(),
-            account: account.clone(),
-            this_operator: this_operator.clone(),
-            intervals,
-        })),
-        _ => None,
-    };
-    let instances = Arc::new(Context {
-        client: parts.client.clone(),
-        book,
-        directory: directory.clone(),
-        catalog: cache,
-        free_hardware: FreeHardware::default(),
-        leadership: leadership.clone(),
-        settings: Settings {
-            rules: Rules::default(),
-            settle: config.settle,
-        },
-        metrics: health.metrics.clone(),
-        events,
-        watches,
-        this_operator,
-        default_account: config.default_account.clone(),
-        namespaces: config.watch_namespaces.clone(),
-        history: History::default(),
-        quorum: tokio::sync::Mutex::default(),
-        workers: tokio::sync::Semaphore::new(config.concurrency.into()),
-        effects: parts.effects,
-    });
-    let options = |watches: &Arc<Watches>, concurrency| ControllerOptions {
-        client: parts.client.clone(),
-        watches: Arc::clone(watches),
-        metrics: health.metrics.clone(),
-        concurrency,
-        shutdown: shutdown.clone(),
-    };
-    let account_options = options(&accounts.watches, config.concurrency);
-    let instance_options = options(
-        &instances.watches,
-        config.concurrency.saturating_add(MAX_WAITING_FOR_API),
-    );
-    let controllers = async {
-        tokio::join!(
-            account::controller::run(Arc::clone(&accounts), &account_options),
-            kubernetes::controller::run(&instance_options, Arc::clone(&instances)),
-            async {
-                if let Some(catalog) = &catalog {
-                    catalog.run(&account_options).await;
-                }
-            },
-        )
-    };
+    let controllers = Controllers::new(parts, identity, leadership, &health.metrics, Task::Operate);
+    let Controllers {
+        instances,
+        enqueuer,
+        ..
+    } = &controllers;
     tokio::select! {
-        _ = controllers => Ok(()),
-        () = report_health(&instances, &enqueuer, health) => Ok(()),
-        () = restore_watch::run(&instances) => Ok(()),
+        () = controllers.run(shutdown) => Ok(()),
+        () = report_health(instances, enqueuer, health) => Ok(()),
+        () = restore_watch::run(instances) => Ok(()),
         message = instances.history.restored() => Err(message),
     }
 }

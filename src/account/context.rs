@@ -43,6 +43,8 @@ pub struct AccountController {
     /// This operator, as `status.managedBy` names it.
     pub this_operator: ManagedBy,
     pub watches: Arc<Watches>,
+    /// Accounts are evaluated, and nothing is written into them.
+    pub read_only: bool,
     /// The timeout of each request to the Cortecs API.
     pub request_timeout: Duration,
     pub limits: PollLimits,

@@ -47,7 +47,7 @@ impl AccountController {
             return Ok(Requeue::OnChange);
         };
         let again = Requeue::After(RESYNC_INTERVAL.mul_f64(0.95 + 0.1 * fastrand::f64()));
-        if !self.leadership.may_act() {
+        if self.read_only || !self.leadership.may_act() {
             return Ok(again);
         }
         let deleting = account.metadata.deletion_timestamp.is_some();

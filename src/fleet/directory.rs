@@ -39,6 +39,8 @@ pub struct Directory {
 
 pub(super) struct Inner {
     namespaces: NamespaceLabels,
+    /// Whether accounts record the holds of their fleets. If not, this process remembers them.
+    pub(super) records_holds: bool,
     state: Mutex<State>,
     pub(super) synced: watch::Sender<bool>,
 }
@@ -91,9 +93,19 @@ pub(crate) struct Remembered {
 impl Directory {
     /// An empty directory. `client` reads the labels of namespaces.
     pub fn new(client: kube::Client) -> Self {
+        Self::make(client, true)
+    }
+
+    /// The same for a process that writes nothing into accounts.
+    pub fn read_only(client: kube::Client) -> Self {
+        Self::make(client, false)
+    }
+
+    fn make(client: kube::Client, records_holds: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
                 namespaces: NamespaceLabels::new(client),
+                records_holds,
                 state: Mutex::default(),
                 synced: watch::Sender::new(false),
             }),

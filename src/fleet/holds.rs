@@ -26,7 +26,8 @@ impl Directory {
         }
         let state = self.state();
         let unrecorded = state.fleets.get(key)?.brake.unrecorded.as_ref();
-        unrecorded.map(explain_unrecorded)
+        let has_account = state.members(key).next().is_some();
+        unrecorded.map(|hold| explain_unrecorded(hold, has_account))
     }
 
     /// The record of the account's holds.
@@ -124,8 +125,8 @@ impl Directory {
         let brake = &mut record.brake;
         let on_hold = !accounts_on_hold.is_empty();
         let trips = brake::is_unrecorded(measure, on_hold, brake.unrecorded.is_some());
-        // Without an account, nothing would ever record the mass change and end the withholding.
-        let recordable = !members.is_empty();
+        // Without an account to write to, nothing would ever record the mass change and end the withholding.
+        let recordable = self.inner.records_holds && !members.is_empty();
         brake.trip = (trips && recordable).then_some(measure);
         if trips && !recordable {
             let begin = || brake::begin(key, measure, wall);

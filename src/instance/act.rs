@@ -54,6 +54,10 @@ pub async fn act(
     fleet: Option<&Fleet>,
     decision: Decision,
 ) -> Result<Next, KubeError> {
+    if context.settings.only_stops && !decision.step.only_stops() {
+        tracing::error!(step = ?decision.step, "this process only makes overdue stops, so the step is not taken");
+        return Ok(Next::AsDecided);
+    }
     match decision.step {
         Step::Rest => Ok(Next::AsDecided),
         // The reconcile makes the quorum read between two decisions.

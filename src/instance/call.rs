@@ -43,6 +43,14 @@ pub struct Caller<'a> {
 impl Caller<'_> {
     /// Makes the call and records its outcome.
     pub async fn make(&self, call: ApiCall) {
+        let stops = matches!(call, ApiCall::Stop { .. } | ApiCall::Get { .. });
+        if self.context.settings.only_stops && !stops {
+            tracing::error!(
+                ?call,
+                "this process only makes overdue stops, so the call is not made"
+            );
+            return;
+        }
         match call {
             ApiCall::FetchModel { model_id } => self.fetch_model(&model_id).await,
             ApiCall::FetchCapacity => self.fetch_capacity().await,

@@ -1,6 +1,6 @@
 //! The fields that all reconciles of instances share.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use cortecs_resources::{account::ManagedBy, key::ObjectKey};
 use cortecs_rules::instance::input::Settings;
@@ -29,6 +29,8 @@ pub struct Context {
     pub free_hardware: FreeHardware,
     pub leadership: Leadership,
     pub settings: Settings,
+    /// The only resources to reconcile, where not all of them are.
+    pub targets: Option<BTreeSet<ObjectKey>>,
     pub metrics: Metrics,
     pub events: Events,
     pub watches: Arc<Watches>,

@@ -146,6 +146,9 @@ async fn step(
     worker: &mut Option<Worker<'_>>,
     turn: &mut Option<Turn>,
 ) -> Result<Option<Requeue>, KubeError> {
+    if context.targets.as_ref().is_some_and(|t| !t.contains(key)) {
+        return Ok(Some(Requeue::OnChange));
+    }
     if !context.leadership.may_act()
         || !context.watches.all_listed()
         || context.history.is_restored()

@@ -193,7 +193,12 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         };
     };
     let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
-    let allowed = match context.directory.allows(&entry, namespace).await {
+    // Only a start needs the permission.
+    let allowed = match context.settings.only_stops {
+        true => Ok(true),
+        false => context.directory.allows(&entry, namespace).await,
+    };
+    let allowed = match allowed {
         Ok(allowed) => allowed,
         Err(error) => {
             tracing::warn!(%error, account = %key, "cannot check whether the account may be used");

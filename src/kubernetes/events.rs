@@ -41,6 +41,7 @@ const MAX_SERIES: usize = 1024;
 #[derive(Clone)]
 pub struct Events {
     client: Client,
+    silent: bool,
     instance: String,
     recent: Arc<Mutex<RecentEvents>>,
 }
@@ -50,14 +51,23 @@ impl Events {
     pub fn new(client: Client, instance: &str) -> Self {
         Self {
             client,
+            silent: false,
             instance: instance.chars().take(MAX_WORD).collect(),
             recent: Arc::default(),
         }
     }
 
+    /// Events that nobody sees, for a process that may not publish any.
+    pub fn silent(client: Client) -> Self {
+        Self {
+            silent: true,
+            ..Self::new(client, "")
+        }
+    }
+
     /// Publishes events about `resource`. A failure is only logged.
     pub async fn publish(&self, resource: &impl Resource<DynamicType = ()>, texts: Vec<EventText>) {
-        for text in texts {
+        for text in texts.into_iter().filter(|_| !self.silent) {
             let reason = text.reason.clone();
             if let Err(error) = self.publish_one(resource, text).await {
                 tracing::debug!(%error, reason, "event not published");

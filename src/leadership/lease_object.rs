@@ -8,7 +8,9 @@ use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
 };
-use kube::{ResourceExt, api::ObjectMeta};
+use kube::{Api, Client, ResourceExt, api::ObjectMeta};
+
+use crate::kubernetes::client::bounded;
 
 /// The name of the `Lease`.
 pub const LEASE_NAME: &str = "cortecs-operator";
@@ -21,6 +23,13 @@ pub(super) fn holder(lease: &Lease) -> Option<&String> {
         .holder_identity
         .as_ref()
         .filter(|holder| !holder.is_empty())
+}
+
+/// Who holds the lease in `namespace` now; `None` if nobody does, or if that cannot be read.
+pub async fn present_holder(client: Client, namespace: &str) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(client, namespace);
+    let read = bounded("read the Lease cortecs-operator", leases.get(LEASE_NAME));
+    holder(&read.await.ok()?).cloned()
 }
 
 /// The fields that the election needs.

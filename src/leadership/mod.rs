@@ -13,7 +13,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, api::PostParams};
 use tokio::sync::watch;
 
-pub use crate::leadership::lease_object::LEASE_NAME;
+pub use crate::leadership::lease_object::{LEASE_NAME, present_holder};
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
 use cortecs_rules::lease::{LeaseObservation, LeaseStep, Loss, RETRY_PERIOD, decide_lease};

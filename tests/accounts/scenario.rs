@@ -162,6 +162,7 @@ impl Scenario {
             events: Events::new(client.clone(), "tests"),
             this_operator: ManagedBy::default(),
             watches,
+            read_only: false,
             request_timeout: Duration::from_secs(10),
             limits: PollLimits {
                 floor: Duration::from_millis(5),

@@ -115,6 +115,7 @@ test_nulls() {
 	local helm key values needed=(image.repository image.pullPolicy crds.enabled crds.keep account.name caBundle.key leaderElection.enabled
 		service.port prometheusRule.{ruleLabels,runbookUrl,extraGroups} admission.{failurePolicy,actions} admission.orphan.{users,groups}
 		admission.maxWorkers.{default,namespaceLabel} networkPolicy.{dns,apiServer,https}.ports
+		reaper.{schedule,overdueSeconds,deadlineSeconds}
 		config.{allowedApiHosts,listen,concurrency,settleSeconds,requestTimeoutSeconds,logFormat,logLevel})
 	# All values are null at once, and every feature is enabled.
 	values=()

@@ -18,6 +18,18 @@ test_rights() {
 	"$helm4" install "$release" "$chart" --namespace "$namespace" >/dev/null
 	rights_are_plain() { diff "$dir/plain" <(rights "$namespace") >/dev/null && diff "$dir/plain-elsewhere" <(rights team-a) >/dev/null; }
 	until_true "the chart's rights to be those of deploy/rbac.yaml" rights_are_plain
+	# The reaper's are those of deploy/rbac-reaper.yaml.
+	reaper_rights() { "$kubectl" auth can-i --list --as "system:serviceaccount:$namespace:cortecs-operator-reaper" --namespace "$1" | sed 's/ *$//' | sort; }
+	"$kubectl" apply -f deploy/rbac-reaper.yaml >/dev/null
+	reaper_has_rights() { reaper_rights "$namespace" | grep -q cortecsinstances.cortecs.ai/status; }
+	until_true "the reaper's rights" reaper_has_rights
+	reaper_rights "$namespace" >"$dir/reaper"
+	reaper_rights team-a >"$dir/reaper-elsewhere"
+	"$kubectl" delete --wait=false clusterrole,clusterrolebinding cortecs-operator-reaper >/dev/null
+	"$kubectl" delete --namespace "$namespace" serviceaccount,role,rolebinding cortecs-operator-reaper >/dev/null
+	"$helm4" upgrade "$release" "$chart" --namespace "$namespace" --set reaper.enabled=true >/dev/null
+	reapers_are_plain() { diff "$dir/reaper" <(reaper_rights "$namespace") >/dev/null && diff "$dir/reaper-elsewhere" <(reaper_rights team-a) >/dev/null; }
+	until_true "the chart's rights of the reaper to be those of deploy/rbac-reaper.yaml" reapers_are_plain
 	# The docs quote and justify the rights.
 	awk '/^\$ kubectl auth can-i --list/ { on = 1; next } on && /^```/ { exit } on' docs/security.md | sed 's/ *$//' | sort >"$dir/pasted"
 	diff "$dir/pasted" <(rights "$namespace") >&2 || fail "docs/security.md has other rights than the API server knows"

@@ -46,6 +46,7 @@ mod lost_answers;
 mod no_brake;
 mod outages;
 mod payments;
+mod reap;
 mod refusals;
 mod replacement;
 mod restarts;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use cortecs_api::types::{InstanceArgs, InstanceState};
-use cortecs_operator::cli::RunConfig;
+use cortecs_operator::{cli::RunConfig, reap::Limits};
 use cortecs_resources::{CortecsAccount, CortecsInstance};
 use cortecs_simulator::{Endpoint, Handle, InstanceHistory, RequestRecord, Simulator, View};
 use k8s_openapi::api::{coordination::v1::Lease, events::v1::Event};
@@ -18,7 +18,7 @@ use super::{
     Gate, SOON,
     hanging_proxy::HangingProxy,
     logs::Logs,
-    operator::{CrashPoint, Operator},
+    operator::{CrashPoint, Operator, Task},
     record::Record,
     shared::apply,
 };
@@ -63,6 +63,12 @@ impl Bed {
         self.operator_with(Some(point))
     }
 
+    /// Starts a reaper within this process, which stops at the crash point.
+    pub(crate) fn reaper_until(&self, limits: Limits, point: &CrashPoint) -> Operator {
+        let task = Task::Reap(limits);
+        self.start(&self.kubeconfig, Some(point), task)
+    }
+
     /// Starts an operator that reaches the API server through the proxy.
     pub(crate) fn operator_through(&self, proxy: &HangingProxy) -> Operator {
         self.operator_at(proxy.kubeconfig.path(), None)
@@ -73,12 +79,17 @@ impl Bed {
     }
 
     fn operator_at(&self, kubeconfig: &Path, point: Option<&CrashPoint>) -> Operator {
+        self.start(kubeconfig, point, Task::Operate)
+    }
+
+    fn start(&self, kubeconfig: &Path, point: Option<&CrashPoint>, task: Task) -> Operator {
         Operator::start(
             kubeconfig,
             &self.namespace,
             self.config.clone(),
             &self.logs,
             point,
+            task,
         )
     }
 

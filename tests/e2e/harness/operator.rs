@@ -11,9 +11,11 @@ use std::{
 
 use cortecs_operator::{
     cli::RunConfig,
+    controllers::Parts,
     instance::context::EffectHook,
     kubernetes::client,
-    operator::{Parts, run_with},
+    operator::run_with,
+    reap::{self, Limits},
     serve::{health::Health, signals::Shutdown},
 };
 use futures::FutureExt;
@@ -26,6 +28,13 @@ use tracing::Dispatch;
 
 use super::logs::Logs;
 use crate::control_plane::config_of;
+
+/// What runs.
+pub(crate) enum Task {
+    Operate,
+    /// Makes overdue stops and nothing else.
+    Reap(Limits),
+}
 
 /// A running operator. Dropping it kills it.
 pub(crate) struct Operator {
@@ -40,6 +49,7 @@ impl Operator {
         config: RunConfig,
         logs: &Logs,
         point: Option<&CrashPoint>,
+        task: Task,
     ) -> Self {
         let (kill, killed) = oneshot::channel();
         let (kubeconfig, namespace) = (kubeconfig.to_owned(), namespace.to_owned());
@@ -57,8 +67,20 @@ impl Operator {
                     config,
                     effects,
                 };
+                let work = async {
+                    match task {
+                        Task::Operate => {
+                            let ended = run_with(parts, Health::default(), shutdown).await;
+                            panic!("it ended: {ended:?}")
+                        }
+                        Task::Reap(limits) => {
+                            let ended = reap::run_with(parts, limits, shutdown).await;
+                            panic!("it ended: {ended:?}")
+                        }
+                    }
+                };
                 tokio::select! {
-                    ended = run_with(parts, Health::default(), shutdown) => panic!("it ended: {ended:?}"),
+                    () = work => {}
                     _ = killed => {}
                 }
             });

@@ -2,13 +2,14 @@
 
 use std::{
     fs::File,
+    path::Path,
     process::{ExitStatus, Stdio},
 };
 
 use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 
-use super::{SOON, bed::Bed};
+use super::{SOON, bed::Bed, shared::reaper_kubeconfig};
 use crate::eventually::eventually;
 
 /// A running process. Dropping it kills it.
@@ -52,8 +53,44 @@ impl Process {
         Self::spawn(bed, namespace, arguments, &[], name)
     }
 
+    /// Starts the reaper, with the rights of its own role only.
+    pub(crate) async fn reap(bed: &Bed, arguments: &[&str]) -> Self {
+        let kubeconfig = reaper_kubeconfig(bed.plane, &bed.namespace).await;
+        let watched = bed.config.watch_namespaces.to_string();
+        let reap = ["reap", "--watch-namespaces", &watched];
+        let arguments = [&reap, arguments].concat();
+        Self::execute(
+            bed,
+            &kubeconfig,
+            &bed.namespace,
+            &arguments,
+            &[],
+            "the reaper",
+        )
+    }
+
     fn spawn(
         bed: &Bed,
+        namespace: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        name: impl Into<String>,
+    ) -> Self {
+        let run = ["run", "--listen", "127.0.0.1:0"];
+        let arguments = [&run, arguments].concat();
+        Self::execute(
+            bed,
+            &bed.kubeconfig,
+            namespace,
+            &arguments,
+            environment,
+            name,
+        )
+    }
+
+    fn execute(
+        bed: &Bed,
+        kubeconfig: &Path,
         namespace: &str,
         arguments: &[&str],
         environment: &[(&str, &str)],
@@ -64,19 +101,18 @@ impl Process {
         let config = &bed.config;
         let default_account = config.default_account.as_ref().expect("a default account");
         let child = Command::new(env!("CARGO_BIN_EXE_cortecs-operator"))
-            .arg("run")
+            .args(&arguments[..1])
             .args(["--default-account", &default_account.to_string()])
             .args(["--allowed-api-hosts", &config.allowed_hosts.to_string()])
-            .args(["--listen", "127.0.0.1:0"])
             .args(["--settle-seconds", &config.settle.as_secs().to_string()])
             .args([
                 "--request-timeout-seconds",
                 &config.request_timeout.as_secs().to_string(),
             ])
             .args(["--log-level", "debug"])
-            .args(arguments)
+            .args(&arguments[1..])
             .env_clear()
-            .env("KUBECONFIG", &bed.kubeconfig)
+            .env("KUBECONFIG", kubeconfig)
             .env("POD_NAMESPACE", namespace)
             .env("NO_COLOR", "1")
             .envs(environment.iter().copied())

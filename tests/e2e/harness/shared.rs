@@ -14,9 +14,13 @@ use crate::{
 /// The namespace and the name of the operator's ServiceAccount in the manifest.
 const SYSTEM: &str = "cortecs-system";
 const OPERATOR: &str = "cortecs-operator";
+const REAPER: &str = "cortecs-operator-reaper";
 
 /// The manifest with the operator's ServiceAccount, roles and bindings.
 const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac.yaml");
+
+/// The manifest with the reaper's ServiceAccount, roles and bindings.
+const REAPER_RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/rbac-reaper.yaml");
 
 /// A control plane with the CustomResourceDefinitions and the operator's roles, and the operator's kubeconfig.
 pub(crate) struct Shared {
@@ -55,7 +59,20 @@ async fn prepare(plane: &'static ControlPlane, definitions: Option<&str>) -> Sha
 
 /// Lets the operator hold its Lease in that namespace too, by the Role of the manifest.
 pub(crate) async fn allow_lease_in(plane: &ControlPlane, namespace: &str) {
-    let manifest = std::fs::read_to_string(RBAC).expect("the manifest");
+    allow_lease_by(RBAC, plane, namespace).await;
+}
+
+/// The kubeconfig of the reaper's ServiceAccount, which may hold the Lease in that namespace too.
+pub(super) async fn reaper_kubeconfig(plane: &ControlPlane, namespace: &str) -> PathBuf {
+    let applied = plane.kubectl(&["apply", "-f", REAPER_RBAC]).await;
+    assert_succeeded("kubectl apply", &applied);
+    allow_lease_by(REAPER_RBAC, plane, namespace).await;
+    plane.operator_kubeconfig(SYSTEM, REAPER).await
+}
+
+/// Makes the Roles of a manifest in that namespace.
+async fn allow_lease_by(manifest: &str, plane: &ControlPlane, namespace: &str) {
+    let manifest = std::fs::read_to_string(manifest).expect("the manifest");
     for document in serde_yaml::Deserializer::from_str(&manifest) {
         let mut object = Value::deserialize(document).expect("an object");
         if ["Role", "RoleBinding"]

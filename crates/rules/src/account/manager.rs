@@ -4,6 +4,8 @@
 //! is written under the resourceVersion that was read, so one operator writes it, and the others leave the account and what uses
 //! it alone. It counts until a person names another operator: from afar an operator that is cut off looks like one that is gone.
 
+use cortecs_resources::account::ManagedBy;
+
 /// Another operator manages the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Other {
@@ -21,6 +23,33 @@ pub fn other_manager(us: &str, managed_by: Option<&str>, assigned: Option<&str>)
         namespace: namespace.to_owned(),
         is_assigned: assigned.is_some(),
     })
+}
+
+/// Whether a process in the namespace `us` may act for the operator that is installed there, as that operator holds a Lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The account is that operator's.
+    Ours,
+    /// Another operator manages the account.
+    Others(Other),
+    /// That operator acts without a Lease: nobody can tell whether it runs.
+    NotElected,
+    /// The status names no operator.
+    Unmanaged,
+}
+
+/// The standing of an account. `managed_by` and `assigned` as for [`other_manager`].
+pub fn standing(us: &str, managed_by: Option<&ManagedBy>, assigned: Option<&str>) -> Standing {
+    let named = managed_by.map(|manager| manager.namespace.as_str());
+    if let Some(other) = other_manager(us, named, assigned) {
+        return Standing::Others(other);
+    }
+    match managed_by {
+        None => Standing::Unmanaged,
+        Some(manager) if manager.namespace != us => Standing::Unmanaged,
+        Some(manager) if manager.lease.is_none() => Standing::NotElected,
+        Some(_) => Standing::Ours,
+    }
 }
 
 impl Other {

@@ -49,3 +49,24 @@ fn only_what_nobody_has_assigned_is_a_contest_and_the_message_says_how_to_end_it
     assert!(!assigned.is_contest());
     assert!(assigned.explain("ours").contains("cortecs.ai/operator"));
 }
+
+#[test]
+fn only_for_an_operator_with_a_lease_another_process_may_act() {
+    let named = |namespace: &str, lease: Option<&str>| ManagedBy {
+        namespace: namespace.to_owned(),
+        lease: lease.map(str::to_owned),
+    };
+    let ours = named("a", Some("cortecs-operator"));
+    let other = named("b", Some("cortecs-operator"));
+    assert_eq!(standing("a", Some(&ours), None), Standing::Ours);
+    assert_eq!(standing("a", Some(&ours), Some("a")), Standing::Ours);
+    let alone = named("a", None);
+    assert_eq!(standing("a", Some(&alone), None), Standing::NotElected);
+    assert_eq!(standing("a", None, None), Standing::Unmanaged);
+    // A person gave it to us, and the operator here has not taken it yet.
+    assert_eq!(standing("a", Some(&other), Some("a")), Standing::Unmanaged);
+    for (managed_by, assigned) in [(&other, None), (&ours, Some("b"))] {
+        let found = standing("a", Some(managed_by), assigned);
+        assert!(matches!(found, Standing::Others(other) if other.namespace == "b"));
+    }
+}

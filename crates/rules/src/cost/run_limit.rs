@@ -1,8 +1,10 @@
 //! When a run has to end, and whether it has: `maxRuntimeSeconds`, `expireTime` and `stopAt`.
 
+use cortecs_api::types::InstanceState;
 use cortecs_resources::{
     CortecsInstance, annotations,
     instance::{BillingInterval, CortecsInstanceSpec, StopAt},
+    instance_status::CortecsInstanceStatus,
     journal::RunEnd,
     transition::TransitionReason,
     user_time::UserTime,
@@ -57,6 +59,13 @@ fn stop_at(spec: &CortecsInstanceSpec, started: Option<Timestamp>, at: Timestamp
     let left = (hours * HOUR).saturating_sub(spec.lead_seconds.into());
     let end = started.checked_add(SignedDuration::from_secs(left));
     end.unwrap_or(at)
+}
+
+/// Whether an instance is bound and was not seen to be stopped.
+pub fn runs(status: &CortecsInstanceStatus) -> bool {
+    let shown = status.instance_status.as_ref();
+    let stopped = shown.is_some_and(|s| s.status == InstanceState::Stopped.as_str());
+    status.instance_id.is_some() && !stopped
 }
 
 /// The recorded end of the last run, if it still holds: the spec is the same, and no restart was asked for since.

@@ -291,29 +291,21 @@ impl<'a> Draft<'a> {
         self.finish(step)
     }
 
-    /// Nothing to do before a list that begins later than `after` shows what became of a call. Where lists fail, the status
-    /// says so.
-    pub fn await_list(
-        mut self,
-        after: Moment,
-        verdict: Verdict,
-        wait: Option<Duration>,
-    ) -> Decision {
-        self.needs_list(after);
-        let verdict = match self.list_problem() {
-            Some((_, message)) => {
-                Verdict::reconciling(verdict.phase, Reason::RetryingAfterError, message)
-            }
-            None => verdict,
-        };
-        self.rest(verdict, wait)
-    }
-
     /// Nothing new is known: the status stays as it is.
     pub fn unchanged(mut self, wait: Option<Duration>) -> Decision {
         self.status = self.input.resource.status.clone().unwrap_or_default();
         self.look_again = wait.or(self.list_after.map(|_| PATIENCE));
         self.finish(Step::Rest)
+    }
+
+    /// The status takes note of when the run ends, and of nothing else.
+    pub fn note_transition(mut self) -> Decision {
+        self.status.next_transition = limit::next_transition(self.input, &self.status, self.ended);
+        let step = match self.input.resource.status.as_ref() == Some(&self.status) {
+            true => Step::Rest,
+            false => Step::Write(Write::Status(Purpose::Report)),
+        };
+        self.finish(step)
     }
 
     /// The status that this process knows is written as it is, where someone else emptied it.

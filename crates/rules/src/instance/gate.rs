@@ -69,6 +69,14 @@ pub(crate) fn reachable(draft: &Draft<'_>) -> Result<(), Verdict> {
 
 /// The account to start in, or why nothing may be started.
 pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
+    if draft.input.settings.only_stops {
+        let message = "nothing is started before the operator runs again";
+        return Err(Verdict::reconciling(
+            draft.phase(),
+            Reason::Pending,
+            message,
+        ));
+    }
     let account = match &draft.input.account.desired {
         Desired::Pending(awaited) => return Err(waiting(draft.phase(), awaited)),
         Desired::Unusable { reason, message } => {

@@ -43,15 +43,34 @@ pub struct Input<'a> {
     pub uuid: Uuid,
 }
 
-/// Times that the start protocol needs.
+/// What holds for all decisions of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How long a call may take to have its effect: at least four request time-outs.
     pub settle: Duration,
     pub rules: Rules,
+    /// This process makes overdue stops and nothing else: it starts, restarts, replaces, adopts and deletes nothing.
+    pub only_stops: bool,
 }
 
 impl Settings {
+    /// The settings of the operator.
+    pub fn new(settle: Duration) -> Self {
+        Self {
+            settle,
+            rules: Rules::default(),
+            only_stops: false,
+        }
+    }
+
+    /// The settings of a process that makes overdue stops and nothing else.
+    pub fn only_stops(settle: Duration) -> Self {
+        Self {
+            only_stops: true,
+            ..Self::new(settle)
+        }
+    }
+
     /// How long after its intent a call may still be made.
     pub fn young(&self) -> Duration {
         self.settle / 4

@@ -1,6 +1,6 @@
 //! Limits: when a run has to end, and what the account lets its users ask for.
 
-use cortecs_api::types::{InstanceArgs, InstanceState};
+use cortecs_api::types::InstanceArgs;
 use cortecs_resources::{
     annotations,
     instance::{DeletionPolicy, DesiredState},
@@ -17,7 +17,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    cost::run_limit::{end_of_resource, end_of_run},
+    cost::run_limit::{end_of_resource, end_of_run, runs},
     facts::args,
 };
 
@@ -67,13 +67,6 @@ fn end(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<(Timestamp, 
     let started = status.slot().last_start_time.filter(|_| runs(status));
     let of_account = limits(input).and_then(|limits| limits.max_runtime_seconds);
     end_of_run(&input.resource.spec, started, of_account)
-}
-
-/// Whether an instance is bound and was not seen to be stopped.
-fn runs(status: &CortecsInstanceStatus) -> bool {
-    let shown = status.instance_status.as_ref();
-    let stopped = shown.is_some_and(|s| s.status == InstanceState::Stopped.as_str());
-    status.instance_id.is_some() && !stopped
 }
 
 /// When the resource goes because it has expired. Before that its instance has to be stopped, and no call may be open.

@@ -24,6 +24,7 @@
 //! | `run/` | what a bound instance needs |
 //! | `start/` | how a resource without an instance gets one |
 //! | `delete` | what a resource that is being deleted leaves behind |
+//! | `reap` | the overdue stops, for a process that does nothing else |
 //! | [`record`] | what is remembered after a step |
 //! | [`events`] | what a change of the status is worth telling |
 
@@ -38,6 +39,7 @@ pub mod input;
 mod limit;
 mod pin;
 pub mod protocol;
+mod reap;
 pub mod record;
 mod run;
 mod start;
@@ -62,6 +64,9 @@ use verdict::Verdict;
 /// Decides on one resource.
 pub fn decide(input: &Input<'_>) -> Decision {
     let draft = Draft::new(input);
+    if input.settings.only_stops {
+        return reap::decide(draft);
+    }
     if input.memory.status_lost && draft.has_finalizer() {
         return draft.put_back();
     }

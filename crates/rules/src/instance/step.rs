@@ -126,6 +126,19 @@ impl Step {
         matches!(self, Self::Call(_))
     }
 
+    /// Whether a process that only makes overdue stops may take it: nothing is started, bound or removed by it.
+    pub fn only_stops(&self) -> bool {
+        match self {
+            Self::Rest | Self::QuorumRead => true,
+            Self::Call(call) => matches!(call, ApiCall::Stop { .. } | ApiCall::Get { .. }),
+            Self::Write(Write::Status(purpose)) => matches!(
+                purpose,
+                Purpose::Report | Purpose::DropRestart | Purpose::VoidRestart | Purpose::Unbind
+            ),
+            Self::Write(_) => false,
+        }
+    }
+
     /// Whether it takes a turn: it is a call, or what is written ahead of one.
     pub fn takes_turn(&self) -> bool {
         let is_intent = matches!(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cortecs_clock::Moment;
 use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use super::{
@@ -39,6 +40,24 @@ impl<'a> Draft<'a> {
         };
         let verdict = Verdict::reconciling(self.idle_phase(), reason, self.list_awaited());
         self.rest(verdict, None)
+    }
+
+    /// Nothing to do before a list that begins later than `after` shows what became of a call. Where lists fail, the status
+    /// says so.
+    pub fn await_list(
+        mut self,
+        after: Moment,
+        verdict: Verdict,
+        wait: Option<Duration>,
+    ) -> Decision {
+        self.needs_list(after);
+        let verdict = match self.list_problem() {
+            Some((_, message)) => {
+                Verdict::reconciling(verdict.phase, Reason::RetryingAfterError, message)
+            }
+            None => verdict,
+        };
+        self.rest(verdict, wait)
     }
 
     /// The phase of a resource that waits before something of it begins to run.

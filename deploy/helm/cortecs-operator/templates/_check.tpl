@@ -7,6 +7,9 @@
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}
 {{- fail "several replicas need leaderElection.enabled: two replicas that act at once start instances twice" }}
 {{- end }}
+{{- if and .Values.reaper.enabled (not .Values.leaderElection.enabled) }}
+{{- fail "reaper.enabled needs leaderElection.enabled: without a Lease nobody can tell whether an operator acts" }}
+{{- end }}
 {{- $watched := (include "cortecs.watched" . | fromJson).names }}
 {{- with include "cortecs.defaultAccount" . }}
 {{- $namespace := splitList "/" . | first }}

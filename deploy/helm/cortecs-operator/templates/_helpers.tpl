@@ -31,6 +31,17 @@ app.kubernetes.io/name: {{ include "cortecs.name" . }}-test
 app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
+{{/* The name of the reaper's objects. A CronJob's name has at most 52 characters. */}}
+{{- define "cortecs.reaperName" -}}
+{{- printf "%s-reaper" (include "cortecs.fullname" . | trunc 45 | trimSuffix "-") }}
+{{- end }}
+
+{{/* Labels of the reaper's pods, which are not pods of the operator. */}}
+{{- define "cortecs.reaperLabels" -}}
+app.kubernetes.io/name: {{ include "cortecs.name" . }}-reaper
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
+{{- end }}
+
 {{- define "cortecs.labels" -}}
 {{- include "cortecs.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}

@@ -45,7 +45,32 @@
   verbs: [get]
 {{- end }}
 
-{{/* A role and its binding to the operator: dict "root" "cluster" "name" "namespace" "rules". */}}
+{{/* The reaper's rights in the watched namespaces, except on Secrets. */}}
+{{- define "cortecs.rules.reaper" -}}
+# Get is for reads past the cache.
+- apiGroups: [cortecs.ai]
+  resources: [cortecsinstances]
+  verbs: [get, list, watch]
+- apiGroups: [cortecs.ai]
+  resources: [cortecsinstances/status]
+  verbs: [update]
+- apiGroups: [cortecs.ai]
+  resources: [cortecsaccounts]
+  verbs: [list, watch]
+{{- end }}
+
+{{/* The Lease, whose holder is the one process that acts. */}}
+{{- define "cortecs.rules.lease" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [cortecs-operator]
+  verbs: [get, update]
+{{- end }}
+
+{{/* A role and its binding to an account, the operator's unless another is given: dict "root" "cluster" "name" "namespace" "rules" "account". */}}
 {{- define "cortecs.role" -}}
 {{- $kind := ternary "ClusterRole" "Role" .cluster }}
 ---
@@ -66,6 +91,6 @@ roleRef:
   name: {{ .name | toYaml }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "cortecs.serviceAccountName" .root | toYaml }}
+    name: {{ .account | default (include "cortecs.serviceAccountName" .root) | toYaml }}
     namespace: {{ .root.Release.Namespace | toYaml }}
 {{- end }}

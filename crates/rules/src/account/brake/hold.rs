@@ -93,12 +93,14 @@ pub fn explain(hold: &Hold, account: &str) -> String {
 }
 
 /// The same for a fleet whose credentials no account has any more.
-pub fn explain_unrecorded(hold: &Hold) -> String {
-    format!(
-        "no account has client id {} any more, and its instances have been on hold since {}, or until an account has it again",
-        hold.client_id,
-        what_is_on_hold(hold),
-    )
+pub fn explain_unrecorded(hold: &Hold, has_account: bool) -> String {
+    let (id, what) = (&hold.client_id, what_is_on_hold(hold));
+    match has_account {
+        true => format!("the instances of client id {id} have been on hold since {what}"),
+        false => format!(
+            "no account has client id {id} any more, and its instances have been on hold since {what}, or until an account has it again"
+        ),
+    }
 }
 
 fn what_is_on_hold(hold: &Hold) -> String {

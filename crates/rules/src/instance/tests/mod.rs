@@ -15,6 +15,7 @@ mod model;
 mod others;
 mod overtaken;
 mod patience;
+mod reap;
 mod resolve;
 mod restart;
 mod restored;
@@ -90,6 +91,7 @@ struct Scene {
     now: Moment,
     quorum_read_at: Option<Moment>,
     fresh_id: Uuid,
+    settings: Settings,
 }
 
 fn at(seconds: u64) -> Moment {
@@ -117,6 +119,7 @@ impl Scene {
             now: at(1000),
             quorum_read_at: None,
             fresh_id: Uuid::from_u128(77),
+            settings: Settings::new(SETTLE),
         };
         scene.list(999, &[]);
         scene
@@ -219,10 +222,7 @@ impl Scene {
             memory: &memory,
             model: self.model.as_ref(),
             capacity: &self.capacity,
-            settings: &Settings {
-                settle: SETTLE,
-                rules: Rules::default(),
-            },
+            settings: &self.settings,
             now: self.now,
             wall: "2026-01-03T00:00:00Z".parse::<Timestamp>().unwrap(),
             uuid: self.fresh_id,

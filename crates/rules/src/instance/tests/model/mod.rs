@@ -121,8 +121,8 @@ impl Lab {
     fn new(config: Config) -> Self {
         let mut around = surroundings();
         around.settings = Settings {
-            settle: TICK * 2,
             rules: config.rules(),
+            ..Settings::new(TICK * 2)
         };
         if config.shared && !config.is_off(Off::Sharing) {
             around.sharing = Sharing::Shared;

@@ -53,10 +53,7 @@ pub(super) fn surroundings() -> Surroundings {
         named: Some(ObjectKey::new("ns", "main")),
         model: model(),
         no_model: failing_catalog(),
-        settings: Settings {
-            settle: SETTLE,
-            rules: Rules::default(),
-        },
+        settings: Settings::new(SETTLE),
         sharing: Sharing::Exclusive,
         held: false,
         checked: true,
