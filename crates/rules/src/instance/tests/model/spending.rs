@@ -96,12 +96,21 @@ pub fn full() -> Vec<Config> {
                 ..ONCE
             },
         ),
-        spending(
-            "budget: one that runs and one that is stopped, and any two orders",
-            &[RUNNING, STOPPED],
-            1,
-            Budgets { orders: 2, ..ONCE },
-        ),
+        Config {
+            orders: (0..2)
+                .flat_map(|k| [(k, Order::Stop), (k, Order::Run), (k, Order::Restart)])
+                .collect(),
+            ..spending(
+                "budget: one that runs, one that is stopped, two orders and a crash",
+                &[RUNNING, STOPPED],
+                1,
+                Budgets {
+                    starts: 0,
+                    orders: 2,
+                    ..ONCE
+                },
+            )
+        },
         spending(
             "budget: two, one other, and room for two",
             &[READY, READY, OTHER],
