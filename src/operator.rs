@@ -24,6 +24,7 @@ use crate::{
         history::History,
         restore_watch,
         shared_book::SharedBook,
+        spending::Spending,
     },
     kubernetes::{self, client, controller::ControllerOptions, events::Events, queue::Watches},
     leadership::{LEASE_NAME, Leadership, identity},
@@ -121,9 +122,11 @@ async fn run_controllers(
     let config = &parts.config;
     let book = SharedBook::default();
     let watches = Arc::new(Watches::new(&config.watch_namespaces));
+    let spending = Arc::new(Spending::default());
     let claims = Arc::new(BookClaims {
         book: book.clone(),
         watches: Arc::clone(&watches),
+        spending: Arc::clone(&spending),
         default_account: config.default_account.clone(),
         settle: config.settle,
     });
@@ -181,6 +184,8 @@ async fn run_controllers(
         metrics: health.metrics.clone(),
         events,
         watches,
+        accounts: Arc::clone(&accounts.watches),
+        spending,
         this_operator,
         default_account: config.default_account.clone(),
         namespaces: config.watch_namespaces.clone(),
@@ -223,7 +228,7 @@ async fn run_controllers(
 /// Reports liveness, readiness and the counts of resources by phase; never completes.
 async fn report_health(instances: &Context, enqueuer: &Enqueuer, health: &Health) {
     let directory = &instances.directory;
-    let mut counted = BTreeSet::new();
+    let (mut counted, mut spent) = (BTreeSet::new(), BTreeSet::new());
     let mut synced = false;
     loop {
         health.liveness.beat();
@@ -243,6 +248,7 @@ async fn report_health(instances: &Context, enqueuer: &Enqueuer, health: &Health
         // Before all accounts are known, their resources would be counted for no account.
         if synced {
             instance::gauges::set_gauges(instances, &mut counted);
+            instance::settle::set_costs(instances, &mut spent);
         }
         let pause = if synced { HEARTBEAT } else { HEARTBEAT / 10 };
         tokio::time::sleep(pause).await;
