@@ -17,7 +17,7 @@ use crate::harness::{
 /// Rounding.
 const NOTHING: f64 = 1e-4;
 
-fn is_priced(resource: &CortecsInstance) -> bool {
+pub(crate) fn is_priced(resource: &CortecsInstance) -> bool {
     let cost = resource.status.as_ref().and_then(|s| s.cost.as_ref());
     cost.is_some_and(|cost| cost.price_per_hour.is_some())
 }
@@ -51,7 +51,7 @@ pub(crate) fn spent(bed: &Bed, model: Option<&str>) -> f64 {
 }
 
 /// What the API has billed.
-fn bill(bed: &Bed) -> f64 {
+pub(crate) fn bill(bed: &Bed) -> f64 {
     let ever = bed.ever();
     ever.iter().map(|held: &InstanceHistory| held.cost).sum()
 }
