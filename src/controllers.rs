@@ -19,6 +19,7 @@ use crate::{
         enqueue::Enqueuer,
         history::History,
         shared_book::SharedBook,
+        spending::Spending,
     },
     kubernetes::{self, controller::ControllerOptions, events::Events, queue::Watches},
     leadership::{LEASE_NAME, Leadership},
@@ -66,9 +67,11 @@ impl Controllers {
         let config = &parts.config;
         let book = SharedBook::default();
         let watches = Arc::new(Watches::new(&config.watch_namespaces));
+        let spending = Arc::new(Spending::default());
         let claims = Arc::new(BookClaims {
             book: book.clone(),
             watches: Arc::clone(&watches),
+            spending: Arc::clone(&spending),
             default_account: config.default_account.clone(),
             settle: config.settle,
         });
@@ -140,6 +143,8 @@ impl Controllers {
             metrics: metrics.clone(),
             events,
             watches,
+            accounts: Arc::clone(&accounts.watches),
+            spending,
             this_operator,
             default_account: config.default_account.clone(),
             namespaces: config.watch_namespaces.clone(),

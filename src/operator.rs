@@ -106,7 +106,7 @@ async fn run_controllers(
 /// Reports liveness, readiness and the counts of resources by phase; never completes.
 async fn report_health(instances: &Context, enqueuer: &Enqueuer, health: &Health) {
     let directory = &instances.directory;
-    let mut counted = BTreeSet::new();
+    let (mut counted, mut spent) = (BTreeSet::new(), BTreeSet::new());
     let mut synced = false;
     loop {
         health.liveness.beat();
@@ -126,6 +126,7 @@ async fn report_health(instances: &Context, enqueuer: &Enqueuer, health: &Health
         // Before all accounts are known, their resources would be counted for no account.
         if synced {
             instance::gauges::set_gauges(instances, &mut counted);
+            instance::settle::set_costs(instances, &mut spent);
         }
         let pause = if synced { HEARTBEAT } else { HEARTBEAT / 10 };
         tokio::time::sleep(pause).await;

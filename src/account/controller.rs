@@ -111,6 +111,7 @@ impl AccountController {
         if account.namespace().is_some() && self.directory.upsert(account) {
             self.notify_instances(&key);
         }
+        self.directory.record_spent(account);
         if self.directory.has_lost_hold(account) {
             self.watches.add(key);
         }
@@ -120,6 +121,7 @@ impl AccountController {
     fn clean_up_after(&self, account: &ObjectKey) {
         self.backoffs().remove(account);
         self.metrics.remove_account(&account.to_string());
+        self.claims.account_gone(account);
         self.notify_instances(account);
         self.directory.prune(&*self.claims);
     }

@@ -65,25 +65,26 @@ impl AccountController {
             return Ok(Requeue::After(CONFLICT_PAUSE));
         }
         if !deleting {
-            self.write_status(account, &entry, None).await?;
-            return Ok(again);
+            let next = self.write_status(account, &entry, None).await?;
+            return Ok(next.map_or(again, Requeue::After));
         }
         let users = claims.users(key);
         if users.is_empty() {
             metadata::remove_finalizer(&self.api(account), account, ACCOUNT_FINALIZER).await?;
             return Ok(Requeue::OnChange);
         }
-        self.write_status(account, &entry, Some(&users)).await?;
-        Ok(Requeue::After(IN_USE_INTERVAL))
+        let next = self.write_status(account, &entry, Some(&users)).await?;
+        Ok(Requeue::After(next.unwrap_or(IN_USE_INTERVAL)))
     }
 
-    /// Writes the status if it has changed. `users`: the resources that keep the account from being deleted.
+    /// Writes the status if it has changed. `users`: the resources that keep the account from being deleted. Returns when the next bills of
+    /// resources are due.
     async fn write_status(
         &self,
         account: &CortecsAccount,
         entry: &AccountEntry,
         users: Option<&[ObjectKey]>,
-    ) -> Result<(), KubeError> {
+    ) -> Result<Option<Duration>, KubeError> {
         let directory = &self.directory;
         let fleet_key = match &entry.state {
             AccountState::Usable(key) => Some(key.clone()),
@@ -107,6 +108,7 @@ impl AccountController {
             .and_then(|fleet| hold_message(directory, fleet.key(), &key, hold.as_ref()));
         let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
         let age = age.and_then(|age| SignedDuration::try_from(age).ok());
+        let (settlement, due) = self.claims.settlement(&key, &previous.settled);
         let view = View {
             generation: account.metadata.generation.unwrap_or_default(),
             state: entry.state.clone(),
@@ -126,16 +128,17 @@ impl AccountController {
             hold_ended,
             managed_by: Some(self.this_operator.clone()),
             held,
+            settlement,
         };
         let status = next_status(&previous, &view, now);
         let is_ready = is_true(&status.as_ref().unwrap_or(&previous).conditions, READY);
         self.metrics.set_ready(&key.to_string(), is_ready);
         let Some(status) = status else {
-            return Ok(());
+            return Ok(due);
         };
         if !self.leadership.may_act() {
             directory.abandon_release(&key);
-            return Ok(());
+            return Ok(due);
         }
         if hold_ended.is_some() {
             directory.mark_ending(&key);
@@ -162,10 +165,13 @@ impl AccountController {
                          of CortecsAccount is older than this operator, apply the one of the same version"
                     );
                 }
+                directory.record_spent(&written);
+                let settled = written.status.as_ref().map(|s| s.settled.as_slice());
+                self.claims.settled(&key, settled.unwrap_or_default());
                 if !events.is_empty() {
                     self.events.publish(&written, events).await;
                 }
-                Ok(())
+                Ok(due)
             }
             Err(error) => {
                 if !error.outcome_unknown() {

@@ -41,6 +41,7 @@ impl Directory {
                 fleet: None,
                 holds,
                 ending: None,
+                recorded: Arc::default(),
             };
             let hold = record.entry.hold.clone();
             state.accounts.insert(key, record);

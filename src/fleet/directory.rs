@@ -15,6 +15,7 @@ use cortecs_resources::{
 };
 use cortecs_rules::{
     account::{hold_record::HoldRecord, summary::Summary},
+    cost::bill::Recorded,
     facts::{
         account_entry::{AccountEntry, AccountState},
         fleet_key::FleetKey,
@@ -65,6 +66,7 @@ pub(crate) struct Record {
     /// The fleet that the account belongs to. It stays when the account becomes unusable.
     pub(crate) fleet: Option<FleetKey>,
     pub(crate) holds: HoldRecord,
+    pub(crate) recorded: Arc<Recorded>,
     /// The hold whose end this process is writing.
     pub(crate) ending: Option<Hold>,
 }

@@ -1,10 +1,14 @@
 //! The interfaces through which fleets and accounts reach the controller of instances.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
     account::brake::{Lists, Measure},
+    cost::bill::Settlement,
     facts::{fleet_key::FleetKey, snapshot::Snapshot},
 };
 
@@ -35,6 +39,19 @@ pub trait Claims: Send + Sync {
 
     /// How many instances of resources in the fleet the API finds and its lists lack.
     fn unlisted(&self, fleet: &FleetKey) -> u64;
+
+    /// The namespace of a resource that claims the instance.
+    fn namespace_of(&self, api_url: &str, instance_id: &str) -> Option<String>;
+
+    /// What the resources that are about to go have cost, for a status with these settled uids, and when to ask again.
+    fn settlement(&self, account: &ObjectKey, settled: &[String])
+    -> (Settlement, Option<Duration>);
+
+    /// The status of the account has these settled uids now.
+    fn settled(&self, account: &ObjectKey, settled: &[String]);
+
+    /// The account is gone, so no resource needs to wait for it.
+    fn account_gone(&self, account: &ObjectKey);
 }
 
 /// A published list.

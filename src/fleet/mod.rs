@@ -14,6 +14,7 @@
 //! | `accounts` | of the directory: accounts from the watch |
 //! | `membership` | of the directory: which account belongs to which fleet |
 //! | `holds` | of the directory: which fleets are on hold, and which lists are published |
+//! | [`recorded`] | of the directory: what the accounts record of the resources that are gone |
 //! | `supervise` | a loop that panics begins anew |
 //! | [`summarize`] | the summary of a list |
 //! | [`relay`] | passes the lists of a fleet to the instances, the accounts and the metrics |
@@ -28,6 +29,7 @@ pub(crate) mod holds;
 pub mod hooks;
 mod membership;
 pub mod poll;
+pub mod recorded;
 pub mod relay;
 pub mod summarize;
 mod supervise;

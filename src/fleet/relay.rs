@@ -134,12 +134,21 @@ impl Relay {
             .then(|| summarize(fleet, list, finances, &*self.claims));
         let hold = directory.hold(fleet);
         let is_on_hold = hold.is_some();
-        let per_hour = prices.map(|prices| prices.per_hour(list.instances.values().map(|i| &**i)));
+        let per_hour =
+            prices.as_ref().map(|prices| {
+                let instances = list.instances.iter();
+                prices.per_hour(instances.map(|(id, instance)| {
+                    (&**instance, self.claims.namespace_of(&fleet.api_url, id))
+                }))
+            });
         for account in directory.accounts_of(fleet) {
             let account = account.to_string();
             self.metrics.set_held(&account, is_on_hold);
             if let Some(per_hour) = &per_hour {
                 self.metrics.set_price_per_hour(&account, per_hour);
+            }
+            if let Some(prices) = &prices {
+                self.metrics.set_hardware_prices(&account, prices);
             }
             if let Some(balance) = &balance {
                 self.metrics.set_balance(&account, balance);

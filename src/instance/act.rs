@@ -21,7 +21,7 @@ use cortecs_rules::{
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use super::{call::Caller, context::Context, effect::Effect, quorum, removed, write};
+use super::{call::Caller, context::Context, effect::Effect, quorum, removed, settle, write};
 use crate::{
     fleet::poll::Fleet,
     kubernetes::{
@@ -39,6 +39,8 @@ pub enum Next {
     Record,
     /// When the decision says.
     AsDecided,
+    /// When the account of the resource has what it has cost.
+    Settlement,
     /// When the resource changes: it is gone, or is about to be removed.
     OnChange,
 }
@@ -90,6 +92,10 @@ pub async fn act(
             Ok(Next::Now)
         }
         Step::Write(Write::RemoveFinalizer) => {
+            if !settle::is_settled(context, resource, &decision.status) {
+                return Ok(Next::Settlement);
+            }
+            context.effect_happened("settle the cost").await;
             let result =
                 metadata::remove_finalizer(&write::api(context, key), resource, INSTANCE_FINALIZER)
                     .await;

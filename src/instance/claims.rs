@@ -16,6 +16,7 @@ use cortecs_resources::{
 use cortecs_rules::{
     account::brake::{self, Lists, Measure},
     catalog::details::used_id,
+    cost::bill::Settlement,
     facts::{
         fleet_key::FleetKey,
         home::{home_account, lives_in, lives_through, named_account},
@@ -24,7 +25,7 @@ use cortecs_rules::{
     ledger::{late, unlisted},
 };
 
-use super::shared_book::SharedBook;
+use super::{shared_book::SharedBook, spending::Spending};
 use crate::{
     fleet::hooks::{Claims, Demand},
     kubernetes::queue::Watches,
@@ -34,6 +35,7 @@ use crate::{
 pub struct BookClaims {
     pub book: SharedBook,
     pub watches: Arc<Watches>,
+    pub spending: Arc<Spending>,
     pub default_account: Option<ObjectKey>,
     /// How long a list may lag behind the API.
     pub settle: Duration,
@@ -95,6 +97,30 @@ impl Claims for BookClaims {
 
     fn unlisted(&self, fleet: &FleetKey) -> u64 {
         unlisted::count(&self.book.lock(), fleet, clock::moment(), self.settle)
+    }
+
+    fn namespace_of(&self, api_url: &str, instance_id: &str) -> Option<String> {
+        let book = self.book.lock();
+        let mut claimants = book.present_and_future_claimants(api_url, instance_id);
+        claimants.next().map(|key| key.namespace.clone())
+    }
+
+    fn settlement(
+        &self,
+        account: &ObjectKey,
+        settled: &[String],
+    ) -> (Settlement, Option<Duration>) {
+        self.spending.settlement(&self.book, account, settled)
+    }
+
+    fn settled(&self, account: &ObjectKey, settled: &[String]) {
+        let waited = self.spending.written(&self.book, account, settled);
+        waited.into_iter().for_each(|key| self.watches.add(key));
+    }
+
+    fn account_gone(&self, account: &ObjectKey) {
+        let waited = self.spending.without(account);
+        waited.into_iter().for_each(|key| self.watches.add(key));
     }
 }
 

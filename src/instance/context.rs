@@ -7,7 +7,7 @@ use cortecs_rules::instance::input::Settings;
 use futures::future::BoxFuture;
 use kube::Client;
 
-use super::history::History;
+use super::{history::History, spending::Spending};
 use crate::{
     catalog::{Catalog, FreeHardware},
     fleet::directory::Directory,
@@ -34,6 +34,9 @@ pub struct Context {
     pub metrics: Metrics,
     pub events: Events,
     pub watches: Arc<Watches>,
+    /// The queues of accounts.
+    pub accounts: Arc<Watches>,
+    pub spending: Arc<Spending>,
     /// This operator, as `status.managedBy` names it.
     pub this_operator: ManagedBy,
     pub default_account: Option<ObjectKey>,

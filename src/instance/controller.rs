@@ -49,6 +49,9 @@ pub const MAX_WAITING_FOR_API: u16 = 256;
 /// The pause before the next reconcile while this process may not act, or does not know all resources yet.
 const NOT_READY_PAUSE: Duration = Duration::from_millis(500);
 
+/// The pause before the next look whether the account has what a resource has cost.
+const SETTLEMENT_PAUSE: Duration = Duration::from_secs(5);
+
 impl Reconciler for Context {
     type Object = CortecsInstance;
     const NAME: &'static str = "cortecsinstance";
@@ -213,6 +216,7 @@ async fn step(
                 Next::Now => Some(Requeue::After(Duration::ZERO)),
                 Next::Record => None,
                 Next::AsDecided => Some(Requeue::After(wait)),
+                Next::Settlement => Some(Requeue::After(SETTLEMENT_PAUSE)),
                 Next::OnChange => {
                     removed::set_idle(context, key);
                     Some(Requeue::OnChange)

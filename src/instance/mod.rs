@@ -17,6 +17,8 @@
 //! | [`enqueue`] | which resources are reconciled after a list or a change of an account |
 //! | [`history`], [`restore_watch`] | the detection that Kubernetes was restored to an earlier state |
 //! | [`gauges`] | the metrics that count resources |
+//! | [`spending`] | what this process knows of what was spent |
+//! | [`settle`] | what resources cost, in the metrics and in the status of their account |
 
 pub mod act;
 pub mod call;
@@ -31,5 +33,7 @@ pub mod observe;
 pub mod quorum;
 pub mod removed;
 pub mod restore_watch;
+pub mod settle;
 pub mod shared_book;
+pub mod spending;
 pub mod write;

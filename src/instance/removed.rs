@@ -7,12 +7,13 @@ use cortecs_rules::{
     ledger::entry::Entry,
 };
 
-use super::context::Context;
+use super::{context::Context, settle};
 
 /// Handles the entries that the book has removed. Call this without the lock of the book.
 pub fn handle(context: &Context, removed: &[Entry]) {
     for entry in removed {
         set_idle(context, &ObjectKey::of(&*entry.resource));
+        settle::removed(context, entry);
         if let Some(instance) = LeftInstance::of(entry) {
             instance.handle(context);
         }

@@ -32,6 +32,7 @@ use cortecs_resources::{
 };
 use cortecs_rules::{
     account::brake::{Lists, Measure},
+    cost::bill::{Bill, Settlement},
     facts::{account_entry::AccountState, fleet_key::FleetKey, snapshot::Snapshot},
     pacing::schedule::PollLimits,
 };
@@ -60,6 +61,8 @@ pub struct Others {
     pub bound: Mutex<bool>,
     pub changed: Mutex<BTreeSet<String>>,
     pub measure: Mutex<Measure>,
+    pub bills: Mutex<Vec<Bill>>,
+    pub settled: Mutex<Vec<String>>,
 }
 
 impl Claims for Others {
@@ -96,6 +99,26 @@ impl Claims for Others {
     fn late(&self, _: &FleetKey, _: &Snapshot) -> BTreeMap<String, ObjectKey> {
         BTreeMap::new()
     }
+
+    fn namespace_of(&self, _: &str, instance_id: &str) -> Option<String> {
+        let claimed = self.claimed.lock().unwrap();
+        claimed.contains(instance_id).then(|| "team".to_owned())
+    }
+
+    fn settlement(&self, _: &ObjectKey, settled: &[String]) -> (Settlement, Option<Duration>) {
+        let bills = self.bills.lock().unwrap().clone();
+        let settlement = Settlement {
+            bills,
+            gone: settled.to_vec(),
+        };
+        (settlement, None)
+    }
+
+    fn settled(&self, _: &ObjectKey, settled: &[String]) {
+        *self.settled.lock().unwrap() = settled.to_vec();
+    }
+
+    fn account_gone(&self, _: &ObjectKey) {}
 }
 
 impl InstanceHooks for Others {

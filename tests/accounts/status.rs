@@ -1,6 +1,7 @@
 //! What an account shows in its status and in the metrics.
 
-use cortecs_rules::account::brake::Measure;
+use cortecs_resources::key::ObjectKey;
+use cortecs_rules::{account::brake::Measure, cost::bill::Bill};
 use cortecs_simulator::Endpoint;
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{WatchEvent, WatchParams};
@@ -77,7 +78,10 @@ async fn an_account_shows_what_its_lists_say_and_writes_nothing_else() {
     let price = scenario
         .price_per_hour(args.hardware_type_id.as_deref().unwrap())
         .await;
-    let series = format!("cortecs_price_per_hour{account},currency=\"EUR\"}} {price:?}\n");
+    let model = &args.model_id;
+    let series = format!(
+        "cortecs_price_per_hour{account},namespace=\"team\",model=\"{model}\",currency=\"EUR\"}} {price:?}\n"
+    );
     let told = async {
         while !scenario.metrics.encode().unwrap().contains(&series) {
             scenario.list().await;
@@ -106,6 +110,45 @@ async fn an_account_shows_what_its_lists_say_and_writes_nothing_else() {
         2,
         "once by the operator, once by this test"
     );
+}
+
+#[tokio::test]
+async fn what_resources_have_cost_is_added_once_by_one_write() {
+    let scenario = Scenario::new("spent").await;
+    scenario.secret("good", "demo-secret").await;
+    scenario.account("main", json!({})).await;
+    scenario.reason("main", "Verified").await;
+    let bill = |uid: &str| Bill {
+        uid: uid.to_owned(),
+        resource: ObjectKey::new("team", uid),
+        currency: "EUR".to_owned(),
+        parts: vec![("org--model".to_owned(), 0.25)],
+    };
+    *scenario.others.bills.lock().unwrap() = vec![bill("a"), bill("b")];
+    for seconds in [3000, 2000, 1000] {
+        // Each change leads to a reconcile, with the same bills again.
+        let poll = json!({"poll": {"idleSeconds": seconds}});
+        scenario.change("main", poll).await;
+        let generation = scenario.accounts().get("main").await.unwrap();
+        let generation = generation.metadata.generation;
+        let account = scenario
+            .until("main", |a| {
+                let status = a.status.as_ref();
+                status.is_some_and(|s| s.observed_generation == generation)
+            })
+            .await;
+        let status = account.status.unwrap();
+        let spent = &status.spent[..];
+        assert_eq!(spent.len(), 1, "{spent:?}");
+        let entry = &spent[0];
+        let place = (entry.namespace.as_str(), entry.model_id.as_str());
+        assert_eq!(
+            (place, entry.amount.as_str()),
+            (("team", "org--model"), "0.50")
+        );
+        assert_eq!(status.settled, ["a", "b"]);
+    }
+    assert_eq!(*scenario.others.settled.lock().unwrap(), ["a", "b"]);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ test_generated() {
 queries_as_rules() {
 	printf 'groups:\n- name: dashboard\n  rules:\n'
 	sed -nE 's/^ *"expr": "(.*)",?$/\1/p' "$chart/files/dashboard.json" |
-		sed -E 's/\\"/"/g; s/\$__rate_interval/5m/g; s/\$account/.*/g' |
+		sed -E 's/\\"/"/g; s/\$__rate_interval/5m/g; s/\$__range/1h/g; s/\$account/.*/g' |
 		awk '{ printf "  - record: query:%d\n    expr: %c%s%c\n", NR, 39, $0, 39 }'
 }
 

@@ -1,8 +1,13 @@
 //! What the status says of the cost is what the API bills.
 
 use cortecs_resources::{CortecsInstance, instance_status::Cost};
-use cortecs_simulator::InstanceHistory;
-use serde_json::json;
+use cortecs_rules::cost::{
+    Prices,
+    accrued::{self, Run},
+};
+use cortecs_simulator::{InstanceHistory, Simulator, SimulatorConfig};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::harness::{Bed, MODEL, OTHER_MODEL, bound, running, stopped};
 
@@ -75,4 +80,53 @@ async fn the_status_adds_up_what_the_api_bills() {
     bed.change("phi", json!({"state": "Stopped"})).await;
     let phi = bed.wait("phi", "stopped", stopped).await;
     assert!(is_about(accrued(&phi), bill(&bed)), "{phi:?}");
+}
+
+/// Each row of the examples in docs/cost.md: the price is the simulated API's, and the sum is what the status would show.
+#[tokio::test]
+async fn the_examples_of_the_page_are_right() {
+    let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
+    let url = format!("{}/hardware-types/", simulator.api_url());
+    let list: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let hardware = serde_json::from_value(list["hardware_types"].clone()).unwrap();
+    let prices = Prices::of(hardware);
+    let page = std::fs::read_to_string("docs/cost.md").unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `NVIDIA_"));
+    let mut examples = 0;
+    for row in rows {
+        let cells: Vec<&str> = row
+            .split('|')
+            .map(|cell| cell.trim().trim_matches('`'))
+            .collect();
+        let [
+            _,
+            hardware,
+            interval,
+            workers,
+            seconds,
+            per_hour,
+            accrued,
+            _,
+        ] = cells[..]
+        else {
+            panic!("{row}");
+        };
+        let (workers, seconds): (i64, i64) = (workers.parse().unwrap(), seconds.parse().unwrap());
+        let price = prices.of_workers(hardware, workers).unwrap();
+        let since: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let run = Run {
+            since,
+            price: Some(price),
+            model: None,
+        };
+        let interval = accrued::interval_seconds(Some(interval));
+        let begun = accrued::next(None, Some(run), None, interval, since).unwrap();
+        assert_eq!(begun.price_per_hour.as_deref(), Some(per_hour), "{row}");
+        let end = since + SignedDuration::from_secs(seconds);
+        let ended = accrued::next(Some(&begun), None, None, interval, end).unwrap();
+        assert_eq!(ended.accrued, accrued, "{row}");
+        examples += 1;
+    }
+    assert_eq!(examples, 4);
+    simulator.stop().await;
 }

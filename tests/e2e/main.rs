@@ -50,6 +50,7 @@ mod reap;
 mod refusals;
 mod replacement;
 mod restarts;
+mod spending;
 mod telling;
 mod upgrade;
 mod validation;

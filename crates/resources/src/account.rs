@@ -6,7 +6,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{budget::Budget, identity::InstanceArgs, limits::Limits};
+pub use crate::money::{Balance, PricePerHour};
+use crate::{budget::Budget, identity::InstanceArgs, limits::Limits, money::Spent};
 
 /// Most unmanaged instances that an account's status lists.
 pub const MAX_UNMANAGED: usize = 50;
@@ -269,6 +270,18 @@ pub struct CortecsAccountStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["currency".to_owned()]))]
     pub price_per_hour: Vec<PricePerHour>,
 
+    /// What the resources that are gone have cost: an estimate by the API's prices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["namespace".to_owned(), "modelId".to_owned(), "currency".to_owned()]))]
+    pub spent: Vec<Spent>,
+
+    /// The uids of resources whose cost is in `spent` already and that may still be there: none is added twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500), inner(length(max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub settled: Vec<String>,
+
     /// When the list that this status shows was taken. It is not written again while nothing else changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_poll_time: Option<Timestamp>,
@@ -290,34 +303,6 @@ pub struct CortecsAccountStatus {
     /// The annotation `cortecs.ai/operator` overrides it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<ManagedBy>,
-}
-
-/// The money on an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Balance {
-    /// A decimal number, such as `12.50`.
-    #[schemars(length(max = 32))]
-    pub amount: String,
-    /// An ISO 4217 code.
-    #[schemars(length(max = 3))]
-    pub currency: String,
-    /// When this amount was first shown.
-    pub last_update_time: Timestamp,
-}
-
-/// The cost of instances per hour, in one currency.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PricePerHour {
-    /// An ISO 4217 code.
-    #[schemars(length(max = 3))]
-    pub currency: String,
-    /// Of the instances that resources claim. A decimal number.
-    #[schemars(length(max = 32))]
-    pub managed: String,
-    /// Of the unmanaged instances. A decimal number.
-    #[schemars(length(max = 32))]
-    pub unmanaged: String,
 }
 
 /// Names an installed operator.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     identity::{AccountIdentity, InstanceArgs},
     journal::{Journal, Slot},
+    money::EarlierModel,
     transition::NextTransition,
 };
 
@@ -125,7 +126,7 @@ impl CortecsInstanceStatus {
 
 /// The cost of the instance and of its earlier runs: an estimate from list prices. A run is billed from the moment at which the operator asks
 /// for it, by the started minute or hour.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
     /// The price of all workers for an hour; absent while nothing is billed or the price is not known.
@@ -143,6 +144,15 @@ pub struct Cost {
     /// The moment since which the present run is billed; absent while nothing is billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// The API's id of the model that the present run, or the last one, is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub model_id: Option<String>,
+    /// The parts of `accrued` that are of other models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["modelId".to_owned()]))]
+    pub earlier: Vec<EarlierModel>,
 }
 
 impl Default for Cost {
@@ -152,6 +162,8 @@ impl Default for Cost {
             currency: None,
             accrued: "0.00".to_owned(),
             since: None,
+            model_id: None,
+            earlier: Vec::new(),
         }
     }
 }

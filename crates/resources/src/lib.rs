@@ -14,6 +14,7 @@
 //! | [`hardware_type`] | `CortecsHardwareType`, of the API's catalog |
 //! | [`user_time`] | a time that a user writes |
 //! | [`transition`] | the transitions of an instance without anybody's order |
+//! | [`money`] | amounts of money in statuses |
 //! | [`limits`] | the limits of an account for its users |
 //! | [`budget`] | the budget of an account |
 //! | [`crds`] | the custom resource definitions as they are installed |
@@ -32,6 +33,7 @@ pub mod journal;
 pub mod key;
 pub mod limits;
 pub mod model;
+pub mod money;
 pub mod reason;
 #[cfg(any(test, feature = "schema-check"))]
 pub mod schema;

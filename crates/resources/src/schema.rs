@@ -91,13 +91,14 @@ fn check_array(schema: &Value, items: &[Value], at: &str, wrong: &mut Vec<String
     for (n, item) in items.iter().enumerate() {
         check(&schema["items"], item, &format!("{at}[{n}]"), wrong);
     }
-    let keys = schema["x-kubernetes-list-map-keys"].as_array();
-    for key in keys.into_iter().flatten().filter_map(Value::as_str) {
-        let mut values: Vec<&Value> = items.iter().map(|item| &item[key]).collect();
-        values.sort_by_key(|value| value.to_string());
+    if let Some(keys) = schema["x-kubernetes-list-map-keys"].as_array() {
+        let keys: Vec<&str> = keys.iter().filter_map(Value::as_str).collect();
+        let key = |item: &Value| keys.iter().map(|key| item[key].to_string()).collect();
+        let mut values: Vec<Vec<String>> = items.iter().map(key).collect();
+        values.sort();
         values.dedup();
         if values.len() != items.len() {
-            wrong.push(format!("{at} has two items of one {key}"));
+            wrong.push(format!("{at} has two items of one {}", keys.join(" and ")));
         }
     }
 }

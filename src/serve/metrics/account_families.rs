@@ -1,9 +1,10 @@
 //! Exposes the metrics with an account label.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
+use cortecs_rules::cost::labels::Labels;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -30,8 +31,15 @@ impl Collector for Accounts {
                         (Kind::Counter, Value::Count(value)) => {
                             ConstCounter::new(value).encode(sample)?
                         }
-                        (_, Value::Count(value)) => ConstGauge::new(value).encode(sample)?,
-                        (_, Value::Real(value)) => ConstGauge::new(value).encode(sample)?,
+                        (Kind::Counter, Value::Real(value)) => {
+                            ConstCounter::new(value).encode(sample)?
+                        }
+                        (Kind::Gauge, Value::Count(value)) => {
+                            ConstGauge::new(value).encode(sample)?
+                        }
+                        (Kind::Gauge, Value::Real(value)) => {
+                            ConstGauge::new(value).encode(sample)?
+                        }
                     }
                 }
             }
@@ -79,7 +87,7 @@ const fn gauge(
     }
 }
 
-const FAMILIES: [Family; 14] = [
+const FAMILIES: [Family; 16] = [
     counter(
         "cortecs_api_requests",
         "Requests to the Cortecs API",
@@ -105,6 +113,11 @@ const FAMILIES: [Family; 14] = [
             samples.collect()
         },
     ),
+    counter(
+        "cortecs_cost",
+        "Cost of the account's resources by list prices, those included that are gone",
+        |series, _| by_use(&series.costs),
+    ),
     gauge(
         "cortecs_instances",
         "CortecsInstance resources by phase",
@@ -121,10 +134,18 @@ const FAMILIES: [Family; 14] = [
         "cortecs_price_per_hour",
         "Hourly price of all pending and running instances of the account's owner whose price is known",
         None,
+        |series, _| by_use(&series.price_per_hour),
+    ),
+    gauge(
+        "cortecs_hardware_price_per_hour",
+        "List price of one worker on the hardware",
+        None,
         |series, _| {
-            let prices = series.price_per_hour.iter();
-            let samples = prices.map(|(currency, price)| {
-                (vec![("currency", currency.clone())], Value::Real(*price))
+            let prices = series.hardware_prices.iter();
+            let samples = prices.map(|((hardware, currency), price)| {
+                let hardware = ("hardware_type", hardware.clone());
+                let labels = vec![hardware, ("currency", currency.clone())];
+                (labels, Value::Real(*price))
             });
             samples.collect()
         },
@@ -228,6 +249,19 @@ impl From<Kind> for MetricType {
             Kind::Gauge => Self::Gauge,
         }
     }
+}
+
+/// Samples by namespace, model and currency.
+fn by_use(values: &BTreeMap<Labels, f64>) -> Vec<Sample> {
+    let samples = values.iter().map(|(of, value)| {
+        let labels = vec![
+            ("namespace", of.namespace.clone()),
+            ("model", of.model.clone()),
+            ("currency", of.currency.clone()),
+        ];
+        (labels, Value::Real(*value))
+    });
+    samples.collect()
 }
 
 /// The sample of a family that has at most one for each account.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use cortecs_clock::Moment;
+use cortecs_rules::cost::labels::Labels;
 
 use crate::mutex::lock;
 
@@ -71,7 +72,10 @@ pub(super) struct Series {
     pub(super) instances: Option<[u64; PHASES.len()]>,
     pub(super) unmanaged: Option<u64>,
     pub(super) late: Option<u64>,
-    pub(super) price_per_hour: BTreeMap<String, f64>,
+    pub(super) price_per_hour: BTreeMap<Labels, f64>,
+    pub(super) costs: BTreeMap<Labels, f64>,
+    /// By hardware type and currency.
+    pub(super) hardware_prices: BTreeMap<(String, String), f64>,
     /// The currency, and the amount.
     pub(super) balance: Option<(String, f64)>,
     pub(super) held: Option<bool>,

@@ -22,11 +22,15 @@ pub use crate::serve::metrics::{
     accounts::{ApiCode, MAX_ACCOUNTS, OpenStarts, PHASES, StartOutcome},
     reconcile::{ReconcileGuard, ReconcileResult},
 };
+use cortecs_api::fit;
 use cortecs_clock::Moment;
-use cortecs_rules::cost::money::Money;
+use cortecs_rules::cost::{Prices, labels::Labels, money::Money};
 
 /// The content type of what [`Metrics::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The longest id of a hardware type in a label.
+const MAX_HARDWARE_ID: usize = 128;
 
 /// All metrics of the process. Clones share them.
 #[derive(Clone)]
@@ -190,9 +194,24 @@ impl Metrics {
         self.update(account, |series| series.late = Some(count));
     }
 
-    /// Sets the hourly price of all instances of the account's owner, by currency.
-    pub fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<String, f64>) {
+    /// Sets the hourly price of all instances of the account's owner.
+    pub fn set_price_per_hour(&self, account: &str, per_hour: &BTreeMap<Labels, f64>) {
         self.update(account, |series| series.price_per_hour.clone_from(per_hour));
+    }
+
+    /// Sets what the resources of the account have cost, those included that are gone.
+    pub fn set_costs(&self, account: &str, costs: BTreeMap<Labels, f64>) {
+        self.update(account, |series| series.costs = costs);
+    }
+
+    /// Sets the prices of hardware that the account sees.
+    pub fn set_hardware_prices(&self, account: &str, prices: &Prices) {
+        let prices = prices.of_hardware().map(|(hardware, price, currency)| {
+            let labels = (fit(hardware, MAX_HARDWARE_ID), currency.to_owned());
+            (labels, price)
+        });
+        let prices = prices.collect();
+        self.update(account, |series| series.hardware_prices = prices);
     }
 
     /// Sets the balance of the account's owner.

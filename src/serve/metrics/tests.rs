@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use cortecs_clock as clock;
+use serde_json::json;
 
 use super::*;
 
@@ -33,7 +34,18 @@ fn filled() -> Metrics {
     metrics.set_instances(ACCOUNT, [("Running", 2)]);
     metrics.set_unmanaged_instances(ACCOUNT, 3);
     metrics.set_late_instances(ACCOUNT, 1);
-    metrics.set_price_per_hour(ACCOUNT, &[("EUR".to_owned(), 3.75)].into());
+    let labels = Labels {
+        namespace: "team-b".to_owned(),
+        model: "org--model".to_owned(),
+        currency: "EUR".to_owned(),
+    };
+    metrics.set_price_per_hour(ACCOUNT, &[(labels.clone(), 3.75)].into());
+    metrics.set_costs(ACCOUNT, [(labels, 7.5)].into());
+    let hardware = json!([{ "hardware_type_id": "L4", "price_info": { "price_per_hour": 1.25, "currency": "EUR" } }]);
+    metrics.set_hardware_prices(
+        ACCOUNT,
+        &Prices::of(serde_json::from_value(hardware).unwrap()),
+    );
     let balance = Money {
         amount: "12.50".to_owned(),
         currency: "EUR".to_owned(),
@@ -96,6 +108,8 @@ fn the_exposed_names_are_the_documented_ones() {
             "cortecs_api_request_duration_seconds_sum",
             "cortecs_api_requests_total",
             "cortecs_balance",
+            "cortecs_cost_total",
+            "cortecs_hardware_price_per_hour",
             "cortecs_instances",
             "cortecs_late_instances",
             "cortecs_list_age_seconds",
@@ -156,8 +170,16 @@ fn values_and_labels_are_the_recorded_ones() {
         ("cortecs_unmanaged_instances{account=\"team-a/main\"}", 3.0),
         ("cortecs_late_instances{account=\"team-a/main\"}", 1.0),
         (
-            "cortecs_price_per_hour{account=\"team-a/main\",currency=\"EUR\"}",
+            "cortecs_price_per_hour{account=\"team-a/main\",namespace=\"team-b\",model=\"org--model\",currency=\"EUR\"}",
             3.75,
+        ),
+        (
+            "cortecs_cost_total{account=\"team-a/main\",namespace=\"team-b\",model=\"org--model\",currency=\"EUR\"}",
+            7.5,
+        ),
+        (
+            "cortecs_hardware_price_per_hour{account=\"team-a/main\",hardware_type=\"L4\",currency=\"EUR\"}",
+            1.25,
         ),
         (
             "cortecs_balance{account=\"team-a/main\",currency=\"EUR\"}",

@@ -3,21 +3,33 @@
 use cortecs_api::types::InstanceState;
 use serde_json::json;
 
-use super::{DELETE, FINALIZER_OFF, FINALIZER_ON, RECORD, START, STATUS, STOP, each_crash_point};
-use crate::harness::MODEL;
+use super::{
+    DELETE, FINALIZER_OFF, FINALIZER_ON, RECORD, SETTLE, START, STATUS, STOP, each_crash_point,
+};
+use crate::{
+    harness::{MODEL, running},
+    spending::{bill, is_priced, spent, tolerance},
+};
 
 #[tokio::test]
 async fn a_delete_survives_a_crash_after_each_side_effect() {
     each_crash_point(
         "crash-delete",
-        &[STOP, DELETE, FINALIZER_OFF],
+        &[STOP, DELETE, SETTLE, FINALIZER_OFF],
         async |bed| {
-            bed.run("phi", json!({"modelId": MODEL})).await;
+            bed.create("phi", json!({"modelId": MODEL})).await;
+            bed.wait("phi", "running", |r| running(r) && is_priced(r))
+                .await;
         },
         async |bed| {
             bed.delete("phi").await;
             bed.wait_gone("phi").await;
             assert_eq!((bed.existing(), bed.ever().len()), (Vec::new(), 1));
+            let (spent, billed) = (spent(bed, None), bill(bed));
+            assert!(
+                spent > 0.0 && (spent - billed).abs() <= tolerance(bed),
+                "{spent} of {billed}"
+            );
         },
     )
     .await;

@@ -39,6 +39,7 @@ const STOP: &str = "stop";
 const DELETE: &str = "delete";
 const GET: &str = "get";
 const CATALOG: &str = "ask the catalog";
+const SETTLE: &str = "settle the cost";
 const SEAL: &str = "seal the id";
 
 /// Runs the scenario once for each crash point: `prepare` with an operator that is not killed, then `act` with one that is

@@ -16,7 +16,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::summary::Summary;
 use crate::{
-    cost::money::{self, Money},
+    cost::{
+        bill::{Settlement, settle},
+        money::{self, Money},
+    },
     facts::{account_entry::AccountState, fleet_health::FleetHealth, patience},
 };
 
@@ -45,6 +48,8 @@ pub struct View<'a> {
     pub managed_by: Option<ManagedBy>,
     /// Why the fleet of the account is on hold: this account is, or another one of the same client id.
     pub held: Option<String>,
+    /// The resources that go, and what they have cost.
+    pub settlement: Settlement,
 }
 
 /// After so many failed lists in a row an account stops being ready: a single failure is not worth a write.
@@ -78,6 +83,7 @@ pub fn next_status(
     let price_per_hour = summary.and_then(|summary| summary.price_per_hour.as_ref());
     let balance = summary.and_then(|summary| summary.balance.as_ref());
     let balance = next_balance(previous.balance.as_ref(), balance, now);
+    let (spent, settled) = settle(&previous.spent, &previous.settled, &view.settlement);
     let mut next = CortecsAccountStatus {
         observed_generation: Some(view.generation),
         conditions,
@@ -86,6 +92,8 @@ pub fn next_status(
         // A balance or a price that this process does not know yet stays as it is.
         balance,
         price_per_hour: price_per_hour.unwrap_or(&previous.price_per_hour).clone(),
+        spent,
+        settled,
         last_poll_time: previous.last_poll_time,
         hold: view.hold.clone(),
         last_handled_resume: view.last_handled_resume.clone(),

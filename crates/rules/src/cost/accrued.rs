@@ -6,7 +6,10 @@
 use cortecs_resources::instance_status::Cost;
 use jiff::Timestamp;
 
-use super::money::decimal;
+use super::{
+    by_model,
+    money::{amount, decimal},
+};
 
 /// The billing of the instance that the status shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +18,8 @@ pub struct Run<'a> {
     pub since: Timestamp,
     /// Price of all its workers an hour, with its currency; `None` if it is not known.
     pub price: Option<(f64, &'a str)>,
+    /// The API's id of its model.
+    pub model: Option<&'a str>,
 }
 
 /// How long one billed interval is, by the word of the API.
@@ -71,6 +76,10 @@ pub fn next(
 
 /// A run begins. Amounts in another currency cannot be added: they begin at zero.
 fn begin(base: Cost, run: Run<'_>) -> Cost {
+    by_model::switch(begin_priced(base, run), run.model)
+}
+
+fn begin_priced(base: Cost, run: Run<'_>) -> Cost {
     let price = run
         .price
         .and_then(|(price, currency)| Some((decimal(price)?, currency)));
@@ -85,30 +94,32 @@ fn begin(base: Cost, run: Run<'_>) -> Cost {
         .currency
         .as_deref()
         .is_some_and(|known| known != currency);
+    let base = if is_other { Cost::default() } else { base };
     Cost {
         price_per_hour: Some(price),
         currency: Some(currency.to_owned()),
-        accrued: if is_other {
-            ZERO.to_owned()
-        } else {
-            base.accrued
-        },
         since: Some(run.since),
+        ..base
     }
 }
 
 /// The run that `cost` shows ends.
 fn end(cost: &Cost, at: Timestamp, interval: i64) -> Cost {
-    let of_run = cost
-        .since
-        .and_then(|since| cost_of_run(cost, since, at, interval));
-    let sum = amount(&cost.accrued) + of_run.unwrap_or_default();
     Cost {
         price_per_hour: None,
-        currency: cost.currency.clone(),
-        accrued: decimal(sum).unwrap_or_else(|| cost.accrued.clone()),
+        accrued: until(cost, Some(at), interval),
         since: None,
+        ..cost.clone()
     }
+}
+
+/// What the runs have cost until `at`, the present one included: its first interval at least.
+pub fn until(cost: &Cost, at: Option<Timestamp>, interval: i64) -> String {
+    let of_run = cost
+        .since
+        .and_then(|since| cost_of_run(cost, since, at.unwrap_or(since), interval));
+    let sum = amount(&cost.accrued) + of_run.unwrap_or_default();
+    decimal(sum).unwrap_or_else(|| cost.accrued.clone())
 }
 
 /// What a run has cost until `at`; `None` if its price is not known.
@@ -117,13 +128,6 @@ fn cost_of_run(cost: &Cost, since: Timestamp, at: Timestamp, interval: i64) -> O
     let seconds = at.as_second().saturating_sub(since.as_second());
     let intervals = seconds.saturating_add(interval - 1) / interval;
     Some(intervals.max(1) as f64 * interval as f64 / 3600.0 * price)
-}
-
-/// No money.
-const ZERO: &str = "0.00";
-
-fn amount(decimal: &str) -> f64 {
-    decimal.parse().unwrap_or_default()
 }
 
 #[cfg(test)]

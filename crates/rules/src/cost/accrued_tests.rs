@@ -11,6 +11,7 @@ fn run(since: i64, price: f64) -> Option<Run<'static>> {
     Some(Run {
         since: at(since),
         price: Some((price, "EUR")),
+        model: Some("m"),
     })
 }
 
@@ -58,6 +59,7 @@ fn nothing_is_written_while_a_run_goes_on() {
         let unknown = Some(Run {
             since: at(0),
             price: None,
+            model: None,
         });
         assert_eq!(next(cost.as_ref(), unknown, None, MINUTE, at(second)), cost);
     }
@@ -87,6 +89,7 @@ fn a_price_that_comes_late_counts_for_the_run_and_one_that_changes_from_then_on(
         Some(Run {
             since: at(since),
             price: None,
+            model: None,
         })
     };
     assert_eq!(next(None, unknown(0), None, MINUTE, at(0)), None);
@@ -109,6 +112,7 @@ fn another_currency_begins_at_zero() {
     let dollars = Some(Run {
         since: at(90),
         price: Some((1.0, "USD")),
+        model: Some("m"),
     });
     let cost = next(Some(&ended), dollars, None, MINUTE, at(90)).unwrap();
     assert_eq!(

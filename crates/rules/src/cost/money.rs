@@ -76,6 +76,12 @@ pub fn decimal(amount: f64) -> Option<String> {
     })
 }
 
+/// The amount that [`decimal`] wrote; zero if the text is none.
+pub fn amount(decimal: &str) -> f64 {
+    let amount: f64 = decimal.parse().unwrap_or_default();
+    if amount.is_finite() { amount } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

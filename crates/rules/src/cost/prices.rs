@@ -2,13 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use cortecs_api::types::{HardwareType, Instance, InstanceState};
+use cortecs_api::{
+    fit,
+    types::{HardwareType, Instance, InstanceState},
+};
 use cortecs_resources::account::PricePerHour;
 
-use super::money::{Micros, decimal, is_code, micros};
+use super::{
+    labels::{Labels, NONE},
+    money::{Micros, decimal, is_code, micros},
+};
+use crate::facts::args::MAX_ID;
 
 /// Most currencies that are told apart.
 pub const MAX_CURRENCIES: usize = 8;
+/// Most hardware types whose prices are metrics.
+pub const MAX_HARDWARE: usize = 200;
 
 /// Prices of one worker an hour, by hardware type.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,22 +51,44 @@ impl Prices {
         }
     }
 
-    /// The cost of these instances per hour in their present state, by currency: the sum over the workers of billed instances
-    /// on hardware whose price is known. A currency in which nothing is billed now has a zero.
+    /// The cost of these instances per hour in their present state, by the namespace of the resource that claims each, its model and its
+    /// currency: the sum over the workers of billed instances on hardware whose price is known. A currency in which nothing is billed now
+    /// has a zero.
     pub fn per_hour<'a>(
         &self,
-        instances: impl IntoIterator<Item = &'a Instance>,
-    ) -> BTreeMap<String, f64> {
-        let currencies = self.by_hardware.values();
-        let mut sums: BTreeMap<_, _> = currencies.map(|(_, code)| (code.clone(), 0.0)).collect();
-        for instance in instances {
-            if let Some((price, currency)) = self.of_instance(instance)
-                && let Some(sum) = sums.get_mut(currency)
-            {
-                *sum += price;
+        instances: impl IntoIterator<Item = (&'a Instance, Option<String>)>,
+    ) -> BTreeMap<Labels, f64> {
+        let mut sums = BTreeMap::new();
+        for (instance, namespace) in instances {
+            let Some((price, currency)) = self.of_instance(instance) else {
+                continue;
+            };
+            let labels = Labels {
+                namespace: namespace.unwrap_or_else(|| NONE.to_owned()),
+                model: fit(&instance.instance_args.model_id, MAX_ID),
+                currency: currency.to_owned(),
+            };
+            if let Some(labels) = labels.bounded(&sums) {
+                *sums.entry(labels).or_default() += price;
+            }
+        }
+        for (_, currency) in self.by_hardware.values() {
+            if !sums.keys().any(|labels| labels.currency == *currency) {
+                let nothing = Labels {
+                    namespace: NONE.to_owned(),
+                    model: NONE.to_owned(),
+                    currency: currency.clone(),
+                };
+                sums.insert(nothing, 0.0);
             }
         }
         sums
+    }
+
+    /// The prices of one worker an hour: the hardware type, the price and its currency. At most [`MAX_HARDWARE`].
+    pub fn of_hardware(&self) -> impl Iterator<Item = (&str, f64, &str)> {
+        let prices = self.by_hardware.iter().take(MAX_HARDWARE);
+        prices.map(|(id, (price, currency))| (id.as_str(), *price, currency.as_str()))
     }
 
     /// The price per hour of so many workers on this hardware, with its currency; none if it is not known.
@@ -156,8 +187,30 @@ mod tests {
             instance(Some("no such"), Some(8), "running"),
             instance(None, Some(8), "running"),
         ];
-        let expected = [("EUR".to_owned(), 35.0), ("USD".to_owned(), 0.0)];
-        assert_eq!(prices.per_hour(&instances), BTreeMap::from(expected));
+        let labels = |namespace: &str, model: &str, currency: &str| Labels {
+            namespace: namespace.to_owned(),
+            model: model.to_owned(),
+            currency: currency.to_owned(),
+        };
+        let expected = [
+            (labels("a", "m", "EUR"), 3.75),
+            (labels("none", "m", "EUR"), 31.25),
+            (labels("none", "none", "USD"), 0.0),
+        ];
+        let namespaces = [Some("a".to_owned())]
+            .into_iter()
+            .chain([const { None }; 5]);
+        let sums = prices.per_hour(instances.iter().zip(namespaces));
+        assert_eq!(sums, BTreeMap::from(expected));
+        let listed: Vec<_> = prices.of_hardware().collect();
+        assert_eq!(
+            listed,
+            [
+                ("H100", 4.0, "USD"),
+                ("L4", 1.25, "EUR"),
+                ("L40S", 30.0, "EUR")
+            ]
+        );
         let claimed = [true, true, false, true, true, true];
         let shown = prices.shown(instances.iter().zip(claimed));
         let euros = PricePerHour {
@@ -179,7 +232,7 @@ mod tests {
         assert_eq!(prices(json!(catalog)), Prices::default());
         let codes = ('A'..='Z').map(|c| format!("XX{c}"));
         catalog.extend(codes.map(|code| hardware(&code, json!(1), &code)));
-        let sums = prices(json!(catalog)).per_hour(&[]);
+        let sums = prices(json!(catalog)).per_hour([]);
         assert_eq!(sums.len(), MAX_CURRENCIES);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn next(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<
 /// What is billed now: an instance is bound, and was not seen to be stopped. `before` tells a run whose beginning the records lack.
 fn run<'a>(
     input: &'a Input<'_>,
-    status: &CortecsInstanceStatus,
+    status: &'a CortecsInstanceStatus,
     before: Option<&Cost>,
 ) -> Option<Run<'a>> {
     let id = status.instance_id.as_ref()?;
@@ -38,6 +38,7 @@ fn run<'a>(
     Some(Run {
         since: since.or(asked).unwrap_or(input.wall),
         price: price(input, status),
+        model: status.instance_args.as_ref().map(|a| a.model_id.as_str()),
     })
 }
 

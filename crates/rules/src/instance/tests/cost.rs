@@ -33,6 +33,7 @@ fn shown(decision: &Decision) -> (Option<&str>, &str, Option<String>) {
         currency,
         accrued,
         since,
+        ..
     } = cost;
     assert_eq!(currency.as_deref(), Some("EUR"));
     let since = since.map(|since| since.to_string());
