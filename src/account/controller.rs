@@ -38,13 +38,16 @@ impl Reconciler for AccountController {
     type Object = CortecsAccount;
     const NAME: &'static str = "cortecsaccount";
 
-    /// The order to resume, the assigned operator and the manager.
+    /// The order to resume, the assigned operator, the manager, and the order to stop everything.
     fn hash_relevant(account: &CortecsAccount, hasher: &mut DefaultHasher) {
         annotations::value(account, annotations::RESUME).hash(hasher);
         annotations::value(account, annotations::OPERATOR).hash(hasher);
         // Of several operators, the first one that writes its name becomes the manager.
         let manager = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
         manager.map(|m| (&m.namespace, &m.lease)).hash(hasher);
+        // The call to stop everything follows once the watch has brought its record.
+        let stop = account.status.as_ref().and_then(|s| s.stop_all.as_ref());
+        stop.map(|stop| (stop.since, stop.end_time)).hash(hasher);
     }
 
     fn on_event(&self, scope: &Scope, event: &Event<CortecsAccount>) {
@@ -95,7 +98,11 @@ impl Reconciler for AccountController {
         if !is_passing {
             self.backoffs().remove(&key);
         }
-        Ok(requeue)
+        Ok(match (self.carry_out_stop(&key, &account).await, requeue) {
+            (Some(soon), Requeue::After(wait)) => Requeue::After(wait.min(soon)),
+            (Some(soon), Requeue::OnChange) => Requeue::After(soon),
+            (None, requeue) => requeue,
+        })
     }
 
     fn back_off(&self, account: &CortecsAccount) -> Duration {
@@ -119,6 +126,7 @@ impl AccountController {
     /// Removes all data about an account that is gone.
     fn clean_up_after(&self, account: &ObjectKey) {
         self.backoffs().remove(account);
+        self.rest_from_stopping(account);
         self.metrics.remove_account(&account.to_string());
         self.notify_instances(account);
         self.directory.prune(&*self.claims);

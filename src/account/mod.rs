@@ -8,6 +8,7 @@
 //! | [`credentials`] | the credentials from their Secret |
 //! | `other_operators` | accounts that another operator manages |
 //! | `hold` | beginning and end of the account's hold |
+//! | `stop_all` | the calls that `mode: StopAll` orders |
 //! | `write` | the account's finalizer and its status |
 
 pub mod context;
@@ -16,4 +17,5 @@ pub mod credentials;
 mod evaluate;
 mod hold;
 mod other_operators;
+mod stop_all;
 mod write;

@@ -105,6 +105,7 @@ impl AccountController {
         let held = fleet
             .as_ref()
             .and_then(|fleet| hold_message(directory, fleet.key(), &key, hold.as_ref()));
+        let stop = self.plan_stop(&key, now);
         let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
         let age = age.and_then(|age| SignedDuration::try_from(age).ok());
         let view = View {
@@ -124,6 +125,8 @@ impl AccountController {
             hold,
             last_handled_resume,
             hold_ended,
+            stop_all: stop.record.clone(),
+            stage: stop.stage.clone(),
             managed_by: Some(self.this_operator.clone()),
             held,
         };
@@ -131,6 +134,7 @@ impl AccountController {
         let is_ready = is_true(&status.as_ref().unwrap_or(&previous).conditions, READY);
         self.metrics.set_ready(&key.to_string(), is_ready);
         let Some(status) = status else {
+            self.stop_is_recorded(&stop);
             return Ok(());
         };
         if !self.leadership.may_act() {
@@ -162,6 +166,7 @@ impl AccountController {
                          of CortecsAccount is older than this operator, apply the one of the same version"
                     );
                 }
+                self.stop_is_recorded(&stop);
                 if !events.is_empty() {
                     self.events.publish(&written, events).await;
                 }

@@ -13,7 +13,7 @@ use cortecs_resources::{
     key::ObjectKey,
 };
 use cortecs_rules::{
-    account::{hold_record::HoldRecord, summary::Summary},
+    account::{hold_record::HoldRecord, stop_all::Calls, summary::Summary},
     facts::{
         account_entry::{AccountEntry, AccountState},
         fleet_key::FleetKey,
@@ -76,6 +76,8 @@ pub(crate) struct FleetRecord {
     /// The hold that the accounts and resources were last enqueued for.
     pub(crate) shown_hold: Option<(ObjectKey, Hold)>,
     pub(crate) brake: FleetBrake,
+    /// The calls that stop everything.
+    pub(crate) stop_calls: Calls,
 }
 
 /// The result of the last evaluation of an account.

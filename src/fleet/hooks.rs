@@ -1,6 +1,9 @@
 //! The interfaces through which fleets and accounts reach the controller of instances.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
@@ -23,6 +26,12 @@ pub trait Claims: Send + Sync {
     /// Whether a resource has an instance or an open start in the fleet, unless this operator leaves the account of the resource to
     /// another one.
     fn fleet_in_use(&self, key: &FleetKey, left: &BTreeSet<ObjectKey>) -> bool;
+
+    /// The accounts through which resources have an instance or an open start in the fleet.
+    fn homes(&self, key: &FleetKey) -> BTreeSet<ObjectKey>;
+
+    /// How long a list may lag behind the API.
+    fn settle(&self) -> Duration;
 
     /// Compares a list with the instances that the statuses of the resources record.
     fn measure(&self, lists: Lists<'_>) -> Measure;

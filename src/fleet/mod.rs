@@ -14,6 +14,7 @@
 //! | `accounts` | of the directory: accounts from the watch |
 //! | `membership` | of the directory: which account belongs to which fleet |
 //! | `holds` | of the directory: which fleets are on hold, and which lists are published |
+//! | `stops` | of the directory: which accounts order to stop everything, and what came of the calls |
 //! | `supervise` | a loop that panics begins anew |
 //! | [`summarize`] | the summary of a list |
 //! | [`relay`] | passes the lists of a fleet to the instances, the accounts and the metrics |
@@ -29,6 +30,7 @@ pub mod hooks;
 mod membership;
 pub mod poll;
 pub mod relay;
+mod stops;
 pub mod summarize;
 mod supervise;
 pub mod turns;

@@ -67,6 +67,7 @@ impl FleetObserver for Relay {
             self.metrics
                 .list_received(&account.to_string(), new.requested_at);
         }
+        self.enqueue(directory.stopping(fleet));
         self.show_summary(&directory, fleet, new);
     }
 

@@ -78,6 +78,17 @@ impl Claims for BookClaims {
             .any(|(_, entry)| lives_in(&entry.resource, key) && !is_left(&entry.resource))
     }
 
+    fn homes(&self, key: &FleetKey) -> BTreeSet<ObjectKey> {
+        let book = self.book.lock();
+        let here = book.iter().filter(|(_, e)| lives_in(&e.resource, key));
+        here.filter_map(|(_, entry)| home_account(&entry.resource))
+            .collect()
+    }
+
+    fn settle(&self) -> Duration {
+        self.settle
+    }
+
     fn measure(&self, lists: Lists<'_>) -> Measure {
         let book = self.book.lock();
         let entries = book.iter().map(|(_, entry)| entry);

@@ -85,6 +85,14 @@ impl Claims for Others {
         *self.bound.lock().unwrap()
     }
 
+    fn homes(&self, _: &FleetKey) -> BTreeSet<ObjectKey> {
+        BTreeSet::new()
+    }
+
+    fn settle(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     fn measure(&self, _: Lists<'_>) -> Measure {
         *self.measure.lock().unwrap()
     }

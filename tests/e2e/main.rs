@@ -48,6 +48,7 @@ mod payments;
 mod refusals;
 mod replacement;
 mod restarts;
+mod stop_all;
 mod telling;
 mod upgrade;
 mod validation;

@@ -6,10 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{identity::InstanceArgs, limits::Limits};
-
-/// Most unmanaged instances that an account's status lists.
-pub const MAX_UNMANAGED: usize = 50;
+use crate::{limits::Limits, stop_all::StopAll, unmanaged::UnmanagedInstance};
 
 /// The keys of the credentials Secret.
 pub const CLIENT_ID_KEY: &str = "CORTECS_CLIENT_ID";
@@ -89,7 +86,8 @@ pub struct CortecsAccountSpec {
     #[serde(default)]
     pub adoption: Adoption,
 
-    /// `Hold`: nothing is started, everything keeps running; stops and deletes go on.
+    /// `Hold`: nothing is started, everything keeps running; stops and deletes go on. `StopAll`: nothing is started, and every instance
+    /// of the owner is stopped, also those that no resource claims.
     #[serde(default)]
     pub mode: AccountMode,
 
@@ -180,7 +178,7 @@ pub enum Adoption {
     Unclaimed,
 }
 
-/// Whether the account starts instances.
+/// Whether the account starts instances, and whether it stops all that run.
 #[derive(
     Clone,
     Copy,
@@ -199,6 +197,7 @@ pub enum AccountMode {
     #[default]
     Active,
     Hold,
+    StopAll,
 }
 
 /// List intervals in seconds.
@@ -282,6 +281,10 @@ pub struct CortecsAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_hold_end_time: Option<Timestamp>,
 
+    /// What `mode: StopAll` has stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_all: Option<StopAll>,
+
     /// The operator that manages the account and the instances that use it: any other leaves them alone, even if this one is gone.
     /// The annotation `cortecs.ai/operator` overrides it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -361,31 +364,4 @@ pub struct InstanceCounts {
     pub running: i64,
     pub pending: i64,
     pub stopped: i64,
-}
-
-/// An instance that no resource claims.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UnmanagedInstance {
-    #[schemars(length(max = 256))]
-    pub id: String,
-    pub args: InstanceArgs,
-    /// `pending`, `running` or `stopped`.
-    #[schemars(length(max = 64))]
-    pub state: String,
-    /// The resource whose start, given up as void, this is probably the late outcome of. Nobody touches it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probably_of: Option<ResourceName>,
-}
-
-/// Names a `CortecsInstance`.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "camelCase")]
-pub struct ResourceName {
-    #[schemars(length(max = 63))]
-    pub namespace: String,
-    #[schemars(length(max = 253))]
-    pub name: String,
 }

@@ -67,6 +67,7 @@ reasons! {
     AccountNotAllowed,
     AccountNotFound,
     AdoptionNotAllowed,
+    /// Also of an account.
     CallRefused,
     Forbidden,
     InstanceClaimed,
@@ -78,12 +79,14 @@ reasons! {
     TooManyInstances,
 
     // `Ready` of an account.
+    AllStopped,
     Verified,
 
     // `Reconciling` of an account.
     CredentialsUnverified,
     InUse,
     SecretUnreadable,
+    StoppingAll,
     Verifying,
 
     // `Stalled` of an account and of an instance.
@@ -93,6 +96,7 @@ reasons! {
     InsufficientBalance,
     ListRefused,
     MassChange,
+    StopAllRefused,
 
     // `Reconciling` of an account and of an instance.
     RetryingAfterError,

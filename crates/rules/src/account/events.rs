@@ -1,8 +1,7 @@
 //! The events of an account, derived from a change of its status.
 
 use cortecs_resources::{
-    account::{CortecsAccountStatus, UnmanagedInstance},
-    key::ObjectKey,
+    account::CortecsAccountStatus, key::ObjectKey, unmanaged::UnmanagedInstance,
 };
 
 use super::brake::explain;

@@ -6,6 +6,7 @@
 //! | [`manager`] | which of several operators manages the account |
 //! | [`brake`] | whether a list shows a mass change, and whether the account goes on hold |
 //! | [`hold_record`] | the hold, as it is known even if the status loses it |
+//! | [`stop_all`] | what `mode: StopAll` stops, and when |
 //! | [`summary`] | counts of a list, and its unmanaged instances |
 //! | [`status`] | the account's status |
 //! | [`events`] | what a change of the status is worth telling |
@@ -16,4 +17,5 @@ pub mod events;
 pub mod hold_record;
 pub mod manager;
 pub mod status;
+pub mod stop_all;
 pub mod summary;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cortecs_api::types::{HardwareType, Instance, InstanceState};
 use cortecs_resources::account::PricePerHour;
 
-use super::money::{decimal, is_code};
+use super::money::{Money, decimal, is_code};
 
 /// Most currencies that are told apart.
 pub const MAX_CURRENCIES: usize = 8;
@@ -64,6 +64,15 @@ impl Prices {
     pub fn of_workers(&self, hardware: &str, workers: i64) -> Option<(f64, &str)> {
         let (price, currency) = self.by_hardware.get(hardware)?;
         Some((price * workers as f64, currency))
+    }
+
+    /// The price per hour of an instance in its present state, as a status shows it; none if it is not billed or the price is not known.
+    pub fn shown_for(&self, instance: &Instance) -> Option<Money> {
+        let (price, currency) = self.of_instance(instance)?;
+        Some(Money {
+            amount: decimal(price)?,
+            currency: currency.to_owned(),
+        })
     }
 
     /// The price per hour of an instance in its present state, with its currency; none if it is not billed or the price is not known.
@@ -146,6 +155,9 @@ mod tests {
         ];
         let expected = [("EUR".to_owned(), 35.0), ("USD".to_owned(), 0.0)];
         assert_eq!(prices.per_hour(&instances), BTreeMap::from(expected));
+        let each: Vec<_> = instances.iter().map(|i| prices.shown_for(i)).collect();
+        let each: Vec<_> = each.iter().flatten().map(|m| &*m.amount).collect();
+        assert_eq!(each, ["3.75", "1.25", "30.00"]);
         let claimed = [true, true, false, true, true, true];
         let shown = prices.shown(instances.iter().zip(claimed));
         let euros = PricePerHour {

@@ -18,6 +18,7 @@ mod resolve;
 mod restart;
 mod restored;
 mod start;
+mod stop_all;
 mod unanswered;
 mod unlisted;
 mod voided;

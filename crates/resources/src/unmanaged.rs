@@ -1,0 +1,48 @@
+//! Instances that no resource claims.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::InstanceArgs;
+
+/// Most unmanaged instances that an account's status lists.
+pub const MAX_UNMANAGED: usize = 50;
+
+/// An instance that no resource claims.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnmanagedInstance {
+    #[schemars(length(max = 256))]
+    pub id: String,
+    pub args: InstanceArgs,
+    /// `pending`, `running` or `stopped`.
+    #[schemars(length(max = 64))]
+    pub state: String,
+    /// When it was started, as the API says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub started_at: Option<String>,
+    /// What all its workers cost in an hour by the API's prices, as a decimal number. Absent while nothing is billed, or no price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub price_per_hour: Option<String>,
+    /// The price's currency, an ISO 4217 code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3))]
+    pub currency: Option<String>,
+    /// The resource whose start, given up as void, this is probably the late outcome of. Nobody touches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probably_of: Option<ResourceName>,
+}
+
+/// Names a `CortecsInstance`.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceName {
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    #[schemars(length(max = 253))]
+    pub name: String,
+}
