@@ -45,9 +45,11 @@ impl Reconciler for AccountController {
         // Of several operators, the first one that writes its name becomes the manager.
         let manager = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
         manager.map(|m| (&m.namespace, &m.lease)).hash(hasher);
-        // The call to stop everything follows once the watch has brought its record.
+        // Calls follow once the watch has brought their record.
         let stop = account.status.as_ref().and_then(|s| s.stop_all.as_ref());
         stop.map(|stop| (stop.since, stop.end_time)).hash(hasher);
+        let late = account.status.iter().flat_map(|s| &s.late_instances);
+        late.for_each(|late| (&late.id, late.end_time).hash(hasher));
     }
 
     fn on_event(&self, scope: &Scope, event: &Event<CortecsAccount>) {
@@ -98,7 +100,9 @@ impl Reconciler for AccountController {
         if !is_passing {
             self.backoffs().remove(&key);
         }
-        Ok(match (self.carry_out_stop(&key, &account).await, requeue) {
+        let stop = self.carry_out_stop(&key, &account).await;
+        let late = self.carry_out_late(&key, &account).await;
+        Ok(match (stop.into_iter().chain(late).min(), requeue) {
             (Some(soon), Requeue::After(wait)) => Requeue::After(wait.min(soon)),
             (Some(soon), Requeue::OnChange) => Requeue::After(soon),
             (None, requeue) => requeue,
@@ -127,6 +131,7 @@ impl AccountController {
     fn clean_up_after(&self, account: &ObjectKey) {
         self.backoffs().remove(account);
         self.rest_from_stopping(account);
+        self.rest_from_late(account);
         self.metrics.remove_account(&account.to_string());
         self.notify_instances(account);
         self.directory.prune(&*self.claims);

@@ -125,6 +125,7 @@ impl AccountController {
             hold,
             last_handled_resume,
             hold_ended,
+            late_instances: self.plan_late(&key, now).records,
             stop_all: stop.record.clone(),
             stage: stop.stage.clone(),
             managed_by: Some(self.this_operator.clone()),

@@ -13,7 +13,7 @@ use cortecs_resources::{
     key::ObjectKey,
 };
 use cortecs_rules::{
-    account::{hold_record::HoldRecord, stop_all::Calls, summary::Summary},
+    account::{hold_record::HoldRecord, late_starts::Late, stop_all::Calls, summary::Summary},
     facts::{
         account_entry::{AccountEntry, AccountState},
         fleet_key::FleetKey,
@@ -78,6 +78,7 @@ pub(crate) struct FleetRecord {
     pub(crate) brake: FleetBrake,
     /// The calls that stop everything.
     pub(crate) stop_calls: Calls,
+    pub(crate) late: Late,
 }
 
 /// The result of the last evaluation of an account.

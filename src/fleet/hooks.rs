@@ -9,6 +9,7 @@ use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
     account::brake::{Lists, Measure},
     facts::{fleet_key::FleetKey, snapshot::Snapshot},
+    ledger::book::Book,
 };
 
 /// Which resources use which account, fleet and instance. Implementations read memory only and must not block.
@@ -29,6 +30,9 @@ pub trait Claims: Send + Sync {
 
     /// The accounts through which resources have an instance or an open start in the fleet.
     fn homes(&self, key: &FleetKey) -> BTreeSet<ObjectKey>;
+
+    /// Looks at the resources and at what this process remembers of them.
+    fn with_book(&self, look: &mut dyn FnMut(&Book));
 
     /// How long a list may lag behind the API.
     fn settle(&self) -> Duration;

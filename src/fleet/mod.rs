@@ -12,6 +12,7 @@
 //! | [`admission`] | the data of the mass-change brake about a fleet |
 //! | [`directory`] | all accounts and fleets, shared by the controllers |
 //! | `accounts` | of the directory: accounts from the watch |
+//! | `late` | of the directory: late outcomes of starts, where an account deletes them |
 //! | `membership` | of the directory: which account belongs to which fleet |
 //! | `holds` | of the directory: which fleets are on hold, and which lists are published |
 //! | `stops` | of the directory: which accounts order to stop everything, and what came of the calls |
@@ -27,6 +28,7 @@ pub mod directory;
 mod finances;
 pub(crate) mod holds;
 pub mod hooks;
+mod late;
 mod membership;
 pub mod poll;
 pub mod relay;

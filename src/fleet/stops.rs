@@ -75,12 +75,17 @@ impl Directory {
         }
     }
 
-    /// The accounts that look at each list of the fleet, since they order to stop everything or have done so.
-    pub(crate) fn stopping(&self, key: &FleetKey) -> Vec<ObjectKey> {
+    /// The accounts that look at each list of the fleet: they order to stop everything or have done so, or delete late instances.
+    pub(crate) fn attentive(&self, key: &FleetKey) -> Vec<ObjectKey> {
         let state = self.state();
         let members = state.members(key).filter(|(_, record)| {
             let entry = &record.entry;
-            entry.spec.mode == AccountMode::StopAll || entry.stop_all.is_some()
+            entry.spec.mode == AccountMode::StopAll
+                || entry.stop_all.is_some()
+                || entry
+                    .late_instances
+                    .iter()
+                    .any(|late| late.end_time.is_none())
         });
         members.map(|(account, _)| account.clone()).collect()
     }

@@ -21,7 +21,7 @@ use cortecs_rules::{
         home::{home_account, lives_in, lives_through, named_account},
         snapshot::Snapshot,
     },
-    ledger::{late, unlisted},
+    ledger::{book::Book, late, unlisted},
 };
 
 use super::shared_book::SharedBook;
@@ -83,6 +83,10 @@ impl Claims for BookClaims {
         let here = book.iter().filter(|(_, e)| lives_in(&e.resource, key));
         here.filter_map(|(_, entry)| home_account(&entry.resource))
             .collect()
+    }
+
+    fn with_book(&self, look: &mut dyn FnMut(&Book)) {
+        look(&self.book.lock());
     }
 
     fn settle(&self) -> Duration {

@@ -33,6 +33,7 @@ use cortecs_resources::{
 use cortecs_rules::{
     account::brake::{Lists, Measure},
     facts::{account_entry::AccountState, fleet_key::FleetKey, snapshot::Snapshot},
+    ledger::book::Book,
     pacing::schedule::PollLimits,
 };
 use cortecs_simulator::{Simulator, SimulatorConfig};
@@ -87,6 +88,10 @@ impl Claims for Others {
 
     fn homes(&self, _: &FleetKey) -> BTreeSet<ObjectKey> {
         BTreeSet::new()
+    }
+
+    fn with_book(&self, look: &mut dyn FnMut(&Book)) {
+        look(&Book::default());
     }
 
     fn settle(&self) -> Duration {

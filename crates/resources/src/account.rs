@@ -6,7 +6,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::Limits, stop_all::StopAll, unmanaged::UnmanagedInstance};
+use crate::{
+    limits::Limits,
+    stop_all::StopAll,
+    unmanaged::{LateInstance, LateStartPolicy, UnmanagedInstance},
+};
 
 /// The keys of the credentials Secret.
 pub const CLIENT_ID_KEY: &str = "CORTECS_CLIENT_ID";
@@ -90,6 +94,10 @@ pub struct CortecsAccountSpec {
     /// of the owner is stopped, also those that no resource claims.
     #[serde(default)]
     pub mode: AccountMode,
+
+    /// What is done about an instance that a start has made after it was given up.
+    #[serde(default)]
+    pub late_start_policy: LateStartPolicy,
 
     /// Limits for the users of this account. Of several limits the strictest holds.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
@@ -284,6 +292,12 @@ pub struct CortecsAccountStatus {
     /// What `mode: StopAll` has stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_all: Option<StopAll>,
+
+    /// Late outcomes of starts that are being deleted, or were within the last day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub late_instances: Vec<LateInstance>,
 
     /// The operator that manages the account and the instances that use it: any other leaves them alone, even if this one is gone.
     /// The annotation `cortecs.ai/operator` overrides it.
