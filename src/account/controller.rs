@@ -38,13 +38,18 @@ impl Reconciler for AccountController {
     type Object = CortecsAccount;
     const NAME: &'static str = "cortecsaccount";
 
-    /// The order to resume, the assigned operator and the manager.
+    /// The order to resume, the assigned operator, the manager, and the order to stop everything.
     fn hash_relevant(account: &CortecsAccount, hasher: &mut DefaultHasher) {
         annotations::value(account, annotations::RESUME).hash(hasher);
         annotations::value(account, annotations::OPERATOR).hash(hasher);
         // Of several operators, the first one that writes its name becomes the manager.
         let manager = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
         manager.map(|m| (&m.namespace, &m.lease)).hash(hasher);
+        // Calls follow once the watch has brought their record.
+        let stop = account.status.as_ref().and_then(|s| s.stop_all.as_ref());
+        stop.map(|stop| (stop.since, stop.end_time)).hash(hasher);
+        let late = account.status.iter().flat_map(|s| &s.late_instances);
+        late.for_each(|late| (&late.id, late.end_time).hash(hasher));
     }
 
     fn on_event(&self, scope: &Scope, event: &Event<CortecsAccount>) {
@@ -95,7 +100,13 @@ impl Reconciler for AccountController {
         if !is_passing {
             self.backoffs().remove(&key);
         }
-        Ok(requeue)
+        let stop = self.carry_out_stop(&key, &account).await;
+        let late = self.carry_out_late(&key, &account).await;
+        Ok(match (stop.into_iter().chain(late).min(), requeue) {
+            (Some(soon), Requeue::After(wait)) => Requeue::After(wait.min(soon)),
+            (Some(soon), Requeue::OnChange) => Requeue::After(soon),
+            (None, requeue) => requeue,
+        })
     }
 
     fn back_off(&self, account: &CortecsAccount) -> Duration {
@@ -120,6 +131,8 @@ impl AccountController {
     /// Removes all data about an account that is gone.
     fn clean_up_after(&self, account: &ObjectKey) {
         self.backoffs().remove(account);
+        self.rest_from_stopping(account);
+        self.rest_from_late(account);
         self.metrics.remove_account(&account.to_string());
         self.claims.account_gone(account);
         self.notify_instances(account);

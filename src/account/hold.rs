@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cortecs_resources::{CortecsAccount, account::Hold, annotations, key::ObjectKey};
 use cortecs_rules::{
-    account::brake::{self, Lists, Past, Situation, explain, holds},
+    account::brake::{self, Lists, Situation, explain, holds},
     facts::fleet_key::FleetKey,
 };
 use jiff::Timestamp;
@@ -60,7 +60,7 @@ fn instances_are_back(controller: &AccountController, key: &FleetKey) -> bool {
             fleet: key,
             old: None,
             new: &new,
-            past: &Past::default(),
+            past: &controller.directory.past(key),
         };
         controller.claims.measure(lists).returned()
     })

@@ -8,6 +8,8 @@
 //! | [`credentials`] | the credentials from their Secret |
 //! | `other_operators` | accounts that another operator manages |
 //! | `hold` | beginning and end of the account's hold |
+//! | `late_starts` | the calls that `lateStartPolicy: Delete` orders |
+//! | `stop_all` | the calls that `mode: StopAll` orders |
 //! | `write` | the account's finalizer and its status |
 
 pub mod context;
@@ -15,5 +17,7 @@ pub mod controller;
 pub mod credentials;
 mod evaluate;
 mod hold;
+mod late_starts;
 mod other_operators;
+mod stop_all;
 mod write;

@@ -29,6 +29,8 @@ impl AccountController {
         } = self;
         let message = other.explain(&this_operator.namespace);
         directory.leave_fleet(key);
+        self.rest_from_stopping(key);
+        self.rest_from_late(key);
         metrics.remove_account(&key.to_string());
         metrics.set_contested(&key.to_string(), other.is_contest());
         let state = AccountState::Unusable {

@@ -106,6 +106,7 @@ impl AccountController {
         let held = fleet
             .as_ref()
             .and_then(|fleet| hold_message(directory, fleet.key(), &key, hold.as_ref()));
+        let stop = self.plan_stop(&key, now);
         let age = snapshot.map(|snapshot| clock::moment().since(snapshot.received_at));
         let age = age.and_then(|age| SignedDuration::try_from(age).ok());
         let (settlement, due) = self.claims.settlement(&key, &previous.settled);
@@ -126,6 +127,9 @@ impl AccountController {
             hold,
             last_handled_resume,
             hold_ended,
+            late_instances: self.plan_late(&key, now).records,
+            stop_all: stop.record.clone(),
+            stage: stop.stage.clone(),
             managed_by: Some(self.this_operator.clone()),
             held,
             settlement,
@@ -134,6 +138,7 @@ impl AccountController {
         let is_ready = is_true(&status.as_ref().unwrap_or(&previous).conditions, READY);
         self.metrics.set_ready(&key.to_string(), is_ready);
         let Some(status) = status else {
+            self.stop_is_recorded(&stop);
             return Ok(due);
         };
         if !self.leadership.may_act() {
@@ -168,6 +173,7 @@ impl AccountController {
                 directory.record_spent(&written);
                 let settled = written.status.as_ref().map(|s| s.settled.as_slice());
                 self.claims.settled(&key, settled.unwrap_or_default());
+                self.stop_is_recorded(&stop);
                 if !events.is_empty() {
                     self.events.publish(&written, events).await;
                 }

@@ -14,7 +14,7 @@ use cortecs_resources::{
     key::ObjectKey,
 };
 use cortecs_rules::{
-    account::{hold_record::HoldRecord, summary::Summary},
+    account::{hold_record::HoldRecord, late_starts::Late, stop_all::Calls, summary::Summary},
     cost::bill::Recorded,
     facts::{
         account_entry::{AccountEntry, AccountState},
@@ -81,6 +81,9 @@ pub(crate) struct FleetRecord {
     /// The hold that the accounts and resources were last enqueued for.
     pub(crate) shown_hold: Option<(ObjectKey, Hold)>,
     pub(crate) brake: FleetBrake,
+    /// The calls that stop everything.
+    pub(crate) stop_calls: Calls,
+    pub(crate) late: Late,
 }
 
 /// The result of the last evaluation of an account.

@@ -51,11 +51,12 @@ impl Directory {
         }
     }
 
-    /// The earlier holds of the fleet.
+    /// The orders and the earlier holds of the fleet.
     pub(crate) fn past(&self, key: &FleetKey) -> Past {
         let state = self.state();
         let record = state.fleets.get(key);
         Past {
+            stop: state.stop_order(key),
             released: state
                 .members(key)
                 .filter_map(|(_, r)| r.holds.ended_at)

@@ -10,6 +10,7 @@ use cortecs_rules::{
     account::brake::{Lists, Measure},
     cost::bill::Settlement,
     facts::{fleet_key::FleetKey, snapshot::Snapshot},
+    ledger::book::Book,
 };
 
 /// Which resources use which account, fleet and instance. Implementations read memory only and must not block.
@@ -27,6 +28,15 @@ pub trait Claims: Send + Sync {
     /// Whether a resource has an instance or an open start in the fleet, unless this operator leaves the account of the resource to
     /// another one.
     fn fleet_in_use(&self, key: &FleetKey, left: &BTreeSet<ObjectKey>) -> bool;
+
+    /// The accounts through which resources have an instance or an open start in the fleet.
+    fn homes(&self, key: &FleetKey) -> BTreeSet<ObjectKey>;
+
+    /// Looks at the resources and at what this process remembers of them.
+    fn with_book(&self, look: &mut dyn FnMut(&Book));
+
+    /// How long a list may lag behind the API.
+    fn settle(&self) -> Duration;
 
     /// Compares a list with the instances that the statuses of the resources record.
     fn measure(&self, lists: Lists<'_>) -> Measure;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use cortecs_api::Credentials;
 use cortecs_resources::{CortecsAccount, key::ObjectKey};
 use cortecs_rules::{
-    account::summary::Summary,
+    account::{late_starts::Late, stop_all::Calls, summary::Summary},
     facts::{account_entry::AccountState, fleet_key::FleetKey},
     pacing::schedule::PollSettings,
 };
@@ -42,6 +42,8 @@ impl Directory {
                 failure_shown: false,
                 shown_hold: None,
                 brake: FleetBrake::default(),
+                stop_calls: Calls::default(),
+                late: Late::default(),
             };
             state.fleets.insert(key.clone(), record);
         }

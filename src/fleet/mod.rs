@@ -12,9 +12,11 @@
 //! | [`admission`] | the data of the mass-change brake about a fleet |
 //! | [`directory`] | all accounts and fleets, shared by the controllers |
 //! | `accounts` | of the directory: accounts from the watch |
+//! | `late` | of the directory: late outcomes of starts, where an account deletes them |
 //! | `membership` | of the directory: which account belongs to which fleet |
 //! | `holds` | of the directory: which fleets are on hold, and which lists are published |
 //! | [`recorded`] | of the directory: what the accounts record of the resources that are gone |
+//! | `stops` | of the directory: which accounts order to stop everything, and what came of the calls |
 //! | `supervise` | a loop that panics begins anew |
 //! | [`summarize`] | the summary of a list |
 //! | [`relay`] | passes the lists of a fleet to the instances, the accounts and the metrics |
@@ -27,10 +29,12 @@ pub mod directory;
 mod finances;
 pub(crate) mod holds;
 pub mod hooks;
+mod late;
 mod membership;
 pub mod poll;
 pub mod recorded;
 pub mod relay;
+mod stops;
 pub mod summarize;
 mod supervise;
 pub mod turns;

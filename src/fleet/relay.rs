@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use cortecs_clock as clock;
 use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
-    account::{brake::Lists, status::FAILURES_TO_TELL, summary::Finances},
+    account::{
+        brake::Lists,
+        late_starts::{Scene, Watch, is_complete},
+        status::FAILURES_TO_TELL,
+        summary::Finances,
+    },
     facts::{fleet_key::FleetKey, snapshot::Snapshot},
 };
 
@@ -67,6 +72,8 @@ impl FleetObserver for Relay {
             self.metrics
                 .list_received(&account.to_string(), new.requested_at);
         }
+        self.watch_for_late(&directory, fleet, new);
+        self.enqueue(directory.attentive(fleet));
         self.show_summary(&directory, fleet, new);
     }
 
@@ -117,6 +124,26 @@ impl FleetObserver for Relay {
 impl Relay {
     fn enqueue(&self, accounts: Vec<ObjectKey>) {
         accounts.into_iter().for_each(|key| self.accounts.add(key));
+    }
+
+    /// Takes note of the instances that come up after a start was given up, where an account deletes them.
+    fn watch_for_late(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
+        if !directory.deletes_late(fleet) {
+            return directory.change_late(fleet, |late| late.watch = Arc::default());
+        }
+        let mut watch: Arc<Watch> = Arc::default();
+        directory.change_late(fleet, |late| watch = std::mem::take(&mut late.watch));
+        let (now, settle) = (clock::moment(), self.claims.settle());
+        self.claims.with_book(&mut |book| {
+            Arc::make_mut(&mut watch).note(&Scene {
+                book,
+                fleet,
+                list,
+                is_complete: is_complete(book, fleet, list, now, settle),
+                wall: clock::wall(),
+            });
+        });
+        directory.change_late(fleet, |late| late.watch = watch);
     }
 
     /// Shows the summary of a list in the metrics and, after a change, in the statuses of the accounts.

@@ -10,18 +10,22 @@ use cortecs_resources::{
     key::ObjectKey,
     reason::Reason,
 };
-use cortecs_rules::{
-    facts::sealed_id,
-    instance::{
-        events::{derive_events, has_expired, status_restored},
-        record,
-        step::{Decision, Purpose, Step, Write},
-    },
+use cortecs_rules::instance::{
+    events::{derive_events, has_expired, status_restored},
+    record,
+    step::{Decision, Purpose, Step, Write},
 };
-use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use super::{call::Caller, context::Context, effect::Effect, quorum, removed, settle, write};
+use super::{
+    call::Caller,
+    context::Context,
+    effect::Effect,
+    quorum, removed,
+    seal::seal,
+    settle, write,
+    written::{fail, had, record_written},
+};
 use crate::{
     fleet::poll::Fleet,
     kubernetes::{
@@ -168,7 +172,8 @@ pub async fn act(
             told(context, resource, &start_of, intent, result).await
         }
         Step::Write(Write::Seal { instance_id }) => {
-            seal(context, key, resource, fleet, &instance_id).await
+            let tried = seal(context, key, resource, fleet, &instance_id).await?;
+            Ok(if tried { Next::Now } else { Next::AsDecided })
         }
     }
 }
@@ -208,24 +213,6 @@ async fn told(
     Ok(Next::Now)
 }
 
-/// Makes the write an error if the object that it returned lacks its effect: at once it would have none again.
-fn had(effect: Effect<'_>, written: &CortecsInstance, what: &'static str) -> Result<(), KubeError> {
-    match effect.missing_in(written) {
-        None => Ok(()),
-        Some(field) => Err(KubeError::no_effect(what, field)),
-    }
-}
-
-/// Records that what the resource needs next cannot be written. Its status says so until the next try.
-fn fail(context: &Context, resource: &CortecsInstance, message: String) {
-    let (key, now) = (ObjectKey::of(resource), clock::moment());
-    let generation = resource.metadata.generation.unwrap_or_default();
-    let random = fastrand::f64();
-    context.book.lock().remember(&key, |memory| {
-        record::not_taken(memory, message, generation, now, random);
-    });
-}
-
 /// Deletes the resource because it has expired. Where Kubernetes refuses that, the resource says so and tries again later.
 async fn delete(
     context: &Context,
@@ -250,43 +237,6 @@ async fn delete(
             Ok(Next::Now)
         }
     }
-}
-
-/// Writes the annotation that names the bound instance. A failure is logged, and the write is repeated later.
-async fn seal(
-    context: &Context,
-    key: &ObjectKey,
-    resource: &CortecsInstance,
-    fleet: Option<&Fleet>,
-    instance_id: &str,
-) -> Result<Next, KubeError> {
-    let credentials = fleet.map(|fleet| fleet.client().credentials());
-    let secret = credentials.and_then(|c| sealed_id::Key::derive(c.client_secret.expose_secret()));
-    let Some(secret) = secret else {
-        return Ok(Next::AsDecided);
-    };
-    let value = secret.seal(&key.namespace, &key.name, instance_id);
-    let result = write::annotate_id(context, key, resource, &value).await;
-    context.effect_happened("seal the id").await;
-    match result {
-        Ok(written) => {
-            let written = record_written(context, written);
-            if let Err(error) = had(Effect::Sealed(&value), &written, "seal the instance's id") {
-                tracing::warn!(%error);
-                let now = clock::moment();
-                let mut book = context.book.lock();
-                book.remember(key, |memory| record::seal_failed(memory, now));
-            }
-        }
-        Err(error) if error.is_conflict() || error.is_not_found() => return Err(error),
-        Err(error) => {
-            tracing::warn!(%error, "the annotation with the instance's id cannot be written now");
-            let now = clock::moment();
-            let mut book = context.book.lock();
-            book.remember(key, |memory| record::seal_failed(memory, now));
-        }
-    }
-    Ok(Next::Now)
 }
 
 /// The label in metrics of the account that the resource's instance or open start belongs to.
@@ -360,12 +310,6 @@ async fn write_status(
         _ => {}
     }
     Ok(())
-}
-
-fn record_written(context: &Context, resource: CortecsInstance) -> Arc<CortecsInstance> {
-    let resource = Arc::new(resource);
-    context.book.lock().wrote(Arc::clone(&resource));
-    resource
 }
 
 /// Reads the current version of the resource into the book, after a conflict.

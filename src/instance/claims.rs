@@ -22,7 +22,7 @@ use cortecs_rules::{
         home::{home_account, lives_in, lives_through, named_account},
         snapshot::Snapshot,
     },
-    ledger::{late, unlisted},
+    ledger::{book::Book, late, unlisted},
 };
 
 use super::{shared_book::SharedBook, spending::Spending};
@@ -78,6 +78,21 @@ impl Claims for BookClaims {
         };
         book.iter()
             .any(|(_, entry)| lives_in(&entry.resource, key) && !is_left(&entry.resource))
+    }
+
+    fn homes(&self, key: &FleetKey) -> BTreeSet<ObjectKey> {
+        let book = self.book.lock();
+        let here = book.iter().filter(|(_, e)| lives_in(&e.resource, key));
+        here.filter_map(|(_, entry)| home_account(&entry.resource))
+            .collect()
+    }
+
+    fn with_book(&self, look: &mut dyn FnMut(&Book)) {
+        look(&self.book.lock());
+    }
+
+    fn settle(&self) -> Duration {
+        self.settle
     }
 
     fn measure(&self, lists: Lists<'_>) -> Measure {

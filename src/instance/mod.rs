@@ -10,6 +10,8 @@
 //! | [`act`] | carries out one step of a decision |
 //! | [`call`] | the calls to the Cortecs API about one resource |
 //! | `write` | the writes to Kubernetes |
+//! | `seal` | the write of the annotation that names the bound instance |
+//! | `written` | notes of what a write has come to |
 //! | [`effect`] | whether a write had its effect |
 //! | [`quorum`] | quorum reads |
 //! | [`removed`] | the consequences of the removal of a resource |
@@ -33,7 +35,9 @@ pub mod observe;
 pub mod quorum;
 pub mod removed;
 pub mod restore_watch;
+mod seal;
 pub mod settle;
 pub mod shared_book;
 pub mod spending;
 pub mod write;
+mod written;

@@ -22,6 +22,7 @@ use cortecs_rules::{
         home::{fleet_of, home, home_account, named_account},
         sealed_id::{self, SealedId},
         snapshot::Snapshot,
+        stop_order::StopOrder,
     },
     instance::input::{Account, AccountView, CatalogAnswer, CatalogProblem, Desired, FleetView},
 };
@@ -51,6 +52,7 @@ struct ObservedFleet {
     good_since: Moment,
     problem: Option<(FailureKind, String)>,
     held: Option<String>,
+    stop: Option<StopOrder>,
     prices: Option<Arc<Prices>>,
     balance: Option<Money>,
 }
@@ -77,6 +79,7 @@ impl Observation {
                 good_since: observed.good_since,
                 problem: observed.problem.clone(),
                 held: observed.held.clone(),
+                stop: observed.stop,
                 prices: observed.prices.clone(),
                 balance: observed.balance.clone(),
                 trouble,
@@ -258,8 +261,9 @@ fn sees_all_users(context: &Context, entry: &AccountEntry) -> bool {
 }
 
 fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
-    // Read before and after the list: a list that was published during a hold must not be used without the hold.
+    // Read before and after the list: a list that was published during a hold or an order to stop must not be used without it.
     let held = context.directory.hold_message(fleet.key());
+    let stop = context.directory.stop_order(fleet.key());
     let health = fleet.health();
     let problem = health.last_error.map(|error| {
         let kind = match error.class {
@@ -282,6 +286,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
             (_, problem) => problem,
         },
         held: held.or_else(|| context.directory.hold_message(fleet.key())),
+        stop: stop.or_else(|| context.directory.stop_order(fleet.key())),
         fleet,
     }
 }

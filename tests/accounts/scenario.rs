@@ -34,6 +34,7 @@ use cortecs_rules::{
     account::brake::{Lists, Measure},
     cost::bill::{Bill, Settlement},
     facts::{account_entry::AccountState, fleet_key::FleetKey, snapshot::Snapshot},
+    ledger::book::Book,
     pacing::schedule::PollLimits,
 };
 use cortecs_simulator::{Simulator, SimulatorConfig};
@@ -86,6 +87,18 @@ impl Claims for Others {
 
     fn fleet_in_use(&self, _: &FleetKey, _: &BTreeSet<ObjectKey>) -> bool {
         *self.bound.lock().unwrap()
+    }
+
+    fn homes(&self, _: &FleetKey) -> BTreeSet<ObjectKey> {
+        BTreeSet::new()
+    }
+
+    fn with_book(&self, look: &mut dyn FnMut(&Book)) {
+        look(&Book::default());
+    }
+
+    fn settle(&self) -> Duration {
+        Duration::from_secs(1)
     }
 
     fn measure(&self, _: Lists<'_>) -> Measure {

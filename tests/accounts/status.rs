@@ -1,6 +1,6 @@
 //! What an account shows in its status and in the metrics.
 
-use cortecs_resources::key::ObjectKey;
+use cortecs_resources::{CortecsAccount, key::ObjectKey};
 use cortecs_rules::{account::brake::Measure, cost::bill::Bill};
 use cortecs_simulator::Endpoint;
 use futures::{StreamExt, TryStreamExt};
@@ -201,4 +201,46 @@ async fn a_mass_change_is_recorded_and_told_in_status_and_metrics() {
     let told = ended.wait_for(|_| gauge("0"));
     timeout(DEADLINE, told).await.unwrap().unwrap();
     assert_eq!(scenario.directory.hold_message(&scenario.key()), None);
+}
+
+#[tokio::test]
+async fn an_unmanaged_instance_is_shown_with_its_price_and_the_time_of_its_start() {
+    let scenario = Scenario::new("unmanaged").await;
+    scenario.secret("good", "demo-secret").await;
+    let id = scenario.start_outside().await;
+    scenario
+        .account(
+            "main",
+            json!({"poll": {"activeSeconds": 1, "idleSeconds": 1}}),
+        )
+        .await;
+    let shown = |a: &CortecsAccount| {
+        let unmanaged = a.status.iter().flat_map(|s| &s.unmanaged).next();
+        unmanaged.cloned()
+    };
+    let is_whole = |a: &CortecsAccount| {
+        shown(a).is_some_and(|u| u.price_per_hour.is_some() && u.started_at.is_some())
+    };
+    let account = scenario.until("main", is_whole).await;
+    let unmanaged = shown(&account).unwrap();
+    let hardware = unmanaged.args.hardware_type_id.as_deref().unwrap();
+    let price = scenario.price_per_hour(hardware).await;
+    assert_eq!(unmanaged.id, id);
+    assert_eq!(unmanaged.price_per_hour.unwrap().parse(), Ok(price));
+    assert_eq!(unmanaged.currency.as_deref(), Some("EUR"));
+    let started: jiff::Timestamp = unmanaged.started_at.unwrap().parse().unwrap();
+
+    // Its age is no reason to write.
+    let version = account.metadata.resource_version;
+    for _ in 0..3 {
+        scenario.list().await;
+    }
+    let later = scenario.until("main", |_| true).await;
+    assert_eq!(later.metadata.resource_version, version, "{started}");
+
+    // What is stopped is not billed.
+    let handle = scenario.simulator.handle();
+    handle.outsider_stop(&id).unwrap();
+    let stopped = scenario.until("main", |a| shown(a).is_some_and(|u| u.state == "stopped"));
+    assert_eq!(shown(&stopped.await).unwrap().price_per_hour, None);
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     control_plane::assert_succeeded,
-    harness::{Bed, MODEL, MODEL_ID, Read, bound, running},
+    harness::{Bed, MODEL, MODEL_ID, Read, bound, running, sorted},
 };
 
 /// Far longer than the settle time of the operators here.
@@ -130,4 +130,78 @@ async fn only_a_new_annotation_that_names_a_candidate_resolves_a_start() {
     let resource = bed.wait("phi", "running", running).await;
     assert_eq!((bound(&resource), bed.starts()), (id.as_str(), 1));
     assert_eq!(bed.existing().len(), 2);
+}
+
+/// The events with this reason: the kinds of the objects that they are about.
+async fn told_of(bed: &Bed, reason: &str) -> Vec<String> {
+    let events = bed.events().await.into_iter();
+    let events = events.filter(|e| e.reason.as_deref() == Some(reason));
+    let kinds = events.filter_map(|e| e.regarding?.kind);
+    sorted(kinds.collect())
+}
+
+#[tokio::test]
+async fn with_delete_the_late_instance_goes_and_others_of_the_same_arguments_stay() {
+    let bed = Bed::builder("late-delete")
+        .account(json!({"lateStartPolicy": "Delete"}))
+        .build()
+        .await;
+    let older = bed.start_unmanaged(MODEL_ID);
+    let delay = Effect::delay(When::Before, TOO_LATE);
+    bed.api.add_fault(Fault::once(Endpoint::Start, delay));
+    let fails = Effect::fail(500, "not now");
+    bed.api.add_fault(Fault::new(Endpoint::Delete, fails));
+    let operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let id = bed.runs("phi").await;
+    assert_eq!(bed.starts(), 2);
+
+    // It is stopped. A new process, which has not seen it come up, deletes it.
+    bed.wait_api("be asked to delete", |v| v.count(Endpoint::Delete) > 0)
+        .await;
+    let late = bed.existing().into_iter().find(|e| *e != id && *e != older);
+    let late = late.expect("a late instance");
+    assert_eq!(bed.state_of(&late), Some(InstanceState::Stopped));
+    operator.kill();
+    bed.api.clear_faults();
+    let _operator = bed.operator();
+    let account = bed
+        .wait_account("over", |a| {
+            let late = a.status.iter().flat_map(|s| &s.late_instances);
+            late.map(|late| late.end_time.is_some()).eq([true])
+        })
+        .await;
+    let records = &account.status.as_ref().unwrap().late_instances;
+    assert_eq!((&*records[0].id, &*records[0].of.name), (&*late, "phi"));
+    assert_eq!(bed.state_of(&late), None);
+    let both = ["CortecsAccount", "CortecsInstance"];
+    assert_eq!(told_of(&bed, "LateInstanceStopped").await, both);
+    assert_eq!(told_of(&bed, "LateInstanceDeleted").await, both);
+
+    // A start makes one instance, so this one is not of that start.
+    let another = bed.start_unmanaged(MODEL_ID);
+    bed.wait_lists(4).await;
+    for id in [&older, &id, &another] {
+        assert_eq!(bed.state_of(id), Some(InstanceState::Running));
+    }
+    assert_eq!(bed.api.count(Endpoint::Stop), 1);
+    assert_eq!(bed.runs("phi").await, id);
+}
+
+#[tokio::test]
+async fn in_a_shared_account_a_late_instance_is_only_reported() {
+    let bed = Bed::builder("late-shared")
+        .account(json!({"lateStartPolicy": "Delete", "sharing": "Shared"}))
+        .build()
+        .await;
+    let delay = Effect::delay(When::Before, TOO_LATE);
+    bed.api.add_fault(Fault::once(Endpoint::Start, delay));
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.runs("phi").await;
+    let account = bed.wait_account("telling", |a| !late(a).is_empty()).await;
+    bed.wait_lists(4).await;
+    let stray = &late(&account)[0].0;
+    assert_eq!(bed.state_of(stray), Some(InstanceState::Running));
+    assert_eq!(bed.changes(), [2, 0, 0, 0]);
 }

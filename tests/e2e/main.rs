@@ -51,6 +51,7 @@ mod refusals;
 mod replacement;
 mod restarts;
 mod spending;
+mod stop_all;
 mod telling;
 mod upgrade;
 mod validation;

@@ -7,10 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::money::{Balance, PricePerHour};
-use crate::{budget::Budget, identity::InstanceArgs, limits::Limits, money::Spent};
-
-/// Most unmanaged instances that an account's status lists.
-pub const MAX_UNMANAGED: usize = 50;
+use crate::{
+    budget::Budget,
+    limits::Limits,
+    money::Spent,
+    stop_all::StopAll,
+    unmanaged::{LateInstance, LateStartPolicy, UnmanagedInstance},
+};
 
 /// The keys of the credentials Secret.
 pub const CLIENT_ID_KEY: &str = "CORTECS_CLIENT_ID";
@@ -90,9 +93,14 @@ pub struct CortecsAccountSpec {
     #[serde(default)]
     pub adoption: Adoption,
 
-    /// `Hold`: nothing is started, everything keeps running; stops and deletes go on.
+    /// `Hold`: nothing is started, everything keeps running; stops and deletes go on. `StopAll`: nothing is started, and every instance
+    /// of the owner is stopped, also those that no resource claims.
     #[serde(default)]
     pub mode: AccountMode,
+
+    /// What is done about an instance that a start has made after it was given up.
+    #[serde(default)]
+    pub late_start_policy: LateStartPolicy,
 
     /// Limits for the users of this account. Of several limits the strictest holds.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
@@ -185,7 +193,7 @@ pub enum Adoption {
     Unclaimed,
 }
 
-/// Whether the account starts instances.
+/// Whether the account starts instances, and whether it stops all that run.
 #[derive(
     Clone,
     Copy,
@@ -204,6 +212,7 @@ pub enum AccountMode {
     #[default]
     Active,
     Hold,
+    StopAll,
 }
 
 /// List intervals in seconds.
@@ -299,6 +308,16 @@ pub struct CortecsAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_hold_end_time: Option<Timestamp>,
 
+    /// What `mode: StopAll` has stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_all: Option<StopAll>,
+
+    /// Late outcomes of starts that are being deleted, or were within the last day.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub late_instances: Vec<LateInstance>,
+
     /// The operator that manages the account and the instances that use it: any other leaves them alone, even if this one is gone.
     /// The annotation `cortecs.ai/operator` overrides it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -350,31 +369,4 @@ pub struct InstanceCounts {
     pub running: i64,
     pub pending: i64,
     pub stopped: i64,
-}
-
-/// An instance that no resource claims.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UnmanagedInstance {
-    #[schemars(length(max = 256))]
-    pub id: String,
-    pub args: InstanceArgs,
-    /// `pending`, `running` or `stopped`.
-    #[schemars(length(max = 64))]
-    pub state: String,
-    /// The resource whose start, given up as void, this is probably the late outcome of. Nobody touches it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probably_of: Option<ResourceName>,
-}
-
-/// Names a `CortecsInstance`.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "camelCase")]
-pub struct ResourceName {
-    #[schemars(length(max = 63))]
-    pub namespace: String,
-    #[schemars(length(max = 253))]
-    pub name: String,
 }

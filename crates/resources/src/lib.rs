@@ -10,6 +10,8 @@
 //! | [`journal`] | the part of that status that only the operator needs |
 //! | [`identity`] | what a status records to recognise an instance |
 //! | [`account`] | `CortecsAccount` |
+//! | [`stop_all`] | what `mode: StopAll` of an account has stopped |
+//! | [`unmanaged`] | instances that no resource claims |
 //! | [`model`] | `CortecsModel`, of the API's catalog |
 //! | [`hardware_type`] | `CortecsHardwareType`, of the API's catalog |
 //! | [`user_time`] | a time that a user writes |
@@ -37,7 +39,9 @@ pub mod money;
 pub mod reason;
 #[cfg(any(test, feature = "schema-check"))]
 pub mod schema;
+pub mod stop_all;
 pub mod transition;
+pub mod unmanaged;
 pub mod user_time;
 
 pub use account::CortecsAccount;

@@ -68,6 +68,7 @@ reasons! {
     AccountNotAllowed,
     AccountNotFound,
     AdoptionNotAllowed,
+    /// Also of an account.
     CallRefused,
     Forbidden,
     InstanceClaimed,
@@ -80,12 +81,14 @@ reasons! {
     TooManyInstances,
 
     // `Ready` of an account.
+    AllStopped,
     Verified,
 
     // `Reconciling` of an account.
     CredentialsUnverified,
     InUse,
     SecretUnreadable,
+    StoppingAll,
     Verifying,
 
     // `Stalled` of an account and of an instance.
@@ -95,6 +98,7 @@ reasons! {
     InsufficientBalance,
     ListRefused,
     MassChange,
+    StopAllRefused,
 
     // `Reconciling` of an account and of an instance.
     RetryingAfterError,

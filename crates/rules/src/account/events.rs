@@ -1,8 +1,7 @@
 //! The events of an account, derived from a change of its status.
 
 use cortecs_resources::{
-    account::{CortecsAccountStatus, UnmanagedInstance},
-    key::ObjectKey,
+    account::CortecsAccountStatus, key::ObjectKey, unmanaged::UnmanagedInstance,
 };
 
 use super::brake::explain;
@@ -47,7 +46,8 @@ pub fn derive_events(
                 reason: "LateInstance".to_owned(),
                 note: format!(
                     "instance {} is claimed by no resource and probably the late outcome of a start of {}/{} that was given up: it is \
-                     billed, and the operator does not touch it. Unless someone else uses it, stop and delete it at the API",
+                     billed. Unless someone else uses it, stop and delete it at the API. With lateStartPolicy: Delete the operator does that \
+                     where its records leave no doubt",
                     late.id, of.namespace, of.name
                 ),
             });

@@ -1,4 +1,7 @@
-use cortecs_resources::account::{Hold, HoldReason, ResourceName};
+use cortecs_resources::{
+    account::{Hold, HoldReason},
+    unmanaged::ResourceName,
+};
 
 use super::*;
 

@@ -6,6 +6,8 @@
 //! | [`manager`] | which of several operators manages the account |
 //! | [`brake`] | whether a list shows a mass change, and whether the account goes on hold |
 //! | [`hold_record`] | the hold, as it is known even if the status loses it |
+//! | [`stop_all`] | what `mode: StopAll` stops, and when |
+//! | [`late_starts`] | which late outcomes of starts are deleted |
 //! | [`summary`] | counts of a list, and its unmanaged instances |
 //! | [`status`] | the account's status |
 //! | [`events`] | what a change of the status is worth telling |
@@ -14,6 +16,8 @@ pub mod allowed_hosts;
 pub mod brake;
 pub mod events;
 pub mod hold_record;
+pub mod late_starts;
 pub mod manager;
 pub mod status;
+pub mod stop_all;
 pub mod summary;

@@ -10,11 +10,13 @@ use cortecs_resources::{
     },
     key::ObjectKey,
     reason::Reason,
+    stop_all::StopAll,
+    unmanaged::{LateInstance, UnmanagedInstance},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::summary::Summary;
+use super::{stop_all::Stage, summary::Summary};
 use crate::{
     cost::{
         bill::{Settlement, settle},
@@ -44,6 +46,12 @@ pub struct View<'a> {
     pub last_handled_resume: Option<String>,
     /// The end of the hold, if it ends now.
     pub hold_ended: Option<Timestamp>,
+    /// What the account's mode has stopped, as the status should have it.
+    pub stop_all: Option<StopAll>,
+    /// What the conditions say of that mode.
+    pub stage: Stage,
+    /// The late outcomes of starts that are deleted, as the status should have them.
+    pub late_instances: Vec<LateInstance>,
     /// This operator.
     pub managed_by: Option<ManagedBy>,
     /// Why the fleet of the account is on hold: this account is, or another one of the same client id.
@@ -76,8 +84,8 @@ pub fn next_status(
         judged => conditions(previous, judged, view.generation, now),
     };
     let (instances, unmanaged) = match view.summary {
-        Some(summary) => (Some(&summary.counts), &summary.unmanaged),
-        None => (previous.instances.as_ref(), &previous.unmanaged),
+        Some(summary) => (Some(&summary.counts), unmanaged(previous, summary)),
+        None => (previous.instances.as_ref(), previous.unmanaged.clone()),
     };
     let summary = view.summary;
     let price_per_hour = summary.and_then(|summary| summary.price_per_hour.as_ref());
@@ -88,7 +96,7 @@ pub fn next_status(
         observed_generation: Some(view.generation),
         conditions,
         instances: instances.cloned(),
-        unmanaged: unmanaged.clone(),
+        unmanaged,
         // A balance or a price that this process does not know yet stays as it is.
         balance,
         price_per_hour: price_per_hour.unwrap_or(&previous.price_per_hour).clone(),
@@ -98,6 +106,8 @@ pub fn next_status(
         hold: view.hold.clone(),
         last_handled_resume: view.last_handled_resume.clone(),
         last_hold_end_time: view.hold_ended.or(previous.last_hold_end_time),
+        stop_all: view.stop_all.clone(),
+        late_instances: view.late_instances.clone(),
         managed_by: view.managed_by.clone(),
     };
     if next == *previous {
@@ -107,6 +117,25 @@ pub fn next_status(
         next.last_poll_time = Some(whole_seconds(listed_at).0);
     }
     Some(next)
+}
+
+/// The unmanaged instances to show. Until a new process knows prices, those that are shown stay.
+fn unmanaged(previous: &CortecsAccountStatus, summary: &Summary) -> Vec<UnmanagedInstance> {
+    let mut unmanaged = summary.unmanaged.clone();
+    if summary.price_per_hour.is_some() {
+        return unmanaged;
+    }
+    for instance in &mut unmanaged {
+        let shown = previous.unmanaged.iter().find(|shown| {
+            (&shown.id, &shown.args, &shown.state)
+                == (&instance.id, &instance.args, &instance.state)
+        });
+        if let Some(shown) = shown {
+            instance.price_per_hour.clone_from(&shown.price_per_hour);
+            instance.currency.clone_from(&shown.currency);
+        }
+    }
+    unmanaged
 }
 
 /// The balance to show. Each process asks for it when it begins, and that is not worth a write before the shown one is old.
@@ -251,6 +280,16 @@ fn judge(view: &View<'_>) -> (Progress, Reason, String) {
 
 /// The credentials work, and the instances are listed.
 fn listed(view: &View<'_>) -> (Progress, Reason, String) {
+    match &view.stage {
+        Stage::NotAsked => {}
+        Stage::Refused(why) => return (Progress::Stalled, Reason::StopAllRefused, why.clone()),
+        Stage::CallRefused(why) => return (Progress::Stalled, Reason::CallRefused, why.clone()),
+        Stage::Stopping(what) => return (Progress::Reconciling, Reason::StoppingAll, what.clone()),
+        Stage::Stopped => {
+            let message = "mode StopAll: nothing runs, and what comes up is stopped again";
+            return (Progress::Done, Reason::AllStopped, message.to_owned());
+        }
+    }
     if let Some(said) = &view.unpaid {
         let message = format!(
             "{said}; top up the account: instances that run are left alone, and starts are tried again less and less often"

@@ -289,3 +289,58 @@ fn a_secret_that_is_not_there_is_waited_for_half_an_hour() {
     let again = next_status(&stalled, &changed, at(10 + 1801)).unwrap();
     assert!(is_true(&again.conditions, RECONCILING));
 }
+
+#[test]
+fn what_the_mode_stops_is_told_once_the_instances_are_listed() {
+    let why = || "why".to_owned();
+    for (stage, reason, present) in [
+        (Stage::Refused(why()), "StopAllRefused", STALLED),
+        (Stage::CallRefused(why()), "CallRefused", STALLED),
+        (Stage::Stopping(why()), "StoppingAll", RECONCILING),
+        (Stage::Stopped, "AllStopped", READY),
+    ] {
+        let view = View { stage, ..usable() };
+        assert_conditions(&view, reason, &[present]);
+        let held = View {
+            held: Some(why()),
+            ..view
+        };
+        assert_conditions(&held, "MassChange", &[STALLED]);
+    }
+}
+
+/// A new process does not know prices before its first list.
+#[test]
+fn the_prices_of_unmanaged_instances_stay_until_newer_ones_are_known() {
+    let unmanaged = |state: &str, price: Option<&str>| UnmanagedInstance {
+        id: "i".to_owned(),
+        state: state.to_owned(),
+        price_per_hour: price.map(str::to_owned),
+        currency: price.map(|_| "EUR".to_owned()),
+        ..UnmanagedInstance::default()
+    };
+    let summary = |instance, is_known: bool| Summary {
+        unmanaged: vec![instance],
+        price_per_hour: is_known.then(Vec::new),
+        ..Summary::default()
+    };
+    let known = summary(unmanaged("running", Some("1.20")), true);
+    let view = |summary| View {
+        summary: Some(summary),
+        ..usable()
+    };
+    let written = status(&view(&known));
+    let unknown = summary(unmanaged("running", None), false);
+    assert_eq!(next_status(&written, &view(&unknown), at(20)), None);
+    for changed in [
+        summary(unmanaged("stopped", None), false),
+        summary(unmanaged("running", None), true),
+    ] {
+        let view = View {
+            summary: Some(&changed),
+            ..usable()
+        };
+        let next = next_status(&written, &view, at(20)).unwrap();
+        assert_eq!(next.unmanaged, changed.unmanaged);
+    }
+}

@@ -7,8 +7,9 @@ use cortecs_api::{
     types::{Instance, InstanceState},
 };
 use cortecs_resources::{
-    account::{InstanceCounts, MAX_UNMANAGED, PricePerHour, ResourceName, UnmanagedInstance},
+    account::{InstanceCounts, PricePerHour},
     key::ObjectKey,
+    unmanaged::{MAX_UNMANAGED, ResourceName, UnmanagedInstance},
 };
 
 use crate::{
@@ -51,6 +52,7 @@ pub fn sum_up(
     finances: Finances<'_>,
     is_claimed: impl Fn(&str) -> bool,
 ) -> Summary {
+    let prices = finances.prices;
     let mut summary = Summary {
         late: u64::try_from(late.len()).unwrap_or(u64::MAX),
         unlisted,
@@ -61,7 +63,10 @@ pub fn sum_up(
         balance: finances.balance,
         unmanaged: late
             .iter()
-            .filter_map(|(id, of)| Some(unmanaged(id, snapshot.instances.get(id)?, Some(of))))
+            .filter_map(|(id, of)| {
+                let instance = snapshot.instances.get(id)?;
+                Some(unmanaged(id, instance, prices, Some(of)))
+            })
             .take(MAX_UNMANAGED)
             .collect(),
         ..Summary::default()
@@ -79,18 +84,30 @@ pub fn sum_up(
         } else {
             counts.unmanaged += 1;
             if summary.unmanaged.len() < MAX_UNMANAGED && !late.contains_key(id) {
-                summary.unmanaged.push(unmanaged(id, instance, None));
+                let shown = unmanaged(id, instance, prices, None);
+                summary.unmanaged.push(shown);
             }
         }
     }
     summary
 }
 
-fn unmanaged(id: &str, instance: &Instance, of: Option<&ObjectKey>) -> UnmanagedInstance {
+fn unmanaged(
+    id: &str,
+    instance: &Instance,
+    prices: Option<&Prices>,
+    of: Option<&ObjectKey>,
+) -> UnmanagedInstance {
+    let price = prices.and_then(|prices| prices.shown_for(instance));
+    let (price_per_hour, currency) = price.map(|p| (p.amount, p.currency)).unzip();
+    let started_at = instance.instance_status.started_at.as_deref();
     UnmanagedInstance {
         id: fit(id, MAX_ID),
         args: args::shown(&instance.instance_args),
         state: fit(instance.instance_status.status.as_str(), MAX_WORD),
+        started_at: started_at.map(|at| fit(at, MAX_WORD)),
+        price_per_hour,
+        currency,
         probably_of: of.map(|key| ResourceName {
             namespace: key.namespace.clone(),
             name: key.name.clone(),
@@ -153,6 +170,40 @@ mod tests {
         let ids: Vec<_> = summary.unmanaged.iter().map(|u| u.id.as_str()).collect();
         assert_eq!(ids, ["i0", "i2", "i3"]);
         assert_eq!(summary.unmanaged[0].state, "pending");
+    }
+
+    #[test]
+    fn an_unmanaged_instance_is_shown_with_its_price_and_its_start() {
+        let hardware = serde_json::json!([{
+            "hardware_type_id": "L4", "price_info": { "price_per_hour": 1.2, "currency": "EUR" },
+        }]);
+        let prices = Prices::of(serde_json::from_value(hardware).unwrap());
+        let list = ["running", "stopped"].map(|state| {
+            let instance = serde_json::from_value(serde_json::json!({
+                "instance_id": state,
+                "instance_args": {"model_id": "m", "hardware_type_id": "L4", "num_workers": 2},
+                "instance_status": {"status": state, "started_at": "2026-01-01T00:00:00Z"},
+            }));
+            (state.to_owned(), Arc::new(instance.unwrap()))
+        });
+        let list = Snapshot {
+            instances: list.into(),
+            ..Snapshot::default()
+        };
+        let shown = |prices| {
+            let finances = Finances {
+                prices,
+                balance: None,
+            };
+            let unmanaged = sum_up(&list, &BTreeMap::new(), 0, finances, |_| false).unmanaged;
+            unmanaged.into_iter().map(|u| {
+                assert_eq!(u.started_at.as_deref(), Some("2026-01-01T00:00:00Z"));
+                u.price_per_hour.zip(u.currency)
+            })
+        };
+        let price = ("2.40".to_owned(), "EUR".to_owned());
+        assert!(shown(Some(&prices)).eq([Some(price), None]));
+        assert!(shown(None).eq([None, None]), "no price is known yet");
     }
 
     #[test]

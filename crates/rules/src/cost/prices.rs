@@ -10,7 +10,7 @@ use cortecs_resources::account::PricePerHour;
 
 use super::{
     labels::{Labels, NONE},
-    money::{Micros, decimal, is_code, micros},
+    money::{Micros, Money, decimal, is_code, micros},
 };
 use crate::facts::args::MAX_ID;
 
@@ -107,6 +107,15 @@ impl Prices {
         let (price, of_price) = self.by_hardware.get(hardware?)?;
         let price = micros(*price).filter(|_| of_price == currency)?;
         price.checked_mul(workers)
+    }
+
+    /// The price per hour of an instance in its present state, as a status shows it; none if it is not billed or the price is not known.
+    pub fn shown_for(&self, instance: &Instance) -> Option<Money> {
+        let (price, currency) = self.of_instance(instance)?;
+        Some(Money {
+            amount: decimal(price)?,
+            currency: currency.to_owned(),
+        })
     }
 
     /// The price per hour of an instance in its present state, with its currency; none if it is not billed or the price is not known.
@@ -211,6 +220,9 @@ mod tests {
                 ("L40S", 30.0, "EUR")
             ]
         );
+        let each: Vec<_> = instances.iter().map(|i| prices.shown_for(i)).collect();
+        let each: Vec<_> = each.iter().flatten().map(|m| &*m.amount).collect();
+        assert_eq!(each, ["3.75", "1.25", "30.00"]);
         let claimed = [true, true, false, true, true, true];
         let shown = prices.shown(instances.iter().zip(claimed));
         let euros = PricePerHour {

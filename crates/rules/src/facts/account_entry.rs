@@ -3,6 +3,8 @@
 use cortecs_resources::{
     account::{CortecsAccountSpec, Hold, ManagedBy},
     reason::Reason,
+    stop_all::StopAll,
+    unmanaged::LateInstance,
 };
 
 use super::fleet_key::FleetKey;
@@ -17,6 +19,10 @@ pub struct AccountEntry {
     pub deleting: bool,
     /// Its hold, if it is on hold.
     pub hold: Option<Hold>,
+    /// What its mode has ordered to stop.
+    pub stop_all: Option<StopAll>,
+    /// The late outcomes of starts that it deletes.
+    pub late_instances: Vec<LateInstance>,
     /// The operator that its status names.
     pub managed_by: Option<ManagedBy>,
     pub state: AccountState,

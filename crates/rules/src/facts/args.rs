@@ -107,6 +107,12 @@ pub fn may_be(wanted: &InstanceArgs, any_model: bool, seen: &InstanceArgs) -> bo
     (any_model || same_model(wanted, seen)) && pairs.into_iter().all(agree)
 }
 
+/// Whether `seen` states everything that `wanted` asks for, and nothing else.
+pub fn states_exactly(wanted: &InstanceArgs, seen: &InstanceArgs) -> bool {
+    let is_whole = Compared::of(seen).0.iter().all(Option::is_some);
+    is_whole && same_model(wanted, seen) && Compared::of(wanted).0 == Compared::of(seen).0
+}
+
 /// Whether both are of one model, however it is spelt.
 pub fn same_model(a: &InstanceArgs, b: &InstanceArgs) -> bool {
     a.model_id == b.model_id || normalise_model_id(&a.model_id) == normalise_model_id(&b.model_id)

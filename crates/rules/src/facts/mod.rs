@@ -13,6 +13,7 @@
 //! | [`patience`] | how long an object waits for what it needs |
 //! | [`home`] | where a resource lives |
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
+//! | [`stop_order`] | which stopped instances the account's order to stop everything explains |
 //! | [`known`] | the instances that a start cannot have made |
 //! | [`sealed_id`] | the annotation that proves which instance was a resource's own |
 //! | [`budget_wait`] | a start that waits for the account's budget |
@@ -42,5 +43,6 @@ pub mod nearest;
 pub mod patience;
 pub mod sealed_id;
 pub mod snapshot;
+pub mod stop_order;
 #[cfg(test)]
 pub(crate) mod stored;

@@ -99,14 +99,17 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
             format!("account {name} is being deleted: nothing is started with it any more"),
         ));
     }
-    if account.mode == AccountMode::Hold {
-        return Err(Verdict::stalled(
-            Phase::Failed,
-            Reason::AccountHeld,
-            format!(
-                "account {name} has mode Hold: nothing is started until its spec.mode is Active"
-            ),
-        ));
+    let mode = match account.mode {
+        AccountMode::Active => None,
+        AccountMode::Hold => Some(format!(
+            "account {name} has mode Hold: nothing is started until its spec.mode is Active"
+        )),
+        AccountMode::StopAll => Some(format!(
+            "account {name}, or another one with its client id, has mode StopAll: what should run is started when its spec.mode is Active"
+        )),
+    };
+    if let Some(why) = mode {
+        return Err(Verdict::stalled(Phase::Failed, Reason::AccountHeld, why));
     }
     calls(draft)?;
     if let Some(why) = draft.held() {

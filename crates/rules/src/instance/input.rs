@@ -19,7 +19,10 @@ use uuid::Uuid;
 use super::protocol::Rules;
 use crate::{
     cost::{Prices, money::Money},
-    facts::{capacity::Capacity, failure::FailureKind, memory::Memory, snapshot::Snapshot},
+    facts::{
+        capacity::Capacity, failure::FailureKind, memory::Memory, snapshot::Snapshot,
+        stop_order::StopOrder,
+    },
     ledger::book::Book,
     pacing::pressure::Wait,
 };
@@ -152,6 +155,8 @@ pub struct FleetView {
     pub problem: Option<(FailureKind, String)>,
     /// Why an account of this fleet is on hold, if one is: nothing is started, and absence proves nothing.
     pub held: Option<String>,
+    /// The order of its accounts to stop everything, until the resources have taken note.
+    pub stop: Option<StopOrder>,
     /// The prices of the API, once they are known.
     pub prices: Option<Arc<Prices>>,
     /// The balance at the last look.

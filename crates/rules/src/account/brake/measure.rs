@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use cortecs_api::types::InstanceState;
 use cortecs_resources::{
     CortecsInstance, annotations,
     instance::{DesiredState, UpdateStrategyType},
@@ -13,7 +12,12 @@ use jiff::Timestamp;
 use crate::{
     cost::run_limit::ended,
     facts::{
-        args, drift_policy::accepts_drift, fleet_key::FleetKey, home::lives_in, snapshot::Snapshot,
+        args,
+        drift_policy::accepts_drift,
+        fleet_key::FleetKey,
+        home::{is_in, lives_in},
+        snapshot::Snapshot,
+        stop_order::{StopOrder, is_recorded_up},
     },
     ledger::entry::Entry,
 };
@@ -40,6 +44,10 @@ pub struct Measure {
     pub bound: usize,
     /// Resources that may have an instance that is not recorded yet.
     pub open: usize,
+    /// Resources with a start or a restart that is open, or about to be recorded.
+    pub calls: usize,
+    /// Resources whose status does not show yet what the account's order to stop everything has stopped.
+    pub unnoted: usize,
 }
 
 impl Measure {
@@ -79,9 +87,11 @@ pub struct Lists<'a> {
     pub past: &'a Past,
 }
 
-/// How the last hold of the fleet ended.
+/// What was ordered in the fleet, and how its last hold ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Past {
+    /// The order to stop everything.
+    pub stop: Option<StopOrder>,
     /// When the last hold ended.
     pub released: Option<Timestamp>,
     /// The instances that were down when a person ordered to resume, and have not been seen to run since.
@@ -107,6 +117,7 @@ pub fn measure<'a>(
     let mut measure = Measure::default();
     for entry in entries {
         let resource = &*entry.resource;
+        measure.calls += usize::from(is_calling(entry, lists.fleet));
         let here = lives_in(resource, lists.fleet);
         let Some(status) = resource.status.as_ref().filter(|_| here) else {
             measure.open += usize::from(entry.may_be_restored_at(&lists.fleet.api_url));
@@ -119,6 +130,10 @@ pub fn measure<'a>(
         measure.bound += 1;
         let listed = lists.new.instances.contains_key(id);
         let up = is_up_in(lists.new, id);
+        // A stop removes nothing, so an instance that is not listed is not explained.
+        let stop = lists.past.stop.filter(|_| listed && !up);
+        let is_ordered = stop.is_some_and(|stop| stop.explains(status, settle));
+        measure.unnoted += usize::from(is_ordered);
         let marked = is_recorded_up(status) && lists.past.lacks_the_end(status);
         if marked {
             measure.expected += 1;
@@ -128,6 +143,12 @@ pub fn measure<'a>(
             let counts = !listed || is_recorded_up(status);
             measure.others += usize::from(counts);
             measure.away += usize::from(!listed);
+            continue;
+        }
+        if is_ordered {
+            // For the return from a hold it is still missing.
+            measure.wanted += 1;
+            measure.down += 1;
             continue;
         }
         if listed && !up && accepts_drift(resource, status) {
@@ -147,6 +168,16 @@ pub fn measure<'a>(
         }
     }
     measure
+}
+
+/// Whether a start or a restart in the fleet is open, or about to be recorded.
+fn is_calling(entry: &Entry, fleet: &FleetKey) -> bool {
+    let status = entry.resource.status.as_ref();
+    let slot = status.map(CortecsInstanceStatus::slot);
+    let is_open = slot.is_some_and(|slot| slot.start.is_some() || slot.restart.is_some());
+    let written = entry.memory.writing_start.as_ref();
+    (is_open && lives_in(&entry.resource, fleet))
+        || written.is_some_and(|w| is_in(&w.account, fleet))
 }
 
 /// The instances of the fleet that resources have and that the list lacks or shows as stopped.
@@ -173,12 +204,6 @@ fn should_run(resource: &CortecsInstance) -> bool {
 
 fn is_shown_up(status: &CortecsInstanceStatus) -> bool {
     status.slot().missing_since.is_none() && is_recorded_up(status)
-}
-
-fn is_recorded_up(status: &CortecsInstanceStatus) -> bool {
-    let up = [InstanceState::Pending, InstanceState::Running];
-    let shown = status.instance_status.as_ref();
-    shown.is_some_and(|s| up.iter().any(|up| s.status == up.as_str()))
 }
 
 /// Whether the list shows the instance as running or about to.

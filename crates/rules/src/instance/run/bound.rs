@@ -24,7 +24,9 @@ use crate::{
 };
 
 use super::{
-    drift::{drift_accepted, drift_is_accepted, handle_restart, restart_is_asked_for},
+    drift::{
+        drift_accepted, drift_is_accepted, handle_restart, note_ordered_stop, restart_is_asked_for,
+    },
     gone::{self, Gone},
     missing::{missing, unbind},
     replace::{must_be_replaced, replace},
@@ -81,6 +83,9 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
         );
     }
     let up = *state != InstanceState::Stopped;
+    if !up {
+        note_ordered_stop(&mut draft);
+    }
     // Nothing would be started any more; what is paid for may be used up.
     let expires = spec.expire_time.as_ref().and_then(UserTime::timestamp);
     let expired = expires.is_some_and(|at| at <= draft.input.wall);

@@ -21,6 +21,7 @@ mod restart;
 mod restored;
 mod samples;
 mod start;
+mod stop_all;
 mod unanswered;
 mod unlisted;
 mod voided;

@@ -272,8 +272,12 @@ fn a_refused_start_leaves_nothing_open_and_says_why() {
 #[test]
 fn what_blocks_a_start_is_said() {
     type Change = fn(&mut Scene);
-    let cases: [(Change, &str); 4] = [
+    let cases: [(Change, &str); 5] = [
         (|s| s.account(|a| a.mode = AccountMode::Hold), "AccountHeld"),
+        (
+            |s| s.account(|a| a.mode = AccountMode::StopAll),
+            "AccountHeld",
+        ),
         (|s| s.account(|a| a.allowed = false), "AccountNotAllowed"),
         (|s| s.account(|a| a.deleting = true), "AccountNotFound"),
         (

@@ -20,6 +20,7 @@ use crate::{
 mod back;
 mod hold;
 mod loss;
+mod ordered;
 
 const SETTLE: Duration = Duration::from_secs(180);
 const API: &str = "https://api.example/v1";

@@ -1,0 +1,80 @@
+//! Instances that no resource claims.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::identity::InstanceArgs;
+
+/// Most unmanaged instances that an account's status lists.
+pub const MAX_UNMANAGED: usize = 50;
+
+/// An instance that no resource claims.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnmanagedInstance {
+    #[schemars(length(max = 256))]
+    pub id: String,
+    pub args: InstanceArgs,
+    /// `pending`, `running` or `stopped`.
+    #[schemars(length(max = 64))]
+    pub state: String,
+    /// When it was started, as the API says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub started_at: Option<String>,
+    /// What all its workers cost in an hour by the API's prices, as a decimal number. Absent while nothing is billed, or no price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub price_per_hour: Option<String>,
+    /// The price's currency, an ISO 4217 code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3))]
+    pub currency: Option<String>,
+    /// The resource whose start, given up as void, this is probably the late outcome of. Unless the account has
+    /// `lateStartPolicy: Delete`, nobody touches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probably_of: Option<ResourceName>,
+}
+
+/// Most late instances that are stopped and deleted within a day.
+pub const MAX_LATE: usize = 8;
+
+/// What is done about the late outcome of a start that was given up. `Report`: it is shown. `Delete`: it is stopped and deleted where
+/// the operator's own records leave no doubt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum LateStartPolicy {
+    #[default]
+    Report,
+    Delete,
+}
+
+/// The late outcome of a start that was given up, which is stopped and deleted. It is recorded before the first call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LateInstance {
+    #[schemars(length(max = 256))]
+    pub id: String,
+    /// The start, as the resource's journal names it. A start makes one instance, so no other one is deleted because of it.
+    pub start: Uuid,
+    /// The resource whose start it was.
+    pub of: ResourceName,
+    /// When the start was given up. The record goes a day later.
+    pub voided_at: Timestamp,
+    /// When the instance was found to be gone or was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<Timestamp>,
+}
+
+/// Names a `CortecsInstance`.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceName {
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    #[schemars(length(max = 253))]
+    pub name: String,
+}

@@ -1,0 +1,232 @@
+//! The calls that `mode: StopAll` orders.
+
+use std::{sync::Arc, time::Duration};
+
+use cortecs_api::{Error, RetryClass};
+use cortecs_clock as clock;
+use cortecs_resources::{CortecsAccount, account::AccountMode, key::ObjectKey, stop_all::StopAll};
+use cortecs_rules::{
+    account::{
+        brake::Lists,
+        stop_all::{
+            Facts, Failure, Next, Order, Permit, Stage, Stopped, count_stopped, event, next,
+            next_record, permit, stage,
+        },
+    },
+    facts::fleet_key::FleetKey,
+};
+use jiff::Timestamp;
+
+use super::context::AccountController;
+use crate::fleet::poll::Fleet;
+
+/// What an account does about its order to stop everything.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) record: Option<StopAll>,
+    pub(super) stage: Stage,
+    fleet: Option<Arc<Fleet>>,
+    /// What came of the calls, as far as `record` has it.
+    unrecorded: Option<Stopped>,
+    /// The next step, if this account is the one that carries the order out.
+    next: Option<Next>,
+    /// The record of an order that has ended is still there.
+    ends: bool,
+}
+
+impl AccountController {
+    /// What the account records and does about its order to stop everything.
+    pub(super) fn plan_stop(&self, me: &ObjectKey, wall: Timestamp) -> Plan {
+        let Self {
+            directory, claims, ..
+        } = self;
+        let Some(entry) = directory.account(&me.namespace, &me.name) else {
+            return Plan::default();
+        };
+        let own = entry.stop_all.clone();
+        let member = directory.fleet_of_member(me);
+        let known = own.as_ref().map(|record| {
+            let key = FleetKey::new(&record.api_url, record.client_id.as_str());
+            (directory.fleet(&key), key)
+        });
+        let asked = member.as_ref().map(|fleet| {
+            let homes = claims.homes(fleet.key());
+            let parties = directory.stop_parties(fleet.key(), &homes, &self.this_operator);
+            permit(me, &parties)
+        });
+        let asked = match asked {
+            // Its credentials do not work: nothing can be called, and nothing is over.
+            None if entry.spec.mode == AccountMode::StopAll => {
+                Permit::Waits("nothing is stopped: the account cannot be used".to_owned())
+            }
+            Some(Permit::NotAsked) | None => Permit::NotAsked,
+            Some(_) if !claims.synced() || !directory.synced() => Permit::Waits(
+                "nothing is stopped yet: the accounts and the resources are being read".to_owned(),
+            ),
+            Some(asked) => asked,
+        };
+        let carrier = member.as_ref().and_then(|fleet| {
+            let first = directory.accounts_of(fleet.key()).into_iter().next();
+            first.filter(|_| asked == Permit::Given)
+        });
+        let order = match asked {
+            Permit::Waits(_) => Order::Unknown,
+            _ if carrier.as_ref() == Some(me) => Order::GoesOn,
+            _ => Order::Ends,
+        };
+        if own.is_none() && asked == Permit::NotAsked {
+            return Plan::default();
+        }
+        // An order that has ended is about the fleet that its record names.
+        let (fleet, key) = match (&member, known) {
+            (Some(member), _) if asked == Permit::Given => {
+                (Some(Arc::clone(member)), member.key().clone())
+            }
+            (_, Some(known)) => known,
+            (Some(member), None) => (Some(Arc::clone(member)), member.key().clone()),
+            (None, None) => return Plan::default(),
+        };
+        let list = fleet.as_ref().and_then(|fleet| fleet.snapshot());
+        let measure = list.as_ref().map(|list| {
+            claims.measure(Lists {
+                fleet: &key,
+                old: None,
+                new: list,
+                past: &directory.past(&key),
+            })
+        });
+        let is_unsure = list.is_none() && claims.fleet_in_use(&key, &[].into());
+        let unnoted = measure.map_or(usize::from(is_unsure), |measure| measure.unnoted);
+        let calls = directory.stop_calls(&key);
+        let of_carrier = carrier.as_ref().and_then(|c| directory.stop_record(c));
+        let facts = Facts {
+            fleet: &key,
+            record: own.as_ref(),
+            list: list.as_deref(),
+            open: measure.map_or(0, |measure| measure.calls),
+            unnoted,
+            calls: &calls,
+        };
+        let of_carrier = Facts {
+            record: of_carrier.as_ref(),
+            ..facts
+        };
+        let takes_note = match order {
+            Order::GoesOn => true,
+            Order::Unknown => false,
+            Order::Ends => own.as_ref().is_some_and(|own| own.end_time.is_none()),
+        };
+        let next = next(&of_carrier, clock::moment());
+        let settle = claims.settle();
+        let record = next_record(&facts, order, settle, wall);
+        Plan {
+            ends: record.as_ref().is_some_and(|r| r.end_time.is_some()),
+            unrecorded: calls.unrecorded.filter(|_| takes_note),
+            stage: stage(&asked, next, &calls),
+            next: (order == Order::GoesOn).then_some(next),
+            record,
+            fleet,
+        }
+    }
+
+    /// Takes note that the status has what the plan says.
+    pub(super) fn stop_is_recorded(&self, plan: &Plan) {
+        if let (Some(fleet), Some(recorded)) = (&plan.fleet, plan.unrecorded) {
+            self.directory.change_stop_calls(fleet.key(), |calls| {
+                calls.unrecorded.take_if(|known| *known == recorded);
+            });
+        }
+    }
+
+    /// Makes the call, if it is due. Returns when to look again, if not at the next list.
+    pub(super) async fn carry_out_stop(
+        &self,
+        me: &ObjectKey,
+        account: &CortecsAccount,
+    ) -> Option<Duration> {
+        let plan = self.plan_stop(me, clock::wall());
+        let (fleet, next) = match (&plan.fleet, plan.next) {
+            (Some(fleet), Some(next)) => (fleet, next),
+            _ => {
+                self.rest_from_stopping(me);
+                return plan.ends.then_some(ENDING_INTERVAL);
+            }
+        };
+        let busy = (next != Next::Done).then(|| fleet.key());
+        self.directory.set_busy(&in_queues(me), busy);
+        match next {
+            Next::Record | Next::Done => None,
+            Next::Wait(wait) => Some(wait),
+            Next::List(after) => {
+                fleet.request_list_after(after);
+                None
+            }
+            Next::Call => Some(self.stop_everything(fleet, me, account).await),
+        }
+    }
+
+    /// Makes the call, unless this process may not act or the calls of the fleet are paused. Returns when to look again.
+    async fn stop_everything(
+        &self,
+        fleet: &Fleet,
+        me: &ObjectKey,
+        account: &CortecsAccount,
+    ) -> Duration {
+        let turns = fleet.turns();
+        let client = fleet.client();
+        let token = client.verify_credentials().await;
+        // The token may have taken long.
+        if !self.leadership.may_act() || turns.are_paused() {
+            return PAUSE;
+        }
+        let turn = turns.take(&in_queues(me));
+        let result = match token {
+            Ok(()) => client.stop_all().await,
+            Err(error) => Err(error),
+        };
+        drop(turn);
+        turns.record_call(&result);
+        let (now, wall) = (clock::moment(), clock::wall());
+        let list = fleet.snapshot();
+        let result = result.map(|ids| count_stopped(&ids, list.as_deref()));
+        let count = *result.as_ref().unwrap_or(&0);
+        match &result {
+            Ok(count) => {
+                tracing::warn!(account = %me, count, "mode StopAll: every instance was stopped")
+            }
+            Err(error) => tracing::warn!(account = %me, %error, "mode StopAll: the call failed"),
+        }
+        let result = result.map_err(|error| failure(&error));
+        self.directory.change_stop_calls(fleet.key(), |calls| {
+            calls.end(result, now, wall, fastrand::f64());
+        });
+        fleet.request_list_after(now);
+        if count > 0 {
+            self.events.publish(account, vec![event(count)]).await;
+        }
+        Duration::ZERO
+    }
+
+    /// No list is needed any more for an order of this account.
+    pub(super) fn rest_from_stopping(&self, account: &ObjectKey) {
+        self.directory.set_busy(&in_queues(account), None);
+    }
+}
+
+/// How often to look whether the record of an order that has ended may go.
+const ENDING_INTERVAL: Duration = Duration::from_secs(5);
+/// How soon to look again while no call may be made.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The name of the account's calls among the calls of resources: no resource can have it.
+fn in_queues(account: &ObjectKey) -> ObjectKey {
+    ObjectKey::new(&account.namespace, format!("{}/stop-all", account.name))
+}
+
+fn failure(error: &Error) -> Failure {
+    Failure {
+        message: error.to_string(),
+        is_refusal: error.class() == RetryClass::Terminal,
+        retry_after: error.retry_after(),
+    }
+}
