@@ -96,10 +96,11 @@ fuzz_target!(|data: &[u8]| {
         Some(id) if id.is_empty() => SealedId::Unchecked,
         Some(id) => SealedId::Proven(id),
     };
+    let fleet = FleetKey::new(API_URL, "client");
     for now in [at(1000), now] {
         memory.observe(&resource, Some(&snapshot), settle, now);
         let sealed_id = sealed_id.clone();
-        memory.observe_sealed_id(sealed_id, Some(API_URL), &resource, Some(&snapshot), now);
+        memory.observe_sealed_id(sealed_id, Some(&fleet), &resource, Some(&snapshot), now);
     }
     let mut book = Book::default();
     book.apply(Arc::new(resource.clone()));

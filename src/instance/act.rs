@@ -230,10 +230,7 @@ async fn delete(
         Err(error) if error.is_conflict() || error.is_not_found() => Err(error),
         Err(error) => {
             tracing::warn!(%error, "the resource has expired and cannot be deleted");
-            let message = format!(
-                "ttlSecondsAfterExpired has passed, and the resource cannot be deleted: {error}"
-            );
-            fail(context, resource, message);
+            fail(context, resource, error.to_string());
             Ok(Next::Now)
         }
     }

@@ -254,9 +254,9 @@ fn decide_on(
     let snapshot = observed.snapshot();
     book.remember(key, |memory| {
         memory.observe(resource, snapshot, context.settings.settle, now);
-        let api_url = observed.fleet().map(|fleet| fleet.key().api_url.as_str());
+        let fleet = observed.fleet().map(Fleet::key);
         let sealed_id = observed.sealed_id.clone();
-        memory.observe_sealed_id(sealed_id, api_url, resource, snapshot, now);
+        memory.observe_sealed_id(sealed_id, fleet, resource, snapshot, now);
     });
     let memory = book.get(key)?.memory.clone();
     let decision = decide(&Input {

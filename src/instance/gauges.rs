@@ -6,7 +6,10 @@ use std::{
 };
 
 use cortecs_clock as clock;
-use cortecs_resources::instance_status::{CortecsInstanceStatus, Phase};
+use cortecs_resources::{
+    instance_status::{CortecsInstanceStatus, Phase},
+    transition::TransitionAction,
+};
 use cortecs_rules::facts::home::named_account;
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,7 +27,7 @@ const NO_ACCOUNT: &str = "none";
 struct Counts {
     phases: BTreeMap<&'static str, u64>,
     open: OpenStarts,
-    /// Transitions that are overdue.
+    /// Stops that are overdue.
     overdue: u64,
 }
 
@@ -67,6 +70,7 @@ impl Counts {
         let phase = status.and_then(|s| s.phase).unwrap_or(Phase::Pending);
         *self.phases.entry(phase.as_str()).or_default() += 1;
         let next = status.and_then(|s| s.next_transition.as_ref());
+        let next = next.filter(|next| next.action == TransitionAction::Stop);
         let is_overdue = next.is_some_and(|next| now.duration_since(next.at) > OVERDUE);
         self.overdue += u64::from(is_overdue);
         let start = status.and_then(|s| Some(s.slot().start.as_ref()?.requested_at));

@@ -7,8 +7,10 @@ use super::money::Micros;
 pub struct Request {
     /// The most that all together may cost.
     pub most: Micros,
-    /// What is billed, or may be before long.
+    /// What others have that is billed, or may be before long.
     pub used: Micros,
+    /// The same of the resource that asks, which gives it up for what is to be started.
+    pub own: Micros,
     /// What is to be started.
     pub wanted: Micros,
 }
@@ -24,20 +26,25 @@ pub enum Room {
     Never,
 }
 
-/// Looks for room. `ahead`: the prices of what has waited for longer, the oldest first. What is ahead and fits takes its place first; what is
-/// ahead and does not fit holds nobody up.
+/// Looks for room. `ahead`: the prices of what waits and is older, the oldest first. What is ahead and fits takes its place first, beside what
+/// the resource has itself; what is ahead and does not fit holds nobody up.
 pub fn room(request: Request, ahead: impl IntoIterator<Item = Micros>) -> Room {
-    let Request { most, used, wanted } = request;
+    let Request {
+        most,
+        used,
+        own,
+        wanted,
+    } = request;
     if wanted > most {
         return Room::Never;
     }
-    let mut left = most.saturating_sub(used);
+    let mut left = most.saturating_sub(used).saturating_sub(own);
     for price in ahead {
         if price <= left {
             left = left.saturating_sub(price);
         }
     }
-    match wanted <= left {
+    match wanted <= left.saturating_add(own) {
         true => Room::Now,
         false => Room::Later,
     }
@@ -49,8 +56,28 @@ mod tests {
 
     use super::*;
 
-    fn request(most: Micros, used: Micros, wanted: Micros) -> Request {
-        Request { most, used, wanted }
+    fn request(most: Micros, used: Micros, own: Micros, wanted: Micros) -> Request {
+        Request {
+            most,
+            used,
+            own,
+            wanted,
+        }
+    }
+
+    /// Who runs and changes waits for nobody who could have its place only when it is gone: each would wait for the other.
+    #[test]
+    fn ones_own_place_is_no_place_for_others() {
+        for (own, ahead, wanted, expected) in [
+            (6, vec![6], 6, Room::Now),
+            (3, vec![6], 5, Room::Now),
+            (3, vec![5], 5, Room::Later),
+            (3, vec![5], 3, Room::Now),
+            (3, vec![], 9, Room::Later),
+        ] {
+            let room = room(request(10, 2, own, wanted), ahead.clone());
+            assert_eq!(room, expected, "{own} {ahead:?} {wanted}");
+        }
     }
 
     #[test]
@@ -71,7 +98,7 @@ mod tests {
             (50, vec![], 1, Room::Later),
             (50, vec![], 0, Room::Later),
         ] {
-            let room = room(request(10, used, wanted), ahead.clone());
+            let room = room(request(10, used, 0, wanted), ahead.clone());
             assert_eq!(room, expected, "{used} {ahead:?} {wanted}");
         }
     }
@@ -82,7 +109,7 @@ mod tests {
         fn what_is_let_in_keeps_to_the_budget(most in 0..1_000_i64, wanted in vec(0..400_i64, 0..30)) {
             let mut used = 0;
             for (n, price) in wanted.iter().enumerate() {
-                if room(request(most, used, *price), wanted[..n].iter().copied()) == Room::Now {
+                if room(request(most, used, 0, *price), wanted[..n].iter().copied()) == Room::Now {
                     used += price;
                 }
             }

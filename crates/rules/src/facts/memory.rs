@@ -18,6 +18,7 @@ use super::{
     bound::{Bound, observe_bound},
     budget_wait::BudgetWait,
     failure::{Failure, FailureKind},
+    fleet_key::FleetKey,
     held_up::HeldUp,
     sealed_id::{SealedId, is_well_formed, named_id},
     snapshot::Snapshot,
@@ -37,6 +38,8 @@ pub struct Memory {
     /// The open start of another resource that holds up a start of this one.
     pub held_up: Option<HeldUp>,
     pub bound: Option<Bound>,
+    /// The instance that was bound last, if this process has deleted it: a list may be older than that.
+    pub removed: Option<String>,
     pub failure: Option<Failure>,
     /// Starts and restarts in a row of which nothing came.
     pub fruitless: u32,
@@ -71,7 +74,7 @@ pub struct WritingStart {
 /// An instance that a sealed annotation names, and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Named {
-    pub api_url: String,
+    pub fleet: FleetKey,
     pub bound: Bound,
 }
 
@@ -124,25 +127,28 @@ impl Memory {
             self.request = request.map(|value| (value.clone(), now));
         }
         let id = status.and_then(|s| s.instance_id.as_deref());
+        if let Some(bound) = self.bound.as_ref().filter(|bound| bound.deleted) {
+            self.removed = Some(bound.id.clone());
+        }
         self.bound = observe_bound(self.bound.take(), id, snapshot, now);
     }
 
-    /// Takes note of what the annotation with the id proves. `api_url` is the API at which the instance is expected.
+    /// Takes note of what the annotation with the id proves. `fleet` is the one in which the instance is expected.
     pub fn observe_sealed_id(
         &mut self,
         sealed_id: SealedId,
-        api_url: Option<&str>,
+        fleet: Option<&FleetKey>,
         resource: &CortecsInstance,
         snapshot: Option<&Snapshot>,
         now: Moment,
     ) {
         let before = self.named.take().map(|named| named.bound);
-        if let (SealedId::Proven(id), Some(api_url)) = (&sealed_id, api_url)
+        if let (SealedId::Proven(id), Some(fleet)) = (&sealed_id, fleet)
             && resource.records_nothing()
         {
             let bound = observe_bound(before, Some(id), snapshot, now);
             self.named = bound.map(|bound| Named {
-                api_url: api_url.to_owned(),
+                fleet: fleet.clone(),
                 bound,
             });
         }

@@ -5,7 +5,7 @@ use cortecs_resources::{
     annotations,
     instance::{DeletionPolicy, DesiredState},
     instance_status::{CortecsInstanceStatus, Phase},
-    journal::RunEnd,
+    journal::{RunEnd, VOIDED_START_HOURS, VoidedStart},
     limits::Limits,
     reason::Reason,
     transition::{NextTransition, TransitionAction, TransitionReason},
@@ -77,6 +77,13 @@ fn deletion(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<Timesta
     let is_deleting = input.resource.metadata.deletion_timestamp.is_some();
     // The definition does not permit this policy here. It would leave the instance as it is.
     let is_left = spec.suspend || spec.deletion_policy == DeletionPolicy::Orphan;
+    // The resource is the record of what its starts that were given up may still make.
+    let expects = |start: &VoidedStart| {
+        let hours = input.wall.duration_since(start.voided_at).as_hours();
+        hours < VOIDED_START_HOURS
+    };
+    let is_expecting = status.journal.voided_starts.iter().any(expects);
+    let is_quiet = is_quiet && !is_expecting;
     end_of_resource(spec).filter(|_| is_quiet && !is_deleting && !is_left)
 }
 
@@ -85,11 +92,14 @@ pub(crate) fn is_to_be_deleted(input: &Input<'_>, status: &CortecsInstanceStatus
     deletion(input, status).is_some_and(|at| at <= input.wall)
 }
 
-/// What is shown if the resource cannot be deleted.
-pub(crate) fn deleting() -> Verdict {
-    let message =
-        "the resource is being deleted: ttlSecondsAfterExpired has passed since expireTime";
-    Verdict::reconciling(Phase::Stopped, Reason::Deleting, message)
+/// What is shown of a resource that has expired and is to be deleted. `refusal`: what Kubernetes said against it.
+pub(crate) fn deleting(refusal: Option<&str>) -> Verdict {
+    let expired = "expireTime has passed, and ttlSecondsAfterExpired since";
+    let message = match refusal {
+        None => format!("{expired}: the resource is being deleted"),
+        Some(refusal) => format!("{expired}: {refusal}"),
+    };
+    Verdict::ready(Phase::Stopped, Reason::Expired, message)
 }
 
 fn limits<'a>(input: &Input<'a>) -> Option<&'a Limits> {

@@ -81,6 +81,19 @@ pub fn decide(input: &Input<'_>) -> Decision {
     }
 }
 
+/// The resource has expired. What keeps it from being deleted costs nothing and is no reason to hurry.
+fn limit_reached(draft: Draft<'_>) -> Decision {
+    let now = draft.input.now;
+    let failure = draft.input.memory.backing_off(draft.generation(), now);
+    match failure {
+        Some(failure) => {
+            let wait = failure.retry_at.since(now);
+            draft.rest(limit::deleting(Some(&failure.message)), Some(wait))
+        }
+        None => draft.act(Step::Write(Write::DeleteResource), limit::deleting(None)),
+    }
+}
+
 fn live(mut draft: Draft<'_>) -> Decision {
     let input = draft.input;
     if !draft.has_finalizer() && draft.enforces(Rule::FinalizerFirst) {
@@ -107,8 +120,7 @@ fn live(mut draft: Draft<'_>) -> Decision {
         return resolve::decide(draft);
     }
     if limit::is_to_be_deleted(input, &draft.status) && !restored::is_open(&draft) {
-        let step = Step::Write(Write::DeleteResource);
-        return draft.act_if_permitted(step, limit::deleting());
+        return limit_reached(draft);
     }
     if draft.status.instance_id.is_some() {
         return seal::first(draft.input, bound::decide(draft));

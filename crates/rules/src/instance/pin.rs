@@ -16,6 +16,7 @@ use crate::{
         defaults,
     },
     instance::{
+        budget,
         draft::Draft,
         input::{CatalogProblem, Desired},
         limit,
@@ -78,10 +79,17 @@ fn choices(draft: &Draft<'_>) -> Result<Vec<InstanceArgs>, NotPinned> {
     let Desired::Usable(account) = &draft.input.account.desired else {
         return Ok(choices);
     };
-    let refused = choices
-        .first()
-        .and_then(|first| limit::check(account, first).err());
-    choices.retain(|args| limit::check(account, args).is_ok());
+    // What is taken over is billed already.
+    let starts = draft.spec().adopt.is_none();
+    let permit = |args: &InstanceArgs| {
+        limit::check(account, args)?;
+        match starts {
+            true => budget::permits(draft, account, args),
+            false => Ok(()),
+        }
+    };
+    let refused = choices.first().and_then(|first| permit(first).err());
+    choices.retain(|args| permit(args).is_ok());
     match refused.filter(|_| choices.is_empty()) {
         Some(verdict) => Err(NotPinned::Because(verdict, LIMIT_RETRY)),
         None => Ok(choices),

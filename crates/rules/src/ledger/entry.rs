@@ -86,7 +86,7 @@ impl Entry {
     /// The instance at this API, or at any, that only the annotation names.
     pub(super) fn named_id(&self, api_url: Option<&str>) -> Option<&str> {
         let named = self.memory.named.as_ref();
-        let named = named.filter(|n| api_url.is_none_or(|api_url| n.api_url == api_url))?;
+        let named = named.filter(|n| api_url.is_none_or(|api_url| n.fleet.api_url == api_url))?;
         Some(&named.bound.id)
     }
 

@@ -118,7 +118,7 @@ fn what_is_being_restored_is_not_late() {
     assert_eq!(found_in(&book, "client"), one("i-late", "a"));
     book.remember(&ObjectKey::new("ns", "b"), |memory| {
         memory.named = Some(Named {
-            api_url: API.to_owned(),
+            fleet: FleetKey::new(API, "client"),
             bound: Bound::new(
                 "i-late".to_owned(),
                 Moment::from_boot(Duration::from_secs(1)),

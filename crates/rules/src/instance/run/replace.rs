@@ -9,7 +9,7 @@ use crate::{
         budget,
         draft::Draft,
         gate,
-        pin::{NotPinned, known_to_catalog, pinned_now},
+        pin::{NotPinned, known_to_catalog, pinned, pinned_now},
         step::{ApiCall, Decision},
         verdict::Verdict,
     },
@@ -56,6 +56,11 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
     let own = draft.status.instance_args.as_ref();
     let own = own.filter(|args| args.num_workers.is_some_and(|n| workers <= n));
     let own = own.and_then(|args| args.hardware_type_id.clone());
+    if let Ok(args) = pinned(&draft)
+        && let Err(no_room) = budget::check(&draft, account, &args)
+    {
+        return no_room.wait(draft);
+    }
     match known_to_catalog(&draft).and_then(|()| pinned_now(&draft, own.as_deref())) {
         Ok(args) => {
             if let Err(no_room) = budget::check(&draft, account, &args) {

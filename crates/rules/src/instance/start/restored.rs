@@ -92,8 +92,8 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
 
 /// The verdict of a resource whose annotation names an instance that another resource claims. It never touches the instance.
 pub(crate) fn claimed_by_another(draft: &Draft<'_>) -> Option<Verdict> {
-    let Named { api_url, bound } = named(draft)?;
-    let mut claimants = draft.input.book.claimants(api_url, &bound.id);
+    let Named { fleet, bound } = named(draft)?;
+    let mut claimants = draft.input.book.claimants(&fleet.api_url, &bound.id);
     let owner = claimants.find(|key| *key != draft.input.key)?;
     Some(Verdict::stalled(
         Phase::Failed,

@@ -65,9 +65,15 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     {
         return others::wait_for(draft, &open);
     }
+    // Before the API is asked for free hardware, which may be in vain for long.
+    let preferred = match &wanted {
+        Ok(args) => Some(args.clone()),
+        Err(NotPinned::Fetch(_)) => pinned(&draft).ok(),
+        Err(NotPinned::Because(..)) => None,
+    };
     if !adopts
-        && let (Ok(args), Some(list)) = (&wanted, draft.snapshot())
-        && let Err(no_room) = budget::check_by(&draft, account, list, args)
+        && let (Some(args), Some(list)) = (preferred, draft.snapshot())
+        && let Err(no_room) = budget::check_by(&draft, account, list, &args)
     {
         return no_room.wait(draft);
     }
@@ -86,7 +92,7 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     };
     let Some(snapshot) = draft.fresh_list() else {
-        return draft.await_fresh_list();
+        return budget::await_list(draft);
     };
     match adopted(&draft, account, snapshot, &args) {
         Adopted::None => match pinned_now(&draft, None) {

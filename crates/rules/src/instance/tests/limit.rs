@@ -135,9 +135,32 @@ fn the_deletion_is_shown_before_and_what_kubernetes_says_against_it() {
     let memory = scene.memory.as_mut().unwrap();
     crate::instance::record::not_taken(memory, "it is forbidden".to_owned(), 1, at(1000), 0.5);
     let decision = scene.decide();
-    assert_eq!(reconciling(&decision), Some("RetryingAfterError"));
-    let said = find_condition(&decision.status.conditions, RECONCILING).unwrap();
-    assert_eq!(said.message, "it is forbidden");
+    // It costs nothing, and there is no hurry.
+    assert_eq!(ready(&decision), ("True", "Expired"));
+    assert!(!decision.busy && decision.look_again.is_some());
+    let said = find_condition(&decision.status.conditions, READY).unwrap();
+    assert!(said.message.ends_with(": it is forbidden"), "{said:?}");
+}
+
+/// The resource is the record by which the late outcome of a start is recognised.
+#[test]
+fn what_has_expired_stays_while_a_start_that_was_given_up_may_have_made_something() {
+    for (voided_at, goes) in [
+        ("2026-01-02T00:00:01Z", false),
+        ("2026-01-02T00:00:00Z", true),
+    ] {
+        let mut scene = expired("2026-01-02T00:00:00Z", json!({}), "none");
+        scene.resource["status"]["journal"]["voidedStarts"] = json!([{
+            "id": Uuid::from_u128(4), "requestedAt": "2026-01-01T00:00:00Z", "voidedAt": voided_at, "args": args(),
+        }]);
+        let first = scene.decide();
+        let decision = then(&mut scene, first);
+        assert_eq!(
+            decision.step == Step::Write(Write::DeleteResource),
+            goes,
+            "{voided_at}"
+        );
+    }
 }
 
 #[test]

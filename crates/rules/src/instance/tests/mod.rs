@@ -60,6 +60,7 @@ use crate::{
         attempt::{Attempt, Outcome},
         bound::Bound,
         capacity::Capacity,
+        fleet_key::FleetKey,
         known::digest,
         lookup::{self, Lookup},
         memory::Memory,
@@ -191,8 +192,9 @@ impl Scene {
         let bound = resource.status.as_ref().and_then(|s| s.instance_id.clone());
         let sealed_id = self.sealed_id.clone();
         let sealed_id = sealed_id.unwrap_or_else(|| bound.map_or(SealedId::None, SealedId::Proven));
-        let api_url = self.view.fleet.as_ref().map(|_| API);
-        memory.observe_sealed_id(sealed_id, api_url, &resource, snapshot.as_deref(), self.now);
+        let fleet = FleetKey::new(API, "client");
+        let fleet = self.view.fleet.as_ref().map(|_| &fleet);
+        memory.observe_sealed_id(sealed_id, fleet, &resource, snapshot.as_deref(), self.now);
     }
 
     fn decide(&mut self) -> Decision {

@@ -94,7 +94,7 @@ fn where_nothing_is_left_nothing_is_held() {
     let mut book = Book::of(&[emptied]);
     book.remember(&ObjectKey::new("ns", "a"), |memory| {
         memory.named = Some(Named {
-            api_url: API.to_owned(),
+            fleet: FleetKey::new(API, "client"),
             bound: Bound::new("i-a".to_owned(), at(50)),
         });
     });

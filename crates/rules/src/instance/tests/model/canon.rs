@@ -230,6 +230,10 @@ impl<'a> Writer<'a> {
         self.flag(status.slot().restart.is_some());
         self.flag(status.account.is_some());
         self.flag(status.slot().last_start_time.is_some());
+        if let Some(at) = status.slot().last_start_time.filter(|_| self.spends()) {
+            let at = Duration::try_from(at.duration_since(Timestamp::UNIX_EPOCH)).unwrap();
+            self.age_up_to(Moment::from_boot(at), SETTLE_TICKS + 1);
+        }
         self.args(status.instance_args.as_ref());
         self.args(status.slot().requested_args.as_ref());
         self.flag(is_unresolved(&status));

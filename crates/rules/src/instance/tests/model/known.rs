@@ -92,6 +92,7 @@ impl Writer<'_> {
         self.flag(memory.failure.as_ref().is_some_and(|f| now < f.retry_at));
         if self.spends() {
             let wait = memory.budget_wait.as_ref();
+            self.ids_mask(|id| memory.removed.as_deref() == Some(id));
             self.flag(memory.writing_restart);
             self.flag(wait.is_some_and(|wait| wait.lasts(now)));
             self.flag(wait.is_some_and(|wait| wait.is_shown(now)));

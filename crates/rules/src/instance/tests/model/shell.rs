@@ -29,7 +29,7 @@ impl State {
     ) {
         let now = self.now();
         let key = &KEYS[resource];
-        decision.status = shown(&decision.status);
+        decision.status = shown(&decision.status, lab.config.spend.is_some());
         let step = decision.step.clone();
         if lab.config.is_off(Off::KnownIds)
             && let Some(start) = &mut decision.status.slot_mut().start
@@ -200,12 +200,13 @@ impl State {
             // A step is announced when it is done.
             process.book.remember(key, |memory| {
                 memory.held_up.clone_from(&decision.held_up);
+                memory.budget_wait.clone_from(&decision.budget_wait);
             });
             match &decision.step {
                 Step::Rest => continue,
                 Step::Write(Write::Status(Purpose::Report)) => {
                     let known = process.resource(key);
-                    let status = shown(&decision.status);
+                    let status = shown(&decision.status, lab.config.spend.is_some());
                     if known
                         .as_ref()
                         .is_some_and(|k| k.status.as_ref() == Some(&status))

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::instance::tests::*;
 
-/// The status without what is only told.
-pub fn shown(status: &CortecsInstanceStatus) -> CortecsInstanceStatus {
+/// The status without what is only told. `with_times`: what is billed depends on when something was asked to run.
+pub fn shown(status: &CortecsInstanceStatus, with_times: bool) -> CortecsInstanceStatus {
     let slot = status.slot();
     let mut journal = Journal::default();
     journal.slots.current = Slot {
@@ -17,7 +17,13 @@ pub fn shown(status: &CortecsInstanceStatus) -> CortecsInstanceStatus {
         restart: slot.restart.clone(),
         requested_args: slot.requested_args.clone(),
         // That there is one tells a status that was emptied from one that records nothing any more.
-        last_start_time: slot.last_start_time.map(|_| Timestamp::UNIX_EPOCH),
+        last_start_time: slot.last_start_time.map(|at| {
+            if with_times {
+                at
+            } else {
+                Timestamp::UNIX_EPOCH
+            }
+        }),
         ..Slot::default()
     };
     CortecsInstanceStatus {

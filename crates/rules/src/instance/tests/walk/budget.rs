@@ -25,6 +25,24 @@ impl Walk {
         self.around.account.budgets.clear();
     }
 
+    /// Nobody who fits waits.
+    pub(super) fn check_waits(&self, seed: u64) {
+        let left = self
+            .budget
+            .unwrap_or_default()
+            .saturating_sub(self.api.billed_workers());
+        for (key, object) in &self.server.objects {
+            let conditions = &object.status.as_ref().unwrap().conditions;
+            let waits = conditions.iter().any(|c| c.reason == "WaitingForBudget");
+            let workers = u32::try_from(object.spec.num_workers).unwrap();
+            assert!(
+                !waits || workers > left,
+                "seed {seed}: {key} waits with {workers} workers, and there is room for {left}\n{}",
+                self.log.join("\n")
+            );
+        }
+    }
+
     /// What is billed at the API, by whichever calls, keeps to the budget.
     pub(super) fn check_budget(&self, seed: u64) {
         let Some(most) = self.budget else { return };

@@ -97,7 +97,8 @@ impl Process {
         let resource = self.resource(key)?;
         let (now, snapshot) = (moves.now, self.snapshot.clone());
         let settle = around.settings.settle;
-        let api_url = around.checked.then_some(API);
+        let fleet = FleetKey::new(API, "client");
+        let fleet = around.checked.then_some(&fleet);
         let sealed_id = match moves.seals {
             _ if !around.checked => SealedId::Unchecked,
             true => sealed_id_of(&resource),
@@ -106,7 +107,7 @@ impl Process {
         self.book.remember(key, |memory| {
             let snapshot = snapshot.as_deref();
             memory.observe(&resource, snapshot, settle, now);
-            memory.observe_sealed_id(sealed_id, api_url, &resource, snapshot, now);
+            memory.observe_sealed_id(sealed_id, fleet, &resource, snapshot, now);
         });
         Some(resource)
     }
