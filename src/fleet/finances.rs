@@ -37,7 +37,7 @@ pub(crate) struct Finances {
     /// When the prices were last asked for.
     asked_at: Mutex<Option<Moment>>,
     wake: Notify,
-    balance: Mutex<Option<Money>>,
+    balance: Mutex<Option<(Moment, Money)>>,
     /// Whether starts depend on the balance.
     watches_balance: AtomicBool,
 }
@@ -60,8 +60,17 @@ impl Finances {
         }
     }
 
+    /// The last balance.
     pub fn balance(&self) -> Option<Money> {
-        lock(&self.balance).clone()
+        let balance = lock(&self.balance);
+        balance.as_ref().map(|(_, balance)| balance.clone())
+    }
+
+    /// The same, unless it is so old that nothing may be decided by it.
+    pub fn recent_balance(&self) -> Option<Money> {
+        let balance = lock(&self.balance).clone();
+        let balance = balance.filter(|(at, _)| clock::moment().since(*at) < money::OLD);
+        balance.map(|(_, balance)| balance)
     }
 
     /// Sets whether starts depend on the balance: then it is asked for as often as while an instance runs.
@@ -108,7 +117,8 @@ impl Finances {
         loop {
             match client.balance().await {
                 Ok(answer) => {
-                    *lock(&self.balance) = money::balance(&answer);
+                    let balance = money::balance(&answer);
+                    *lock(&self.balance) = balance.map(|money| (clock::moment(), money));
                     on_change();
                     let mut age = Duration::ZERO;
                     let watches = || self.watches_balance.load(Ordering::Relaxed);

@@ -278,7 +278,7 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
             .directory
             .all_accounts(fleet.key(), |entry| sees_all_users(context, entry)),
         prices: fleet.finances().prices(),
-        balance: fleet.finances().balance(),
+        balance: fleet.finances().recent_balance(),
         snapshot: fleet.snapshot(),
         good_since: health.good_since.unwrap_or_default(),
         problem: match (health.authentication_failed, problem) {

@@ -12,6 +12,9 @@ pub const FRESH: Duration = Duration::from_secs(3600);
 /// How long a balance is used while an instance is billed.
 pub const SPENDING: Duration = Duration::from_secs(600);
 
+/// How old a balance may be for a decision: where decisions depend on it, it is asked for each time [`SPENDING`] has passed.
+pub const OLD: Duration = Duration::from_secs(3600);
+
 /// Whether the balance is to be asked for again.
 pub fn is_due(age: Duration, is_spending: bool) -> bool {
     age >= if is_spending { SPENDING } else { FRESH }

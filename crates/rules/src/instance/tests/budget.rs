@@ -3,10 +3,7 @@
 use cortecs_resources::{budget::Budget, conditions::READY};
 
 use super::*;
-use crate::{
-    cost::money::Money,
-    facts::{budget_wait::BudgetWait, fleet_key::FleetKey},
-};
+use crate::{cost::money::Money, facts::budget_wait::BudgetWait};
 
 /// An account in which one worker costs 1.20 EUR an hour, with this budget.
 fn with_budget(mut scene: Scene, budget: Value) -> Scene {
@@ -182,7 +179,7 @@ fn beside(created: &str, price: i64, looked_at: u64, spec: Value) -> Scene {
     other["metadata"]["creationTimestamp"] = json!(created);
     scene.others = vec![other];
     let wait = BudgetWait {
-        fleet: FleetKey::new(API, "client"),
+        fleet: fleet(),
         price,
         looked_at: at(looked_at),
         shown_at: at(looked_at),

@@ -192,7 +192,7 @@ impl Scene {
         let bound = resource.status.as_ref().and_then(|s| s.instance_id.clone());
         let sealed_id = self.sealed_id.clone();
         let sealed_id = sealed_id.unwrap_or_else(|| bound.map_or(SealedId::None, SealedId::Proven));
-        let fleet = FleetKey::new(API, "client");
+        let fleet = fleet();
         let fleet = self.view.fleet.as_ref().map(|_| &fleet);
         memory.observe_sealed_id(sealed_id, fleet, &resource, snapshot.as_deref(), self.now);
     }

@@ -246,13 +246,7 @@ fn others_leave_what_the_annotation_proves_alone() {
     let mut memory = Memory::default();
     let restored: CortecsInstance = serde_json::from_value(scene.others[0].clone()).unwrap();
     let sealed_id = SealedId::Proven("i-1".into());
-    memory.observe_sealed_id(
-        sealed_id,
-        Some(&FleetKey::new(API, "client")),
-        &restored,
-        None,
-        at(900),
-    );
+    memory.observe_sealed_id(sealed_id, Some(&fleet()), &restored, None, at(900));
     scene.remembered.push(("restored", memory));
     scene.list(999, &[instance("i-1", "running")]);
     scene.observe();
@@ -277,13 +271,7 @@ fn unread() -> serde_json::Value {
 fn looked_at(sealed_id: SealedId, second: u64) -> Memory {
     let mut memory = Memory::default();
     let restored: CortecsInstance = serde_json::from_value(unread()).unwrap();
-    memory.observe_sealed_id(
-        sealed_id,
-        Some(&FleetKey::new(API, "client")),
-        &restored,
-        None,
-        at(second),
-    );
+    memory.observe_sealed_id(sealed_id, Some(&fleet()), &restored, None, at(second));
     memory
 }
 

@@ -19,6 +19,10 @@ pub(super) fn account() -> Account {
     }
 }
 
+pub(super) fn fleet() -> FleetKey {
+    FleetKey::new(API, "client")
+}
+
 pub(super) fn home() -> Value {
     json!({ "namespace": "ns", "name": "main", "apiUrl": API, "clientId": "client" })
 }

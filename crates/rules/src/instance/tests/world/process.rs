@@ -97,7 +97,7 @@ impl Process {
         let resource = self.resource(key)?;
         let (now, snapshot) = (moves.now, self.snapshot.clone());
         let settle = around.settings.settle;
-        let fleet = FleetKey::new(API, "client");
+        let fleet = fleet();
         let fleet = around.checked.then_some(&fleet);
         let sealed_id = match moves.seals {
             _ if !around.checked => SealedId::Unchecked,
