@@ -232,7 +232,12 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         }
         AccountState::Usable(fleet) => fleet,
     };
-    if entry.managed_by.as_ref() != Some(&context.this_operator) {
+    let may_act = match &entry.managed_by {
+        Some(manager) => *manager == context.this_operator,
+        // A process that starts nothing need not be named: whoever takes the account finds every instance as it is.
+        None => context.settings.only_stops,
+    };
+    if !may_act {
         // Only the manager that the status names may start instances.
         return Desired::Pending(format!(
             "the status of account {key} does not name this operator as its manager yet"

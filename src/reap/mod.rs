@@ -15,14 +15,13 @@ mod stop;
 
 use std::time::Duration;
 
-use cortecs_rules::account::manager::Standing;
 use jiff::SignedDuration;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::{
-    look::{Found, Looker},
-    report::{End, Fate, Line, Report},
-    stop::{Until, stop},
+    look::{Found, Looker, Until},
+    report::{End, Fate, Report},
+    stop::stop,
 };
 use crate::{
     cli::ReapConfig,
@@ -34,8 +33,6 @@ use crate::{
 
 /// How often it is looked, during the wait for the Lease, whether its holder makes the stops.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// The pause after a failed read.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// How long a stop must be overdue, and how long all may take.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +75,12 @@ pub async fn run_with(parts: Parts, limits: Limits, shutdown: Shutdown) -> Resul
         watched: parts.config.watch_namespaces.clone(),
         limit: SignedDuration::try_from(limits.overdue).unwrap_or(SignedDuration::MAX),
     };
-    let found = timeout_at(deadline, looker.look_until_known(RETRY)).await;
-    let found = found.map_err(|_| "the resources could not be read in time".to_owned())?;
-    if found.is_empty() {
+    let until = Until {
+        deadline,
+        shutdown: &shutdown,
+    };
+    let found = looker.look_until_known(until).await?;
+    if found.ours.is_empty() && found.others.is_empty() {
         let seconds = limits.overdue.as_secs();
         return Ok(Report {
             lines: Vec::new(),
@@ -88,59 +88,14 @@ pub async fn run_with(parts: Parts, limits: Limits, shutdown: Shutdown) -> Resul
             end: End::Done,
         });
     }
-    if sort(found.clone())?.ours.is_empty() {
-        return Ok(Report::of(sort(found)?.lines));
+    if found.ours.is_empty() {
+        return Ok(Report::of(found.others));
     }
     let identity = identity();
     let leadership = Leadership::start(parts.client.clone(), &parts.namespace, identity.clone());
-    let until = Until {
-        deadline,
-        shutdown: &shutdown,
-    };
     let result = lead(parts, &identity, &leadership, &looker, found, until).await;
     leadership.release().await;
     result
-}
-
-/// The overdue stops, sorted.
-struct Sorted {
-    /// The stops to make.
-    ours: Found,
-    /// The lines of the report about the others.
-    lines: Vec<Line>,
-}
-
-/// Sorts the overdue stops by whose accounts they concern.
-///
-/// # Errors
-/// That an account is managed by an operator without leader election.
-fn sort(found: Found) -> Result<Sorted, String> {
-    let mut sorted = Sorted {
-        ours: Found::new(),
-        lines: Vec::new(),
-    };
-    for (key, overdue) in found {
-        let fate = match &overdue.standing {
-            Standing::Ours => {
-                sorted.ours.insert(key, overdue);
-                continue;
-            }
-            Standing::Others(other) => Fate::Others(other.namespace.clone()),
-            Standing::Unmanaged => Fate::Runs(
-                "the status of its account does not name this operator as its manager".to_owned(),
-            ),
-            Standing::NotElected => {
-                let account = overdue.account.as_ref();
-                let account = account.map(ToString::to_string).unwrap_or_default();
-                let why = format!(
-                    "{key} is overdue, and the operator that manages its account {account} runs without leader election"
-                );
-                return Err(refused(&why));
-            }
-        };
-        sorted.lines.push(overdue.line(&key, fate));
-    }
-    Ok(sorted)
 }
 
 fn refused(why: &str) -> String {
@@ -159,31 +114,35 @@ async fn lead(
     tokio::select! {
         acquired = leadership.acquired() => acquired.map_err(|end| end.to_string())?,
         () = made_meanwhile(looker, &mut found) => {
-            let mut report = Report::of(Vec::new());
-            report.summary = "the stops were made by another process in the meantime".to_owned();
+            let mut report = Report::of(found.others);
+            if report.end == End::Done {
+                report.summary = "the stops were made by another process in the meantime".to_owned();
+            }
             return Ok(report);
         }
         () = until.shutdown.requested() => return Err("ended by a signal before the Lease could be had: nothing was stopped".to_owned()),
-        () = sleep_until(until.deadline) => return not_acquired(&parts, leadership, &found).await,
+        () = sleep_until(until.deadline) => return not_acquired(&parts, leadership, found).await,
     }
     // Nobody else acts any more: what is overdue now is what is to be stopped.
-    let found = timeout_at(until.deadline, looker.look_until_known(RETRY)).await;
-    let found = found.map_err(|_| "the resources could not be read in time".to_owned())?;
-    let Sorted { ours, mut lines } = sort(found)?;
+    let Found { ours, others } = looker.look_until_known(until).await?;
+    let mut lines = others;
     if !ours.is_empty() {
         tracing::info!(overdue = ours.len(), "the overdue stops are made");
         let limit = looker.limit;
         lines.extend(stop(parts, identity, leadership, &ours, limit, until).await);
     }
-    lines.sort_by(|a, b| a.resource.cmp(&b.resource));
     Ok(Report::of(lines))
 }
 
-/// Completes when no stop is overdue any more. What is overdue is updated.
+/// Completes when no stop of ours is overdue any more. What is overdue is updated; after a failed read it is as before.
 async fn made_meanwhile(looker: &Looker, found: &mut Found) {
-    while !found.is_empty() {
+    while !found.ours.is_empty() {
+        tracing::info!(overdue = found.ours.len(), "waits for the Lease");
         sleep(LOOK_AGAIN).await;
-        *found = looker.look_until_known(RETRY).await;
+        match looker.look().await {
+            Ok(now) => *found = now,
+            Err(problem) => tracing::warn!(?problem, "the resources cannot be read now"),
+        }
     }
 }
 
@@ -191,7 +150,7 @@ async fn made_meanwhile(looker: &Looker, found: &mut Found) {
 async fn not_acquired(
     parts: &Parts,
     leadership: &Leadership,
-    found: &Found,
+    found: Found,
 ) -> Result<Report, String> {
     if let Some(problem) = leadership.problem() {
         return Err(format!("nothing was stopped: {problem}"));
@@ -201,11 +160,10 @@ async fn not_acquired(
     let why = format!(
         "the Lease {LEASE_NAME} is held by {holder}, which renews it and has to make the stop"
     );
-    let lines = found
-        .iter()
-        .map(|(key, overdue)| overdue.line(key, Fate::Runs(why.clone())));
+    let ours = found.ours.iter();
+    let ours = ours.map(|(key, overdue)| overdue.line(key, Fate::Runs(why.clone())));
     Ok(Report {
-        lines: lines.collect(),
+        lines: report::in_order(ours.chain(found.others).collect()),
         summary: format!(
             "nothing was done: the Lease {LEASE_NAME} is held by {holder}. The operator is alive; see why it does not make the stops"
         ),

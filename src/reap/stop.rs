@@ -13,10 +13,10 @@ use cortecs_rules::{
     facts::account_entry::AccountState,
 };
 use jiff::SignedDuration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{sleep, sleep_until};
 
 use super::{
-    look::{Found, Overdue},
+    look::{Overdue, Stops, Until},
     report::{Fate, Line},
 };
 use crate::{
@@ -29,18 +29,12 @@ use crate::{
 /// How often it is looked whether everything is stopped.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// When to end, whatever is left.
-pub(super) struct Until<'a> {
-    pub deadline: Instant,
-    pub shutdown: &'a Shutdown,
-}
-
 /// Stops what is overdue. The lines of the report.
 pub(super) async fn stop(
     parts: Parts,
     identity: &str,
     leadership: &Leadership,
-    overdue: &Found,
+    overdue: &Stops,
     limit: SignedDuration,
     until: Until<'_>,
 ) -> Vec<Line> {
@@ -65,7 +59,7 @@ pub(super) async fn stop(
         loss = leadership.lost() => Some(format!("the Lease was lost: {loss}")),
     };
     let lines = overdue.iter().map(|(key, overdue)| {
-        let fate = match outcome_of(&controllers, key, limit) {
+        let fate = match outcome_of(&controllers, key, overdue, limit) {
             Outcome::Stopped => Fate::Stopped,
             Outcome::Gone => Fate::Gone,
             Outcome::NotDue => Fate::NotDue,
@@ -80,7 +74,7 @@ pub(super) async fn stop(
 }
 
 /// Completes when no stop is overdue any more.
-async fn all_stopped(controllers: &Controllers, overdue: &Found, limit: SignedDuration) {
+async fn all_stopped(controllers: &Controllers, overdue: &Stops, limit: SignedDuration) {
     let context = &controllers.instances;
     while !(context.watches.all_listed() && context.directory.synced()) {
         sleep(LOOK).await;
@@ -88,20 +82,27 @@ async fn all_stopped(controllers: &Controllers, overdue: &Found, limit: SignedDu
     // As after the start of the operator.
     controllers.enqueuer.enqueue_all();
     context.directory.request_withheld();
-    let is_open = |key: &ObjectKey| outcome_of(controllers, key, limit) == Outcome::Overdue;
-    while overdue.keys().any(is_open) {
+    let is_open = |(key, overdue): (&ObjectKey, &Overdue)| {
+        outcome_of(controllers, key, overdue, limit) == Outcome::Overdue
+    };
+    while overdue.iter().any(is_open) {
         sleep(LOOK).await;
     }
 }
 
-fn outcome_of(controllers: &Controllers, key: &ObjectKey, limit: SignedDuration) -> Outcome {
+fn outcome_of(
+    controllers: &Controllers,
+    key: &ObjectKey,
+    overdue: &Overdue,
+    limit: SignedDuration,
+) -> Outcome {
     let context = &controllers.instances;
     let book = context.book.lock();
     let resource: Option<&CortecsInstance> = book.get(key).map(|entry| &*entry.resource);
     match resource {
         // Before all are listed, it is not known to be gone.
         None if !context.watches.all_listed() => Outcome::Overdue,
-        resource => outcome(resource, limit, clock::wall()),
+        resource => outcome(resource, overdue.of_account, limit, clock::wall()),
     }
 }
 

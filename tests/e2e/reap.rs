@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use cortecs_api::types::InstanceState;
 use cortecs_operator::reap::Limits;
-use cortecs_resources::{CortecsInstance, transition::TransitionReason};
+use cortecs_resources::{CortecsAccount, CortecsInstance, transition::TransitionReason};
 use cortecs_simulator::{Effect, Endpoint, Fault};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::ResourceExt;
+use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::harness::{Bed, CrashPoint, MODEL, Process, Read, bound, leads};
@@ -35,7 +39,9 @@ async fn set_back(bed: &Bed, name: &str) -> Timestamp {
     let started = Timestamp::now() - SignedDuration::from_hours(3);
     let due = started + SignedDuration::from_hours(1);
     status["journal"]["slots"]["current"]["lastStartTime"] = json!(started);
-    status["nextTransition"]["at"] = json!(due);
+    if let Some(next) = status.get_mut("nextTransition") {
+        next["at"] = json!(due);
+    }
     bed.replace_status(name, status).await;
     due
 }
@@ -132,6 +138,102 @@ async fn a_reaper_that_is_killed_between_the_record_and_the_stop_is_followed_by_
     assert_eq!(bed.changes(), [1, 0, 1, 0]);
 }
 
+/// Of the operator nothing is recorded but that it was about to make the call.
+#[tokio::test]
+async fn a_restart_that_the_operator_died_in_is_stopped() {
+    let bed = Bed::builder("reap-restart").elected().build().await;
+    let operator = bed.operator();
+    let id = bed.run_sealed("phi", an_hour()).await;
+    set_back(&bed, "phi").await;
+    bed.wait("phi", "ended", ended).await;
+    operator.kill();
+    let point = CrashPoint::at(1, Some("restart"));
+    let operator = bed.operator_until(&point);
+    bed.annotate("phi", "cortecs.ai/restartedAt", "now").await;
+    point.reached().await;
+    operator.kill();
+    assert_eq!(bed.changes(), [1, 1, 1, 0]);
+    let phi = bed.latest("phi").expect("the resource");
+    assert!(
+        phi.status
+            .as_ref()
+            .is_some_and(|s| s.slot().restart.is_some())
+    );
+    set_back(&bed, "phi").await;
+    let (code, said) = reap(&bed, &[]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(&format!("instance {id}, overdue since")),
+        "{said}"
+    );
+    assert_eq!(bed.changes(), [1, 1, 2, 0]);
+    assert_eq!(bed.state_of(&id), Some(InstanceState::Stopped));
+    let phi = bed.latest("phi").expect("the resource");
+    assert_eq!(end_of(&phi), Some(TransitionReason::MaxRuntimeReached));
+    assert!(
+        phi.status
+            .as_ref()
+            .is_some_and(|s| s.slot().restart.is_none())
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_the_operator_died_in_is_reported_and_left_open() {
+    let bed = Bed::builder("reap-start").elected().build().await;
+    let point = CrashPoint::at(1, Some("start"));
+    let operator = bed.operator_until(&point);
+    bed.create("phi", an_hour()).await;
+    point.reached().await;
+    operator.kill();
+    let due = set_back(&bed, "phi").await;
+    let (version, requests) = (lease_version(&bed).await, bed.last_request());
+    let (code, said) = reap(&bed, &[]).await;
+    assert_eq!(code, Some(3), "{said}");
+    let line = format!("no instance is recorded, overdue since {due}: its start is open");
+    assert!(said.contains(&line), "no {line} in: {said}");
+    assert_eq!(lease_version(&bed).await, version);
+    assert_eq!(bed.last_request(), requests);
+}
+
+/// The container crashes whenever it has the Lease, and is started anew: so the holder changes, and never renews.
+#[tokio::test]
+async fn an_operator_that_crashes_again_and_again_loses_the_lease_to_the_reaper() {
+    let bed = Bed::builder("reap-crashes").elected().build().await;
+    let operator = bed.operator();
+    bed.run_sealed("phi", an_hour()).await;
+    operator.kill();
+    set_back(&bed, "phi").await;
+    let holders = ["operator_1", "operator_2", "operator_3"];
+    hold_lease(&bed, holders[0]).await;
+    let mut reaper = Process::reap(&bed, &["--deadline-seconds", "120"]).await;
+    for (before, holder) in holders.iter().zip(&holders[1..]) {
+        let waits = |log: &str| log.matches("waits for the Lease").count();
+        let waited = waits(&reaper.log());
+        reaper
+            .until("it waits for this holder", |log| waits(log) > waited)
+            .await;
+        assert_eq!(bed.lease_holder().await.as_deref(), Some(*before));
+        assert_eq!(bed.changes(), [1, 0, 0, 0]);
+        hold_lease(&bed, holder).await;
+    }
+    let code = reaper.ended().await.code();
+    assert_eq!(code, Some(0), "{}", reaper.log());
+    bed.wait("phi", "ended", ended).await;
+    assert_eq!(bed.changes(), [1, 0, 1, 0]);
+    assert_eq!(bed.lease_holder().await, None, "the lease is released");
+}
+
+/// A process takes the Lease, and never renews it.
+async fn hold_lease(bed: &Bed, holder: &str) {
+    let now = MicroTime(Timestamp::now());
+    let spec = json!({ "holderIdentity": holder, "leaseDurationSeconds": 15, "acquireTime": now, "renewTime": now });
+    let lease = bed.api_of::<Lease>(&bed.namespace);
+    let patch = Patch::Merge(json!({ "spec": spec }));
+    let parameters = PatchParams::default();
+    let held = lease.patch("cortecs-operator", &parameters, &patch).await;
+    held.expect("the Lease");
+}
+
 #[tokio::test]
 async fn an_operator_that_renews_its_lease_is_left_alone() {
     let bed = Bed::builder("reap-alive").elected().build().await;
@@ -213,6 +315,63 @@ async fn an_account_of_another_operator_is_left_to_it() {
         "{said}"
     );
     assert_eq!(bed.last_request(), requests);
+}
+
+#[tokio::test]
+async fn what_is_overdue_of_others_keeps_nobody_waiting() {
+    let bed = Bed::builder("reap-both").elected().build().await;
+    bed.create_account("other", json!({})).await;
+    let mut operator = Process::start(&bed, "the operator");
+    operator.answers("/metrics", leads).await;
+    bed.run_sealed("phi", an_hour()).await;
+    let mut theirs = an_hour();
+    theirs["accountRef"] = json!({"name": "other"});
+    bed.run_sealed("theirs", theirs).await;
+    bed.kubectl_text(&[
+        "annotate",
+        "cortecsaccount",
+        "other",
+        "cortecs.ai/operator=elsewhere",
+    ])
+    .await;
+    let fails = Effect::fail(500, "Internal error");
+    bed.api.add_fault(Fault::new(Endpoint::Stop, fails));
+    set_back(&bed, "theirs").await;
+    set_back(&bed, "phi").await;
+    let mut reaper = Process::reap(&bed, &["--deadline-seconds", "200"]).await;
+    reaper
+        .until("it waits", |log| log.contains("waits for the Lease"))
+        .await;
+    bed.api.clear_faults();
+    let code = reaper.ended().await.code();
+    let said = reaper.log();
+    assert_eq!(code, Some(0), "{said}");
+    let line = "left to the operator in namespace elsewhere";
+    assert!(said.contains(line), "no {line} in: {said}");
+    assert!(
+        said.contains("made by another process in the meantime"),
+        "{said}"
+    );
+    assert!(ended(&bed.latest("phi").expect("the resource")));
+}
+
+/// As after a tool has made it anew while no operator ran.
+#[tokio::test]
+async fn an_account_that_names_no_operator_is_taken_for_ours() {
+    let bed = Bed::builder("reap-anew").elected().build().await;
+    let operator = bed.operator();
+    bed.run_sealed("phi", an_hour()).await;
+    operator.kill();
+    let patch = Patch::Merge(json!({ "status": { "managedBy": null } }));
+    let accounts = bed.api_of::<CortecsAccount>(&bed.namespace);
+    let parameters = PatchParams::default();
+    let emptied = accounts.patch_status("main", &parameters, &patch).await;
+    emptied.expect("the account");
+    set_back(&bed, "phi").await;
+    let (code, said) = reap(&bed, &[]).await;
+    assert_eq!(code, Some(0), "{said}");
+    bed.wait("phi", "ended", ended).await;
+    assert_eq!(bed.changes(), [1, 0, 1, 0]);
 }
 
 #[tokio::test]

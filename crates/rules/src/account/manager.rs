@@ -25,17 +25,18 @@ pub fn other_manager(us: &str, managed_by: Option<&str>, assigned: Option<&str>)
     })
 }
 
-/// Whether a process in the namespace `us` may act for the operator that is installed there, as that operator holds a Lease.
+/// Whether a process in the namespace `us` that starts nothing may act for the operator that is installed there, as that operator holds a
+/// Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The account is that operator's.
+    /// The account is that operator's, or no operator's: then that operator would take it, and nobody else acts before it is taken.
     Ours,
     /// Another operator manages the account.
     Others(Other),
     /// That operator acts without a Lease: nobody can tell whether it runs.
     NotElected,
-    /// The status names no operator.
-    Unmanaged,
+    /// A person gave the account to that operator. The status still names the one in this namespace, which acts until it sees that.
+    Moving(String),
 }
 
 /// The standing of an account. `managed_by` and `assigned` as for [`other_manager`].
@@ -45,10 +46,9 @@ pub fn standing(us: &str, managed_by: Option<&ManagedBy>, assigned: Option<&str>
         return Standing::Others(other);
     }
     match managed_by {
-        None => Standing::Unmanaged,
-        Some(manager) if manager.namespace != us => Standing::Unmanaged,
+        Some(manager) if manager.namespace != us => Standing::Moving(manager.namespace.clone()),
         Some(manager) if manager.lease.is_none() => Standing::NotElected,
-        Some(_) => Standing::Ours,
+        Some(_) | None => Standing::Ours,
     }
 }
 

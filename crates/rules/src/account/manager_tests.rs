@@ -62,11 +62,18 @@ fn only_for_an_operator_with_a_lease_another_process_may_act() {
     assert_eq!(standing("a", Some(&ours), Some("a")), Standing::Ours);
     let alone = named("a", None);
     assert_eq!(standing("a", Some(&alone), None), Standing::NotElected);
-    assert_eq!(standing("a", None, None), Standing::Unmanaged);
+    // Made anew while no operator ran: the operator here would take it, unless a person has named another one.
+    assert_eq!(standing("a", None, None), Standing::Ours);
+    assert_eq!(standing("a", None, Some("a")), Standing::Ours);
     // A person gave it to us, and the operator here has not taken it yet.
-    assert_eq!(standing("a", Some(&other), Some("a")), Standing::Unmanaged);
-    for (managed_by, assigned) in [(&other, None), (&ours, Some("b"))] {
-        let found = standing("a", Some(managed_by), assigned);
+    let moving = Standing::Moving("b".to_owned());
+    assert_eq!(standing("a", Some(&other), Some("a")), moving);
+    for (managed_by, assigned) in [
+        (Some(&other), None),
+        (Some(&ours), Some("b")),
+        (None, Some("b")),
+    ] {
+        let found = standing("a", managed_by, assigned);
         assert!(matches!(found, Standing::Others(other) if other.namespace == "b"));
     }
 }

@@ -1,19 +1,23 @@
 //! Whether the stop of an instance is overdue. Only the resource is asked, so that this can be known before anything else is.
 
-use cortecs_resources::{CortecsInstance, instance::DeletionPolicy, transition::TransitionAction};
+use cortecs_resources::{
+    CortecsInstance, instance::DeletionPolicy, instance_status::CortecsInstanceStatus,
+    transition::TransitionAction,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::run_limit::{end_of_run, runs};
 
 /// Since when the instance of the resource should have been stopped, if that is longer ago than `limit`: by its status, by the recorded
-/// end of its run, or by its present spec. The limit of the account counts only as the status shows it.
+/// end of its run, by its present spec, or by its account's `maxRuntimeSeconds`, which is `of_account`.
 pub fn overdue_since(
     resource: &CortecsInstance,
+    of_account: Option<i32>,
     limit: SignedDuration,
     now: Timestamp,
 ) -> Option<Timestamp> {
     let spec = &resource.spec;
-    let status = resource.status.as_ref().filter(|status| runs(status))?;
+    let status = resource.status.as_ref().filter(|status| may_run(status))?;
     let is_left = resource.metadata.deletion_timestamp.is_some()
         && spec.deletion_policy == DeletionPolicy::Orphan;
     if spec.suspend || is_left {
@@ -23,9 +27,11 @@ pub fn overdue_since(
     let generation = resource.metadata.generation;
     let recorded = slot.run_end.as_ref();
     let recorded = recorded.filter(|end| Some(end.generation) == generation);
-    let asked = end_of_run(spec, slot.last_start_time, None);
     let next = status.next_transition.as_ref();
     let next = next.filter(|next| next.action == TransitionAction::Stop);
+    // A time that is shown counts for the account's limit: that may have changed since, and a later decision corrects it.
+    let of_account = of_account.filter(|_| next.is_none());
+    let asked = end_of_run(spec, slot.last_start_time, of_account);
     let times = [
         next.map(|next| next.at),
         recorded.map(|end| end.at),
@@ -33,6 +39,22 @@ pub fn overdue_since(
     ];
     let since = times.into_iter().flatten().min()?;
     (now.duration_since(since) > limit).then_some(since)
+}
+
+/// Whether an instance runs or may run: a start or a restart is recorded before its call, so while one is open the status shows what was
+/// before it.
+fn may_run(status: &CortecsInstanceStatus) -> bool {
+    runs(status) || has_open_restart(status) || status.slot().start.is_some()
+}
+
+fn has_open_restart(status: &CortecsInstanceStatus) -> bool {
+    status.instance_id.is_some() && status.slot().restart.is_some()
+}
+
+/// Whether a start is open: an instance may run, and no record names it.
+pub fn has_open_start(resource: &CortecsInstance) -> bool {
+    let status = resource.status.as_ref();
+    status.is_some_and(|status| status.slot().start.is_some())
 }
 
 /// What has become of a resource whose stop was overdue.
@@ -51,16 +73,17 @@ pub enum Outcome {
 /// What has become of the resource; `None`: it was removed.
 pub fn outcome(
     resource: Option<&CortecsInstance>,
+    of_account: Option<i32>,
     limit: SignedDuration,
     now: Timestamp,
 ) -> Outcome {
     let Some(status) = resource.and_then(|resource| resource.status.as_ref()) else {
         return Outcome::Gone;
     };
-    match resource.and_then(|resource| overdue_since(resource, limit, now)) {
+    match resource.and_then(|resource| overdue_since(resource, of_account, limit, now)) {
         Some(_) => Outcome::Overdue,
         None if status.instance_id.is_none() => Outcome::Gone,
-        None if !runs(status) => Outcome::Stopped,
+        None if !runs(status) && !has_open_restart(status) => Outcome::Stopped,
         None => Outcome::NotDue,
     }
 }
@@ -101,7 +124,7 @@ mod tests {
 
     fn since(change: Value) -> Option<String> {
         let limit = SignedDuration::from_mins(10);
-        let since = overdue_since(&resource(change), limit, NOW.parse().unwrap());
+        let since = overdue_since(&resource(change), None, limit, NOW.parse().unwrap());
         since.map(|at| at.to_string())
     }
 
@@ -136,6 +159,46 @@ mod tests {
         assert_eq!(since(end(2)), None, "the spec is another one since");
     }
 
+    /// A call that was written ahead may have had its effect after the operator died.
+    #[test]
+    fn an_open_restart_and_an_open_start_count_whatever_the_status_shows() {
+        let slot = |name: &str| {
+            let mut intent = json!({
+                "id": "00000000-0000-0000-0000-000000000001", "requestedAt": "2026-01-01T10:00:00Z",
+            });
+            if name == "start" {
+                intent["args"] = json!({ "modelId": "m" });
+            }
+            json!({ "status": { "journal": { "slots": { "current": { name: intent } } } } })
+        };
+        let hour = json!({ "spec": { "maxRuntimeSeconds": 3600 } });
+        let stopped = json!({ "status": { "instanceStatus": { "status": "stopped" } } });
+        let unbound = json!({ "status": { "instanceId": null, "instanceStatus": null } });
+        let due = Some("2026-01-01T11:00:00Z".to_owned());
+        for (before, call) in [(stopped, slot("restart")), (unbound, slot("start"))] {
+            let before = with(hour.clone(), before);
+            assert_eq!(since(before.clone()), None);
+            let open = with(before, call);
+            assert_eq!(since(open.clone()), due);
+            let suspended = json!({ "spec": { "suspend": true } });
+            assert_eq!(since(with(open.clone(), suspended)), None);
+            let longer = json!({ "spec": { "maxRuntimeSeconds": 86_400 } });
+            assert_eq!(since(with(open, longer)), None);
+        }
+    }
+
+    #[test]
+    fn the_limit_of_the_account_counts_where_no_time_is_shown() {
+        let since = |change: Value, of_account: i32| {
+            let limit = SignedDuration::from_mins(10);
+            let now = NOW.parse().unwrap();
+            overdue_since(&resource(change), Some(of_account), limit, now)
+        };
+        assert!(since(json!({}), 3600).is_some());
+        assert_eq!(since(json!({}), 86_400), None);
+        assert_eq!(since(next("2026-01-01T13:00:00Z"), 3600), None);
+    }
+
     #[test]
     fn what_does_not_run_and_what_is_left_alone_is_not_overdue() {
         let overdue = next("2026-01-01T09:00:00Z");
@@ -161,16 +224,25 @@ mod tests {
         let outcome = |change: Value| {
             let resource = resource(change);
             let limit = SignedDuration::from_mins(10);
-            super::outcome(Some(&resource), limit, NOW.parse().unwrap())
+            super::outcome(Some(&resource), None, limit, NOW.parse().unwrap())
         };
         let overdue = next("2026-01-01T09:00:00Z");
         assert_eq!(outcome(overdue.clone()), Outcome::Overdue);
         let stopped = json!({ "status": { "instanceStatus": { "status": "stopped" } } });
-        assert_eq!(outcome(with(overdue.clone(), stopped)), Outcome::Stopped);
+        assert_eq!(
+            outcome(with(overdue.clone(), stopped.clone())),
+            Outcome::Stopped
+        );
+        let open = json!({ "status": { "journal": { "slots": { "current": { "restart": {
+            "id": "00000000-0000-0000-0000-000000000001", "requestedAt": "2026-01-01T10:00:00Z",
+        } } } } } });
+        let restarted = with(with(overdue.clone(), open.clone()), stopped.clone());
+        assert_eq!(outcome(restarted), Outcome::Overdue);
+        assert_eq!(outcome(with(open, stopped.clone())), Outcome::NotDue);
         let gone = json!({ "status": { "instanceId": null } });
         assert_eq!(outcome(with(overdue, gone)), Outcome::Gone);
         assert_eq!(outcome(next("2026-01-01T13:00:00Z")), Outcome::NotDue);
-        let removed = super::outcome(None, SignedDuration::ZERO, NOW.parse().unwrap());
+        let removed = super::outcome(None, None, SignedDuration::ZERO, NOW.parse().unwrap());
         assert_eq!(removed, Outcome::Gone);
     }
 }

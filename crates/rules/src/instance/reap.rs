@@ -13,6 +13,7 @@ use super::{
     run::bound,
     step::{Decision, Step},
 };
+use crate::cost::run_limit::runs;
 
 pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     let input = draft.input;
@@ -24,6 +25,10 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if slot.start.is_some() || draft.status.instance_id.is_none() || is_left {
         return draft.unchanged(None);
     }
+    if draft.open_restart().is_some() {
+        // The status shows what was before the restart.
+        let _ = draft.last_seen();
+    }
     let (ended, is_new) = match draft.is_deleting() {
         // The order to delete is the record.
         true => (Some(why(&draft)), false),
@@ -33,7 +38,9 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if is_new {
         return draft.rest(limit::stopping(ended), None);
     }
-    if draft.spec().suspend || draft.desired_state() == DesiredState::Running {
+    // A restart that is not seen to have had an effect may still have one: it is resolved.
+    let resolves = draft.open_restart().is_some() && !runs(&draft.status);
+    if draft.spec().suspend || (draft.desired_state() == DesiredState::Running && !resolves) {
         return draft.note_transition();
     }
     confined(input, bound::decide(draft))
@@ -52,7 +59,7 @@ fn why(draft: &Draft<'_>) -> TransitionReason {
 }
 
 /// The decision, if its step is one that only stops; otherwise nothing is done.
-fn confined(input: &Input<'_>, decision: Decision) -> Decision {
+pub(super) fn confined(input: &Input<'_>, decision: Decision) -> Decision {
     if decision.step.only_stops() {
         return decision;
     }

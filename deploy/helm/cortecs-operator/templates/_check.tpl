@@ -10,6 +10,9 @@
 {{- if and .Values.reaper.enabled (not .Values.leaderElection.enabled) }}
 {{- fail "reaper.enabled needs leaderElection.enabled: without a Lease nobody can tell whether an operator acts" }}
 {{- end }}
+{{- if .Values.reaper.enabled }}
+{{- include "cortecs.checkReaper" . }}
+{{- end }}
 {{- $watched := (include "cortecs.watched" . | fromJson).names }}
 {{- with include "cortecs.defaultAccount" . }}
 {{- $namespace := splitList "/" . | first }}
@@ -76,6 +79,17 @@
 {{- end }}
 {{- include "cortecs.checkAccounts" . }}
 {{- include "cortecs.checkAlone" . }}
+{{- end }}
+
+{{/* The reaper is not given extraArgs, so what they would say to both commands has to be said by the values. */}}
+{{- define "cortecs.checkReaper" -}}
+{{- $values := dict "--default-account" "config.defaultAccount" "--allowed-api-hosts" "config.allowedApiHosts" "--watch-namespaces" "watchNamespaces" "--leader-elect" "leaderElection.enabled" "--settle-seconds" "config.settleSeconds" "--request-timeout-seconds" "config.requestTimeoutSeconds" }}
+{{- range .Values.extraArgs }}
+{{- $flag := splitList "=" . | first }}
+{{- with get $values $flag }}
+{{- fail (printf "extraArgs: the reaper is not given %s: set %s instead" $flag .) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Checks that the operator can use the accounts of the values. */}}

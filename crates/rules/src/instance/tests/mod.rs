@@ -198,6 +198,11 @@ impl Scene {
     }
 
     fn decide(&mut self) -> Decision {
+        self.with_input(decide)
+    }
+
+    /// What follows from what a decision is taken from.
+    fn with_input<T>(&mut self, then: impl FnOnce(&Input<'_>) -> T) -> T {
         self.observe();
         let resource = self.parsed();
         let key = ObjectKey::of(&resource);
@@ -217,7 +222,7 @@ impl Scene {
         for other in &self.later {
             book.apply(Arc::new(serde_json::from_value(other.clone()).unwrap()));
         }
-        decide(&Input {
+        then(&Input {
             key: &key,
             resource: &resource,
             account: &self.view,

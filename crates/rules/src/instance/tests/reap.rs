@@ -2,7 +2,7 @@
 
 use cortecs_resources::{conditions::READY, transition::TransitionReason};
 
-use super::*;
+use super::{super::reap::confined, *};
 
 /// A resource whose instance was asked for at midnight of the day before, as the reaper sees it.
 fn seen(spec: Value, state: &str, change: Value) -> Scene {
@@ -129,6 +129,59 @@ fn a_restart_that_is_asked_for_is_left_to_the_operator() {
     assert_eq!(then(&mut scene, decision).step, Step::Rest);
 }
 
+/// A stopped instance with a restart that was written ahead. The operator died after that.
+fn restarted(spec: Value) -> Scene {
+    let intent = json!({ "id": Uuid::from_u128(1), "requestedAt": "2026-01-02T00:00:00Z" });
+    seen(spec, "stopped", json!({ "restart": intent }))
+}
+
+#[test]
+fn a_restart_that_the_operator_died_in_is_stopped_and_stays_open_until_it_is_settled() {
+    let mut scene = restarted(over());
+    scene.list(1000, &[instance("i-1", "running")]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, written(Purpose::Report));
+    let end = decision.status.slot().run_end.clone().unwrap();
+    assert_eq!(end.reason, TransitionReason::MaxRuntimeReached);
+    let decision = then(&mut scene, decision);
+    assert_eq!(decision.step, stop());
+    scene.list(1001, &[instance("i-1", "stopped")]);
+    let decision = scene.decide();
+    assert!(decision.status.slot().restart.is_some());
+    assert_eq!(reconciling(&decision), Some("ResolvingRestart"));
+    then(&mut scene, decision);
+    scene.lists([SETTLED + 1, SETTLED + 2], &[instance("i-1", "stopped")]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, written(Purpose::VoidRestart));
+    let decision = then(&mut scene, decision);
+    assert_eq!(ready(&decision), ("True", "MaxRuntimeReached"));
+}
+
+#[test]
+fn a_restart_that_had_no_effect_is_given_up_and_left_to_the_operator() {
+    let mut scene = restarted(over());
+    scene.list(1000, &[instance("i-1", "stopped")]);
+    let decision = scene.decide();
+    assert_eq!(reconciling(&decision), Some("ResolvingRestart"));
+    then(&mut scene, decision);
+    scene.lists([SETTLED + 1, SETTLED + 2], &[instance("i-1", "stopped")]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, written(Purpose::VoidRestart));
+    assert_eq!(decision.status.slot().run_end, None, "nothing has run");
+    assert_eq!(then(&mut scene, decision).step, Step::Rest);
+}
+
+#[test]
+fn a_restart_whose_run_may_go_on_is_left_to_the_operator() {
+    let mut scene = restarted(json!({ "maxRuntimeSeconds": 86_460 }));
+    scene.list(1000, &[instance("i-1", "running")]);
+    let decision = scene.decide();
+    assert_eq!(decision.step, written(Purpose::Report));
+    let next = decision.status.next_transition.clone().unwrap();
+    assert_eq!(next.at.to_string(), "2026-01-03T00:01:00Z");
+    assert_eq!(then(&mut scene, decision).step, Step::Rest);
+}
+
 #[test]
 fn a_suspended_resource_is_left_alone() {
     let mut scene = seen(
@@ -216,7 +269,7 @@ fn an_instance_that_is_gone_is_forgotten_and_no_other_is_started() {
     assert_eq!(then(&mut scene, decision).step, Step::Rest);
 }
 
-/// The second look at each step, whatever led to it.
+/// The second look at each step, whatever led to it: a decision with any other step is dropped, and so is the status that goes with it.
 #[test]
 fn only_stops_gets_and_reports_pass() {
     let (id, intent) = ("i-1".to_owned(), Uuid::from_u128(1));
@@ -245,8 +298,25 @@ fn only_stops_gets_and_reports_pass() {
         Step::Write(Write::Seal { instance_id: id }),
     ] {
         assert!(!step.only_stops(), "{step:?}");
+        let (decision, passed) = second_look(step);
+        let before = seen(over(), "running", json!({})).parsed().status.unwrap();
+        assert_eq!((&passed.step, &passed.status), (&Step::Rest, &before));
+        assert!(decision.list_after.is_some() && passed.list_after.is_none());
+        assert!(passed.look_again.is_some());
     }
     for step in [stop(), status(Purpose::Report), Step::Rest] {
         assert!(step.only_stops(), "{step:?}");
+        let (decision, passed) = second_look(step);
+        assert_eq!(passed, decision);
     }
+}
+
+/// A decision with this step, and what of it passes.
+fn second_look(step: Step) -> (Decision, Decision) {
+    let mut scene = seen(over(), "running", json!({}));
+    let mut decision = scene.decide();
+    assert!(decision.status.slot().run_end.is_some());
+    (decision.step, decision.list_after) = (step, Some(at(2000)));
+    let passed = scene.with_input(|input| confined(input, decision.clone()));
+    (decision, passed)
 }
