@@ -99,7 +99,7 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
             format!("account {name} is being deleted: nothing is started with it any more"),
         ));
     }
-    let holder = account.mode_of.as_ref();
+    let holder = account.mode_of.as_deref();
     let holder = holder.map_or_else(|| name.clone(), ToString::to_string);
     let mode = match account.mode {
         AccountMode::Active => None,
