@@ -2,11 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Duration,
 };
 
-use cortecs_clock::Backoff;
+use cortecs_clock::{self as clock, Backoff, Moment};
 use cortecs_resources::{account::ManagedBy, key::ObjectKey};
 use cortecs_rules::{
     account::allowed_hosts::AllowedHosts, ledger::book::Scope, pacing::schedule::PollLimits,
@@ -55,6 +55,8 @@ pub struct AccountController {
 #[derive(Default)]
 pub struct State {
     backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
+    /// When the first account was looked at.
+    began: OnceLock<Moment>,
     /// The accounts in the list that a watch currently receives.
     listings: Mutex<BTreeMap<Scope, BTreeSet<ObjectKey>>>,
 }
@@ -79,6 +81,11 @@ impl AccountController {
 
     pub(super) fn backoffs(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Backoff>> {
         lock(&self.state.backoffs)
+    }
+
+    /// Since when this process looks at accounts.
+    pub(super) fn runs_since(&self) -> Moment {
+        *self.state.began.get_or_init(clock::moment)
     }
 
     pub(super) fn listings(&self) -> MutexGuard<'_, BTreeMap<Scope, BTreeSet<ObjectKey>>> {

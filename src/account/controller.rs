@@ -48,8 +48,6 @@ impl Reconciler for AccountController {
         // Calls follow once the watch has brought their record.
         let stop = account.status.as_ref().and_then(|s| s.stop_all.as_ref());
         stop.map(|stop| (stop.since, stop.end_time)).hash(hasher);
-        let late = account.status.iter().flat_map(|s| &s.late_instances);
-        late.for_each(|late| (&late.id, late.end_time).hash(hasher));
     }
 
     fn on_event(&self, scope: &Scope, event: &Event<CortecsAccount>) {
@@ -100,8 +98,15 @@ impl Reconciler for AccountController {
         if !is_passing {
             self.backoffs().remove(&key);
         }
-        let stop = self.carry_out_stop(&key, &account).await;
-        let late = self.carry_out_late(&key, &account).await;
+        if self.read_only {
+            return Ok(requeue);
+        }
+        let stop = self.carry_out_stop(&key).await;
+        // One call per reconcile.
+        let late = match stop {
+            Some(Duration::ZERO) => None,
+            _ => self.carry_out_late(&key, &account).await,
+        };
         Ok(match (stop.into_iter().chain(late).min(), requeue) {
             (Some(soon), Requeue::After(wait)) => Requeue::After(wait.min(soon)),
             (Some(soon), Requeue::OnChange) => Requeue::After(soon),

@@ -5,86 +5,48 @@ use std::{sync::Arc, time::Duration};
 use cortecs_clock as clock;
 use cortecs_resources::{
     CortecsAccount, CortecsInstance,
-    account::{NamespacesFrom, Sharing},
+    account::{Adoption, NamespacesFrom, Sharing},
     key::ObjectKey,
-    unmanaged::{LateInstance, LateStartPolicy},
+    unmanaged::LateStartPolicy,
 };
 use cortecs_rules::{
-    account::late_starts::{Act, Late, Scene, act, event, is_complete, next_records},
+    account::late_starts::{Act, Call, Order, Scene, event},
     facts::account_entry::AccountEntry,
 };
-use jiff::Timestamp;
 
 use super::context::AccountController;
 use crate::fleet::poll::Fleet;
-
-/// What an account does about late outcomes.
-#[derive(Default)]
-pub(super) struct LatePlan {
-    /// The records as the status should have them.
-    pub(super) records: Vec<LateInstance>,
-    fleet: Option<Arc<Fleet>>,
-    /// The next step for each instance on record.
-    acts: Vec<(LateInstance, Act)>,
-}
 
 /// How soon to look again while no call may be made.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl AccountController {
-    /// What the account records and does about late outcomes.
-    pub(super) fn plan_late(&self, me: &ObjectKey, wall: Timestamp) -> LatePlan {
+    /// What is to be done about late outcomes of the account's starts, by the newest list.
+    fn late_orders(&self, me: &ObjectKey, fleet: &Fleet) -> Vec<Order> {
         let Self {
             directory, claims, ..
         } = self;
-        let Some(entry) = directory.account(&me.namespace, &me.name) else {
-            return LatePlan::default();
+        let may_act = claims.synced() && directory.synced() && self.is_certain(fleet);
+        let Some(list) = fleet.newest_snapshot().filter(|_| may_act) else {
+            return Vec::new();
         };
-        let deletes = entry.spec.late_start_policy == LateStartPolicy::Delete;
-        let known = entry.late_instances.iter();
-        let known: Vec<_> = known
-            .filter(|record| deletes || record.end_time.is_some())
-            .cloned()
-            .collect();
-        let fleet = directory.fleet_of_member(me);
-        let list = fleet.as_ref().and_then(|fleet| fleet.snapshot());
-        let (Some(fleet), Some(list)) = (fleet, list) else {
-            return LatePlan {
-                records: known,
-                ..LatePlan::default()
-            };
-        };
-        let may_act = deletes && claims.synced() && directory.synced() && self.is_certain(&fleet);
-        if !may_act {
-            return LatePlan {
-                records: next_records(&known, Vec::new(), &[], wall),
-                ..LatePlan::default()
-            };
-        }
         let late = directory.late(fleet.key());
-        let (now, settle) = (clock::moment(), claims.settle());
-        let (mut found, mut acts) = (Vec::new(), Vec::new());
+        let mut orders = Vec::new();
         claims.with_book(&mut |book| {
             let scene = Scene {
                 book,
                 fleet: fleet.key(),
                 list: &list,
-                is_complete: is_complete(book, fleet.key(), &list, now, settle),
-                wall,
+                is_trusted: true,
+                settle: claims.settle(),
+                wall: clock::wall(),
             };
-            found = late.watch.found(&scene, me, &known);
-            let act = |record: &LateInstance| (record.clone(), act(record, &scene, &late.calls));
-            acts = known.iter().map(act).collect();
+            orders = late.orders(&scene, me);
         });
-        let by_id: Vec<_> = acts.iter().map(|(r, act)| (r.id.clone(), *act)).collect();
-        LatePlan {
-            records: next_records(&known, found, &by_id, wall),
-            fleet: Some(fleet),
-            acts,
-        }
+        orders
     }
 
-    /// Whether only this operator starts instances in the fleet, and it sees all that may, and lists are believed.
+    /// Whether only this operator starts instances in the fleet and nobody adopts any, it sees all that may, and lists are believed.
     fn is_certain(&self, fleet: &Fleet) -> bool {
         let (directory, key) = (&self.directory, fleet.key());
         let sees_all = |entry: &AccountEntry| {
@@ -97,40 +59,49 @@ impl AccountController {
                     && is_watched(&entry.namespace))
         };
         let is_ours = |entry: &AccountEntry| {
-            sees_all(entry) && entry.managed_by.as_ref() == Some(&self.this_operator)
+            entry.spec.sharing == Sharing::Exclusive
+                && entry.spec.adoption == Adoption::None
+                && sees_all(entry)
+                && entry.managed_by.as_ref() == Some(&self.this_operator)
         };
-        directory.sharing(key) == Sharing::Exclusive
-            && directory.all_accounts(key, is_ours)
+        directory.all_accounts(key, is_ours)
             && directory.hold_message(key).is_none()
+            && directory.trip(key).is_none()
     }
 
-    /// Makes at most one call about a late instance on record. Returns when to look again, if not at the next list.
+    /// Makes at most one call about a late instance. Returns when to look again, if not at the next list.
     pub(super) async fn carry_out_late(
         &self,
         me: &ObjectKey,
         account: &CortecsAccount,
     ) -> Option<Duration> {
-        let plan = self.plan_late(me, clock::wall());
-        let is_busy = |act: Act| matches!(act, Act::List(_) | Act::Stop | Act::Delete | Act::End);
-        let fleet = plan.fleet.as_ref();
-        let busy = fleet.filter(|_| plan.acts.iter().any(|(_, act)| is_busy(*act)));
+        let entry = self.directory.account(&me.namespace, &me.name);
+        let deletes = |entry: &Arc<AccountEntry>| {
+            entry.spec.late_start_policy == LateStartPolicy::Delete && !entry.deleting
+        };
+        let fleet = entry.filter(deletes);
+        let fleet = fleet.and_then(|_| self.directory.fleet_of_member(me));
+        let orders = fleet.as_ref().map(|fleet| self.late_orders(me, fleet));
+        let orders = orders.unwrap_or_default();
+        let busy = fleet.as_ref().filter(|_| !orders.is_empty());
         self.directory
             .set_busy(&in_queues(me), busy.map(|fleet| fleet.key()));
         let fleet = fleet?;
-        let calls = self.directory.late(fleet.key()).calls;
         let mut waits = None;
-        for (record, act) in &plan.acts {
-            match act {
-                Act::List(after) => fleet.request_list_after(*after),
-                Act::Stop | Act::Delete if calls.may_call(&record.id, clock::moment()) => {
-                    return Some(self.call_about(fleet, me, account, record, *act).await);
+        for order in &orders {
+            let late = self.directory.late(fleet.key());
+            match order.act {
+                Act::List(after) => fleet.request_list_after(after),
+                Act::Tell(call) => {
+                    self.directory
+                        .change_late(fleet.key(), |late| late.tell(order, call));
+                    self.tell_late(account, order, call).await;
+                    waits = Some(Duration::ZERO);
                 }
-                Act::Stop | Act::Delete => waits = Some(PAUSE),
-                Act::Rest if record.end_time.is_some() => {
-                    let forget = |late: &mut Late| late.calls.forget(&record.id);
-                    self.directory.change_late(fleet.key(), forget);
+                Act::Call(call) if late.may_call(order, clock::moment()) => {
+                    return Some(self.call_about(&fleet, me, account, order, call).await);
                 }
-                Act::Rest | Act::End | Act::Forget => {}
+                Act::Call(_) => waits = waits.or(Some(PAUSE)),
             }
         }
         waits
@@ -141,50 +112,47 @@ impl AccountController {
         fleet: &Fleet,
         me: &ObjectKey,
         account: &CortecsAccount,
-        record: &LateInstance,
-        act: Act,
+        order: &Order,
+        call: Call,
     ) -> Duration {
         let turns = fleet.turns();
         let client = fleet.client();
         let token = client.verify_credentials().await;
-        // The token may have taken long.
-        if !self.leadership.may_act() || turns.are_paused() {
+        // The token may have taken long: nothing that it was decided from need be so any more.
+        let still_due = || self.late_orders(me, fleet).contains(order);
+        if turns.are_paused() || !still_due() || !self.leadership.may_act() {
             return PAUSE;
         }
-        let is_delete = act == Act::Delete;
         let turn = turns.take(&in_queues(me));
-        let result = match (token, is_delete) {
+        let result = match (token, call) {
             (Err(error), _) => Err(error),
-            (Ok(()), true) => client.delete_instance(&record.id).await,
-            (Ok(()), false) => client.stop_instance(&record.id).await.map(drop),
+            (Ok(()), Call::Delete) => client.delete_instance(&order.id).await,
+            (Ok(()), Call::Stop) => client.stop_instance(&order.id).await.map(drop),
         };
         drop(turn);
         turns.record_call(&result);
         let now = clock::moment();
+        let mut is_news = false;
         self.directory.change_late(fleet.key(), |late| {
-            late.calls.end(&record.id, now, fastrand::f64());
-            if is_delete && result.is_ok() {
-                late.calls.confirm(&record.id);
-            }
+            is_news = late.end(order, call, result.is_ok(), now, fastrand::f64());
         });
         fleet.request_list_after(now);
-        match result {
-            Ok(()) => self.tell_late(account, record, is_delete).await,
-            Err(error) => {
-                tracing::warn!(instanceId = record.id, %error, "a late instance could not be removed");
-            }
+        if let Err(error) = result {
+            tracing::warn!(instanceId = order.id, %error, "a late instance could not be removed");
+        }
+        if is_news {
+            self.tell_late(account, order, call).await;
         }
         Duration::ZERO
     }
 
-    /// Publishes an act on a late instance as an event of the account, and of the resource if it is still there.
-    async fn tell_late(&self, account: &CortecsAccount, record: &LateInstance, is_delete: bool) {
-        let event = event(record, is_delete);
-        tracing::warn!(instanceId = record.id, "{}", event.note);
-        let key = ObjectKey::new(&record.of.namespace, &record.of.name);
+    /// Publishes a call about a late instance as an event of the account, and of the resource if it is still there.
+    async fn tell_late(&self, account: &CortecsAccount, order: &Order, call: Call) {
+        let event = event(order, call);
+        tracing::warn!(instanceId = order.id, "{}", event.note);
         let mut resource: Option<Arc<CortecsInstance>> = None;
         self.claims.with_book(&mut |book| {
-            resource = book.get(&key).map(|entry| Arc::clone(&entry.resource));
+            resource = book.get(&order.of).map(|entry| Arc::clone(&entry.resource));
         });
         self.events.publish(account, vec![event.clone()]).await;
         if let Some(resource) = resource {

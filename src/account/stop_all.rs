@@ -4,16 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use cortecs_api::{Error, RetryClass};
 use cortecs_clock as clock;
-use cortecs_resources::{CortecsAccount, account::AccountMode, key::ObjectKey, stop_all::StopAll};
+use cortecs_resources::{account::AccountMode, key::ObjectKey, stop_all::StopAll};
 use cortecs_rules::{
     account::{
         brake::Lists,
         stop_all::{
-            Facts, Failure, Next, Order, Permit, Stage, Stopped, count_stopped, event, next,
-            next_record, permit, stage,
+            DROPPED, Facts, Failure, Next, Open, Order, Stage, Stopped, next, next_record, open,
+            stage,
         },
+        stop_parties::{Permit, claiming_accounts, permit},
     },
     facts::fleet_key::FleetKey,
+    ledger::book::Book,
 };
 use jiff::Timestamp;
 
@@ -44,15 +46,33 @@ impl AccountController {
             return Plan::default();
         };
         let own = entry.stop_all.clone();
+        if own.is_none() && entry.spec.mode != AccountMode::StopAll {
+            return Plan::default();
+        }
         let member = directory.fleet_of_member(me);
         let known = own.as_ref().map(|record| {
             let key = FleetKey::new(&record.api_url, record.client_id.as_str());
             (directory.fleet(&key), key)
         });
         let asked = member.as_ref().map(|fleet| {
-            let homes = claims.homes(fleet.key());
-            let parties = directory.stop_parties(fleet.key(), &homes, &self.this_operator);
-            permit(me, &parties)
+            let key = fleet.key();
+            let mut homes = claims.homes(key);
+            let list = fleet.snapshot();
+            if let Some(list) = &list {
+                let mut add = |book: &Book| homes.extend(claiming_accounts(book, key, list));
+                claims.with_book(&mut add);
+            }
+            let parties = directory.stop_parties(key, &homes, &self.this_operator);
+            match permit(me, &parties) {
+                Permit::Given if directory.stop_calls(key).is_dropped => {
+                    Permit::Refused(DROPPED.to_owned())
+                }
+                Permit::Given if list.is_none() && directory.has_others_at(key, &parties) => {
+                    let why = "nothing is stopped yet: the first list tells whether other accounts have instances of the same owner";
+                    Permit::Waits(why.to_owned())
+                }
+                permit => permit,
+            }
         });
         let asked = match asked {
             // Its credentials do not work: nothing can be called, and nothing is over.
@@ -98,13 +118,17 @@ impl AccountController {
         let is_unsure = list.is_none() && claims.fleet_in_use(&key, &[].into());
         let unnoted = measure.map_or(usize::from(is_unsure), |measure| measure.unnoted);
         let calls = directory.stop_calls(&key);
+        let mut open_calls = Open::default();
+        claims.with_book(&mut |book| open_calls = open(book, &key));
+        let is_young = self.runs_since().after(claims.settle() * 2) > clock::moment();
         let of_carrier = carrier.as_ref().and_then(|c| directory.stop_record(c));
         let facts = Facts {
             fleet: &key,
             record: own.as_ref(),
             list: list.as_deref(),
-            open: measure.map_or(0, |measure| measure.calls),
+            open: &open_calls,
             unnoted,
+            is_young,
             calls: &calls,
         };
         let of_carrier = Facts {
@@ -122,10 +146,19 @@ impl AccountController {
         Plan {
             ends: record.as_ref().is_some_and(|r| r.end_time.is_some()),
             unrecorded: calls.unrecorded.filter(|_| takes_note),
-            stage: stage(&asked, next, &calls),
+            stage: stage(&asked, next, &calls, &open_calls),
             next: (order == Order::GoesOn).then_some(next),
             record,
             fleet,
+        }
+    }
+
+    /// Takes note that the API server has dropped the record: without it a call could be taken for a mass change.
+    pub(super) fn stop_is_dropped(&self, plan: &Plan) {
+        if let Some(fleet) = &plan.fleet {
+            tracing::error!("{DROPPED}");
+            self.directory
+                .change_stop_calls(fleet.key(), |calls| calls.is_dropped = true);
         }
     }
 
@@ -133,17 +166,13 @@ impl AccountController {
     pub(super) fn stop_is_recorded(&self, plan: &Plan) {
         if let (Some(fleet), Some(recorded)) = (&plan.fleet, plan.unrecorded) {
             self.directory.change_stop_calls(fleet.key(), |calls| {
-                calls.unrecorded.take_if(|known| *known == recorded);
+                calls.recorded(recorded);
             });
         }
     }
 
     /// Makes the call, if it is due. Returns when to look again, if not at the next list.
-    pub(super) async fn carry_out_stop(
-        &self,
-        me: &ObjectKey,
-        account: &CortecsAccount,
-    ) -> Option<Duration> {
+    pub(super) async fn carry_out_stop(&self, me: &ObjectKey) -> Option<Duration> {
         let plan = self.plan_stop(me, clock::wall());
         let (fleet, next) = match (&plan.fleet, plan.next) {
             (Some(fleet), Some(next)) => (fleet, next),
@@ -155,29 +184,29 @@ impl AccountController {
         let busy = (next != Next::Done).then(|| fleet.key());
         self.directory.set_busy(&in_queues(me), busy);
         match next {
-            Next::Record | Next::Done => None,
+            Next::Record | Next::Look | Next::Done => None,
             Next::Wait(wait) => Some(wait),
             Next::List(after) => {
                 fleet.request_list_after(after);
                 None
             }
-            Next::Call => Some(self.stop_everything(fleet, me, account).await),
+            Next::Call => Some(self.stop_everything(fleet, me).await),
         }
     }
 
     /// Makes the call, unless this process may not act or the calls of the fleet are paused. Returns when to look again.
-    async fn stop_everything(
-        &self,
-        fleet: &Fleet,
-        me: &ObjectKey,
-        account: &CortecsAccount,
-    ) -> Duration {
+    async fn stop_everything(&self, fleet: &Fleet, me: &ObjectKey) -> Duration {
         let turns = fleet.turns();
         let client = fleet.client();
         let token = client.verify_credentials().await;
-        // The token may have taken long.
-        if !self.leadership.may_act() || turns.are_paused() {
+        // The token may have taken long: the order may be over.
+        let is_due = self.plan_stop(me, clock::wall()).next == Some(Next::Call);
+        if !is_due || turns.are_paused() || !self.leadership.may_act() {
             return PAUSE;
+        }
+        if let Some(list) = fleet.snapshot() {
+            self.directory
+                .change_stop_calls(fleet.key(), |calls| calls.begin(&list));
         }
         let turn = turns.take(&in_queues(me));
         let result = match token {
@@ -187,23 +216,21 @@ impl AccountController {
         drop(turn);
         turns.record_call(&result);
         let (now, wall) = (clock::moment(), clock::wall());
-        let list = fleet.snapshot();
-        let result = result.map(|ids| count_stopped(&ids, list.as_deref()));
-        let count = *result.as_ref().unwrap_or(&0);
         match &result {
-            Ok(count) => {
+            Ok(ids) => {
+                let (count, list) = (ids.len(), fleet.snapshot());
+                self.directory.change_stop_calls(fleet.key(), |calls| {
+                    calls.answered(ids, list.as_deref());
+                });
                 tracing::warn!(account = %me, count, "mode StopAll: every instance was stopped")
             }
             Err(error) => tracing::warn!(account = %me, %error, "mode StopAll: the call failed"),
         }
-        let result = result.map_err(|error| failure(&error));
+        let result = result.map(drop).map_err(|error| failure(&error));
         self.directory.change_stop_calls(fleet.key(), |calls| {
             calls.end(result, now, wall, fastrand::f64());
         });
         fleet.request_list_after(now);
-        if count > 0 {
-            self.events.publish(account, vec![event(count)]).await;
-        }
         Duration::ZERO
     }
 

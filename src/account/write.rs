@@ -127,7 +127,6 @@ impl AccountController {
             hold,
             last_handled_resume,
             hold_ended,
-            late_instances: self.plan_late(&key, now).records,
             stop_all: stop.record.clone(),
             stage: stop.stage.clone(),
             managed_by: Some(self.this_operator.clone()),
@@ -173,7 +172,11 @@ impl AccountController {
                 directory.record_spent(&written);
                 let settled = written.status.as_ref().map(|s| s.settled.as_slice());
                 self.claims.settled(&key, settled.unwrap_or_default());
-                self.stop_is_recorded(&stop);
+                let is_dropped = written.status.as_ref().is_none_or(|s| s.stop_all.is_none());
+                match stop.record.is_some() && is_dropped {
+                    true => self.stop_is_dropped(&stop),
+                    false => self.stop_is_recorded(&stop),
+                }
                 if !events.is_empty() {
                     self.events.publish(&written, events).await;
                 }

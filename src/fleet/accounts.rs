@@ -21,11 +21,6 @@ impl Directory {
             spec: account.spec.clone(),
             deleting: account.metadata.deletion_timestamp.is_some(),
             hold: None,
-            late_instances: account
-                .status
-                .as_ref()
-                .map(|s| s.late_instances.clone())
-                .unwrap_or_default(),
             stop_all: account.status.as_ref().and_then(|s| s.stop_all.clone()),
             managed_by: account.status.as_ref().and_then(|s| s.managed_by.clone()),
             state: AccountState::Pending,

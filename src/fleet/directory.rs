@@ -177,6 +177,13 @@ impl Directory {
         modes.max().unwrap_or(AccountMode::Hold)
     }
 
+    /// An account of the fleet with the strictest mode.
+    pub fn mode_of(&self, key: &FleetKey) -> Option<ObjectKey> {
+        let state = self.state();
+        let strictest = state.members(key).max_by_key(|(_, r)| r.entry.spec.mode);
+        strictest.map(|(account, _)| account.clone())
+    }
+
     /// The strictest sharing of the fleet's accounts; `Shared` without an account.
     pub fn sharing(&self, key: &FleetKey) -> Sharing {
         let state = self.state();

@@ -7,7 +7,7 @@ use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
     account::{
         brake::Lists,
-        late_starts::{Scene, Watch, is_complete},
+        late_starts::{Late, Scene, Watch},
         status::FAILURES_TO_TELL,
         summary::Finances,
     },
@@ -58,6 +58,9 @@ impl FleetObserver for Relay {
             tracing::warn!(%fleet, expected = measure.expected, lost = measure.lost, "a list is withheld until an account has recorded the beginning or the end of a hold");
         }
         self.enqueue(admission.enqueue);
+        if !admission.admitted {
+            self.watch_for_late(&directory, fleet, new, false);
+        }
         admission.admitted
     }
 
@@ -72,7 +75,10 @@ impl FleetObserver for Relay {
             self.metrics
                 .list_received(&account.to_string(), new.requested_at);
         }
-        self.watch_for_late(&directory, fleet, new);
+        let settle = self.claims.settle();
+        directory.change_stop_calls(fleet, |calls| calls.note(new, settle, clock::wall()));
+        let is_trusted = directory.hold_message(fleet).is_none();
+        self.watch_for_late(&directory, fleet, new, is_trusted);
         self.enqueue(directory.attentive(fleet));
         self.show_summary(&directory, fleet, new);
     }
@@ -127,23 +133,30 @@ impl Relay {
     }
 
     /// Takes note of the instances that come up after a start was given up, where an account deletes them.
-    fn watch_for_late(&self, directory: &Directory, fleet: &FleetKey, list: &Snapshot) {
+    fn watch_for_late(
+        &self,
+        directory: &Directory,
+        fleet: &FleetKey,
+        list: &Snapshot,
+        is_trusted: bool,
+    ) {
         if !directory.deletes_late(fleet) {
-            return directory.change_late(fleet, |late| late.watch = Arc::default());
+            return directory.change_late(fleet, |late| *late = Late::default());
         }
         let mut watch: Arc<Watch> = Arc::default();
         directory.change_late(fleet, |late| watch = std::mem::take(&mut late.watch));
-        let (now, settle) = (clock::moment(), self.claims.settle());
+        let settle = self.claims.settle();
         self.claims.with_book(&mut |book| {
             Arc::make_mut(&mut watch).note(&Scene {
                 book,
                 fleet,
                 list,
-                is_complete: is_complete(book, fleet, list, now, settle),
+                is_trusted,
+                settle,
                 wall: clock::wall(),
             });
         });
-        directory.change_late(fleet, |late| late.watch = watch);
+        directory.change_late(fleet, |late| late.noted(watch));
     }
 
     /// Shows the summary of a list in the metrics and, after a change, in the statuses of the accounts.

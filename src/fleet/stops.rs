@@ -6,9 +6,13 @@ use cortecs_resources::{
     account::{AccountMode, ManagedBy},
     key::ObjectKey,
     stop_all::StopAll,
+    unmanaged::LateStartPolicy,
 };
 use cortecs_rules::{
-    account::stop_all::{Calls, Party, is_about},
+    account::{
+        stop_all::{Calls, is_about},
+        stop_parties::Party,
+    },
     facts::{fleet_key::FleetKey, stop_order::StopOrder},
 };
 
@@ -23,8 +27,8 @@ impl Directory {
         self.state().stop_order(key)
     }
 
-    /// The accounts that a stop of everything in the fleet concerns: its members, and those that may have its client id. `homes`: the
-    /// accounts through which resources have instances in the fleet.
+    /// The accounts that a stop of everything in the fleet concerns: its members, those that may have its client id, and `homes`: the
+    /// accounts through which resources have instances that would be stopped, whatever client id they have by now.
     pub(crate) fn stop_parties(
         &self,
         key: &FleetKey,
@@ -35,7 +39,7 @@ impl Directory {
         let parties = state.accounts.iter().filter_map(|(account, record)| {
             let entry = &record.entry;
             let is_member = record.fleet.as_ref() == Some(key);
-            let is_home = record.fleet.is_none() && homes.contains(account);
+            let is_home = homes.contains(account);
             let here = || FleetKey::new(&entry.spec.api_url, key.client_id.as_str()) == *key;
             let may_be = record.fleet.is_none() && entry.state.is_passing() && here();
             (is_member || is_home || may_be).then(|| Party {
@@ -47,6 +51,15 @@ impl Directory {
             })
         });
         parties.collect()
+    }
+
+    /// Whether accounts other than these have the API URL of the fleet, and so may have instances of the same owner.
+    pub(crate) fn has_others_at(&self, key: &FleetKey, parties: &[Party]) -> bool {
+        let state = self.state();
+        state.accounts.iter().any(|(account, record)| {
+            let here = || FleetKey::new(&record.entry.spec.api_url, key.client_id.as_str()) == *key;
+            !parties.iter().any(|party| party.key == *account) && here()
+        })
     }
 
     /// The fleet that the account is a member of.
@@ -78,14 +91,13 @@ impl Directory {
     /// The accounts that look at each list of the fleet: they order to stop everything or have done so, or delete late instances.
     pub(crate) fn attentive(&self, key: &FleetKey) -> Vec<ObjectKey> {
         let state = self.state();
+        let is_idle = state.fleets.get(key).is_none_or(|r| r.late.is_idle());
         let members = state.members(key).filter(|(_, record)| {
             let entry = &record.entry;
+            let deletes = entry.spec.late_start_policy == LateStartPolicy::Delete;
             entry.spec.mode == AccountMode::StopAll
                 || entry.stop_all.is_some()
-                || entry
-                    .late_instances
-                    .iter()
-                    .any(|late| late.end_time.is_none())
+                || (deletes && !is_idle)
         });
         members.map(|(account, _)| account.clone()).collect()
     }

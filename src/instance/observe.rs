@@ -251,6 +251,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
             client_id: fleet.client_id.clone(),
         },
         mode: context.directory.mode(fleet),
+        mode_of: context.directory.mode_of(fleet).map(Box::new),
         adoption: entry.spec.adoption,
         deleting: entry.deleting,
         limits: entry.spec.limits.clone(),

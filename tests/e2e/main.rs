@@ -47,6 +47,7 @@ mod no_brake;
 mod outages;
 mod payments;
 mod reap;
+mod reap_modes;
 mod refusals;
 mod replacement;
 mod restarts;

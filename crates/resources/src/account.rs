@@ -12,7 +12,7 @@ use crate::{
     limits::Limits,
     money::Spent,
     stop_all::StopAll,
-    unmanaged::{LateInstance, LateStartPolicy, UnmanagedInstance},
+    unmanaged::{LateStartPolicy, UnmanagedInstance},
 };
 
 /// The keys of the credentials Secret.
@@ -311,12 +311,6 @@ pub struct CortecsAccountStatus {
     /// What `mode: StopAll` has stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_all: Option<StopAll>,
-
-    /// Late outcomes of starts that are being deleted, or were within the last day.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub late_instances: Vec<LateInstance>,
 
     /// The operator that manages the account and the instances that use it: any other leaves them alone, even if this one is gone.
     /// The annotation `cortecs.ai/operator` overrides it.

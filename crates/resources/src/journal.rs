@@ -197,9 +197,6 @@ pub struct VoidedStart {
     /// See [`StartIntent::any_model`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub any_model: bool,
-    /// See [`StartIntent::incomplete_list`].
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub incomplete_list: bool,
     /// Where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountIdentity>,

@@ -1,9 +1,7 @@
 //! Instances that no resource claims.
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::identity::InstanceArgs;
 
@@ -38,33 +36,13 @@ pub struct UnmanagedInstance {
     pub probably_of: Option<ResourceName>,
 }
 
-/// Most late instances that are stopped and deleted within a day.
-pub const MAX_LATE: usize = 8;
-
 /// What is done about the late outcome of a start that was given up. `Report`: it is shown. `Delete`: it is stopped and deleted where
-/// the operator's own records leave no doubt.
+/// the running operator has seen all of it: it has made the start and given it up itself, and then the instance came up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum LateStartPolicy {
     #[default]
     Report,
     Delete,
-}
-
-/// The late outcome of a start that was given up, which is stopped and deleted. It is recorded before the first call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LateInstance {
-    #[schemars(length(max = 256))]
-    pub id: String,
-    /// The start, as the resource's journal names it. A start makes one instance, so no other one is deleted because of it.
-    pub start: Uuid,
-    /// The resource whose start it was.
-    pub of: ResourceName,
-    /// When the start was given up. The record goes a day later.
-    pub voided_at: Timestamp,
-    /// When the instance was found to be gone or was deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end_time: Option<Timestamp>,
 }
 
 /// Names a `CortecsInstance`.

@@ -1,5 +1,6 @@
 use cortecs_resources::{
     account::{Hold, HoldReason},
+    stop_all::StopAll,
     unmanaged::ResourceName,
 };
 
@@ -60,4 +61,30 @@ fn each_late_instance_is_told_once() {
         );
     }
     assert_eq!(told(&unmanaged(Some("a")), &unmanaged(Some("a"))), []);
+}
+
+#[test]
+fn what_was_stopped_is_told_from_the_record() {
+    let status = |since: i64, stopped| CortecsAccountStatus {
+        stop_all: Some(StopAll {
+            since: jiff::Timestamp::from_second(since).unwrap(),
+            stopped,
+            last_call_time: None,
+            end_time: None,
+            api_url: String::new(),
+            client_id: String::new(),
+        }),
+        ..CortecsAccountStatus::default()
+    };
+    let said = |old: &CortecsAccountStatus, new: &CortecsAccountStatus| {
+        let events = derive_events(&ObjectKey::new("ns", "main"), old, new);
+        events.into_iter().map(|e| e.note).collect::<Vec<_>>()
+    };
+    let none = CortecsAccountStatus::default();
+    assert!(said(&none, &status(1, 0)).is_empty());
+    assert!(said(&none, &status(1, 7))[0].contains("7 instances"));
+    assert!(said(&status(1, 7), &status(1, 8))[0].contains("1 instance of"));
+    assert!(said(&status(1, 7), &status(1, 7)).is_empty());
+    assert!(said(&status(1, 7), &status(2, 2))[0].contains("2 instances"));
+    assert!(said(&status(1, 7), &none).is_empty());
 }

@@ -7,6 +7,7 @@
 //! | [`brake`] | whether a list shows a mass change, and whether the account goes on hold |
 //! | [`hold_record`] | the hold, as it is known even if the status loses it |
 //! | [`stop_all`] | what `mode: StopAll` stops, and when |
+//! | [`stop_parties`] | the accounts that a stop of everything concerns, and whether they permit it |
 //! | [`late_starts`] | which late outcomes of starts are deleted |
 //! | [`summary`] | counts of a list, and its unmanaged instances |
 //! | [`status`] | the account's status |
@@ -20,4 +21,5 @@ pub mod late_starts;
 pub mod manager;
 pub mod status;
 pub mod stop_all;
+pub mod stop_parties;
 pub mod summary;

@@ -11,7 +11,7 @@ use cortecs_resources::{
     key::ObjectKey,
     reason::Reason,
     stop_all::StopAll,
-    unmanaged::{LateInstance, UnmanagedInstance},
+    unmanaged::UnmanagedInstance,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -50,8 +50,6 @@ pub struct View<'a> {
     pub stop_all: Option<StopAll>,
     /// What the conditions say of that mode.
     pub stage: Stage,
-    /// The late outcomes of starts that are deleted, as the status should have them.
-    pub late_instances: Vec<LateInstance>,
     /// This operator.
     pub managed_by: Option<ManagedBy>,
     /// Why the fleet of the account is on hold: this account is, or another one of the same client id.
@@ -107,7 +105,6 @@ pub fn next_status(
         last_handled_resume: view.last_handled_resume.clone(),
         last_hold_end_time: view.hold_ended.or(previous.last_hold_end_time),
         stop_all: view.stop_all.clone(),
-        late_instances: view.late_instances.clone(),
         managed_by: view.managed_by.clone(),
     };
     if next == *previous {

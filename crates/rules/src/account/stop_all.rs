@@ -4,83 +4,42 @@
 //! shared. It is repeated until a list that began after it shows nothing pending or running and no start or restart is open; what
 //! comes up later is stopped again. The order is recorded before its first call, so the brake knows it across a crash.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use cortecs_api::types::Instance;
 use cortecs_clock::{Backoff, LONGEST, Moment};
-use cortecs_resources::{
-    account::{AccountMode, Sharing},
-    conditions::whole_seconds,
-    key::ObjectKey,
-    stop_all::StopAll,
-};
-use jiff::Timestamp;
+use cortecs_resources::{conditions::whole_seconds, key::ObjectKey, stop_all::StopAll};
+use jiff::{SignedDuration, Timestamp};
 
+use super::{brake::is_calling, stop_parties::Permit};
 use crate::{
-    event::EventText,
     facts::{fleet_key::FleetKey, snapshot::Snapshot, stop_order::StopOrder},
+    ledger::{book::Book, entry::Entry},
 };
 
-/// An account that the stop of everything concerns: it has the client id, or may have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Party {
-    pub key: ObjectKey,
-    pub mode: AccountMode,
-    pub sharing: Sharing,
-    /// Its status names this operator as its manager.
-    pub is_managed_here: bool,
-    /// It is known whether it has the client id.
-    pub is_checked: bool,
+/// Starts and restarts of a fleet that are open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// The resource of one of them, if there is one.
+    pub one: Option<ObjectKey>,
+    /// Each waits for the answer of a person: what it has made is listed.
+    pub are_questions: bool,
 }
 
-/// Whether everything in the fleet of an account is to be stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Permit {
-    /// The account does not ask for it.
-    NotAsked,
-    /// It is not known yet.
-    Waits(String),
-    /// A person has to change something before.
-    Refused(String),
-    Given,
-}
-
-/// Whether everything is to be stopped that the account `me` reaches. `parties`: all accounts that it concerns, this one included.
-pub fn permit(me: &ObjectKey, parties: &[Party]) -> Permit {
-    let asks = |party: &&Party| party.mode == AccountMode::StopAll;
-    if !parties.iter().filter(asks).any(|party| party.key == *me) {
-        return Permit::NotAsked;
-    }
-    for Party {
-        key, mode, sharing, ..
-    } in parties.iter().filter(|party| party.is_checked)
-    {
-        if *sharing == Sharing::Shared {
-            return Permit::Refused(format!(
-                "nothing is stopped: account {key} has sharing: Shared, so others have instances there, and StopAll would stop those too. \
-                 Set state: Stopped on the resources instead, or sharing: Exclusive if only this operator starts instances there"
-            ));
-        }
-        if *mode != AccountMode::StopAll {
-            return Permit::Refused(format!(
-                "nothing is stopped: account {key} has the same client id and mode: {mode:?}, and StopAll would stop its instances too. Set its \
-                 mode to StopAll too, or set state: Stopped on the resources of this account"
-            ));
-        }
-    }
-    if let Some(party) = parties.iter().find(|party| !party.is_checked) {
-        return Permit::Waits(format!(
-            "nothing is stopped yet: account {} is being checked, and may have the same client id",
-            party.key
-        ));
-    }
-    match parties.iter().find(|party| !party.is_managed_here) {
-        Some(party) => Permit::Refused(format!(
-            "nothing is stopped: the status of account {}, which has instances of the same client id, does not name this operator as its \
-             manager. Give that account to this operator by the annotation cortecs.ai/operator, or stop its resources there",
-            party.key
-        )),
-        None => Permit::Given,
+/// The starts and restarts of the fleet that are open, or about to be recorded.
+pub fn open(book: &Book, fleet: &FleetKey) -> Open {
+    let is_question = |entry: &Entry| {
+        let slot = entry.resource.status.as_ref().map(|s| s.slot());
+        let start = slot.and_then(|slot| slot.start.as_ref());
+        start.is_some_and(|start| start.overtaken || !start.candidate_ids.is_empty())
+    };
+    let entries = book.iter().filter(|(_, entry)| is_calling(entry, fleet));
+    let open = entries.map(|(key, entry)| (is_question(entry), key));
+    // One that is no question comes first.
+    let first = open.min();
+    Open {
+        are_questions: first.is_some_and(|(is_question, _)| is_question),
+        one: first.map(|(_, key)| key.clone()),
     }
 }
 
@@ -93,6 +52,12 @@ pub struct Calls {
     pub failure: Option<Failure>,
     /// What was stopped and is not recorded yet.
     pub unrecorded: Option<Stopped>,
+    /// The definition of accounts drops the record, so no call may be made.
+    pub is_dropped: bool,
+    /// The instances that were up before a call and that no later list has shown as stopped.
+    up: BTreeSet<String>,
+    /// The time of what was stopped last.
+    last: Option<Timestamp>,
     repeats: u32,
     retry_at: Moment,
 }
@@ -111,19 +76,65 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
     pub count: i64,
-    /// When the last of them was answered.
+    /// When that was known.
     pub at: Timestamp,
 }
 
 impl Calls {
-    /// A call has ended; `result` has the number of instances that it stopped. `random` is a fraction of [0, 1).
-    pub fn end(
-        &mut self,
-        result: Result<usize, Failure>,
-        now: Moment,
-        wall: Timestamp,
-        random: f64,
-    ) {
+    /// A call is about to be made; `list` is the last one.
+    pub fn begin(&mut self, list: &Snapshot) {
+        let up = list.instances.iter().filter(|(_, i)| !i.is_stopped());
+        self.up.extend(up.map(|(id, _)| id.clone()));
+    }
+
+    /// The API says that it has stopped these; `list` is the last one.
+    pub fn answered(&mut self, ids: &[String], list: Option<&Snapshot>) {
+        let listed = |id: &String| list.and_then(|list| list.instances.get(id));
+        let was_up = |id: &&String| listed(id).is_none_or(|i| !i.is_stopped());
+        self.up.extend(ids.iter().filter(was_up).cloned());
+    }
+
+    /// Takes note of a list: it tells what a call has stopped, also a call whose answer was lost.
+    pub fn note(&mut self, list: &Snapshot, settle: Duration, wall: Timestamp) {
+        let Some(ended) = self.ended.filter(|ended| list.requested_at > *ended) else {
+            return;
+        };
+        let before = self.up.len();
+        let is_up = |id: &String| list.instances.get(id).is_none_or(|i| !i.is_stopped());
+        self.up.retain(is_up);
+        let count = before - self.up.len();
+        if list.requested_at > ended.after(settle) {
+            self.up.clear();
+        }
+        if count > 0 {
+            self.add(count, wall);
+        }
+    }
+
+    fn add(&mut self, count: usize, wall: Timestamp) {
+        let later = |last: Timestamp| last.checked_add(SignedDuration::from_secs(1)).ok();
+        let at = whole_seconds(wall)
+            .0
+            .max(self.last.and_then(later).unwrap_or(Timestamp::MIN));
+        let before = self.unrecorded.map_or(0, |stopped| stopped.count);
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.last = Some(at);
+        self.unrecorded = Some(Stopped {
+            count: before.saturating_add(count),
+            at,
+        });
+    }
+
+    /// Takes note that this is recorded.
+    pub fn recorded(&mut self, recorded: Stopped) {
+        self.unrecorded.take_if(|known| known.at == recorded.at);
+        if let Some(known) = &mut self.unrecorded {
+            known.count = known.count.saturating_sub(recorded.count);
+        }
+    }
+
+    /// A call has ended. What it has stopped, lists tell. `random` is a fraction of [0, 1).
+    pub fn end(&mut self, result: Result<(), Failure>, now: Moment, wall: Timestamp, random: f64) {
         // After a long rest what comes up is a new occasion.
         if self.ended.is_some_and(|ended| now.since(ended) > LONGEST) {
             self.repeats = 0;
@@ -135,24 +146,12 @@ impl Calls {
         self.ended = Some(now);
         self.failure = match result {
             Err(failure) => Some(failure),
-            Ok(count) => {
-                let before = self.unrecorded.map_or(0, |stopped| stopped.count);
-                let count = i64::try_from(count).unwrap_or(i64::MAX);
-                self.unrecorded = Some(Stopped {
-                    count: before.saturating_add(count),
-                    at: whole_seconds(wall).0,
-                });
+            Ok(()) => {
+                self.add(0, wall);
                 None
             }
         };
     }
-}
-
-/// How many of the instances that a call names were not stopped before it, by the list.
-pub fn count_stopped(answer: &[String], list: Option<&Snapshot>) -> usize {
-    let listed = |id: &String| list.and_then(|list| list.instances.get(id));
-    let was_stopped = |id: &&String| listed(id).is_some_and(|instance| instance.is_stopped());
-    answer.iter().filter(|id| !was_stopped(id)).count()
 }
 
 /// What the next record and the next step follow from.
@@ -163,10 +162,11 @@ pub struct Facts<'a> {
     pub record: Option<&'a StopAll>,
     /// The last published list.
     pub list: Option<&'a Snapshot>,
-    /// Starts and restarts of the fleet that are open.
-    pub open: usize,
+    pub open: &'a Open,
     /// Resources that do not show yet what was stopped.
     pub unnoted: usize,
+    /// This process has not run for so long that the resources must have taken note.
+    pub is_young: bool,
     pub calls: &'a Calls,
 }
 
@@ -181,6 +181,8 @@ pub enum Next {
     Wait(Duration),
     /// A list that begins after this moment tells.
     List(Moment),
+    /// Nothing runs, and a person has to say what an open start has made: lists go on.
+    Look,
     /// Nothing runs and nothing is open.
     Done,
 }
@@ -199,9 +201,14 @@ pub fn next(facts: &Facts<'_>, now: Moment) -> Next {
     match list {
         None if !must_call => Next::List(called),
         Some(list)
-            if !must_call && facts.open == 0 && !list.instances.values().any(|i| is_up(i)) =>
+            if !must_call
+                && (facts.open.one.is_none() || facts.open.are_questions)
+                && !list.instances.values().any(|i| is_up(i)) =>
         {
-            Next::Done
+            match facts.open.one {
+                None => Next::Done,
+                Some(_) => Next::Look,
+            }
         }
         _ => match calls.retry_at.since(now) {
             Duration::ZERO => Next::Call,
@@ -266,6 +273,10 @@ pub fn next_record(
             Some(record)
         }
         Some(until) if wall > until && facts.unnoted == 0 => None,
+        // A resource that never takes note does not keep the record for ever.
+        Some(_) if !facts.is_young && recorded.until(settle * 2).is_some_and(|end| wall > end) => {
+            None
+        }
         Some(_) => Some(record),
     }
 }
@@ -297,7 +308,7 @@ pub enum Stage {
 }
 
 /// What the conditions say. `next`: of an order that goes on.
-pub fn stage(permit: &Permit, next: Next, calls: &Calls) -> Stage {
+pub fn stage(permit: &Permit, next: Next, calls: &Calls, open: &Open) -> Stage {
     match permit {
         Permit::NotAsked => return Stage::NotAsked,
         Permit::Waits(why) => return Stage::Stopping(why.clone()),
@@ -311,25 +322,24 @@ pub fn stage(permit: &Permit, next: Next, calls: &Calls) -> Stage {
         )),
         Some(failure) => Stage::Stopping(format!("{}; trying again", failure.message)),
         None if next == Next::Done => Stage::Stopped,
-        None => Stage::Stopping(
-            "mode StopAll: every instance of the owner is being stopped, until a list shows that nothing runs and no start is open"
-                .to_owned(),
-        ),
+        None => {
+            let open = open.one.as_ref().map(|one| match open.are_questions {
+                true => {
+                    format!(". Of the open start of {one} a person has to say what it has made")
+                }
+                false => format!(". A start or restart of {one} is open"),
+            });
+            Stage::Stopping(format!(
+                "mode StopAll: every instance of the owner is being stopped, until a list shows that nothing runs and no start is open{}",
+                open.unwrap_or_default()
+            ))
+        }
     }
 }
 
-/// The event of a call that has stopped instances.
-pub fn event(count: usize) -> EventText {
-    let instances = match count {
-        1 => "1 instance of the owner was".to_owned(),
-        n => format!("{n} instances of the owner were"),
-    };
-    EventText {
-        warning: true,
-        reason: "StoppedAll".to_owned(),
-        note: format!("mode StopAll: {instances} stopped, whether or not a resource claims them"),
-    }
-}
+/// Why nothing is stopped where the definition of accounts drops the record.
+pub const DROPPED: &str = "nothing is stopped: the API server dropped status.stopAll of the account, since the CustomResourceDefinition of \
+                           CortecsAccount is older than this operator. Apply the one of the same version, then restart the operator";
 
 #[cfg(test)]
 #[path = "stop_all_tests.rs"]

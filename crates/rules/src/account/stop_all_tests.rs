@@ -18,53 +18,6 @@ fn fleet() -> FleetKey {
     FleetKey::new("https://api.example/v1", "client")
 }
 
-fn party(name: &str) -> Party {
-    Party {
-        key: ObjectKey::new("ns", name),
-        mode: AccountMode::StopAll,
-        sharing: Sharing::Exclusive,
-        is_managed_here: true,
-        is_checked: true,
-    }
-}
-
-fn permitted(change: impl Fn(&mut Party)) -> Permit {
-    let mut parties = [party("a"), party("b")];
-    change(&mut parties[1]);
-    permit(&ObjectKey::new("ns", "a"), &parties)
-}
-
-#[test]
-fn all_accounts_of_the_client_id_have_to_order_it_and_none_may_be_shared() {
-    assert_eq!(permitted(|_| {}), Permit::Given);
-    let refused = |change: fn(&mut Party), says: [&str; 2]| match permitted(change) {
-        Permit::Refused(why) => assert!(
-            why.contains("ns/b") && says.iter().all(|s| why.contains(s)),
-            "{why}"
-        ),
-        other => panic!("{other:?}: {says:?}"),
-    };
-    refused(
-        |b| b.mode = AccountMode::Active,
-        ["mode: Active", "StopAll"],
-    );
-    refused(|b| b.mode = AccountMode::Hold, ["mode: Hold", "StopAll"]);
-    refused(|b| b.sharing = Sharing::Shared, ["Shared", "Exclusive"]);
-    refused(
-        |b| b.is_managed_here = false,
-        ["manager", "cortecs.ai/operator"],
-    );
-    let unchecked = permitted(|b| {
-        b.is_checked = false;
-        b.mode = AccountMode::Active;
-    });
-    assert!(matches!(unchecked, Permit::Waits(why) if why.contains("ns/b")));
-    let parties = [party("b")];
-    let me = ObjectKey::new("ns", "a");
-    assert_eq!(permit(&me, &parties), Permit::NotAsked);
-    assert_eq!(permit(&me, &[]), Permit::NotAsked);
-}
-
 fn list(second: u64, states: &[&str]) -> Snapshot {
     let instances = states.iter().enumerate().map(|(n, state)| {
         let instance = json!({
@@ -98,19 +51,23 @@ fn ended(second: u64, result: Result<usize, bool>) -> Calls {
 }
 
 fn again(calls: &mut Calls, second: u64, result: Result<usize, bool>) {
-    let result = result.map_err(|is_refusal| Failure {
+    let count = *result.as_ref().unwrap_or(&0);
+    calls.begin(&list(second - 1, &vec!["running"; count]));
+    let result = result.map(drop).map_err(|is_refusal| Failure {
         message: "no".to_owned(),
         is_refusal,
         retry_after: None,
     });
     let wall = wall(i64::try_from(second).unwrap());
     calls.end(result, at(second), wall, 0.999);
+    calls.note(&list(second + 1, &vec!["stopped"; count]), SETTLE, wall);
 }
 
 struct Case<'a> {
     record: Option<StopAll>,
     list: Option<Snapshot>,
-    open: usize,
+    open: Open,
+    is_young: bool,
     unnoted: usize,
     calls: &'a Calls,
 }
@@ -121,7 +78,8 @@ impl Case<'_> {
             fleet: &fleet(),
             record: self.record.as_ref(),
             list: self.list.as_ref(),
-            open: self.open,
+            open: &self.open,
+            is_young: self.is_young,
             unnoted: self.unnoted,
             calls: self.calls,
         })
@@ -140,7 +98,8 @@ fn case<'a>(record: Option<StopAll>, list: Option<Snapshot>, calls: &'a Calls) -
     Case {
         record,
         list,
-        open: 0,
+        open: Open::default(),
+        is_young: false,
         unnoted: 0,
         calls,
     }
@@ -167,7 +126,7 @@ fn the_call_follows_its_record_and_is_repeated_until_a_later_list_shows_nothing(
     let unknown = Some(list(101, &["exploded"]));
     assert_eq!(next(unknown, 102), Next::Call, "it may be billed");
     let mut open = case(Some(record(None)), down(101), &called);
-    open.open = 1;
+    open.open.one = Some(ObjectKey::new("ns", "a"));
     assert_eq!(open.next(102), Next::Call, "a start may still make one");
 }
 
@@ -197,7 +156,7 @@ fn a_failed_call_is_made_again_even_without_a_list() {
             assert!(matches!(failed.next(100), Next::Wait(_)));
             assert_eq!(failed.next(102), Next::Call);
         }
-        let shown = stage(&Permit::Given, Next::Call, &calls);
+        let shown = stage(&Permit::Given, Next::Call, &calls, &Open::default());
         assert_eq!(matches!(shown, Stage::CallRefused(_)), refused, "{shown:?}");
     }
 }
@@ -242,16 +201,16 @@ fn the_record_counts_what_calls_stopped_and_a_call_without_effect_is_no_write() 
             .unwrap()
     };
     let mut calls = ended(200, Ok(3));
-    assert_eq!(add(fresh.clone(), &calls), (3, Some(200)));
+    assert_eq!(add(fresh.clone(), &calls), (3, Some(201)));
     assert_eq!(
-        add(record(Some(200)), &calls),
-        (1, Some(200)),
+        add(record(Some(201)), &calls),
+        (1, Some(201)),
         "it is recorded"
     );
     again(&mut calls, 210, Ok(2));
     assert_eq!(
         add(fresh.clone(), &calls),
-        (5, Some(210)),
+        (5, Some(211)),
         "none was recorded"
     );
     let nothing = ended(220, Ok(0));
@@ -278,11 +237,16 @@ fn the_record_outlives_the_order_until_the_resources_have_taken_note() {
         (0, 280, true),
         (1, 400, true),
         (0, 281, false),
+        (1, 460, true),
+        (1, 461, false),
     ] {
         over.unnoted = unnoted;
         let record = over.record(Order::Ends, second);
         assert_eq!(record, stays.then(|| ended.clone()), "{unnoted} {second}");
     }
+    over.unnoted = 1;
+    over.is_young = true;
+    assert_eq!(over.record(Order::Ends, 900), Some(ended.clone()));
     assert_eq!(over.record(Order::Unknown, 900), Some(ended.clone()));
     let again = over.record(Order::GoesOn, 900).unwrap();
     assert_eq!(
@@ -297,9 +261,85 @@ fn the_record_outlives_the_order_until_the_resources_have_taken_note() {
 }
 
 #[test]
-fn instances_that_the_list_showed_as_stopped_were_not_stopped_by_the_call() {
-    let answer = ["0", "1", "2"].map(str::to_owned);
-    let shown = list(1, &["stopped", "running"]);
-    assert_eq!(count_stopped(&answer, Some(&shown)), 2);
-    assert_eq!(count_stopped(&answer, None), 3);
+fn lists_tell_what_a_call_stopped_whose_answer_was_lost() {
+    let mut calls = Calls::default();
+    calls.begin(&list(90, &["running", "stopped", "pending"]));
+    again(&mut calls, 100, Err(false));
+    let stopped = |calls: &Calls| calls.unrecorded.map_or(0, |stopped| stopped.count);
+    calls.note(&list(100, &["stopped"; 3]), SETTLE, wall(101));
+    assert_eq!(stopped(&calls), 0, "the list is older");
+    calls.note(
+        &list(101, &["stopped", "stopped", "pending"]),
+        SETTLE,
+        wall(101),
+    );
+    assert_eq!(stopped(&calls), 1);
+    // What was recorded meanwhile does not count twice.
+    let recorded = calls.unrecorded.unwrap();
+    calls.note(&list(102, &["stopped"; 3]), SETTLE, wall(101));
+    calls.recorded(recorded);
+    assert_eq!(stopped(&calls), 1);
+    let last = calls.unrecorded.unwrap();
+    assert!(last.at > recorded.at);
+    calls.recorded(last);
+    calls.note(&list(103, &["stopped"; 3]), SETTLE, wall(103));
+    assert_eq!(calls.unrecorded, None);
+    // The answer names what no list has shown.
+    calls.answered(
+        &["1".to_owned(), "3".to_owned()],
+        Some(&list(103, &["stopped"; 3])),
+    );
+    calls.note(&list(104, &["stopped"; 4]), SETTLE, wall(104));
+    assert_eq!(stopped(&calls), 1);
+    // Much later others have stopped it.
+    calls.begin(&list(104, &["running"]));
+    calls.note(&list(300, &["running"]), SETTLE, wall(300));
+    calls.note(&list(301, &["stopped"]), SETTLE, wall(301));
+    assert_eq!(stopped(&calls), 1);
+}
+
+fn starting(name: &str, start: serde_json::Value) -> serde_json::Value {
+    let mut start = start;
+    start["id"] = json!(uuid::Uuid::from_u128(1));
+    start["requestedAt"] = json!("2026-01-01T00:00:00Z");
+    start["args"] = json!({ "modelId": "m" });
+    let account =
+        json!({ "namespace": "ns", "name": "a", "apiUrl": fleet().api_url, "clientId": "client" });
+    json!({
+        "apiVersion": "cortecs.ai/v1alpha1", "kind": "CortecsInstance",
+        "metadata": { "namespace": "ns", "name": name, "uid": name, "resourceVersion": "1" },
+        "spec": { "modelId": "org/name" },
+        "status": crate::facts::stored::stored(json!({ "account": account, "start": start })),
+    })
+}
+
+#[test]
+fn an_open_start_is_named_and_a_question_alone_makes_no_calls() {
+    let none = open(&Book::default(), &fleet());
+    assert_eq!(none, Open::default());
+    let question = starting("a", json!({ "candidateIds": ["i"] }));
+    let unknown = starting("b", json!({}));
+    let asked = open(&Book::of(std::slice::from_ref(&question)), &fleet());
+    assert!(asked.are_questions);
+    let both = open(&Book::of(&[question, unknown]), &fleet());
+    assert_eq!(
+        (both.one.clone(), both.are_questions),
+        (Some(ObjectKey::new("ns", "b")), false)
+    );
+
+    let called = ended(100, Ok(2));
+    let next = |open: &Open, states: &[&str]| {
+        let mut case = case(Some(record(None)), Some(list(101, states)), &called);
+        case.open = open.clone();
+        case.next(102)
+    };
+    assert_eq!(next(&asked, &["stopped"]), Next::Look);
+    assert_eq!(next(&asked, &["running"]), Next::Call);
+    assert_eq!(next(&both, &["stopped"]), Next::Call);
+    let said = |open: &Open| match stage(&Permit::Given, Next::Look, &called, open) {
+        Stage::Stopping(said) => said,
+        other => panic!("{other:?}"),
+    };
+    assert!(said(&asked).contains("ns/a") && said(&asked).contains("a person"));
+    assert!(said(&both).contains("ns/b is open"));
 }

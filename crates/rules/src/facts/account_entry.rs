@@ -4,7 +4,6 @@ use cortecs_resources::{
     account::{CortecsAccountSpec, Hold, ManagedBy},
     reason::Reason,
     stop_all::StopAll,
-    unmanaged::LateInstance,
 };
 
 use super::fleet_key::FleetKey;
@@ -21,8 +20,6 @@ pub struct AccountEntry {
     pub hold: Option<Hold>,
     /// What its mode has ordered to stop.
     pub stop_all: Option<StopAll>,
-    /// The late outcomes of starts that it deletes.
-    pub late_instances: Vec<LateInstance>,
     /// The operator that its status names.
     pub managed_by: Option<ManagedBy>,
     pub state: AccountState,

@@ -16,6 +16,8 @@ pub struct Attempt {
     /// When this process first saw the intent.
     pub first_seen: Moment,
     pub outcome: Outcome,
+    /// This process wrote the intent, and did not find it.
+    pub is_own: bool,
     /// The failure of the call whose outcome is unknown, with the API's message if there was one.
     pub said: Option<String>,
     /// Good lists that began after [`Attempt::settled_at`].
@@ -72,6 +74,7 @@ impl Attempt {
     pub fn written(id: Uuid, now: Moment) -> Self {
         Self {
             outcome: Outcome::Written,
+            is_own: true,
             ..Self::found(id, now)
         }
     }
@@ -82,6 +85,7 @@ impl Attempt {
             id,
             first_seen: now,
             outcome: Outcome::Unknown(now),
+            is_own: false,
             said: None,
             settled_lists: 0,
             lookups: BTreeMap::new(),

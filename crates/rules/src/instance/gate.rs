@@ -99,13 +99,15 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
             format!("account {name} is being deleted: nothing is started with it any more"),
         ));
     }
+    let holder = account.mode_of.as_deref();
+    let holder = holder.map_or_else(|| name.clone(), ToString::to_string);
     let mode = match account.mode {
         AccountMode::Active => None,
         AccountMode::Hold => Some(format!(
-            "account {name} has mode Hold: nothing is started until its spec.mode is Active"
+            "account {holder} has mode Hold: nothing is started until its spec.mode is Active"
         )),
         AccountMode::StopAll => Some(format!(
-            "account {name}, or another one with its client id, has mode StopAll: what should run is started when its spec.mode is Active"
+            "account {holder} has mode StopAll: what should run is started when its spec.mode is Active"
         )),
     };
     if let Some(why) = mode {

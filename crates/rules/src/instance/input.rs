@@ -131,6 +131,8 @@ pub struct Account {
     pub adoption: Adoption,
     /// The strictest of the accounts that share the client id.
     pub mode: AccountMode,
+    /// The account that has this mode.
+    pub mode_of: Option<Box<ObjectKey>>,
     /// The account is being deleted: stops and deletes go on, nothing is started.
     pub deleting: bool,
     /// What the account lets its users ask for.

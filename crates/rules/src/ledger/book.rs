@@ -18,6 +18,7 @@ use kube::ResourceExt;
 use super::{
     ended::Ended,
     entry::{Entry, Reservation},
+    given_up::GivenUp,
     index::Index,
     let_go::LetGo,
     open_start::{OpenStart, Progress},
@@ -35,8 +36,9 @@ pub struct Book {
     quorum_read_at: Option<Moment>,
     /// The newest version of any resource that was ever known.
     newest: String,
-    let_go: LetGo,
+    pub(super) let_go: LetGo,
     ended: Ended,
+    pub(super) given_up: GivenUp,
     /// The uids of resources that went while a quorum read was under way: the read found them as they no longer are.
     gone_meanwhile: Option<HashSet<String>>,
 }
@@ -73,6 +75,7 @@ impl Book {
             && before.has_other_start(&resource)
         {
             self.ended.note(before);
+            self.given_up.note(before, &resource);
         }
         self.unindex(&key);
         self.entries.insert(
@@ -348,6 +351,7 @@ impl Book {
     fn index(&mut self, key: &ObjectKey) {
         if let Some(entry) = self.entries.get(key) {
             self.index.insert(key, entry);
+            self.let_go.claim(&entry.claimed_ids());
         }
     }
 

@@ -1,8 +1,11 @@
 //! Part of the book: which resource claims which instance.
 
-use cortecs_resources::key::ObjectKey;
+use cortecs_resources::{annotations, key::ObjectKey};
+use kube::ResourceExt;
+use uuid::Uuid;
 
 use super::{book::Book, entry::Entry};
+use crate::facts::sealed_id::named_id;
 
 impl Book {
     /// The resources that claim the instance at this API.
@@ -72,4 +75,32 @@ impl Book {
         let mut others = self.others_with(api_url, instance_id, me);
         others.any(|entry| entry.resource.metadata.deletion_timestamp.is_none())
     }
+
+    /// Whether this process has made the start and given it up.
+    pub fn gave_up(&self, start: Uuid) -> bool {
+        self.given_up.contains(start)
+    }
+
+    /// Whether any resource, at whatever API, has or may have had to do with the instance since this process began: it claims or has claimed
+    /// the instance, an annotation or the spec names it, proven or not, or a person is asked about it.
+    pub fn was_ever_named(&self, instance_id: &str) -> bool {
+        self.let_go.may_have_been_claimed(instance_id)
+            || self.entries.values().any(|entry| names(entry, instance_id))
+    }
+}
+
+fn names(entry: &Entry, instance_id: &str) -> bool {
+    let (resource, id) = (&entry.resource, Some(instance_id));
+    let annotation = |name: &str| resource.annotations().get(name);
+    let sealed = annotation(annotations::INSTANCE_ID).and_then(|value| named_id(value));
+    let adopted = resource.spec.adopt.as_ref();
+    let status = resource.status.as_ref();
+    let mut asked = status
+        .and_then(|s| s.slot().start.as_ref())
+        .into_iter()
+        .flat_map(|start| &start.candidate_ids);
+    sealed.as_deref() == id
+        || annotation(annotations::RESOLVE_START).map(String::as_str) == id
+        || adopted.and_then(|adopt| adopt.instance_id.as_deref()) == id
+        || asked.any(|candidate| candidate == instance_id)
 }

@@ -6,7 +6,8 @@
 //! | [`entry`] | one resource, and what this process remembers of it |
 //! | `index` | the resources by what they claim, and those with an open start |
 //! | `ended` | starts that came to an end, and whose instances may still appear |
-//! | `let_go` | instances of resources that went while a start was open |
+//! | `given_up` | the starts that this process has made and given up |
+//! | `let_go` | instances that resources have had |
 //! | [`open_start`] | a start of another resource that is open |
 //! | [`book`] | all resources with their claims |
 //! | `claims` | part of the book: which resource claims which instance |
@@ -19,6 +20,7 @@ pub mod book;
 mod claims;
 mod ended;
 pub mod entry;
+mod given_up;
 mod index;
 pub mod late;
 mod let_go;

@@ -49,6 +49,15 @@ pub fn missing<'a>(
         .filter_map(move |(key, entry)| missing(key, entry))
 }
 
+/// Whether the list has every instance that a status of the fleet names, however new the instance is and whatever becomes of it.
+pub fn is_complete(book: &Book, fleet: &FleetKey, list: &Snapshot) -> bool {
+    let mut here = book.iter().filter(|(_, e)| lives_in(&e.resource, fleet));
+    here.all(|(_, entry)| {
+        let id = entry.bound_id();
+        id.is_none_or(|id| list.instances.contains_key(id))
+    })
+}
+
 /// Whether the list lacks an instance that the API finds: what it does not show is not proven to be absent.
 pub fn is_incomplete(
     book: &Book,

@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use cortecs_resources::{
     CortecsInstance, annotations,
+    conditions::{READY, find_condition},
     instance::{DesiredState, UpdateStrategyType},
     instance_status::CortecsInstanceStatus,
+    reason::Reason,
 };
 use jiff::Timestamp;
 
@@ -44,8 +46,6 @@ pub struct Measure {
     pub bound: usize,
     /// Resources that may have an instance that is not recorded yet.
     pub open: usize,
-    /// Resources with a start or a restart that is open, or about to be recorded.
-    pub calls: usize,
     /// Resources whose status does not show yet what the account's order to stop everything has stopped.
     pub unnoted: usize,
 }
@@ -117,7 +117,6 @@ pub fn measure<'a>(
     let mut measure = Measure::default();
     for entry in entries {
         let resource = &*entry.resource;
-        measure.calls += usize::from(is_calling(entry, lists.fleet));
         let here = lives_in(resource, lists.fleet);
         let Some(status) = resource.status.as_ref().filter(|_| here) else {
             measure.open += usize::from(entry.may_be_restored_at(&lists.fleet.api_url));
@@ -133,7 +132,10 @@ pub fn measure<'a>(
         // A stop removes nothing, so an instance that is not listed is not explained.
         let stop = lists.past.stop.filter(|_| listed && !up);
         let is_ordered = stop.is_some_and(|stop| stop.explains(status, settle));
-        measure.unnoted += usize::from(is_ordered);
+        // A resource whose instance is another one's never takes note.
+        let ready = find_condition(&status.conditions, READY);
+        let owns = ready.is_none_or(|c| c.reason != Reason::InstanceClaimed.as_str());
+        measure.unnoted += usize::from(is_ordered && owns);
         let marked = is_recorded_up(status) && lists.past.lacks_the_end(status);
         if marked {
             measure.expected += 1;
@@ -171,7 +173,7 @@ pub fn measure<'a>(
 }
 
 /// Whether a start or a restart in the fleet is open, or about to be recorded.
-fn is_calling(entry: &Entry, fleet: &FleetKey) -> bool {
+pub(crate) fn is_calling(entry: &Entry, fleet: &FleetKey) -> bool {
     let status = entry.resource.status.as_ref();
     let slot = status.map(CortecsInstanceStatus::slot);
     let is_open = slot.is_some_and(|slot| slot.start.is_some() || slot.restart.is_some());

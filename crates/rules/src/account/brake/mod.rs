@@ -15,6 +15,7 @@ mod measure;
 pub use hold::{
     Situation, begin, explain, explain_unrecorded, holds, is_unrecorded, may_be_known, next_hold,
 };
+pub(crate) use measure::is_calling;
 pub use measure::{Lists, Measure, Past, down, is_up_in, measure};
 
 #[cfg(test)]

@@ -170,7 +170,6 @@ fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartInten
         voided_at: now,
         args: intent.args.clone(),
         any_model: intent.any_model,
-        incomplete_list: intent.incomplete_list,
         account: draft.status.account.clone(),
         known_instances: here
             .map(|(id, _)| digest(intent.id, id))

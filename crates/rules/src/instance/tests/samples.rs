@@ -12,6 +12,7 @@ pub(super) fn account() -> Account {
         },
         adoption: Adoption::None,
         mode: AccountMode::Active,
+        mode_of: None,
         deleting: false,
         limits: Limits::default(),
         budgets: Vec::new(),

@@ -106,3 +106,16 @@ fn a_stopped_or_suspended_resource_is_not_run_by_the_end_of_the_order() {
         assert_eq!(then(&mut scene, decision).step, Step::Rest);
     }
 }
+
+#[test]
+fn the_account_whose_mode_holds_is_named() {
+    let mut scene = seen(json!({}), "stopped");
+    scene.account(|account| {
+        account.mode = AccountMode::StopAll;
+        account.mode_of = Some(Box::new(ObjectKey::new("ns", "second")));
+    });
+    let decision = scene.decide();
+    let ready = find_condition(&decision.status.conditions, READY).unwrap();
+    let says = "account ns/second has mode StopAll";
+    assert!(ready.message.contains(says), "{}", ready.message);
+}

@@ -1,7 +1,7 @@
 //! What an account's own order has stopped is no mass change.
 
 use super::*;
-use crate::facts::stop_order::StopOrder;
+use crate::{account::stop_all::open, facts::stop_order::StopOrder};
 
 const ALL: [&str; 5] = ["0", "1", "2", "3", "4"];
 
@@ -56,7 +56,7 @@ fn what_is_to_be_restarted_is_missing_for_the_return_whatever_the_drift_policy()
 }
 
 #[test]
-fn starts_and_restarts_that_are_open_are_counted() {
+fn starts_and_restarts_that_are_open_are_found() {
     let mut restarting = running("a");
     slot(&mut restarting)["restart"] =
         json!({ "id": uuid::Uuid::from_u128(1), "requestedAt": "2026-01-02T00:00:00Z" });
@@ -69,5 +69,17 @@ fn starts_and_restarts_that_are_open_are_counted() {
     elsewhere["metadata"]["name"] = json!("c");
     elsewhere["status"]["account"]["clientId"] = json!("another");
     let all = [restarting, starting, elsewhere, running("d")];
-    assert_eq!(against_nothing(&all).calls, 2);
+    let open = |all: &[Value]| open(&Book::of(all), &fleet()).one.map(|key| key.name);
+    assert_eq!(open(&all), Some("a".to_owned()));
+    assert_eq!(open(&all[1..]), Some("b".to_owned()));
+    assert_eq!(open(&all[2..]), None);
+
+    let mut claimed = running("e");
+    claimed["status"]["conditions"] = json!([{
+        "type": "Ready", "status": "False", "reason": "InstanceClaimed", "message": "", "lastTransitionTime": "2026-01-02T00:00:00Z",
+    }]);
+    let stopped = list(100, &[("e", "stopped")]);
+    let of =
+        |resource: Value| measure_after(&ordered(None), &Book::of(&[resource]), None, &stopped);
+    assert_eq!((of(running("e")).unnoted, of(claimed).unnoted), (1, 0));
 }
