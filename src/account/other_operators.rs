@@ -37,7 +37,10 @@ impl AccountController {
             reason: Reason::ManagedElsewhere,
             message: message.clone(),
         };
-        if !directory.record_state(account, state) {
+        let is_new = directory.record_state(account, state);
+        // That operator takes the bills of resources that go from now on.
+        self.claims.account_gone(key);
+        if !is_new {
             return;
         }
         directory.prune(&*self.claims);

@@ -13,6 +13,7 @@ use cortecs_rules::{
         events::derive_events,
         status::{View, next_status},
     },
+    cost::bill::{Bill, Recorded},
     facts::account_entry::{AccountEntry, AccountState},
 };
 use jiff::SignedDuration;
@@ -147,6 +148,7 @@ impl AccountController {
         if hold_ended.is_some() {
             directory.mark_ending(&key);
         }
+        let recorded = Recorded::of(&status);
         let mut next = account.clone();
         let events = derive_events(&key, &previous, &status);
         next.status = Some(status);
@@ -170,6 +172,7 @@ impl AccountController {
                     );
                 }
                 directory.record_spent(&written);
+                self.check_recorded(&key, &recorded, &written, &view.settlement.bills);
                 let settled = written.status.as_ref().map(|s| s.settled.as_slice());
                 self.claims.settled(&key, settled.unwrap_or_default());
                 let is_dropped = written.status.as_ref().is_none_or(|s| s.stop_all.is_none());
@@ -189,6 +192,24 @@ impl AccountController {
                 Err(error)
             }
         }
+    }
+
+    /// Without this, an account whose definition lacks the fields would be written again and again.
+    fn check_recorded(
+        &self,
+        key: &ObjectKey,
+        sent: &Recorded,
+        written: &CortecsAccount,
+        bills: &[Bill],
+    ) {
+        let Some(missing) = sent.missing(written.status.as_ref()) else {
+            return;
+        };
+        tracing::error!(
+            account = %key, ?bills,
+            "the API server dropped {missing} of the account, so it does not show what the resources that are gone have cost: the              CustomResourceDefinition of CortecsAccount is older than this operator, apply the one of the same version"
+        );
+        self.claims.dropped(key, bills);
     }
 
     fn api(&self, account: &CortecsAccount) -> Api<CortecsAccount> {

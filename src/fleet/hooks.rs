@@ -8,7 +8,7 @@ use std::{
 use cortecs_resources::key::ObjectKey;
 use cortecs_rules::{
     account::brake::{Lists, Measure},
-    cost::bill::Settlement,
+    cost::bill::{Bill, Settlement},
     facts::{fleet_key::FleetKey, snapshot::Snapshot},
     ledger::book::Book,
 };
@@ -60,7 +60,10 @@ pub trait Claims: Send + Sync {
     /// The status of the account has these settled uids now.
     fn settled(&self, account: &ObjectKey, settled: &[String]);
 
-    /// The account is gone, so no resource needs to wait for it.
+    /// The account cannot take these bills, so no resource needs to wait for that.
+    fn dropped(&self, account: &ObjectKey, bills: &[Bill]);
+
+    /// The account is gone or another operator manages it, so no resource needs to wait for it.
     fn account_gone(&self, account: &ObjectKey);
 }
 

@@ -16,7 +16,7 @@ use cortecs_resources::{
 use cortecs_rules::{
     account::brake::{self, Lists, Measure},
     catalog::details::used_id,
-    cost::bill::Settlement,
+    cost::bill::{Bill, Settlement},
     facts::{
         fleet_key::FleetKey,
         home::{home_account, lives_in, lives_through, named_account},
@@ -130,6 +130,11 @@ impl Claims for BookClaims {
 
     fn settled(&self, account: &ObjectKey, settled: &[String]) {
         let waited = self.spending.written(&self.book, account, settled);
+        waited.into_iter().for_each(|key| self.watches.add(key));
+    }
+
+    fn dropped(&self, account: &ObjectKey, bills: &[Bill]) {
+        let waited = self.spending.bills().dropped(account, bills);
         waited.into_iter().for_each(|key| self.watches.add(key));
     }
 

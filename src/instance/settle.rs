@@ -5,13 +5,17 @@ use std::{
     sync::Arc,
 };
 
+use cortecs_api::types::Instance;
 use cortecs_clock as clock;
 use cortecs_resources::{CortecsInstance, instance_status::CortecsInstanceStatus, key::ObjectKey};
 use cortecs_rules::{
-    cost::{bill::Bill, bills::Answer},
+    cost::{
+        bill::{self, Bill},
+        bills::Answer,
+    },
     facts::{
         fleet_key::FleetKey,
-        home::{fleet_of, home, home_account, named_account},
+        home::{fleet_of, home},
         snapshot::Snapshot,
     },
     ledger::entry::Entry,
@@ -20,9 +24,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::context::Context;
 
-/// The account that pays for a resource: the one in which its instance lives, or else the one that it names.
 fn payer(context: &Context, resource: &CortecsInstance) -> Option<ObjectKey> {
-    home_account(resource).or_else(|| named_account(resource, context.default_account.as_ref()))
+    bill::payer(resource, context.default_account.as_ref())
 }
 
 /// Whether the account has what the resource has cost, so that the finalizer may be removed. No deletion waits long for that.
@@ -31,7 +34,7 @@ pub fn is_settled(
     resource: &CortecsInstance,
     status: &CortecsInstanceStatus,
 ) -> bool {
-    let Some(bill) = Bill::of(resource, status, Some(clock::wall())) else {
+    let Some(bill) = Bill::of(resource, status, None, clock::wall()) else {
         return true;
     };
     let account = payer(context, resource);
@@ -66,7 +69,7 @@ pub fn is_settled(
 pub fn removed(context: &Context, entry: &Entry) {
     let resource = &entry.resource;
     let status = resource.status.as_ref();
-    let bill = status.and_then(|status| Bill::of(resource, status, Some(clock::wall())));
+    let bill = status.and_then(|status| Bill::of(resource, status, None, clock::wall()));
     let (Some(bill), Some(account)) = (bill, payer(context, resource)) else {
         return;
     };
@@ -100,8 +103,10 @@ pub fn set_costs(context: &Context, shown: &mut BTreeSet<String>) {
             let account = payer(context, resource)?;
             let list = home(resource).and_then(|home| lists.get(&fleet_of(home)));
             let status = resource.status.as_ref()?;
-            let at = list.and_then(|list| list.shows_running(status));
-            Some((account.to_string(), Bill::of(resource, status, at)?))
+            let listed = list.and_then(|list| list.instance(status));
+            let at = list.map_or_else(clock::wall, |list| list.at);
+            let bill = Bill::of(resource, status, listed, at)?;
+            Some((account.to_string(), bill))
         };
         resources.filter_map(bill).collect()
     };
@@ -146,9 +151,9 @@ impl Listed {
         Some(Self { snapshot, at })
     }
 
-    /// The time of the list if it shows the resource's instance as pending or running.
-    fn shows_running(&self, status: &CortecsInstanceStatus) -> Option<Timestamp> {
-        let instance = self.snapshot.instances.get(status.instance_id.as_ref()?)?;
-        (!instance.is_stopped()).then_some(self.at)
+    /// The resource's instance.
+    fn instance(&self, status: &CortecsInstanceStatus) -> Option<&Instance> {
+        let id = status.instance_id.as_ref()?;
+        self.snapshot.instances.get(id).map(|found| &**found)
     }
 }

@@ -64,6 +64,7 @@ pub struct Others {
     pub measure: Mutex<Measure>,
     pub bills: Mutex<Vec<Bill>>,
     pub settled: Mutex<Vec<String>>,
+    pub gone: tokio::sync::watch::Sender<BTreeSet<String>>,
 }
 
 impl Claims for Others {
@@ -131,7 +132,16 @@ impl Claims for Others {
         *self.settled.lock().unwrap() = settled.to_vec();
     }
 
-    fn account_gone(&self, _: &ObjectKey) {}
+    fn dropped(&self, _: &ObjectKey, dropped: &[Bill]) {
+        let is_dropped = |bill: &Bill| dropped.contains(bill);
+        self.bills.lock().unwrap().retain(|bill| !is_dropped(bill));
+    }
+
+    fn account_gone(&self, account: &ObjectKey) {
+        self.gone.send_modify(|gone| {
+            gone.insert(account.to_string());
+        });
+    }
 }
 
 impl InstanceHooks for Others {

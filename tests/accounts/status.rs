@@ -4,7 +4,7 @@ use cortecs_resources::{CortecsAccount, key::ObjectKey};
 use cortecs_rules::{account::brake::Measure, cost::bill::Bill};
 use cortecs_simulator::Endpoint;
 use futures::{StreamExt, TryStreamExt};
-use kube::api::{WatchEvent, WatchParams};
+use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -149,6 +149,28 @@ async fn what_resources_have_cost_is_added_once_by_one_write() {
         assert_eq!(status.settled, ["a", "b"]);
     }
     assert_eq!(*scenario.others.settled.lock().unwrap(), ["a", "b"]);
+}
+
+/// Otherwise they would be added again when the account comes back.
+#[tokio::test]
+async fn bills_for_an_account_that_goes_to_another_operator_are_forgotten() {
+    let scenario = Scenario::new("left").await;
+    scenario.secret("good", "demo-secret").await;
+    scenario.account("main", json!({})).await;
+    scenario.reason("main", "Verified").await;
+    let main = format!("{}/main", scenario.namespace);
+    let mut gone = scenario.others.gone.subscribe();
+    assert!(!gone.borrow_and_update().contains(&main));
+    let elsewhere = json!({"metadata": {"annotations": {"cortecs.ai/operator": "elsewhere"}}});
+    scenario
+        .accounts()
+        .patch("main", &PatchParams::default(), &Patch::Merge(elsewhere))
+        .await
+        .unwrap();
+    timeout(DEADLINE, gone.wait_for(|gone| gone.contains(&main)))
+        .await
+        .expect("they are forgotten")
+        .unwrap();
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     eventually::eventually,
     harness::{Asked, Bed, HangingProxy, MODEL, Meddling, Read, SOON, bound, running, sorted},
+    spending::is_priced,
 };
 
 /// The request without the field below `parent`. `None` if it has no such field.
@@ -72,6 +73,41 @@ async fn a_start_whose_record_is_taken_off_is_not_called() {
         meddles.then(|| without(asked, slot, "start")).flatten()
     };
     starts_after("no-intent", webhook, "start in status.journal").await;
+}
+
+/// So it is also with definitions of accounts that lack the fields.
+#[tokio::test]
+async fn an_account_that_keeps_no_cost_holds_no_deletion_up_and_is_written_once_for_it() {
+    let bed = Bed::new("no-spent").await;
+    let proxy = HangingProxy::new(&bed.kubeconfig).await;
+    proxy.set_webhook(Some(|asked| {
+        let mut body: Value = serde_json::from_str(&asked.body).ok()?;
+        let meddles = is_about(asked, "PUT", "/cortecsaccounts/main/status");
+        let status = body.get_mut("status").filter(|_| meddles)?;
+        let status = status.as_object_mut()?;
+        let spent = status.remove("spent").is_some();
+        (status.remove("settled").is_some() || spent).then(|| Meddling::Changes(body.to_string()))
+    }));
+    let _operator = bed.operator_through(&proxy);
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.wait("phi", "running", |r| running(r) && is_priced(r))
+        .await;
+    let began = Instant::now();
+    bed.delete("phi").await;
+    bed.wait_gone("phi").await;
+    // A deletion waits for half a minute for an account that cannot be written.
+    assert!(began.elapsed().as_secs() < 25, "{:?}", began.elapsed());
+    bed.wait_lists(4).await;
+    let writes = proxy.meddled();
+    assert!(
+        (1..=2).contains(&writes),
+        "{writes} writes: one may have met a conflict"
+    );
+    let log = bed.logs.text();
+    let says = |line: &str| {
+        line.contains("ERROR") && line.contains("dropped status.spent and status.settled")
+    };
+    assert_eq!(log.lines().filter(|line| says(line)).count(), 1, "{log}");
 }
 
 /// Nothing waits for the annotation, so it can wait long.

@@ -153,6 +153,10 @@ pub struct Cost {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["modelId".to_owned()]))]
     pub earlier: Vec<EarlierModel>,
+    /// The account in which the last run was, as `namespace/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 317))]
+    pub account: Option<String>,
 }
 
 impl Default for Cost {
@@ -164,6 +168,7 @@ impl Default for Cost {
             since: None,
             model_id: None,
             earlier: Vec::new(),
+            account: None,
         }
     }
 }

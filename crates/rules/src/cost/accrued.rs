@@ -65,9 +65,7 @@ pub fn next(
         let run = Run { since, ..run };
         return Some(begin(base, run));
     }
-    let end_of_run =
-        stopped.filter(|at| before.since.is_some_and(|since| since <= *at && *at <= now));
-    let ended = end(before, end_of_run.unwrap_or(now), interval);
+    let ended = end(before, known_until(before, stopped, now), interval);
     Some(match run {
         Some(run) => begin(ended, run),
         None => ended,
@@ -107,17 +105,27 @@ fn begin_priced(base: Cost, run: Run<'_>) -> Cost {
 fn end(cost: &Cost, at: Timestamp, interval: i64) -> Cost {
     Cost {
         price_per_hour: None,
-        accrued: until(cost, Some(at), interval),
+        accrued: until(cost, at, interval),
         since: None,
         ..cost.clone()
     }
 }
 
+/// Until when the present run is billed, as far as `at` can tell. `stopped`: when the API says that the instance was stopped, which may have
+/// been before this run.
+pub fn known_until(cost: &Cost, stopped: Option<Timestamp>, at: Timestamp) -> Timestamp {
+    let of_run = stopped.filter(|stopped| {
+        cost.since
+            .is_some_and(|since| (since..=at).contains(stopped))
+    });
+    of_run.unwrap_or(at)
+}
+
 /// What the runs have cost until `at`, the present one included: its first interval at least.
-pub fn until(cost: &Cost, at: Option<Timestamp>, interval: i64) -> String {
+pub fn until(cost: &Cost, at: Timestamp, interval: i64) -> String {
     let of_run = cost
         .since
-        .and_then(|since| cost_of_run(cost, since, at.unwrap_or(since), interval));
+        .and_then(|since| cost_of_run(cost, since, at, interval));
     let sum = amount(&cost.accrued) + of_run.unwrap_or_default();
     decimal(sum).unwrap_or_else(|| cost.accrued.clone())
 }

@@ -1,26 +1,27 @@
 //! What a resource has cost, and the sums that an account keeps of the resources that are gone.
 
-use cortecs_api::fit;
+use cortecs_api::{fit, types::Instance};
 use cortecs_resources::{
     CortecsInstance,
     account::CortecsAccountStatus,
     instance_status::CortecsInstanceStatus,
     key::ObjectKey,
-    money::{MAX_SETTLED, MAX_SPENT, Spent},
+    money::{MAX_SETTLED, Spent},
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
     accrued,
-    by_model::{OTHER, parts},
+    by_model::parts,
+    labels::Labels,
     money::{amount, decimal, is_code},
 };
-use crate::facts::args::{MAX_ID, normalise_model_id};
+use crate::facts::{
+    args::{MAX_ID, normalise_model_id},
+    home::{home_account, named_account},
+};
 
-/// How many entries of `spent` may name both a namespace and a model, and how many a namespace at least. The rest is for what is beyond.
-const MAX_BY_MODEL: usize = MAX_SPENT - 50;
-const MAX_BY_NAMESPACE: usize = MAX_SPENT - 10;
 /// Settled uids of resources that are gone stay in the status while there are no more than so many: their removal is not worth a write.
 const KEPT: usize = 64;
 
@@ -35,19 +36,25 @@ pub struct Bill {
 }
 
 impl Bill {
-    /// What the resource with this status has cost until `at`, or for the first interval of its present run. `None` if it has no cost.
+    /// What the resource with this status has cost until `at`, or until its instance was stopped by what is `listed` at that time. A list that
+    /// lacks the instance does not prove that it is gone. `None` if the resource has no cost.
     pub fn of(
         resource: &CortecsInstance,
         status: &CortecsInstanceStatus,
-        at: Option<Timestamp>,
+        listed: Option<&Instance>,
+        at: Timestamp,
     ) -> Option<Self> {
         let cost = status.cost.as_ref()?;
         let currency = cost.currency.clone().filter(|code| is_code(code))?;
         let args = status.instance_args.as_ref();
         let interval = args.and_then(|args| args.billing_interval.as_deref());
+        let stopped = listed
+            .filter(|instance| instance.is_stopped())
+            .and_then(|instance| instance.instance_status.stopped_at.as_deref())
+            .and_then(|stopped| stopped.parse().ok());
         let total = amount(&accrued::until(
             cost,
-            at,
+            accrued::known_until(cost, stopped, at),
             accrued::interval_seconds(interval),
         ));
         let parts = parts(cost, total).into_iter();
@@ -62,6 +69,20 @@ impl Bill {
             parts,
         })
     }
+}
+
+/// The account that pays for a resource: the one in which its instance lives, or else the one in which its last run was. What the resource
+/// names says nothing, since anybody may name any account; for a cost from before accounts were recorded, one in its own namespace
+/// counts.
+pub fn payer(resource: &CortecsInstance, default: Option<&ObjectKey>) -> Option<ObjectKey> {
+    home_account(resource).or_else(|| {
+        let cost = resource.status.as_ref()?.cost.as_ref()?;
+        match &cost.account {
+            Some(account) => account.parse().ok(),
+            None => named_account(resource, default)
+                .filter(|named| Some(&named.namespace) == resource.metadata.namespace.as_ref()),
+        }
+    })
 }
 
 fn model_label(model: Option<&str>, resource: &CortecsInstance) -> String {
@@ -93,6 +114,21 @@ impl Recorded {
             settled: status.settled.clone(),
         }
     }
+
+    /// What the object that a write returned lacks of this.
+    pub fn missing(&self, returned: Option<&CortecsAccountStatus>) -> Option<&'static str> {
+        let returned = returned.map(Self::of).unwrap_or_default();
+        let (spent, settled) = (
+            returned.spent == self.spent,
+            returned.settled == self.settled,
+        );
+        match (spent, settled) {
+            (true, true) => None,
+            (true, false) => Some("status.settled"),
+            (false, true) => Some("status.spent"),
+            (false, false) => Some("status.spent and status.settled"),
+        }
+    }
 }
 
 /// `spent` and `settled` of an account's status after the settlement. A bill that is settled already is not added again.
@@ -114,49 +150,42 @@ pub fn settle(
             continue;
         }
         for (model, amount) in &bill.parts {
-            add(
-                &mut spent,
-                &bill.resource.namespace,
-                model,
-                &bill.currency,
-                *amount,
-            );
+            let labels = Labels {
+                namespace: bill.resource.namespace.clone(),
+                model: model.clone(),
+                currency: bill.currency.clone(),
+            };
+            add(&mut spent, labels, *amount);
         }
         uids.push(bill.uid.clone());
     }
     (spent, uids)
 }
 
-fn add(spent: &mut Vec<Spent>, namespace: &str, model: &str, currency: &str, more: f64) {
-    let places = [
-        (namespace, model, MAX_BY_MODEL),
-        (namespace, OTHER, MAX_BY_NAMESPACE),
-        (OTHER, OTHER, MAX_SPENT),
-    ];
-    for (namespace, model, most) in places {
-        let is_here = |entry: &&mut Spent| {
-            (
-                entry.namespace.as_str(),
-                entry.model_id.as_str(),
-                entry.currency.as_str(),
-            ) == (namespace, model, currency)
-        };
-        if let Some(entry) = spent.iter_mut().find(is_here) {
-            let sum = decimal(amount(&entry.amount) + more);
-            entry.amount = sum.unwrap_or_else(|| entry.amount.clone());
-            return;
-        }
-        if spent.len() < most {
-            let amount = decimal(more).unwrap_or_default();
-            spent.push(Spent {
-                namespace: namespace.to_owned(),
-                model_id: model.to_owned(),
-                currency: currency.to_owned(),
-                amount,
-            });
-            return;
-        }
+fn add(spent: &mut Vec<Spent>, labels: Labels, more: f64) {
+    let is_of = |entry: &Spent, labels: &Labels| {
+        let Labels {
+            namespace,
+            model,
+            currency,
+        } = labels;
+        (&entry.namespace, &entry.model_id, &entry.currency) == (namespace, model, currency)
+    };
+    let is_known = |labels: &Labels| spent.iter().any(|entry| is_of(entry, labels));
+    let Some(labels) = labels.bounded(spent.len(), is_known) else {
+        return;
+    };
+    if let Some(entry) = spent.iter_mut().find(|entry| is_of(entry, &labels)) {
+        let sum = decimal(amount(&entry.amount) + more);
+        entry.amount = sum.unwrap_or_else(|| entry.amount.clone());
+        return;
     }
+    spent.push(Spent {
+        namespace: labels.namespace,
+        model_id: labels.model,
+        currency: labels.currency,
+        amount: decimal(more).unwrap_or_default(),
+    });
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cost::{labels::MAX_SERIES, meter::Meter};
+
+const NOW: &str = "2026-01-01T00:00:00Z";
 
 fn resource(uid: &str, status: &Value) -> CortecsInstance {
     serde_json::from_value(json!({
@@ -12,10 +17,18 @@ fn resource(uid: &str, status: &Value) -> CortecsInstance {
     .unwrap()
 }
 
-fn bill_at(status: &Value, at: Option<&str>) -> Option<Bill> {
+fn bill_at(status: &Value, listed: Option<&Instance>, at: &str) -> Option<Bill> {
     let resource = resource("u", status);
-    let at = at.map(|at| at.parse().unwrap());
-    Bill::of(&resource, resource.status.as_ref().unwrap(), at)
+    let at = at.parse().unwrap();
+    Bill::of(&resource, resource.status.as_ref().unwrap(), listed, at)
+}
+
+fn listed(state: &str, stopped_at: Option<&str>) -> Instance {
+    serde_json::from_value(json!({
+        "instance_id": "i-1", "instance_args": { "model_id": "org--Model" },
+        "instance_status": { "status": state, "started_at": null, "stopped_at": stopped_at },
+    }))
+    .unwrap()
 }
 
 fn bill(uid: &str, namespace: &str, parts: &[(&str, f64)]) -> Bill {
@@ -48,12 +61,26 @@ fn a_bill_has_the_runs_that_ended_and_the_present_one() {
         "cost": { "pricePerHour": "6.00", "currency": "EUR", "accrued": "1.00", "since": "2026-01-01T00:00:00Z",
             "modelId": "org--Model", "earlier": [{ "modelId": "old", "amount": "0.25" }] },
     });
-    for (at, own) in [
-        (None, 0.85),
-        (Some("2026-01-01T00:00:30Z"), 0.85),
-        (Some("2026-01-01T00:01:30Z"), 0.95),
+    let stopped = |at| Some(listed("stopped", at));
+    for (listed, at, own) in [
+        (None, "2026-01-01T00:00:00Z", 0.85),
+        (None, "2026-01-01T00:00:30Z", 0.85),
+        (None, "2026-01-01T00:01:30Z", 0.95),
+        (Some(listed("running", None)), "2026-01-01T00:01:30Z", 0.95),
+        (
+            stopped(Some("2026-01-01T00:00:59Z")),
+            "2026-01-01T00:01:30Z",
+            0.85,
+        ),
+        // Not the end of this run.
+        (
+            stopped(Some("2025-12-31T23:59:59Z")),
+            "2026-01-01T00:01:30Z",
+            0.95,
+        ),
+        (stopped(None), "2026-01-01T00:01:30Z", 0.95),
     ] {
-        let bill = bill_at(&running, at).unwrap();
+        let bill = bill_at(&running, listed.as_ref(), at).unwrap();
         let models: Vec<_> = bill.parts.iter().map(|(m, _)| m.as_str()).collect();
         assert_eq!(models, ["old", "org--Model"]);
         assert!((bill.parts[1].1 - own).abs() < 1e-9, "{at:?} {bill:?}");
@@ -61,8 +88,45 @@ fn a_bill_has_the_runs_that_ended_and_the_present_one() {
     }
     // What was stored before models were told apart is of the spec's model.
     let earlier_shape = json!({ "cost": { "currency": "EUR", "accrued": "1.00" } });
-    let bill = bill_at(&earlier_shape, None).unwrap();
+    let bill = bill_at(&earlier_shape, None, NOW).unwrap();
     assert_eq!(bill.parts, [("org--Model".to_owned(), 1.0)]);
+}
+
+#[test]
+fn nobody_makes_another_account_pay() {
+    let home = json!({ "namespace": "shared", "name": "home", "apiUrl": "https://api.example", "clientId": "c" });
+    let cost = |account: Value| json!({ "currency": "EUR", "accrued": "1.00", "account": account });
+    let victim = json!({ "namespace": "victim", "name": "main" });
+    let own = json!({ "name": "own" });
+    for (status, named, pays) in [
+        // Where its instance is, and then where it was.
+        (
+            json!({ "account": home, "cost": cost(json!("team/own")) }),
+            &victim,
+            Some("shared/home"),
+        ),
+        (
+            json!({ "cost": cost(json!("shared/home")) }),
+            &victim,
+            Some("shared/home"),
+        ),
+        (
+            json!({ "cost": cost(json!("team/own")) }),
+            &Value::Null,
+            Some("team/own"),
+        ),
+        (json!({ "cost": cost(json!("no key")) }), &own, None),
+        // From before accounts were recorded.
+        (json!({ "cost": cost(Value::Null) }), &victim, None),
+        (json!({ "cost": cost(Value::Null) }), &Value::Null, None),
+        (json!({ "cost": cost(Value::Null) }), &own, Some("team/own")),
+    ] {
+        let mut resource = resource("u", &status);
+        resource.spec.account_ref = serde_json::from_value(named.clone()).unwrap();
+        let default = ObjectKey::new("cortecs-system", "default");
+        let payer = payer(&resource, Some(&default)).map(|payer| payer.to_string());
+        assert_eq!(payer.as_deref(), pays, "{status} {named}");
+    }
 }
 
 #[test]
@@ -74,8 +138,32 @@ fn what_costs_nothing_has_no_bill() {
         json!({ "currency": "euros", "accrued": "1.00" }),
         json!({ "currency": "EUR", "accrued": "NaN" }),
     ] {
-        assert_eq!(bill_at(&json!({ "cost": cost }), None), None, "{cost}");
+        assert_eq!(bill_at(&json!({ "cost": cost }), None, NOW), None, "{cost}");
     }
+}
+
+#[test]
+fn what_the_api_server_drops_is_named() {
+    let (spent, settled) = settle(
+        &[],
+        &[],
+        &settlement(vec![bill("a", "team", &[("m", 0.5)])]),
+    );
+    let sent = Recorded { spent, settled };
+    let status = |spent: bool, settled: bool| CortecsAccountStatus {
+        spent: sent.spent.iter().filter(|_| spent).cloned().collect(),
+        settled: sent.settled.iter().filter(|_| settled).cloned().collect(),
+        ..CortecsAccountStatus::default()
+    };
+    for (spent, settled, missing) in [
+        (true, true, None),
+        (true, false, Some("status.settled")),
+        (false, true, Some("status.spent")),
+        (false, false, Some("status.spent and status.settled")),
+    ] {
+        assert_eq!(sent.missing(Some(&status(spent, settled))), missing);
+    }
+    assert_eq!(Recorded::default().missing(None), None);
 }
 
 #[test]
@@ -116,7 +204,17 @@ fn the_lists_are_bounded_and_lose_no_money() {
     assert_eq!(settled.len(), MAX_SETTLED);
     let sum: f64 = spent.iter().map(|s| amount(&s.amount)).sum();
     assert!((sum - 250.0).abs() < 1e-9, "{sum}");
-    assert!(spent.len() <= MAX_SPENT);
+    assert_eq!(spent.len(), MAX_SERIES - 10 + 1);
+    // The counters that begin with it tell the same apart.
+    let mut meter = Meter::default();
+    meter.begin("team/main", &spent, &settled);
+    let counters = meter.counters("team/main").unwrap();
+    let amounts = |labels: &Labels| (labels.namespace.clone(), labels.model.clone());
+    let counted: BTreeSet<_> = counters.keys().map(amounts).collect();
+    let shown = spent
+        .iter()
+        .map(|s| (s.namespace.clone(), s.model_id.clone()));
+    assert_eq!(counted, shown.collect());
     assert_eq!(spent[0].model_id, "m");
     let last = spent.last().unwrap();
     assert_eq!(

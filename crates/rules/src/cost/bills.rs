@@ -166,6 +166,21 @@ impl Bills {
         waited
     }
 
+    /// The account cannot take these bills: nobody waits for it any more. Returns the resources that waited.
+    pub fn dropped(&mut self, account: &ObjectKey, bills: &[Bill]) -> Vec<ObjectKey> {
+        let mut waited = Vec::new();
+        for bill in bills {
+            let Some(waiting) = self.forget(account, &bill.uid) else {
+                continue;
+            };
+            if !waiting.is_gone {
+                self.settled.insert(bill.uid.clone());
+                waited.push(waiting.bill.resource);
+            }
+        }
+        waited
+    }
+
     fn forget(&mut self, account: &ObjectKey, uid: &str) -> Option<Waiting> {
         let of_account = self.waiting.get_mut(account)?;
         let forgotten = of_account.remove(uid);
@@ -175,7 +190,7 @@ impl Bills {
         forgotten
     }
 
-    /// The account is gone. Returns the resources whose bills waited for it.
+    /// The account is gone, or another operator manages it. Returns the resources whose bills waited for it.
     pub fn without(&mut self, account: &ObjectKey) -> Vec<ObjectKey> {
         let bills = self.waiting.remove(account).unwrap_or_default();
         bills.into_values().map(|w| w.bill.resource).collect()

@@ -92,6 +92,25 @@ fn a_resource_that_is_removed_by_force_is_billed() {
     assert_eq!((settlement.bills.len(), due), (0, None));
 }
 
+#[test]
+fn an_account_that_cannot_take_bills_holds_nothing_up() {
+    let mut bills = Bills::default();
+    bills.submit(&account(), bill("a"), &[], at(1));
+    bills.removed(&account(), bill("b"), &[], at(1));
+    let (settlement, _) = bills.settlement(&account(), &[], |_| true, at(2));
+    let waited = bills.dropped(&account(), &settlement.bills);
+    assert_eq!(waited, [ObjectKey::new("team", "a")]);
+    // Nothing is written again, and the deletion goes on.
+    let (settlement, due) = bills.settlement(&account(), &[], |_| true, at(3));
+    assert_eq!((settlement.bills.len(), due), (0, None));
+    let answer = bills.submit(&account(), bill("a"), &[], at(3));
+    assert_eq!(answer, Answer::Settled);
+    assert!(!bills.removed(&account(), bill("a"), &[], at(4)));
+    // Others are offered to it as before.
+    let answer = bills.submit(&account(), bill("c"), &[], at(5));
+    assert_eq!(answer, Answer::Begin);
+}
+
 /// The answer to the write was lost, and its finalizer was removed by force: the removal is handled a moment after the book has lost it.
 #[test]
 fn a_removal_that_is_on_its_way_bills_nothing_again() {

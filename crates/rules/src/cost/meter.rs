@@ -31,6 +31,8 @@ struct Account {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// The account whose counters have it.
+    account: String,
     /// What was counted, by currency and model.
     counted: BTreeMap<(String, String), f64>,
     /// The number of the last look.
@@ -68,19 +70,16 @@ impl Meter {
         }
         let known = self.known.entry(bill.uid.clone()).or_default();
         known.seen = self.looks;
-        for (model, amount) in &bill.parts {
-            let of_model = (bill.currency.clone(), model.clone());
-            let counted = known.counted.entry(of_model).or_default();
-            let more = amount - *counted;
-            if more > 0.0 {
-                *counted = *amount;
-                let labels = Labels {
-                    namespace: bill.resource.namespace.clone(),
-                    model: model.clone(),
-                    currency: bill.currency.clone(),
-                };
-                counters.add(labels, more);
-            }
+        if known.account != account {
+            account.clone_into(&mut known.account);
+        }
+        for (model, more) in known.count(bill) {
+            let labels = Labels {
+                namespace: bill.resource.namespace.clone(),
+                model: model.to_owned(),
+                currency: bill.currency.clone(),
+            };
+            counters.add(labels, more);
         }
     }
 
@@ -96,15 +95,49 @@ impl Meter {
         self.accounts.get(account).map(|account| &account.counters)
     }
 
-    /// Forgets the accounts that are not to be kept.
+    /// Forgets the accounts that are not to be kept, and what was counted in them: their counters begin anew when they come back.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let known = self.accounts.len();
         self.accounts.retain(|account, _| keep(account));
+        if self.accounts.len() < known {
+            let accounts = &self.accounts;
+            self.known
+                .retain(|_, known| accounts.contains_key(&known.account));
+        }
+    }
+}
+
+impl Known {
+    /// What the bill has more than was counted, by model. An amount that moves to another model is nothing more.
+    fn count<'a>(&mut self, bill: &'a Bill) -> Vec<(&'a str, f64)> {
+        let total: f64 = bill.parts.iter().map(|(_, amount)| amount).sum();
+        let of_currency = self.counted.iter();
+        let of_currency = of_currency.filter(|((currency, _), _)| *currency == bill.currency);
+        let mut rest = total - of_currency.map(|(_, counted)| counted).sum::<f64>();
+        let mut counted = Vec::new();
+        // The present model is the last one, and the one that costs more.
+        let parts = bill.parts.iter().rev();
+        let all = parts.map(|(model, amount)| (model, Some(*amount)));
+        let remainder = bill.parts.last().map(|(model, _)| (model, None));
+        for (model, amount) in all.chain(remainder) {
+            let of_model = (bill.currency.clone(), model.clone());
+            let known = self.counted.entry(of_model).or_default();
+            let more = amount.map_or(rest, |amount| rest.min(amount - *known));
+            if more > 0.0 {
+                *known += more;
+                rest -= more;
+                counted.push((model.as_str(), more));
+            }
+        }
+        counted
     }
 }
 
 impl Account {
     fn add(&mut self, labels: Labels, more: f64) {
-        if let Some(labels) = labels.bounded(&self.counters) {
+        let counters = &self.counters;
+        let is_known = |labels: &Labels| counters.contains_key(labels);
+        if let Some(labels) = labels.bounded(counters.len(), is_known) {
             *self.counters.entry(labels).or_default() += more;
         }
     }

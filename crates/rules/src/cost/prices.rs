@@ -58,7 +58,7 @@ impl Prices {
         &self,
         instances: impl IntoIterator<Item = (&'a Instance, Option<String>)>,
     ) -> BTreeMap<Labels, f64> {
-        let mut sums = BTreeMap::new();
+        let mut sums: BTreeMap<Labels, f64> = BTreeMap::new();
         for (instance, namespace) in instances {
             let Some((price, currency)) = self.of_instance(instance) else {
                 continue;
@@ -68,7 +68,8 @@ impl Prices {
                 model: fit(&instance.instance_args.model_id, MAX_ID),
                 currency: currency.to_owned(),
             };
-            if let Some(labels) = labels.bounded(&sums) {
+            let is_known = |labels: &Labels| sums.contains_key(labels);
+            if let Some(labels) = labels.bounded(sums.len(), is_known) {
                 *sums.entry(labels).or_default() += price;
             }
         }

@@ -1,11 +1,17 @@
 //! The cost that a status shows.
 
 use cortecs_api::types::InstanceState;
-use cortecs_resources::instance_status::{CortecsInstanceStatus, Cost};
+use cortecs_resources::{
+    instance_status::{CortecsInstanceStatus, Cost},
+    key::ObjectKey,
+};
 use jiff::Timestamp;
 
 use super::input::Input;
-use crate::cost::accrued::{self, Run};
+use crate::{
+    cost::accrued::{self, Run},
+    facts::home,
+};
 
 /// The cost as it should be shown with the rest of `status`.
 pub(crate) fn next(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<Cost> {
@@ -15,7 +21,14 @@ pub(crate) fn next(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<
     let interval = stored.and_then(interval).or_else(|| interval(status));
     let interval = accrued::interval_seconds(interval);
     let run = run(input, status, before);
-    accrued::next(before, run, stopped_at(status), interval, input.wall)
+    let mut cost = accrued::next(before, run, stopped_at(status), interval, input.wall)?;
+    // The account of a run that ends may be forgotten by now.
+    let home = status.account.as_ref();
+    let home = home.or_else(|| home::home(input.resource));
+    if let Some(home) = home.filter(|_| Some(&cost) != before) {
+        cost.account = Some(ObjectKey::new(&home.namespace, &home.name).to_string());
+    }
+    Some(cost)
 }
 
 /// What is billed now: an instance is bound, and was not seen to be stopped. `before` tells a run whose beginning the records lack.

@@ -90,4 +90,8 @@ fn a_stop_adds_the_run_and_so_does_the_loss_of_the_instance() {
     let decision = scene.decide();
     assert_eq!(decision.step, written(Purpose::Unbind));
     assert_eq!(shown(&decision), (None, "1.20", None));
+    // Its account is forgotten, and pays all the same.
+    assert_eq!(decision.status.account, None);
+    let cost = decision.status.cost.unwrap();
+    assert_eq!(cost.account.as_deref(), Some("ns/main"));
 }
