@@ -82,13 +82,16 @@ async fn instances_of_others_and_the_balance_count_and_what_cannot_fit_is_told()
     let _operator = bed.operator();
     bed.create("phi", json!({"modelId": MODEL})).await;
     let phi = bed.waits("phi", "WaitingForBudget").await;
-    phi.assert_says("Reconciling", "2.10 is billed, 0.00 may be before long");
+    phi.assert_says(
+        "Reconciling",
+        "2.10 EUR is billed, 0.00 EUR may be before long",
+    );
     bed.create("large", json!({"modelId": MODEL, "numWorkers": 2}))
         .await;
     let large = bed.stalls("large", "ExceedsBudget").await;
     large.assert_says(
         "Stalled",
-        "this alone needs 4.20: raise the budget or ask for less",
+        "this alone needs 4.20 EUR: raise the budget or ask for less",
     );
 
     let least =
