@@ -35,7 +35,8 @@ pub enum Standing {
     Others(Other),
     /// That operator acts without a Lease: nobody can tell whether it runs.
     NotElected,
-    /// A person gave the account to that operator. The status still names the one in this namespace, which acts until it sees that.
+    /// A person gave the account to that operator. The status still names another one, which is in the
+    /// namespace given here and acts until it sees that.
     Moving(String),
 }
 

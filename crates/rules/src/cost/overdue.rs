@@ -1,4 +1,4 @@
-//! Whether the stop of an instance is overdue. Only the resource is asked, so that this can be known before anything else is.
+//! Whether the stop of an instance is overdue. Only the resource and its account are asked, so that this can be known before anything else is.
 
 use cortecs_resources::{
     CortecsInstance, instance::DeletionPolicy, instance_status::CortecsInstanceStatus,
