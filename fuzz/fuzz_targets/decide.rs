@@ -19,6 +19,7 @@ use cortecs_rules::{
         args,
         attempt::{Attempt, Outcome},
         capacity::Capacity,
+        fleet_key::FleetKey,
         memory::Memory,
         sealed_id::SealedId,
         snapshot::Snapshot,
@@ -26,7 +27,6 @@ use cortecs_rules::{
     instance::{
         decide,
         input::{Account, AccountView, Desired, FleetView, Input, Settings},
-        protocol::Rules,
         step::{ApiCall, Purpose, Step, Write},
     },
     ledger::book::Book,
@@ -118,8 +118,10 @@ fuzz_target!(|data: &[u8]| {
             }),
             adoption: Adoption::Unclaimed,
             mode: AccountMode::Active,
+            mode_of: None,
             deleting: false,
             limits: Limits::default(),
+            budgets: Vec::new(),
             allowed: true,
         }),
         fleet: Some(FleetView {
@@ -139,10 +141,7 @@ fuzz_target!(|data: &[u8]| {
         memory: &memory,
         model: model.as_ref(),
         capacity: &Capacity::Unknown,
-        settings: &Settings {
-            settle,
-            rules: Rules::default(),
-        },
+        settings: &Settings::new(settle),
         now,
         wall: jiff::Timestamp::UNIX_EPOCH,
         uuid: Uuid::from_u128(7),
