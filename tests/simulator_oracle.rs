@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -211,11 +212,16 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cortecs_py")
 }
 
-/// The interpreter of a virtual environment with the client. Makes the environment if it is missing or broken.
+/// The interpreter of a virtual environment with the client. Makes the environment if it is missing or broken, one test at a time.
 async fn environment() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let folder = target.join("cortecs-py-venv");
     let python = folder.join("bin/python");
+    let turn = File::create(folder.with_extension("lock")).unwrap();
+    let _turn = tokio::task::spawn_blocking(|| turn.lock().map(|()| turn))
+        .await
+        .unwrap()
+        .unwrap();
     if is_right(&python).await {
         return python;
     }
