@@ -57,7 +57,14 @@ async fn as_many_run_as_the_budget_permits_and_the_others_follow() {
     // Another process does the same, and what waits is not written again and again.
     drop(operator);
     let _operator = bed.operator();
-    bed.wait_lists(2).await;
+    for name in &wait {
+        let sums = |r: &CortecsInstance| {
+            let sums = "4.20 EUR is billed, 0.00 EUR may be before long";
+            r.message("Reconciling").contains(sums)
+        };
+        bed.wait(name, "told of the sums as they are now", sums)
+            .await;
+    }
     let versions = || names.map(|name| bed.latest(name).unwrap().resource_version());
     let before = versions();
     bed.wait_lists(4).await;
