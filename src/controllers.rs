@@ -110,6 +110,7 @@ impl Controllers {
             events: events.clone(),
             this_operator: this_operator.clone(),
             watches: Arc::new(Watches::new(&config.watch_namespaces)),
+            namespaces: config.watch_namespaces.clone(),
             read_only: settings.only_stops,
             request_timeout: config.request_timeout,
             limits: PollLimits::default(),

@@ -18,7 +18,7 @@ use crate::{
         hooks::{Claims, InstanceHooks},
         relay::Relay,
     },
-    kubernetes::{events::Events, queue::Watches},
+    kubernetes::{events::Events, queue::Watches, scope::WatchedNamespaces},
     leadership::Leadership,
     mutex::lock,
     serve::metrics::Metrics,
@@ -43,6 +43,7 @@ pub struct AccountController {
     /// This operator, as `status.managedBy` names it.
     pub this_operator: ManagedBy,
     pub watches: Arc<Watches>,
+    pub namespaces: WatchedNamespaces,
     /// Accounts are evaluated, and nothing is written into them.
     pub read_only: bool,
     /// The timeout of each request to the Cortecs API.
@@ -91,4 +92,9 @@ impl AccountController {
     pub(super) fn listings(&self) -> MutexGuard<'_, BTreeMap<Scope, BTreeSet<ObjectKey>>> {
         lock(&self.state.listings)
     }
+}
+
+/// The name of an account's own calls among the calls of resources: no resource can have it.
+pub(super) fn in_queues(account: &ObjectKey, calls: &str) -> ObjectKey {
+    ObjectKey::new(&account.namespace, format!("{}/{calls}", account.name))
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use cortecs_clock as clock;
 use cortecs_resources::{
     CortecsAccount, CortecsInstance,
-    account::{Adoption, NamespacesFrom, Sharing},
+    account::{Adoption, Sharing},
     key::ObjectKey,
     unmanaged::LateStartPolicy,
 };
@@ -14,9 +14,11 @@ use cortecs_rules::{
     facts::account_entry::AccountEntry,
 };
 
-use super::context::AccountController;
-use crate::fleet::poll::Fleet;
+use super::context::{AccountController, in_queues};
+use crate::fleet::{allowed_namespaces::sees_all_users, poll::Fleet};
 
+/// The name of these calls.
+const LATE: &str = "late";
 /// How soon to look again while no call may be made.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -49,19 +51,10 @@ impl AccountController {
     /// Whether only this operator starts instances in the fleet and nobody adopts any, it sees all that may, and lists are believed.
     fn is_certain(&self, fleet: &Fleet) -> bool {
         let (directory, key) = (&self.directory, fleet.key());
-        let sees_all = |entry: &AccountEntry| {
-            let is_watched = |namespace: &String| {
-                let mut scopes = self.watches.scopes();
-                scopes.any(|scope| scope.as_ref() == Some(namespace))
-            };
-            self.watches.scopes().any(Option::is_none)
-                || (entry.spec.allowed_namespaces.from == NamespacesFrom::Same
-                    && is_watched(&entry.namespace))
-        };
         let is_ours = |entry: &AccountEntry| {
             entry.spec.sharing == Sharing::Exclusive
                 && entry.spec.adoption == Adoption::None
-                && sees_all(entry)
+                && sees_all_users(&self.namespaces, entry)
                 && entry.managed_by.as_ref() == Some(&self.this_operator)
         };
         directory.all_accounts(key, is_ours)
@@ -85,7 +78,7 @@ impl AccountController {
         let orders = orders.unwrap_or_default();
         let busy = fleet.as_ref().filter(|_| !orders.is_empty());
         self.directory
-            .set_busy(&in_queues(me), busy.map(|fleet| fleet.key()));
+            .set_busy(&in_queues(me, LATE), busy.map(|fleet| fleet.key()));
         let fleet = fleet?;
         let mut waits = None;
         for order in &orders {
@@ -123,7 +116,7 @@ impl AccountController {
         if turns.are_paused() || !still_due() || !self.leadership.may_act() {
             return PAUSE;
         }
-        let turn = turns.take(&in_queues(me));
+        let turn = turns.take(&in_queues(me, LATE));
         let result = match (token, call) {
             (Err(error), _) => Err(error),
             (Ok(()), Call::Delete) => client.delete_instance(&order.id).await,
@@ -162,11 +155,6 @@ impl AccountController {
 
     /// No list is needed any more for late instances of this account.
     pub(super) fn rest_from_late(&self, account: &ObjectKey) {
-        self.directory.set_busy(&in_queues(account), None);
+        self.directory.set_busy(&in_queues(account, LATE), None);
     }
-}
-
-/// The name of the account's calls among the calls of resources: no resource can have it.
-fn in_queues(account: &ObjectKey) -> ObjectKey {
-    ObjectKey::new(&account.namespace, format!("{}/late", account.name))
 }

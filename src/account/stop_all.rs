@@ -9,17 +9,16 @@ use cortecs_rules::{
     account::{
         brake::Lists,
         stop_all::{
-            DROPPED, Facts, Failure, Next, Open, Order, Stage, Stopped, next, next_record, open,
-            stage,
+            Facts, Failure, Next, Open, Order, Stage, Stopped, next, next_record, open, stage,
         },
-        stop_parties::{Permit, claiming_accounts, permit},
+        stop_parties::{DROPPED, Party, Permit, Situation, asked, claiming_accounts},
     },
     facts::fleet_key::FleetKey,
     ledger::book::Book,
 };
 use jiff::Timestamp;
 
-use super::context::AccountController;
+use super::context::{AccountController, in_queues};
 use crate::fleet::poll::Fleet;
 
 /// What an account does about its order to stop everything.
@@ -54,46 +53,28 @@ impl AccountController {
             let key = FleetKey::new(&record.api_url, record.client_id.as_str());
             (directory.fleet(&key), key)
         });
-        let asked = member.as_ref().map(|fleet| {
-            let key = fleet.key();
-            let mut homes = claims.homes(key);
-            let list = fleet.snapshot();
-            if let Some(list) = &list {
-                let mut add = |book: &Book| homes.extend(claiming_accounts(book, key, list));
-                claims.with_book(&mut add);
-            }
-            let parties = directory.stop_parties(key, &homes, &self.this_operator);
-            match permit(me, &parties) {
-                Permit::Given if directory.stop_calls(key).is_dropped => {
-                    Permit::Refused(DROPPED.to_owned())
-                }
-                Permit::Given if list.is_none() && directory.has_others_at(key, &parties) => {
-                    let why = "nothing is stopped yet: the first list tells whether other accounts have instances of the same owner";
-                    Permit::Waits(why.to_owned())
-                }
-                permit => permit,
-            }
+        let parties = member.as_ref().map(|fleet| self.parties(fleet));
+        let asked = asked(Situation {
+            me,
+            mode: entry.spec.mode,
+            parties: parties.as_deref(),
+            is_dropped: member
+                .as_ref()
+                .is_some_and(|fleet| directory.stop_calls(fleet.key()).is_dropped),
+            is_listed: member
+                .as_ref()
+                .is_some_and(|fleet| fleet.snapshot().is_some()),
+            has_others: member
+                .as_ref()
+                .zip(parties.as_ref())
+                .is_some_and(|(fleet, parties)| directory.has_others_at(fleet.key(), parties)),
+            is_read: claims.synced() && directory.synced(),
         });
-        let asked = match asked {
-            // Its credentials do not work: nothing can be called, and nothing is over.
-            None if entry.spec.mode == AccountMode::StopAll => {
-                Permit::Waits("nothing is stopped: the account cannot be used".to_owned())
-            }
-            Some(Permit::NotAsked) | None => Permit::NotAsked,
-            Some(_) if !claims.synced() || !directory.synced() => Permit::Waits(
-                "nothing is stopped yet: the accounts and the resources are being read".to_owned(),
-            ),
-            Some(asked) => asked,
-        };
         let carrier = member.as_ref().and_then(|fleet| {
             let first = directory.accounts_of(fleet.key()).into_iter().next();
             first.filter(|_| asked == Permit::Given)
         });
-        let order = match asked {
-            Permit::Waits(_) => Order::Unknown,
-            _ if carrier.as_ref() == Some(me) => Order::GoesOn,
-            _ => Order::Ends,
-        };
+        let order = Order::of(&asked, carrier.as_ref() == Some(me));
         if own.is_none() && asked == Permit::NotAsked {
             return Plan::default();
         }
@@ -153,6 +134,18 @@ impl AccountController {
         }
     }
 
+    /// The accounts that a stop of everything in the fleet concerns.
+    fn parties(&self, fleet: &Fleet) -> Vec<Party> {
+        let key = fleet.key();
+        let mut homes = self.claims.homes(key);
+        if let Some(list) = fleet.snapshot() {
+            let mut add = |book: &Book| homes.extend(claiming_accounts(book, key, &list));
+            self.claims.with_book(&mut add);
+        }
+        self.directory
+            .stop_parties(key, &homes, &self.this_operator)
+    }
+
     /// Takes note that the API server has dropped the record: without it a call could be taken for a mass change.
     pub(super) fn stop_is_dropped(&self, plan: &Plan) {
         if let Some(fleet) = &plan.fleet {
@@ -182,7 +175,7 @@ impl AccountController {
             }
         };
         let busy = (next != Next::Done).then(|| fleet.key());
-        self.directory.set_busy(&in_queues(me), busy);
+        self.directory.set_busy(&in_queues(me, STOP_ALL), busy);
         match next {
             Next::Record | Next::Look | Next::Done => None,
             Next::Wait(wait) => Some(wait),
@@ -208,7 +201,7 @@ impl AccountController {
             self.directory
                 .change_stop_calls(fleet.key(), |calls| calls.begin(&list));
         }
-        let turn = turns.take(&in_queues(me));
+        let turn = turns.take(&in_queues(me, STOP_ALL));
         let result = match token {
             Ok(()) => client.stop_all().await,
             Err(error) => Err(error),
@@ -236,19 +229,16 @@ impl AccountController {
 
     /// No list is needed any more for an order of this account.
     pub(super) fn rest_from_stopping(&self, account: &ObjectKey) {
-        self.directory.set_busy(&in_queues(account), None);
+        self.directory.set_busy(&in_queues(account, STOP_ALL), None);
     }
 }
 
+/// The name of these calls.
+const STOP_ALL: &str = "stop-all";
 /// How often to look whether the record of an order that has ended may go.
 const ENDING_INTERVAL: Duration = Duration::from_secs(5);
 /// How soon to look again while no call may be made.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// The name of the account's calls among the calls of resources: no resource can have it.
-fn in_queues(account: &ObjectKey) -> ObjectKey {
-    ObjectKey::new(&account.namespace, format!("{}/stop-all", account.name))
-}
 
 fn failure(error: &Error) -> Failure {
     Failure {

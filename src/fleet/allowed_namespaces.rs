@@ -9,14 +9,20 @@ use std::{
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
 use cortecs_resources::account::{AllowedNamespaces, NamespacesFrom};
+use cortecs_rules::facts::account_entry::AccountEntry;
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use kube::{
     Api, Client,
     core::{Selector, SelectorExt},
 };
 
-use crate::kubernetes::client::{KubeError, bounded};
-use crate::mutex::lock;
+use crate::{
+    kubernetes::{
+        client::{KubeError, bounded},
+        scope::WatchedNamespaces,
+    },
+    mutex::lock,
+};
 
 /// The most namespaces whose labels are cached.
 const MAX_NAMESPACES: usize = 1024;
@@ -24,6 +30,13 @@ const MAX_NAMESPACES: usize = 1024;
 const FRESH: Duration = Duration::from_secs(30);
 
 type Labels = BTreeMap<String, String>;
+
+/// Whether every namespace that may use the account is watched.
+pub fn sees_all_users(watched: &WatchedNamespaces, account: &AccountEntry) -> bool {
+    watched.is_all()
+        || (account.spec.allowed_namespaces.from == NamespacesFrom::Same
+            && watched.contains(&account.namespace))
+}
 
 /// A cache of the labels of namespaces. Each namespace is fetched when its labels are needed.
 pub struct NamespaceLabels {

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use cortecs_api::RetryClass;
 use cortecs_clock::Moment;
 use cortecs_resources::{
-    CortecsInstance,
-    account::{NamespacesFrom, Sharing},
-    annotations,
-    identity::AccountIdentity,
-    key::ObjectKey,
+    CortecsInstance, account::Sharing, annotations, identity::AccountIdentity, key::ObjectKey,
     reason::Reason,
 };
 use cortecs_rules::{
@@ -30,7 +26,7 @@ use kube::ResourceExt;
 use secrecy::ExposeSecret;
 
 use super::context::Context;
-use crate::fleet::poll::Fleet;
+use crate::fleet::{allowed_namespaces::sees_all_users, poll::Fleet};
 
 /// The input of a decision. The turns of the fleet change quickly, so [`Observation::view`] reads them right before the decision.
 pub struct Observation {
@@ -260,12 +256,6 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
     })
 }
 
-fn sees_all_users(context: &Context, entry: &AccountEntry) -> bool {
-    context.namespaces.is_all()
-        || (entry.spec.allowed_namespaces.from == NamespacesFrom::Same
-            && context.namespaces.contains(&entry.namespace))
-}
-
 fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
     // Read before and after the list: a list that was published during a hold or an order to stop must not be used without it.
     let held = context.directory.hold_message(fleet.key());
@@ -280,9 +270,9 @@ fn observe_fleet(context: &Context, fleet: Arc<Fleet>) -> ObservedFleet {
     });
     ObservedFleet {
         sharing: context.directory.sharing(fleet.key()),
-        has_unseen_users: !context
-            .directory
-            .all_accounts(fleet.key(), |entry| sees_all_users(context, entry)),
+        has_unseen_users: !context.directory.all_accounts(fleet.key(), |entry| {
+            sees_all_users(&context.namespaces, entry)
+        }),
         prices: fleet.finances().prices(),
         balance: fleet.finances().recent_balance(),
         snapshot: fleet.snapshot(),

@@ -208,6 +208,7 @@ impl Scenario {
             events: Events::new(client.clone(), "tests"),
             this_operator: ManagedBy::default(),
             watches,
+            namespaces: namespace.parse().unwrap(),
             read_only: false,
             request_timeout: Duration::from_secs(10),
             limits: PollLimits {

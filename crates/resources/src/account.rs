@@ -98,7 +98,7 @@ pub struct CortecsAccountSpec {
     #[serde(default)]
     pub mode: AccountMode,
 
-    /// What is done about an instance that a start has made after it was given up.
+    /// The treatment of an instance that a start has made after the start was given up.
     #[serde(default)]
     pub late_start_policy: LateStartPolicy,
 
@@ -106,7 +106,7 @@ pub struct CortecsAccountSpec {
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
 
-    /// What may be spent. Of several accounts with one client id, every budget holds.
+    /// The money that may be spent. Of several accounts with one client id, every budget holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
 
@@ -279,7 +279,7 @@ pub struct CortecsAccountStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["currency".to_owned()]))]
     pub price_per_hour: Vec<PricePerHour>,
 
-    /// What the resources that are gone have cost: an estimate by the API's prices.
+    /// The cost of the resources that are gone: an estimate by the API's prices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["namespace".to_owned(), "modelId".to_owned(), "currency".to_owned()]))]
@@ -308,7 +308,7 @@ pub struct CortecsAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_hold_end_time: Option<Timestamp>,
 
-    /// What `mode: StopAll` has stopped.
+    /// The work of `mode: StopAll`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_all: Option<StopAll>,
 

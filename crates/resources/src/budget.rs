@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// What may be spent with the account. It is for everything that its client id runs, whoever has started that.
+/// The money that may be spent with the account. A budget is for everything that the client id runs, whoever has started that.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[x_kube(validation = Rule::new("has(self.maxPricePerHour) || has(self.minBalance)")
     .message("budget needs maxPricePerHour, minBalance or both"))]

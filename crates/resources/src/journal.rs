@@ -206,6 +206,13 @@ pub struct VoidedStart {
     pub known_instances: Vec<String>,
 }
 
+impl VoidedStart {
+    /// Whether it was given up less than [`VOIDED_START_HOURS`] ago: what it has made may still appear.
+    pub fn is_recent(&self, wall: Timestamp) -> bool {
+        wall.duration_since(self.voided_at).as_hours() < VOIDED_START_HOURS
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

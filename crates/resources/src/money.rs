@@ -11,7 +11,7 @@ pub const MAX_SETTLED: usize = 500;
 /// Most models of `earlier` in the cost of a resource.
 pub const MAX_EARLIER: usize = 8;
 
-/// What the resources of a namespace that are gone have cost, for one model and in one currency.
+/// The cost of the resources of a namespace that are gone, for one model and in one currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Spent {
@@ -29,7 +29,7 @@ pub struct Spent {
     pub amount: String,
 }
 
-/// What a resource has cost while it ran another model.
+/// The cost of a resource while it ran another model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EarlierModel {

@@ -19,7 +19,7 @@ pub struct StopAll {
     /// When the order ended. The record stays until the resources have taken note of what was stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Timestamp>,
-    /// What is stopped: the instances of this client id.
+    /// The instances of this client id are stopped.
     #[schemars(length(max = 2048))]
     pub api_url: String,
     #[schemars(length(max = 512))]

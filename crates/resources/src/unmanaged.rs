@@ -22,7 +22,7 @@ pub struct UnmanagedInstance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub started_at: Option<String>,
-    /// What all its workers cost in an hour by the API's prices, as a decimal number. Absent while nothing is billed, or no price is known.
+    /// The price of all its workers for an hour by the API's prices, as a decimal number. Absent while nothing is billed, or no price is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub price_per_hour: Option<String>,
@@ -36,7 +36,7 @@ pub struct UnmanagedInstance {
     pub probably_of: Option<ResourceName>,
 }
 
-/// What is done about the late outcome of a start that was given up. `Report`: it is shown. `Delete`: it is stopped and deleted where
+/// The treatment of the late outcome of a start that was given up. `Report`: it is shown. `Delete`: it is stopped and deleted where
 /// the running operator has seen all of it: it has made the start and given it up itself, and then the instance came up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum LateStartPolicy {

@@ -13,11 +13,8 @@ use std::{
 
 use cortecs_api::types::{Instance, InstanceArgs};
 use cortecs_clock::{Backoff, Moment};
-use cortecs_resources::{
-    journal::{VOIDED_START_HOURS, VoidedStart},
-    key::ObjectKey,
-};
-use jiff::{SignedDuration, Timestamp};
+use cortecs_resources::{journal::VoidedStart, key::ObjectKey};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
@@ -173,7 +170,7 @@ fn voided<'a>(scene: &Scene<'a>) -> Vec<Voided<'a>> {
             let home = start.account.as_ref();
             scene.book.gave_up(start.id)
                 && home.is_some_and(|home| is_in(home, scene.fleet))
-                && is_recent(start.voided_at, scene.wall)
+                && start.is_recent(scene.wall)
         })
         .map(|(key, start)| Voided {
             key,
@@ -183,10 +180,6 @@ fn voided<'a>(scene: &Scene<'a>) -> Vec<Voided<'a>> {
         .collect();
     voided.sort_by_key(|v| (v.start.requested_at, v.start.id));
     voided
-}
-
-fn is_recent(voided_at: Timestamp, wall: Timestamp) -> bool {
-    wall.duration_since(voided_at) < SignedDuration::from_hours(VOIDED_START_HOURS)
 }
 
 fn is_claimed(scene: &Scene<'_>, id: &str) -> bool {

@@ -56,6 +56,8 @@ pub struct Calls {
     pub is_dropped: bool,
     /// The instances that were up before a call and that no later list has shown as stopped.
     up: BTreeSet<String>,
+    /// Of these, what only the list from before the present call shows: it may lag.
+    begun: BTreeSet<String>,
     /// The time of what was stopped last.
     last: Option<Timestamp>,
     repeats: u32,
@@ -84,11 +86,15 @@ impl Calls {
     /// A call is about to be made; `list` is the last one.
     pub fn begin(&mut self, list: &Snapshot) {
         let up = list.instances.iter().filter(|(_, i)| !i.is_stopped());
-        self.up.extend(up.map(|(id, _)| id.clone()));
+        let up = up.map(|(id, _)| id.clone());
+        self.begun = up.filter(|id| !self.up.contains(id)).collect();
+        self.up.extend(self.begun.iter().cloned());
     }
 
-    /// The API says that it has stopped these; `list` is the last one.
+    /// The API says that it has stopped these; `list` is the last one. What the answer lacks was stopped before.
     pub fn answered(&mut self, ids: &[String], list: Option<&Snapshot>) {
+        let begun = std::mem::take(&mut self.begun);
+        self.up.retain(|id| !begun.contains(id) || ids.contains(id));
         let listed = |id: &String| list.and_then(|list| list.instances.get(id));
         let was_up = |id: &&String| listed(id).is_none_or(|i| !i.is_stopped());
         self.up.extend(ids.iter().filter(was_up).cloned());
@@ -235,6 +241,17 @@ pub enum Order {
     Ends,
 }
 
+impl Order {
+    /// What an account does about the order. Of the accounts with the client id one carries it out.
+    pub fn of(asked: &Permit, carries_it_out: bool) -> Self {
+        match asked {
+            Permit::Waits(_) => Self::Unknown,
+            _ if carries_it_out => Self::GoesOn,
+            _ => Self::Ends,
+        }
+    }
+}
+
 /// The record as the status of an account should have it.
 pub fn next_record(
     facts: &Facts<'_>,
@@ -336,10 +353,6 @@ pub fn stage(permit: &Permit, next: Next, calls: &Calls, open: &Open) -> Stage {
         }
     }
 }
-
-/// Why nothing is stopped where the definition of accounts drops the record.
-pub const DROPPED: &str = "nothing is stopped: the API server dropped status.stopAll of the account, since the CustomResourceDefinition of \
-                           CortecsAccount is older than this operator. Apply the one of the same version, then restart the operator";
 
 #[cfg(test)]
 #[path = "stop_all_tests.rs"]

@@ -298,6 +298,36 @@ fn lists_tell_what_a_call_stopped_whose_answer_was_lost() {
     assert_eq!(stopped(&calls), 1);
 }
 
+/// The list from before the call may show what was stopped since.
+#[test]
+fn what_the_answer_lacks_was_not_stopped_by_the_call() {
+    let counted = |ids: Option<&[&str]>| {
+        let mut calls = Calls::default();
+        // The answer to an earlier call was lost: what it has stopped, no later answer has.
+        calls.begin(&list(80, &["running"]));
+        calls.end(Err(lost()), at(85), wall(85), 0.5);
+        calls.begin(&list(90, &["running"; 3]));
+        if let Some(ids) = ids {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            calls.answered(&ids, Some(&list(90, &["running"; 3])));
+        }
+        calls.end(Ok(()), at(100), wall(100), 0.5);
+        calls.note(&list(101, &["stopped"; 3]), SETTLE, wall(101));
+        calls.unrecorded.unwrap().count
+    };
+    assert_eq!(counted(Some(&["2"])), 2);
+    assert_eq!(counted(Some(&[])), 1);
+    assert_eq!(counted(None), 3);
+}
+
+fn lost() -> Failure {
+    Failure {
+        message: "no answer".to_owned(),
+        is_refusal: false,
+        retry_after: None,
+    }
+}
+
 fn starting(name: &str, start: serde_json::Value) -> serde_json::Value {
     let mut start = start;
     start["id"] = json!(uuid::Uuid::from_u128(1));

@@ -85,6 +85,52 @@ pub fn permit(me: &ObjectKey, parties: &[Party]) -> Permit {
     }
 }
 
+/// Why nothing is stopped where the definition of accounts drops the record.
+pub const DROPPED: &str = "nothing is stopped: the API server dropped status.stopAll of the account, since the CustomResourceDefinition of \
+                           CortecsAccount is older than this operator. Apply the one of the same version, then restart the operator";
+
+/// What is known when an account is asked whether it orders a stop of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    pub me: &'a ObjectKey,
+    /// The mode of the account's spec.
+    pub mode: AccountMode,
+    /// All accounts that the stop concerns; `None` while the account has no fleet.
+    pub parties: Option<&'a [Party]>,
+    /// The API server drops the record of the order.
+    pub is_dropped: bool,
+    /// There is a list, which tells whose instances would be stopped.
+    pub is_listed: bool,
+    /// Accounts that are no parties have the same API.
+    pub has_others: bool,
+    /// All accounts and resources were read.
+    pub is_read: bool,
+}
+
+/// Whether the account orders it, as far as that is known.
+pub fn asked(situation: Situation<'_>) -> Permit {
+    let Some(parties) = situation.parties else {
+        // Its credentials do not work: nothing can be called, and nothing is over.
+        return match situation.mode {
+            AccountMode::StopAll => {
+                Permit::Waits("nothing is stopped: the account cannot be used".to_owned())
+            }
+            AccountMode::Active | AccountMode::Hold => Permit::NotAsked,
+        };
+    };
+    match permit(situation.me, parties) {
+        Permit::NotAsked => Permit::NotAsked,
+        _ if !situation.is_read => Permit::Waits(
+            "nothing is stopped yet: the accounts and the resources are being read".to_owned(),
+        ),
+        Permit::Given if situation.is_dropped => Permit::Refused(DROPPED.to_owned()),
+        Permit::Given if !situation.is_listed && situation.has_others => Permit::Waits(
+            "nothing is stopped yet: the first list tells whether other accounts have instances of the same owner".to_owned(),
+        ),
+        permit => permit,
+    }
+}
+
 #[cfg(test)]
 #[path = "stop_parties_tests.rs"]
 mod tests;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::account::stop_all::Order;
 use crate::facts::stored::stored;
 
 fn party(name: &str) -> Party {
@@ -50,6 +51,72 @@ fn all_accounts_of_the_client_id_have_to_order_it_and_none_may_be_shared() {
     let me = ObjectKey::new("ns", "a");
     assert_eq!(permit(&me, &parties), Permit::NotAsked);
     assert_eq!(permit(&me, &[]), Permit::NotAsked);
+}
+
+#[test]
+fn what_is_not_known_yet_is_waited_for_and_an_order_that_cannot_be_recorded_is_refused() {
+    let me = ObjectKey::new("ns", "a");
+    let parties = [party("a")];
+    let known = Situation {
+        me: &me,
+        mode: AccountMode::StopAll,
+        parties: Some(&parties),
+        is_dropped: false,
+        is_listed: true,
+        has_others: true,
+        is_read: true,
+    };
+    let without = Situation {
+        parties: None,
+        ..known
+    };
+    let waits = |situation| matches!(asked(situation), Permit::Waits(_));
+    assert_eq!(asked(known), Permit::Given);
+    assert!(waits(without));
+    let active = AccountMode::Active;
+    assert_eq!(
+        asked(Situation {
+            mode: active,
+            ..without
+        }),
+        Permit::NotAsked
+    );
+    assert!(waits(Situation {
+        is_read: false,
+        ..known
+    }));
+    let unlisted = Situation {
+        is_listed: false,
+        ..known
+    };
+    assert!(waits(unlisted));
+    assert_eq!(
+        asked(Situation {
+            has_others: false,
+            ..unlisted
+        }),
+        Permit::Given
+    );
+    let dropped = asked(Situation {
+        is_dropped: true,
+        ..known
+    });
+    assert_eq!(dropped, Permit::Refused(DROPPED.to_owned()));
+    let others = [party("b")];
+    let not_asked = Situation {
+        parties: Some(&others),
+        is_read: false,
+        ..known
+    };
+    assert_eq!(asked(not_asked), Permit::NotAsked);
+    for (permit, carries, order) in [
+        (Permit::Given, true, Order::GoesOn),
+        (Permit::Given, false, Order::Ends),
+        (Permit::NotAsked, false, Order::Ends),
+        (Permit::Waits(String::new()), true, Order::Unknown),
+    ] {
+        assert_eq!(Order::of(&permit, carries), order);
+    }
 }
 
 const API: &str = "https://api.example/v1";

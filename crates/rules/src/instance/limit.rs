@@ -5,7 +5,7 @@ use cortecs_resources::{
     annotations,
     instance::{DeletionPolicy, DesiredState},
     instance_status::{CortecsInstanceStatus, Phase},
-    journal::{RunEnd, VOIDED_START_HOURS, VoidedStart},
+    journal::RunEnd,
     limits::Limits,
     reason::Reason,
     transition::{NextTransition, TransitionAction, TransitionReason},
@@ -78,12 +78,8 @@ fn deletion(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<Timesta
     // The definition does not permit this policy here. It would leave the instance as it is.
     let is_left = spec.suspend || spec.deletion_policy == DeletionPolicy::Orphan;
     // The resource is the record of what its starts that were given up may still make.
-    let expects = |start: &VoidedStart| {
-        let hours = input.wall.duration_since(start.voided_at).as_hours();
-        hours < VOIDED_START_HOURS
-    };
-    let is_expecting = status.journal.voided_starts.iter().any(expects);
-    let is_quiet = is_quiet && !is_expecting;
+    let mut voided = status.journal.voided_starts.iter();
+    let is_quiet = is_quiet && !voided.any(|start| start.is_recent(input.wall));
     end_of_resource(spec).filter(|_| is_quiet && !is_deleting && !is_left)
 }
 

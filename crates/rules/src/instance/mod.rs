@@ -82,7 +82,7 @@ pub fn decide(input: &Input<'_>) -> Decision {
 }
 
 /// The resource has expired. What keeps it from being deleted costs nothing and is no reason to hurry.
-fn limit_reached(draft: Draft<'_>) -> Decision {
+fn delete_expired(draft: Draft<'_>) -> Decision {
     let now = draft.input.now;
     let failure = draft.input.memory.backing_off(draft.generation(), now);
     match failure {
@@ -120,7 +120,7 @@ fn live(mut draft: Draft<'_>) -> Decision {
         return resolve::decide(draft);
     }
     if limit::is_to_be_deleted(input, &draft.status) && !restored::is_open(&draft) {
-        return limit_reached(draft);
+        return delete_expired(draft);
     }
     if draft.status.instance_id.is_some() {
         return seal::first(draft.input, bound::decide(draft));

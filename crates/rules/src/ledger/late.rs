@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use cortecs_api::types::{Instance, InstanceArgs};
-use cortecs_resources::{
-    journal::{VOIDED_START_HOURS, VoidedStart},
-    key::ObjectKey,
-};
+use cortecs_resources::{journal::VoidedStart, key::ObjectKey};
 use jiff::Timestamp;
 
 use super::book::Book;
@@ -36,7 +33,7 @@ pub fn late(
                 .as_ref()
                 .is_some_and(|home| is_in(home, fleet))
         })
-        .filter(|(start, _)| is_recent(start, wall))
+        .filter(|(start, _)| start.is_recent(wall))
         .map(|(start, key)| (start, args::of_record(&start.args), key))
         .collect();
     if voided.is_empty() {
@@ -59,10 +56,6 @@ pub fn late(
         })
         .map(|(id, _, key)| (id.clone(), key))
         .collect()
-}
-
-fn is_recent(start: &VoidedStart, wall: Timestamp) -> bool {
-    wall.duration_since(start.voided_at).as_hours() < VOIDED_START_HOURS
 }
 
 #[cfg(test)]

@@ -5,9 +5,7 @@ use std::time::Duration;
 use cortecs_api::types::Instance;
 use cortecs_resources::{
     instance_status::Phase,
-    journal::{
-        MAX_KNOWN_INSTANCES, MAX_VOIDED_STARTS, StartIntent, VOIDED_START_HOURS, VoidedStart,
-    },
+    journal::{MAX_KNOWN_INSTANCES, MAX_VOIDED_STARTS, StartIntent, VoidedStart},
     key::ObjectKey,
     reason::Reason,
 };
@@ -177,7 +175,7 @@ fn remember_void(draft: &mut Draft<'_>, snapshot: &Snapshot, intent: &StartInten
             .collect(),
     };
     let voided = &mut draft.status.journal.voided_starts;
-    voided.retain(|v| now.duration_since(v.voided_at).as_hours() < VOIDED_START_HOURS);
+    voided.retain(|v| v.is_recent(now));
     voided.push(start);
     let ids =
         |voided: &[VoidedStart]| -> usize { voided.iter().map(|v| v.known_instances.len()).sum() };

@@ -19,13 +19,13 @@ fn seen(spec: Value, state: &str) -> Scene {
     scene
 }
 
-fn stop() -> Step {
+pub(super) fn stop() -> Step {
     Step::Call(ApiCall::Stop {
         instance_id: "i-1".into(),
     })
 }
 
-fn ready(decision: &Decision) -> (&str, &str) {
+pub(super) fn ready(decision: &Decision) -> (&str, &str) {
     let ready = find_condition(&decision.status.conditions, READY).unwrap();
     (&ready.status, &ready.reason)
 }
@@ -38,7 +38,7 @@ fn next(decision: &Decision) -> Option<(String, TransitionReason)> {
 }
 
 /// The next decision, after the status of this one was written.
-fn then(scene: &mut Scene, decision: Decision) -> Decision {
+pub(super) fn then(scene: &mut Scene, decision: Decision) -> Decision {
     scene.resource["status"] = serde_json::to_value(decision.status).unwrap();
     scene.decide()
 }

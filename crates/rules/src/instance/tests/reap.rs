@@ -1,8 +1,12 @@
 //! A process that only makes overdue stops. The clock on the wall says 2026-01-03T00:00:00Z.
 
-use cortecs_resources::{conditions::READY, transition::TransitionReason};
+use cortecs_resources::transition::TransitionReason;
 
-use super::{super::reap::confined, *};
+use super::{
+    super::reap::confined,
+    limit::{ready, stop, then},
+    *,
+};
 
 /// A resource whose instance was asked for at midnight of the day before, as the reaper sees it.
 fn seen(spec: Value, state: &str, change: Value) -> Scene {
@@ -22,23 +26,6 @@ fn seen(spec: Value, state: &str, change: Value) -> Scene {
 
 fn over() -> Value {
     json!({ "maxRuntimeSeconds": 60 })
-}
-
-fn stop() -> Step {
-    Step::Call(ApiCall::Stop {
-        instance_id: "i-1".into(),
-    })
-}
-
-fn ready(decision: &Decision) -> (&str, &str) {
-    let ready = find_condition(&decision.status.conditions, READY).unwrap();
-    (&ready.status, &ready.reason)
-}
-
-/// The next decision, after the status of this one was written.
-fn then(scene: &mut Scene, decision: Decision) -> Decision {
-    scene.resource["status"] = serde_json::to_value(decision.status).unwrap();
-    scene.decide()
 }
 
 #[test]
