@@ -155,12 +155,11 @@ async fn a_restart_that_the_operator_died_in_is_stopped() {
     point.reached().await;
     operator.kill();
     assert_eq!(bed.changes(), [1, 1, 1, 0]);
-    let phi = bed.latest("phi").expect("the resource");
-    assert!(
-        phi.status
-            .as_ref()
-            .is_some_and(|s| s.slot().restart.is_some())
-    );
+    bed.wait("phi", "a restart written ahead", |phi| {
+        let status = phi.status.as_ref();
+        status.is_some_and(|s| s.slot().restart.is_some())
+    })
+    .await;
     set_back(&bed, "phi").await;
     let (code, said) = reap(&bed, &[]).await;
     assert_eq!(code, Some(0), "{said}");
@@ -187,6 +186,11 @@ async fn a_start_that_the_operator_died_in_is_reported_and_left_open() {
     bed.create("phi", an_hour()).await;
     point.reached().await;
     operator.kill();
+    bed.wait("phi", "a start written ahead", |phi| {
+        let status = phi.status.as_ref();
+        status.is_some_and(|s| s.slot().start.is_some())
+    })
+    .await;
     let due = set_back(&bed, "phi").await;
     let (version, requests) = (lease_version(&bed).await, bed.last_request());
     let (code, said) = reap(&bed, &[]).await;
