@@ -124,6 +124,7 @@ fuzz_target!(|data: &[u8]| {
             budgets: Vec::new(),
             allowed: true,
         }),
+        limits: Some(Limits::default()),
         fleet: Some(FleetView {
             sharing: match case.shared {
                 true => Sharing::Shared,

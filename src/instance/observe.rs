@@ -6,7 +6,7 @@ use cortecs_api::RetryClass;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     CortecsInstance, account::Sharing, annotations, identity::AccountIdentity, key::ObjectKey,
-    reason::Reason,
+    limits::Limits, reason::Reason,
 };
 use cortecs_rules::{
     cost::{Prices, money::Money},
@@ -33,6 +33,7 @@ pub struct Observation {
     named: Option<ObjectKey>,
     unchecked: bool,
     desired: Desired,
+    limits: Option<Limits>,
     fleet: Option<ObservedFleet>,
     pub model: Option<CatalogAnswer>,
     pub capacity: Capacity,
@@ -86,6 +87,7 @@ impl Observation {
             named: self.named.clone(),
             unchecked: self.unchecked,
             desired: self.desired.clone(),
+            limits: self.limits.clone(),
             fleet,
         }
     }
@@ -117,7 +119,10 @@ pub async fn observe(context: &Context, resource: &CortecsInstance) -> Observati
         _ => None,
     };
     let named = named_account(resource, context.default_account.as_ref());
+    let limiting = home_account(resource).or_else(|| named.clone());
+    let limiting = limiting.and_then(|key| context.directory.account(&key.namespace, &key.name));
     Observation {
+        limits: limiting.map(|entry| entry.spec.limits.clone()),
         sealed_id: check_sealed_id(resource, fleet.as_deref()),
         unchecked: is_unchecked(context, named.as_ref()),
         named,

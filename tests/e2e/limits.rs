@@ -5,7 +5,7 @@ use cortecs_simulator::{Effect, Endpoint, Fault};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::harness::{Bed, MODEL, OTHER_MODEL, Process, Read, bound, running};
+use crate::harness::{Bed, MODEL, OTHER_MODEL, Process, Read, bound, polls_every_second, running};
 
 fn ready_because(reason: &str) -> impl Fn(&CortecsInstance) -> bool {
     move |resource| {
@@ -91,6 +91,34 @@ async fn what_has_expired_is_deleted_with_its_instance_and_only_then() {
         .iter()
         .any(|event| event.reason.as_deref() == Some("DeletedAfterExpiry"));
     assert!(deleted && told, "{events:?}");
+}
+
+#[tokio::test]
+async fn the_limit_of_an_account_holds_while_it_cannot_be_used_and_while_another_one_is_named() {
+    let bed = Bed::builder("limit-of-home")
+        .account(json!({"limits": {"maxRuntimeSeconds": 8}}))
+        .build()
+        .await;
+    bed.create_account("second", polls_every_second()).await;
+    let _operator = bed.operator();
+    bed.create_each(&["moves", "stays"]).await;
+    for name in ["moves", "stays"] {
+        bed.wait(name, "limited", |r| running(r) && next(r).is_some())
+            .await;
+    }
+    bed.change("moves", json!({"accountRef": {"name": "second"}}))
+        .await;
+    bed.patch_account(json!({"credentialsSecretRef": {"name": "missing"}}))
+        .await;
+    for name in ["moves", "stays"] {
+        bed.wait(name, "ended", ready_because("MaxRuntimeReached"))
+            .await;
+    }
+    assert_eq!(bed.changes(), [2, 0, 2, 0]);
+    // Nothing is started with the other account before the instance is gone.
+    bed.annotate("moves", "cortecs.ai/restartedAt", "now").await;
+    bed.stalls("moves", "AccountChanged").await;
+    assert_eq!(bed.changes(), [2, 0, 2, 0]);
 }
 
 #[tokio::test]

@@ -107,6 +107,9 @@ pub struct AccountView {
     pub unchecked: bool,
     /// The account that the spec names.
     pub desired: Desired,
+    /// What the account permits in which the bound instance or the open start lives, also while it cannot be used; without one, what the named
+    /// one permits. `None` while it is not known.
+    pub limits: Option<Limits>,
     /// The fleet in which the bound instance or the open start lives; without one, the desired account's.
     pub fleet: Option<FleetView>,
 }
@@ -135,7 +138,7 @@ pub struct Account {
     pub mode_of: Option<Box<ObjectKey>>,
     /// The account is being deleted: stops and deletes go on, nothing is started.
     pub deleting: bool,
-    /// What the account lets its users ask for.
+    /// What the account lets its users ask for. What ends a run is in [`AccountView::limits`].
     pub limits: Limits,
     /// The budgets of the accounts that share the client id, each with the name of its account.
     pub budgets: Vec<(ObjectKey, Budget)>,

@@ -6,14 +6,13 @@ use cortecs_resources::{
     instance::{DeletionPolicy, DesiredState},
     instance_status::{CortecsInstanceStatus, Phase},
     journal::RunEnd,
-    limits::Limits,
     reason::Reason,
     transition::{NextTransition, TransitionAction, TransitionReason},
 };
 use jiff::Timestamp;
 
 use super::{
-    input::{Account, Desired, Input},
+    input::{Account, Input},
     verdict::Verdict,
 };
 use crate::{
@@ -65,7 +64,8 @@ pub(crate) fn note_end(
 /// When the present run has to end; without a run, when nothing may be started any more.
 fn end(input: &Input<'_>, status: &CortecsInstanceStatus) -> Option<(Timestamp, TransitionReason)> {
     let started = status.slot().last_start_time.filter(|_| runs(status));
-    let of_account = limits(input).and_then(|limits| limits.max_runtime_seconds);
+    let limits = input.account.limits.as_ref();
+    let of_account = limits.and_then(|limits| limits.max_runtime_seconds);
     end_of_run(&input.resource.spec, started, of_account)
 }
 
@@ -98,13 +98,6 @@ pub(crate) fn deleting(refusal: Option<&str>) -> Verdict {
     Verdict::ready(Phase::Stopped, Reason::Expired, message)
 }
 
-fn limits<'a>(input: &Input<'a>) -> Option<&'a Limits> {
-    match &input.account.desired {
-        Desired::Usable(account) => Some(&account.limits),
-        Desired::Pending(_) | Desired::Unusable { .. } => None,
-    }
-}
-
 /// What happens next without anybody's order. While it is not known what the account permits, what was shown stays.
 pub(crate) fn next_transition(
     input: &Input<'_>,
@@ -131,7 +124,7 @@ pub(crate) fn next_transition(
     if let (Some(_), Some(end)) = (ended, &status.slot().run_end) {
         return Some(stop((end.at, end.reason)));
     }
-    match limits(input) {
+    match &input.account.limits {
         Some(_) => end(input, status).map(stop),
         None => status.next_transition.clone(),
     }

@@ -45,7 +45,8 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     if bound.deleted {
         return unbind(draft, "the instance was deleted");
     }
-    if let Err(verdict) = gate::calls(&draft) {
+    let calls = gate::calls(&draft).or_else(|verdict| stops_at_home(&draft, verdict));
+    if let Err(verdict) = calls {
         let is_known = matches!(draft.input.account.desired, Desired::Unusable { .. });
         if verdict.reason == Reason::WaitingForAccount && !is_known && draft.is_current() {
             // Nothing is known of the instance, so what was true stays shown.
@@ -62,6 +63,15 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
     match latest {
         None => missing(draft, bound),
         Some((seen, instance)) => present(draft, bound, seen, instance),
+    }
+}
+
+/// What is to be stopped is stopped where it lives, whatever account is named by now.
+fn stops_at_home(draft: &Draft<'_>, verdict: Verdict) -> Result<(), Verdict> {
+    let is_to_stop = draft.desired_state() == DesiredState::Stopped && !draft.spec().suspend;
+    match verdict.reason {
+        Reason::AccountChanged if is_to_stop => gate::reachable(draft).map_err(|_| verdict),
+        _ => Err(verdict),
     }
 }
 

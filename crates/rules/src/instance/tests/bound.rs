@@ -294,22 +294,6 @@ fn an_instance_is_gone_after_two_lists_a_failed_get_and_the_settle_time() {
 }
 
 #[test]
-fn another_account_is_never_looked_at() {
-    for change in [
-        (|s| s.account(|a| a.identity.client_id = "other".into())) as fn(&mut Scene),
-        |s| s.account(|a| a.identity.api_url = "https://other.example".into()),
-        |s| s.view.named = Some(ObjectKey::new("ns", "other")),
-        |s| s.view.named = None,
-    ] {
-        let mut scene = seen(json!({ "state": "Stopped" }), "running");
-        change(&mut scene);
-        let decision = scene.decide();
-        assert_eq!(stalled(&decision), Some("AccountChanged"));
-        assert_eq!(decision.step, written(Purpose::Report));
-    }
-}
-
-#[test]
 fn of_two_resources_with_one_instance_the_younger_never_touches_it() {
     let mut scene = seen(json!({ "state": "Stopped" }), "running");
     let older = resource(

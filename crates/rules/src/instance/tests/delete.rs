@@ -216,6 +216,7 @@ fn without_credentials_it_waits_and_says_why() {
             reason: Reason::SecretNotFound,
             message: "Secret ns/cortecs is not there".into(),
         },
+        limits: None,
         fleet: None,
     };
     let decision = scene.decide();

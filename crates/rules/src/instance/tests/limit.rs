@@ -8,7 +8,7 @@ use cortecs_resources::{
 use super::*;
 
 /// A resource whose instance was asked for at midnight of the day before and was seen in this state.
-fn seen(spec: Value, state: &str) -> Scene {
+pub(super) fn seen(spec: Value, state: &str) -> Scene {
     let args = args();
     let status = json!({
         "account": home(), "instanceId": "i-1", "instanceArgs": args, "requestedArgs": args, "observedGeneration": 1,
@@ -30,7 +30,7 @@ pub(super) fn ready(decision: &Decision) -> (&str, &str) {
     (&ready.status, &ready.reason)
 }
 
-fn next(decision: &Decision) -> Option<(String, TransitionReason)> {
+pub(super) fn next(decision: &Decision) -> Option<(String, TransitionReason)> {
     let next = decision.status.next_transition.as_ref()?;
     let NextTransition { action, at, reason } = next;
     assert_eq!(*action, TransitionAction::Stop);

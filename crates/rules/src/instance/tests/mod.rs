@@ -1,6 +1,7 @@
 //! Decisions, one rule at a time. A [`Scene`] is everything that one decision is taken from.
 
 mod accepted;
+mod account_changed;
 mod ask;
 mod bound;
 mod budget;
@@ -110,6 +111,7 @@ impl Scene {
                 named: Some(ObjectKey::new("ns", "main")),
                 unchecked: false,
                 desired: Desired::Usable(account()),
+                limits: Some(Limits::default()),
                 fleet: Some(FleetView::default()),
             },
             memory: None,
@@ -141,6 +143,7 @@ impl Scene {
     fn account(&mut self, change: impl FnOnce(&mut Account)) {
         if let Desired::Usable(account) = &mut self.view.desired {
             change(account);
+            self.view.limits = Some(account.limits.clone());
         }
     }
 

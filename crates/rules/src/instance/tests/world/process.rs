@@ -136,6 +136,7 @@ impl Process {
                 true => Desired::Usable(around.account.clone()),
                 false => Desired::Pending("the accounts are being checked".to_owned()),
             },
+            limits: around.checked.then(|| around.account.limits.clone()),
             fleet: around.checked.then_some(fleet),
         };
         Some(decide(&Input {
