@@ -19,6 +19,8 @@ pub const MAX_MODELS: usize = 512;
 const FRESH: Duration = Duration::from_secs(600);
 /// How long a cached refusal is used: the catalog may grow.
 const REFUSED: Duration = Duration::from_secs(60);
+/// How long a model is used while the catalog cannot be asked. After that the API decides.
+const OLD: Duration = Duration::from_secs(3600);
 /// How long a cached passing failure is used, so that many resources with one model do not each make a call.
 const FAILED: Duration = Duration::from_secs(5);
 
@@ -58,6 +60,8 @@ struct Slot {
 struct Known {
     answer: Answer,
     asked_at: Moment,
+    /// When the API gave the model, or the refusal.
+    learned_at: Moment,
     good_until: Moment,
 }
 
@@ -159,14 +163,16 @@ impl Slot {
         now: Moment,
     ) -> Answer {
         let mut known = self.known();
-        let (answer, good_for) = match result {
-            Ok(model) => (Ok(Arc::new(model)), FRESH),
+        let (answer, learned_at, good_for) = match result {
+            Ok(model) => (Ok(Arc::new(model)), now, FRESH),
             Err(error) => {
                 let terminal = error.class() == RetryClass::Terminal;
-                let before = known.as_ref().map(|known| known.answer.clone());
+                let before = known.as_ref().filter(|known| {
+                    known.answer.is_ok() && !terminal && now.since(known.learned_at) < OLD
+                });
                 match before {
-                    Some(Ok(model)) if !terminal => (Ok(model), pause(&error)),
-                    _ => {
+                    Some(known) => (known.answer.clone(), known.learned_at, pause(&error)),
+                    None => {
                         let message = error.to_string();
                         let pause = if terminal { REFUSED } else { pause(&error) };
                         let error = CatalogError {
@@ -174,7 +180,7 @@ impl Slot {
                             message,
                             nearest,
                         };
-                        (Err(error), pause)
+                        (Err(error), now, pause)
                     }
                 }
             }
@@ -182,6 +188,7 @@ impl Slot {
         *known = Some(Known {
             answer: answer.clone(),
             asked_at,
+            learned_at,
             good_until: now.after(good_for),
         });
         answer

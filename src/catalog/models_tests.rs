@@ -109,6 +109,24 @@ async fn after_a_passing_failure_the_cached_model_is_used() {
     assert_eq!(calls(&simulator), 3);
 }
 
+/// A model that the API may have changed long ago is no reason to refuse anything.
+#[tokio::test]
+async fn an_old_model_is_not_used_when_the_catalog_cannot_be_asked() {
+    let (simulator, client) = simulator().await;
+    simulator.handle().set_down(true);
+    let error = client.get_model("any").await.unwrap_err();
+    let slot = Slot::default();
+    let at = |seconds: u64| Moment::from_boot(Duration::from_secs(10_000 + seconds));
+    let fails = || Err(error.clone());
+    let update = |result, second| slot.update(result, Vec::new(), at(second), at(second));
+    update(Ok(Model::default()), 0).unwrap();
+    update(fails(), 600).unwrap();
+    update(fails(), 3_599).unwrap();
+    assert!(!update(fails(), 3_600).unwrap_err().terminal);
+    update(Ok(Model::default()), 4_000).unwrap();
+    update(fails(), 7_599).unwrap();
+}
+
 #[test]
 fn the_cache_is_bounded_and_drops_the_oldest() {
     let catalog = Catalog::default();

@@ -1,6 +1,6 @@
 //! What the API answered, and when it is asked again.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use cortecs_api::{
     answers::Readable,
@@ -30,6 +30,8 @@ pub(super) struct Known {
     pub(super) details: Details,
     pub(super) lists_due: Moment,
     pub(super) free_asked_at: Option<Moment>,
+    /// The pause after that, if it failed.
+    pub(super) free_retry: Option<Duration>,
     model_judge: Judge,
     hardware_judge: Judge,
     /// Whether the log has said that objects of another operator are left alone.
@@ -48,6 +50,7 @@ impl Known {
             details: Details::default(),
             lists_due: Moment::default(),
             free_asked_at: None,
+            free_retry: None,
             model_judge: Judge::default(),
             hardware_judge: Judge::default(),
             said_others: false,

@@ -84,10 +84,12 @@ impl CatalogController {
                 Ok(free) => {
                     let free = free.into_iter().map(|kind| kind.hardware_type_id);
                     known.free = Some(free.collect());
+                    known.free_retry = None;
                     is_new = true;
                 }
                 Err(error) => {
-                    self.pause("the available hardware types", &error);
+                    let pause = self.pause("the available hardware types", &error);
+                    known.free_retry = Some(pause);
                 }
             }
         }
@@ -151,9 +153,10 @@ impl CatalogController {
     fn availability_due(&self, known: &Known) -> Moment {
         let intervals = &self.parts.intervals;
         let interval = intervals.availability(self.parts.demand.waits_for_capacity());
+        let wait = known.free_retry.unwrap_or(interval);
         known
             .free_asked_at
-            .map_or_else(Moment::default, |at| at.after(interval))
+            .map_or_else(Moment::default, |at| at.after(wait))
     }
 
     /// Makes the objects follow the answers, if there is a reason to compare them.

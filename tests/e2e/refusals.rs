@@ -96,6 +96,21 @@ async fn unknown_hardware_stalls_with_a_list_of_the_known_one() {
 }
 
 #[tokio::test]
+async fn more_context_than_the_catalog_permits_is_not_asked_for() {
+    let bed = Bed::new("context").await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL, "contextLength": 999_999}))
+        .await;
+    let resource = bed.stalls("phi", "InvalidArguments").await;
+    resource.assert_says(STALLED, &format!("16384 tokens of context on {HARDWARE}"));
+    bed.wait_lists(2).await;
+    assert_eq!(bed.starts(), 0);
+    bed.change("phi", json!({"contextLength": null})).await;
+    bed.runs("phi").await;
+    assert_eq!(bed.starts(), 1);
+}
+
+#[tokio::test]
 async fn a_403_with_a_page_of_html_shows_no_html() {
     let bed = Bed::new("html").await;
     bed.api.add_fault(Fault::once(

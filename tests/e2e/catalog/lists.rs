@@ -2,6 +2,39 @@
 
 use super::*;
 
+/// The hardware that is free changes often: it is asked for while somebody waits, and after a failure. The rest waits for the hour.
+#[tokio::test]
+async fn what_is_free_is_asked_for_while_a_resource_waits_and_again_after_a_failure() {
+    let mut bed = bed("free").await;
+    let free = |bed: &Bed| bed.api.count(Endpoint::AvailableHardwareTypes);
+    bed.config.catalog_objects = Some(Intervals {
+        refresh: Duration::from_secs(3600),
+        ..INTERVALS
+    });
+    let fails = Effect::fail(503, "later");
+    let endpoint = Endpoint::AvailableHardwareTypes;
+    bed.api.add_fault(Fault::once(endpoint, fails));
+    let _operator = bed.operator();
+    // After the failure it was asked again.
+    complete(&bed).await;
+    let before = free(&bed);
+    bed.wait_lists(3).await;
+    assert_eq!(free(&bed), before);
+
+    bed.api.set_capacity(HARDWARE, 0).expect("a hardware type");
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.waits("phi", "WaitingForCapacity").await;
+    until::<CortecsHardwareType>(&bed, "none is free", |types| {
+        let kind = types.values().find(|kind| kind.spec.id == HARDWARE);
+        kind.is_some_and(|kind| kind.spec.available == Some(false))
+    })
+    .await;
+    let before = free(&bed);
+    bed.wait_api("more questions", |api| api.count(endpoint) > before + 3)
+        .await;
+    assert_eq!(bed.api.count(Endpoint::ListModels), 1);
+}
+
 #[tokio::test]
 async fn a_bad_list_removes_nothing_and_a_good_one_does() {
     let bed = bed("lists").await;

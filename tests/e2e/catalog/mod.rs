@@ -28,7 +28,8 @@ use crate::{
     control_plane::assert_succeeded,
     eventually::eventually,
     harness::{
-        Asked, Bed, BedBuilder, HangingProxy, MODEL, MODEL_ID, Meddling, SOON, polls_every_second,
+        Asked, Bed, BedBuilder, HARDWARE, HangingProxy, MODEL, MODEL_ID, Meddling, SOON,
+        polls_every_second,
     },
     objects::{install_definitions, object},
 };

@@ -123,8 +123,16 @@ fn pin_on(
     let maximum = config.and_then(HardwareConfig::max_context_length);
     let context_length = match (stated.context_length, maximum) {
         (Some(asked), Some(maximum)) if asked > maximum => {
+            let larger = with_context(model, asked);
+            let remedy = match larger.is_empty() {
+                true => "lower spec.contextLength".to_owned(),
+                false => format!(
+                    "lower spec.contextLength, or set spec.hardwareTypeId to one of {}",
+                    larger.join(", ")
+                ),
+            };
             return Err(format!(
-                "{model_id} takes at most {maximum} tokens of context on {hardware}: lower spec.contextLength, or choose other hardware"
+                "{model_id} takes at most {maximum} tokens of context on {hardware}: {remedy}"
             ));
         }
         (Some(asked), _) => asked,
@@ -139,6 +147,17 @@ fn pin_on(
         billing_interval: stated.billing_interval,
         num_workers: Some(stated.num_workers.unwrap_or(1)),
     })
+}
+
+/// The hardware on which the model takes so much context, as far as a message lists it.
+fn with_context(model: Option<&Model>, asked: u32) -> Vec<&str> {
+    let configs = model.and_then(|m| m.hardware_configs.as_ref());
+    let takes = |config: &HardwareConfig| config.max_context_length().is_none_or(|m| m >= asked);
+    let larger = configs
+        .into_iter()
+        .flatten()
+        .filter(|(id, config)| takes(config) && can_be_asked_for(id));
+    larger.map(|(id, _)| id.as_str()).take(MAX_LISTED).collect()
 }
 
 /// Whether `spec.hardwareTypeId` takes this id.

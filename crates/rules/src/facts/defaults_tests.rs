@@ -106,6 +106,23 @@ fn misspelt_hardware_is_refused_with_the_nearest_name() {
 }
 
 #[test]
+fn too_much_context_is_refused_with_the_hardware_that_takes_it() {
+    let mut only_l4 = model();
+    let configs = only_l4.hardware_configs.as_mut().unwrap();
+    configs.retain(|id, _| id == "NVIDIA_L4_1");
+    for (model, asked, remedy) in [
+        (model(), 17_000, "one of NVIDIA_H100_1, NVIDIA_L40S_1"),
+        (model(), 65_000, "one of NVIDIA_H100_1"),
+        (only_l4, 17_000, ": lower spec.contextLength"),
+    ] {
+        let long = spec(json!({ "hardwareTypeId": "NVIDIA_L4_1", "contextLength": asked }));
+        let message = pin(&long, Some(&model)).unwrap_err();
+        assert!(message.contains("at most 16000 tokens"), "{message}");
+        assert!(message.ends_with(remedy), "{message}");
+    }
+}
+
+#[test]
 fn a_fallback_that_was_taken_is_no_reason_to_replace_the_instance() {
     let fallbacks =
         json!({ "hardwareTypeId": "NVIDIA_L4_1", "hardwareFallbacks": ["NVIDIA_L40S_1"] });

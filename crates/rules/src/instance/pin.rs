@@ -157,7 +157,7 @@ pub(crate) fn known_to_catalog(draft: &Draft<'_>) -> Result<(), NotPinned> {
 
 fn unknown(draft: &Draft<'_>, problem: &CatalogProblem) -> String {
     let meant = match problem.nearest.as_slice() {
-        [] => "no model has a name like it".to_owned(),
+        [] => "no model has a name like it; `kubectl get cortecsmodels` lists them where the catalog is kept".to_owned(),
         names => format!("did you mean {}?", names.join(" or ")),
     };
     format!(
