@@ -39,6 +39,14 @@ test_rights() {
 	expect "may get the Lease in its namespace" "$(may get leases/cortecs-operator --namespace "$namespace")" yes
 	expect "may get the Lease of another operator" "$(may get leases/cortecs-operator --namespace team-a)" no
 
+	expect "may delete expired instances" "$(may delete cortecsinstances.cortecs.ai --all-namespaces)" yes
+	expect "may write the catalog" "$(may create cortecsmodels.cortecs.ai)" yes
+	"$helm4" upgrade "$release" "$chart" --namespace "$namespace" --set rbac.deleteExpired=false,catalog.enabled=false >/dev/null
+	deletes_are_gone() { [[ $(may delete cortecsinstances.cortecs.ai --all-namespaces) == no ]]; }
+	until_true "the right to delete to go" deletes_are_gone
+	expect "may patch instances" "$(may patch cortecsinstances.cortecs.ai --all-namespaces)" yes
+	expect "may write the catalog" "$(may create cortecsmodels.cortecs.ai)" no
+
 	"$helm4" upgrade "$release" "$chart" --namespace "$namespace" --set "watchNamespaces={$namespace,team-a}" >/dev/null
 	cluster_wide_is_gone() { [[ $(may list cortecsinstances.cortecs.ai --all-namespaces) == no ]]; }
 	until_true "the ClusterRole to go" cluster_wide_is_gone

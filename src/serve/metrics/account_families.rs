@@ -206,7 +206,7 @@ const FAMILIES: [Family; 16] = [
     ),
     gauge(
         "cortecs_overdue_transitions",
-        "Resources whose status.nextTransition has been due for more than a minute",
+        "Resources whose status.nextTransition is a stop that has been due for more than a minute",
         None,
         |series, _| single(series.overdue.map(Value::Count)),
     ),
