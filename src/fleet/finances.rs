@@ -10,8 +10,7 @@ use std::{
 };
 
 use cortecs_api::{Client, Error, answers::Readable, types::HardwareType};
-use cortecs_clock as clock;
-use cortecs_clock::Moment;
+use cortecs_clock::{self as clock, Backoff, Moment};
 use cortecs_rules::{
     cost::{
         Prices,
@@ -25,8 +24,6 @@ use crate::mutex::lock;
 
 /// How often it is checked whether a balance is old.
 const TICK: Duration = Duration::from_secs(60);
-/// The pause after a failed request.
-const FAILED: Duration = Duration::from_secs(300);
 
 /// The last answers of the API.
 #[derive(Debug, Default)]
@@ -85,6 +82,7 @@ impl Finances {
         fleet: &FleetKey,
         on_change: impl Fn(),
     ) -> Infallible {
+        let mut backoff = Backoff::default();
         loop {
             *lock(&self.asked_at) = Some(clock::moment());
             let wait = match client.list_readable_hardware_types().await {
@@ -95,9 +93,10 @@ impl Finances {
                     if before.as_ref() != Some(&prices) {
                         on_change();
                     }
+                    backoff = Backoff::default();
                     money::FRESH
                 }
-                Err(error) => failed(fleet, "the prices", &error),
+                Err(error) => failed(fleet, "the prices", &error, &mut backoff),
             };
             tokio::select! {
                 () = sleep(wait) => {}
@@ -114,9 +113,11 @@ impl Finances {
         is_spending: impl Fn() -> bool,
         on_change: impl Fn(),
     ) -> Infallible {
+        let mut backoff = Backoff::default();
         loop {
             match client.balance().await {
                 Ok(answer) => {
+                    backoff = Backoff::default();
                     let balance = money::balance(&answer);
                     *lock(&self.balance) = balance.map(|money| (clock::moment(), money));
                     on_change();
@@ -127,14 +128,14 @@ impl Finances {
                         age += TICK;
                     }
                 }
-                Err(error) => sleep(failed(fleet, "the balance", &error)).await,
+                Err(error) => sleep(failed(fleet, "the balance", &error, &mut backoff)).await,
             }
         }
     }
 }
 
 /// The pause after this failure.
-fn failed(fleet: &FleetKey, what: &str, error: &Error) -> Duration {
+fn failed(fleet: &FleetKey, what: &str, error: &Error, backoff: &mut Backoff) -> Duration {
     tracing::debug!(%fleet, %error, "{what} cannot be fetched");
-    FAILED.max(error.retry_after().unwrap_or_default())
+    backoff.next(fastrand::f64(), error.retry_after())
 }

@@ -4,7 +4,9 @@ use cortecs_resources::CortecsInstance;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::harness::{Bed, CrashPoint, MODEL, MODEL_ID, Read, SOON, bound, running};
+use crate::harness::{
+    Bed, CrashPoint, MODEL, MODEL_ID, Read, SOON, bound, polls_every_second, running,
+};
 
 /// Of one worker of the model, in EUR an hour.
 const PRICE: &str = "2.10";
@@ -80,6 +82,32 @@ async fn as_many_run_as_the_budget_permits_and_the_others_follow() {
         bed.wait(name, "running", running).await;
     }
     assert_eq!(bed.changes(), [5, 0, 1, 0]);
+}
+
+/// Two accounts with one client id: what either has set holds for both.
+#[tokio::test]
+async fn the_budget_of_one_account_holds_for_all_with_its_client_id() {
+    let bed = bed("budget-shared", most("100")).await;
+    let mut second = polls_every_second();
+    second["budget"] = most("2.10")["budget"].clone();
+    bed.create_account("second", second).await;
+    let _operator = bed.operator();
+    bed.run("first", json!({"modelId": MODEL})).await;
+    // What another account has set is not this one's to know in full.
+    let other = "another account with the same client id permits 2.10 EUR an hour";
+    for (name, account, said) in [
+        ("second", "second", "second permits 2.10 EUR an hour"),
+        ("third", "main", other),
+    ] {
+        let spec = json!({"modelId": MODEL, "accountRef": {"name": account}});
+        bed.create(name, spec).await;
+        let waits = bed.waits(name, "WaitingForBudget").await;
+        waits.assert_says("Reconciling", said);
+    }
+    assert_eq!(bed.starts(), 1);
+    bed.delete("first").await;
+    bed.wait("second", "running", running).await;
+    assert_eq!(bed.starts(), 2);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! `CHAOS_RESOURCES` set the run. Several lanes run side by side, each with its own resources, API and pair of processes: a
 //! lane spends most of its time on waiting for the Lease of a dead leader to expire.
 
+mod bills;
 mod failures;
 mod left;
 mod people;
@@ -174,6 +175,7 @@ async fn lane(settings: &Settings, number: usize, home: &Path) -> Tally {
     let requests = bed.api.requests();
     let mut tally = std::mem::take(&mut processes.tally);
     verdict::judge(&bed, &actions, &requests, &processes.sleeps, &mut tally);
+    bills::judge(&bed, &actions, &folder, &mut tally);
     tally.created = created.load(Ordering::Relaxed);
     tally.changed = actions.changed;
     tally.deleted = actions.deleted;

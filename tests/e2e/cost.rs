@@ -3,13 +3,13 @@
 use cortecs_resources::{CortecsInstance, instance_status::Cost};
 use cortecs_rules::cost::{
     Prices,
-    accrued::{self, Run},
+    accrued::{self, Look, Run},
 };
-use cortecs_simulator::{InstanceHistory, Simulator, SimulatorConfig};
+use cortecs_simulator::{Endpoint, InstanceHistory, ListLag, Simulator, SimulatorConfig};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::harness::{Bed, MODEL, OTHER_MODEL, bound, running, stopped};
+use crate::harness::{Bed, CLIENT_ID, MODEL, OTHER_MODEL, bound, running, stopped};
 
 /// What two workers on the model's hardware cost in a minute.
 const MINUTE: f64 = 0.07;
@@ -82,6 +82,44 @@ async fn the_status_adds_up_what_the_api_bills() {
     assert!(is_about(accrued(&phi), bill(&bed)), "{phi:?}");
 }
 
+/// Lists that show the instance as running after its stop, and a restart by somebody else, do not bill the run of before again.
+#[tokio::test]
+async fn a_long_run_is_counted_once_whatever_shows_after_its_stop() {
+    let bed = Bed::new("cost-once").await;
+    let operator = bed.operator();
+    bed.run("phi", json!({"modelId": MODEL, "numWorkers": 2}))
+        .await;
+    let phi = bed.wait("phi", "priced", is_priced).await;
+    drop(operator);
+    let started = Timestamp::now() - SignedDuration::from_hours(3);
+    let mut status = serde_json::to_value(&phi.status).unwrap();
+    status["journal"]["slots"]["current"]["lastStartTime"] = json!(started);
+    status["cost"]["since"] = json!(started);
+    bed.replace_status("phi", status).await;
+    let _operator = bed.operator();
+    bed.wait_lists(1).await;
+    bed.api.set_list_lag(ListLag::Lists(2));
+    bed.change("phi", json!({"state": "Stopped", "driftPolicy": "Accept"}))
+        .await;
+    bed.wait("phi", "stopped", stopped).await;
+    bed.wait_lists(5).await;
+    let long = |phi: &CortecsInstance| accrued(phi) >= 180.0 * MINUTE;
+    let phi = bed
+        .wait("phi", "billed", |phi| stopped(phi) && long(phi))
+        .await;
+    assert!(accrued(&phi) < 183.0 * MINUTE, "{phi:?}");
+    bed.api.set_list_lag(ListLag::None);
+
+    // Its order is to be stopped, so it is stopped again.
+    bed.api.outsider_restart(CLIENT_ID, bound(&phi)).unwrap();
+    let again = |phi: &CortecsInstance| stopped(phi) && accrued(phi) > 180.5 * MINUTE;
+    bed.wait_api("a stop", |api| api.count(Endpoint::Stop) > 1)
+        .await;
+    let phi = bed.wait("phi", "stopped again", again).await;
+    bed.wait_lists(2).await;
+    assert!(accrued(&phi) < 184.0 * MINUTE, "{phi:?}");
+}
+
 /// Each row of the examples in docs/cost.md: the price is the simulated API's, and the sum is what the status would show.
 #[tokio::test]
 async fn the_examples_of_the_page_are_right() {
@@ -120,10 +158,16 @@ async fn the_examples_of_the_page_are_right() {
             model: None,
         };
         let interval = accrued::interval_seconds(Some(interval));
-        let begun = accrued::next(None, Some(run), None, interval, since).unwrap();
+        let look = |now| Look {
+            asked: Some(since),
+            stopped: None,
+            interval,
+            now,
+        };
+        let begun = accrued::next(None, Some(run), look(since)).unwrap();
         assert_eq!(begun.price_per_hour.as_deref(), Some(per_hour), "{row}");
         let end = since + SignedDuration::from_secs(seconds);
-        let ended = accrued::next(Some(&begun), None, None, interval, end).unwrap();
+        let ended = accrued::next(Some(&begun), None, look(end)).unwrap();
         assert_eq!(ended.accrued, accrued, "{row}");
         examples += 1;
     }

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::{
     control_plane::assert_succeeded,
     harness::{Bed, CONTEXT, HARDWARE, MODEL, MODEL_ID, Read, bound, phase_is, running, stopped},
+    spending::is_priced,
 };
 
 #[tokio::test]
@@ -167,8 +168,11 @@ async fn an_instance_is_usable_with_its_first_worker_and_complete_with_its_last(
 async fn kubectl_get_shows_the_columns() {
     let bed = Bed::new("columns").await;
     let _operator = bed.operator();
-    bed.create("phi", json!({"modelId": MODEL})).await;
-    let resource = bed.wait("phi", "running", running).await;
+    let spec = json!({"modelId": MODEL, "expireTime": "2100-01-01T00:00:00Z"});
+    bed.create("phi", spec).await;
+    let resource = bed
+        .wait("phi", "priced", |r| running(r) && is_priced(r))
+        .await;
     let table = bed.kubectl_text(&["get", "cti"]).await;
     let (head, row) = table.split_once('\n').unwrap();
     let head: Vec<&str> = head.split_whitespace().collect();
@@ -193,8 +197,22 @@ async fn kubectl_get_shows_the_columns() {
     let wide = bed
         .kubectl_text(&["get", "cortecsinstances", "-o", "wide"])
         .await;
-    for word in ["INSTANCE", "REASON", bound(&resource)] {
-        assert!(wide.contains(word), "{wide}");
+    let (head, row) = wide.split_once('\n').unwrap();
+    let price = resource.status.as_ref().unwrap().cost.as_ref().unwrap();
+    let price = price.price_per_hour.as_deref().unwrap();
+    let head = format!("{head} ");
+    for (column, value) in [
+        ("INSTANCE", bound(&resource)),
+        ("REASON", "Running"),
+        ("COST/H", price),
+        ("NEXT", "Stop"),
+        ("AT", "2100-01-01T00:00:00Z"),
+    ] {
+        let at = head.find(&format!(" {column} ")).expect(column) + 1;
+        let shown = row
+            .get(at..)
+            .and_then(|rest| rest.split_whitespace().next());
+        assert_eq!(shown, Some(value), "{column}: {wide}");
     }
     let accounts = bed.kubectl_text(&["get", "cta"]).await;
     assert!(accounts.contains("Verified"), "{accounts}");

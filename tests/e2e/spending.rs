@@ -56,20 +56,13 @@ pub(crate) fn bill(bed: &Bed) -> f64 {
     ever.iter().map(|held: &InstanceHistory| held.cost).sum()
 }
 
-/// The most by which the statuses may differ from the bill: an interval for each run and worker, since the operator counts from shortly before
-/// the API does, and may see the end of a run shortly after it.
-pub(crate) fn tolerance(bed: &Bed) -> f64 {
+/// Whether the statuses show what the API has billed: each run, and an interval of it more at most, since the operator counts from
+/// shortly before the API does, and may see the end of a run shortly after it.
+pub(crate) fn is_the_bill(shown: f64, bed: &Bed) -> bool {
     let ever = bed.ever().into_iter();
-    let intervals = ever.map(|held| {
-        let args = &held.instance.instance_args;
-        let hour = match args.hardware_type_id.as_deref() {
-            Some("NVIDIA_L40S_1") => 2.1,
-            // No hardware of the simulated catalog costs more.
-            _ => 30.0,
-        };
-        hour / 60.0 * f64::from(held.billed_starts) * f64::from(args.num_workers.unwrap_or(1))
-    });
-    intervals.sum::<f64>() + NOTHING
+    let intervals = ever.map(|held| held.interval_cost * f64::from(held.billed_starts));
+    let bill = bill(bed);
+    (bill - NOTHING..=bill + intervals.sum::<f64>() + NOTHING).contains(&shown)
 }
 
 /// The counters by their labels, once they name the model.
@@ -123,7 +116,7 @@ async fn a_counter_outlives_resources_and_processes() {
     bed.change("phi", json!({"state": "Stopped"})).await;
     let phi = bed.wait("phi", "stopped", stopped).await;
     assert!(
-        (shown(&bed) - bill(&bed)).abs() <= tolerance(&bed),
+        is_the_bill(shown(&bed), &bed),
         "{} of {}: {:?}",
         shown(&bed),
         bill(&bed),
@@ -144,7 +137,7 @@ async fn a_counter_outlives_resources_and_processes() {
     for model in [MODEL_ID, OTHER_MODEL_ID] {
         assert!(spent(&bed, Some(model)) > 0.0, "{:?}", bed.accounts.all());
     }
-    assert!((spent(&bed, None) - bill(&bed)).abs() <= tolerance(&bed));
+    assert!(is_the_bill(spent(&bed, None), &bed));
     second.signal("KILL");
     second.ended().await;
     let mut third = Process::start(&bed, "third");
@@ -177,7 +170,7 @@ async fn a_crash_between_the_account_and_the_finalizer_bills_nothing_twice() {
     })
     .await;
     let before = spent(&bed, None);
-    assert!((before - bill(&bed)).abs() <= tolerance(&bed) && before > 0.0);
+    assert!(is_the_bill(before, &bed) && before > 0.0);
     doomed.kill();
 
     let mut next = Process::start(&bed, "next");
@@ -195,7 +188,7 @@ async fn a_crash_between_the_account_and_the_finalizer_bills_nothing_twice() {
         .await;
     let status = account.status.as_ref().expect("a status");
     assert_eq!((status.spent.len(), status.settled.len()), (1, 1));
-    assert!((spent(&bed, None) - bill(&bed)).abs() <= tolerance(&bed));
+    assert!(is_the_bill(spent(&bed, None), &bed));
     assert!(spent(&bed, None) >= before + 0.035 - NOTHING);
 }
 
@@ -228,7 +221,7 @@ async fn many_that_go_at_once_share_writes_of_their_account() {
         (1..=RESOURCES / 2).contains(&writes),
         "{writes} writes for {RESOURCES} resources"
     );
-    assert!((spent(&bed, None) - bill(&bed)).abs() <= tolerance(&bed));
+    assert!(is_the_bill(spent(&bed, None), &bed));
     assert!(spent(&bed, None) >= 0.035 * RESOURCES as f64 - NOTHING);
 }
 

@@ -144,6 +144,9 @@ pub struct Cost {
     /// The moment since which the present run is billed; absent while nothing is billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// When the last of the runs ended that `accrued` counts; absent while it counts none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// The API's id of the model that the present run, or the last one, is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
@@ -166,6 +169,7 @@ impl Default for Cost {
             currency: None,
             accrued: "0.00".to_owned(),
             since: None,
+            until: None,
             model_id: None,
             earlier: Vec::new(),
             account: None,

@@ -134,6 +134,17 @@ impl Handle {
             .change(|state, now| state.world.outsider_stop(instance_id, now))
     }
 
+    /// Restarts a stopped instance of an account as another client does.
+    ///
+    /// # Errors
+    /// No such stopped instance, or no capacity.
+    pub fn outsider_restart(&self, client_id: &str, instance_id: &str) -> Result<(), Refusal> {
+        self.shared.change(|state, now| {
+            let restarted = state.world.restart(client_id, instance_id, now);
+            restarted.map(|_| ())
+        })
+    }
+
     /// Deletes an instance of any account in any state.
     ///
     /// # Errors

@@ -54,6 +54,8 @@ pub struct InstanceHistory {
     pub billed_starts: u32,
     /// The cost in EUR until now.
     pub cost: f64,
+    /// What a started minute or hour of all its workers costs, in EUR.
+    pub interval_cost: f64,
     /// Whether [`crate::Handle::outsider_start`] started the instance, and no request.
     pub outsider: bool,
 }
@@ -140,15 +142,21 @@ impl Held {
         let Some(run) = self.runs.back().filter(|run| run.until.is_none()) else {
             return 0.0;
         };
+        let intervals = now.saturating_sub(run.since).as_secs_f64() / self.interval_seconds();
+        intervals.ceil().max(1.0) * self.interval_cost(catalog)
+    }
+
+    fn interval_seconds(&self) -> f64 {
+        match self.args.billing_interval {
+            Some(BillingInterval::PerHour) => 3600.0,
+            _ => 60.0,
+        }
+    }
+
+    /// What a started interval of all workers costs.
+    fn interval_cost(&self, catalog: &Catalog) -> f64 {
         let hour = catalog.price_per_hour(self.hardware());
-        let (unit, price) = match self.args.billing_interval {
-            Some(BillingInterval::PerHour) => (3600.0, hour),
-            _ => (60.0, hour / 60.0),
-        };
-        let units = (now.saturating_sub(run.since).as_secs_f64() / unit)
-            .ceil()
-            .max(1.0);
-        units * price * f64::from(self.workers())
+        hour * self.interval_seconds() / 3600.0 * f64::from(self.workers())
     }
 
     /// The instance at a time at which it existed.
@@ -209,6 +217,7 @@ impl Held {
             deleted_at: self.deleted.map(|deleted| wall(epoch, deleted)),
             billed_starts: self.billed_starts,
             cost: self.cost(now, catalog),
+            interval_cost: self.interval_cost(catalog),
             outsider: self.outsider,
         }
     }

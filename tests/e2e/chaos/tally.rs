@@ -34,6 +34,10 @@ pub(super) struct Tally {
     /// Starts that a person has resolved by the annotation, and those that are still to be resolved so.
     pub(super) answered: u64,
     pub(super) unresolved: u64,
+    /// What the API has billed for instances of resources, in EUR.
+    pub(super) billed: f64,
+    /// Instances of which a run ended before the operator knew its price.
+    pub(super) unpriced: u64,
     pub(super) samples: u64,
     /// The time from the last fault until all resources had settled.
     pub(super) settled: Duration,
@@ -84,10 +88,12 @@ impl Tally {
             (&mut self.left_orphaned, other.left_orphaned),
             (&mut self.answered, other.answered),
             (&mut self.unresolved, other.unresolved),
+            (&mut self.unpriced, other.unpriced),
             (&mut self.samples, other.samples),
         ] {
             *sum += more;
         }
+        self.billed += other.billed;
         self.settled = self.settled.max(other.settled);
         for (kind, count) in other.faults {
             *self.faults.entry(kind).or_default() += count;
@@ -153,6 +159,8 @@ impl Tally {
             "starts that a person had to settle",
             format!("{}, and {} left", self.answered, self.unresolved),
         );
+        let billed = format!("{:.2} EUR, {} without a price", self.billed, self.unpriced);
+        row("billed for resources", billed);
         row("looks at what is billed", self.samples.to_string());
         row(
             "settled after the last fault",

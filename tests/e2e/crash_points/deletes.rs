@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     harness::{MODEL, running},
-    spending::{bill, is_priced, spent, tolerance},
+    spending::{bill, is_priced, is_the_bill, spent},
 };
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn a_delete_survives_a_crash_after_each_side_effect() {
             assert_eq!((bed.existing(), bed.ever().len()), (Vec::new(), 1));
             let (spent, billed) = (spent(bed, None), bill(bed));
             assert!(
-                spent > 0.0 && (spent - billed).abs() <= tolerance(bed),
+                spent > 0.0 && is_the_bill(spent, bed),
                 "{spent} of {billed}"
             );
         },

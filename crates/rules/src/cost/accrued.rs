@@ -30,15 +30,20 @@ pub fn interval_seconds(billing_interval: Option<&str>) -> i64 {
     }
 }
 
-/// The cost after a look. `run`: what is billed now, if anything is. `stopped`: when the API says that the last run ended. `interval`: of the
-/// instance that `before` is about, in seconds.
-pub fn next(
-    before: Option<&Cost>,
-    run: Option<Run<'_>>,
-    stopped: Option<Timestamp>,
-    interval: i64,
-    now: Timestamp,
-) -> Option<Cost> {
+/// What else is known at a look.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// When the instance was last asked to run.
+    pub asked: Option<Timestamp>,
+    /// When the instance was stopped, if it is stopped by the word of the API.
+    pub stopped: Option<Timestamp>,
+    /// How long a billed interval is of the instance that the cost before is about, in seconds.
+    pub interval: i64,
+    pub now: Timestamp,
+}
+
+/// The cost after a look. `run`: what is billed now, if anything is.
+pub fn next(before: Option<&Cost>, run: Option<Run<'_>>, look: Look) -> Option<Cost> {
     let Some(before) = before else {
         // Nothing is shown before a price is known.
         let priced = run.filter(|run| run.price.is_some());
@@ -60,12 +65,12 @@ pub fn next(
         // A price that was not known counts for all of the run; one that changed, from now on.
         let (base, since) = match old_price {
             None => (before.clone(), run.since),
-            Some(_) => (end(before, now, interval), now),
+            Some(_) => (end(before, Some(look.now), look.interval), look.now),
         };
         let run = Run { since, ..run };
         return Some(begin(base, run));
     }
-    let ended = end(before, known_until(before, stopped, now), interval);
+    let ended = end(before, known_until(before, look), look.interval);
     Some(match run {
         Some(run) => begin(ended, run),
         None => ended,
@@ -101,24 +106,40 @@ fn begin_priced(base: Cost, run: Run<'_>) -> Cost {
     }
 }
 
-/// The run that `cost` shows ends.
-fn end(cost: &Cost, at: Timestamp, interval: i64) -> Cost {
+/// The run that `cost` shows ends; with `None` it was none.
+fn end(cost: &Cost, at: Option<Timestamp>, interval: i64) -> Cost {
+    let counted = at.filter(|_| cost.since.is_some() && cost.price_per_hour.is_some());
     Cost {
         price_per_hour: None,
-        accrued: until(cost, at, interval),
+        accrued: at.map_or(cost.accrued.clone(), |at| until(cost, at, interval)),
         since: None,
+        until: counted.or(cost.until),
         ..cost.clone()
     }
 }
 
-/// Until when the present run is billed, as far as `at` can tell. `stopped`: when the API says that the instance was stopped, which may have
-/// been before this run.
-pub fn known_until(cost: &Cost, stopped: Option<Timestamp>, at: Timestamp) -> Timestamp {
-    let of_run = stopped.filter(|stopped| {
-        cost.since
-            .is_some_and(|since| (since..=at).contains(stopped))
-    });
-    of_run.unwrap_or(at)
+/// Until when the present run is billed, as far as the look can tell. `None` if the API says that nothing has run since: then a list from before
+/// the stop has shown the instance as up again.
+pub fn known_until(cost: &Cost, look: Look) -> Option<Timestamp> {
+    let (Some(since), Some(stopped)) = (cost.since, look.stopped) else {
+        return Some(look.now);
+    };
+    // The clock of the API may be behind. What was asked for did run.
+    let is_asked = look.asked.is_none_or(|asked| since <= asked);
+    match stopped {
+        _ if (since..=look.now).contains(&stopped) => Some(stopped),
+        _ if stopped < since && !is_asked => None,
+        _ => Some(look.now),
+    }
+}
+
+/// Whether `accrued` has the run that was asked for then.
+pub fn counts(cost: &Cost, asked: Timestamp) -> bool {
+    match cost.until {
+        Some(until) => until >= asked,
+        // A status from before the end of runs was recorded.
+        None => cost.since.is_none() && amount(&cost.accrued) > 0.0,
+    }
 }
 
 /// What the runs have cost until `at`, the present one included: its first interval at least.
@@ -133,9 +154,8 @@ pub fn until(cost: &Cost, at: Timestamp, interval: i64) -> String {
 /// What a run has cost until `at`; `None` if its price is not known.
 fn cost_of_run(cost: &Cost, since: Timestamp, at: Timestamp, interval: i64) -> Option<f64> {
     let price = amount(cost.price_per_hour.as_deref()?);
-    let seconds = at.as_second().saturating_sub(since.as_second());
-    let intervals = seconds.saturating_add(interval - 1) / interval;
-    Some(intervals.max(1) as f64 * interval as f64 / 3600.0 * price)
+    let intervals = at.duration_since(since).as_secs_f64() / interval as f64;
+    Some(intervals.ceil().max(1.0) * interval as f64 / 3600.0 * price)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    accrued,
+    accrued::{self, Look},
     by_model::parts,
     labels::Labels,
     money::{amount, decimal, is_code},
@@ -52,11 +52,17 @@ impl Bill {
             .filter(|instance| instance.is_stopped())
             .and_then(|instance| instance.instance_status.stopped_at.as_deref())
             .and_then(|stopped| stopped.parse().ok());
-        let total = amount(&accrued::until(
-            cost,
-            accrued::known_until(cost, stopped, at),
-            accrued::interval_seconds(interval),
-        ));
+        let look = Look {
+            asked: status.slot().last_start_time,
+            stopped,
+            interval: accrued::interval_seconds(interval),
+            now: at,
+        };
+        let until = accrued::known_until(cost, look);
+        let total = match until {
+            Some(until) => amount(&accrued::until(cost, until, look.interval)),
+            None => amount(&cost.accrued),
+        };
         let parts = parts(cost, total).into_iter();
         let parts = parts.filter(|(_, amount)| *amount > 0.0);
         let parts: Vec<_> = parts

@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::json;
 
 use super::*;
-use crate::cost::accrued::{self, Run};
+use crate::cost::accrued::{self, Look, Run};
 
 const ACCOUNT: &str = "team/main";
 
@@ -239,9 +239,13 @@ impl Scene {
             price: Some((f64::from(price) / 100.0, "EUR")),
             model: Some(MODELS[model]),
         });
-        let stopped = self.ended.take().map(at);
-        let now = at(self.now);
-        self.cost = accrued::next(self.cost.as_ref(), present, stopped, self.interval, now);
+        let look = Look {
+            asked: self.run.map(|(.., asked)| at(asked)),
+            stopped: self.ended.take().map(at),
+            interval: self.interval,
+            now: at(self.now),
+        };
+        self.cost = accrued::next(self.cost.as_ref(), present, look);
         self.run = run;
     }
 
@@ -253,6 +257,9 @@ impl Scene {
             "spec": { "modelId": "a" },
             "status": {
                 "cost": self.cost,
+                "journal": { "slots": { "current": {
+                    "lastStartTime": self.run.map(|(.., asked)| at(asked)),
+                } } },
                 "instanceArgs": {
                     "modelId": "a",
                     "billingInterval": if self.interval == 60 { "per_minute" } else { "per_hour" },

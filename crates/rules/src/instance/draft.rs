@@ -167,6 +167,7 @@ impl<'a> Draft<'a> {
         let latest = bound.latest(self.snapshot());
         if let Some((_, instance)) = latest {
             status::show_instance(&mut self.status, instance);
+            self.status.cost = cost::seen(self.input, &self.status);
         }
         Some((bound, latest))
     }

@@ -95,3 +95,79 @@ fn a_stop_adds_the_run_and_so_does_the_loss_of_the_instance() {
     let cost = decision.status.cost.unwrap();
     assert_eq!(cost.account.as_deref(), Some("ns/main"));
 }
+
+/// Lists show what was before for a while. Somebody else may also restart what this operator has stopped.
+#[test]
+fn what_comes_up_again_unasked_is_a_run_of_its_own_if_it_is_one() {
+    let stopped_at = |time: &str| {
+        let mut stopped = instance("i-1", "stopped");
+        stopped.instance_status.stopped_at = Some(time.into());
+        stopped
+    };
+    let mut scene = seen("running");
+    let decision = scene.decide();
+    scene.list(1000, &[stopped_at("2026-01-02T23:30:00Z")]);
+    scene.resource["spec"]["state"] = json!("Stopped");
+    let decision = then(&mut scene, &decision);
+    assert_eq!(shown(&decision), (None, "0.60", None));
+    // It shows as running, from before the stop or not: this is not the run of before.
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene.list(1001, &[instance("i-1", "running")]);
+    scene.resource["spec"]["suspend"] = json!(true);
+    let up = scene.decide();
+    let now = Some("2026-01-03T00:00:00Z".to_owned());
+    assert_eq!(shown(&up), (Some("1.20"), "0.60", now));
+    scene.resource["status"] = serde_json::to_value(&up.status).unwrap();
+    for (time, accrued) in [
+        ("2026-01-02T23:30:00Z", "0.60"),
+        ("2026-01-03T00:00:00Z", "0.62"),
+    ] {
+        scene.list(1002, &[stopped_at(time)]);
+        assert_eq!(shown(&scene.decide()), (None, accrued, None));
+    }
+}
+
+/// A restart was asked for, and nobody saw the instance run before it was stopped again.
+#[test]
+fn a_run_that_nobody_saw_is_counted_once() {
+    let mut scene = seen("stopped");
+    scene.resource["spec"]["state"] = json!("Stopped");
+    let mut stopped = instance("i-1", "stopped");
+    stopped.instance_status.stopped_at = Some("2026-01-02T23:00:30Z".into());
+    scene.list(1000, &[stopped.clone()]);
+    // Its price is not known yet.
+    scene.fleet(|fleet| fleet.prices = None);
+    let decision = scene.decide();
+    assert_eq!(decision.status.cost, None);
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene.fleet(|fleet| fleet.prices = prices(1.2));
+    let decision = scene.decide();
+    assert_eq!(shown(&decision), (None, "0.02", None));
+    assert_eq!(then(&mut scene, &decision).step, Step::Rest);
+    // The time of the stop comes and goes, and the run is the same.
+    stopped.instance_status.stopped_at = None;
+    scene.list(1001, &[stopped.clone()]);
+    let decision = scene.decide();
+    assert_eq!(shown(&decision), (None, "0.02", None));
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    stopped.instance_status.stopped_at = Some("2026-01-02T23:00:30Z".into());
+    scene.list(1002, &[stopped]);
+    assert_eq!(shown(&scene.decide()), (None, "0.02", None));
+}
+
+/// A list from before a restart shows the instance as it was.
+#[test]
+fn a_list_that_lags_behind_a_restart_does_not_end_its_run() {
+    let mut scene = seen("running");
+    scene.resource["status"]["journal"]["slots"]["current"]["lastStartTime"] =
+        json!("2026-01-02T23:59:58Z");
+    let decision = scene.decide();
+    let since = Some("2026-01-02T23:59:58Z".to_owned());
+    assert_eq!(shown(&decision), (Some("1.20"), "0.00", since.clone()));
+    let mut old = instance("i-1", "stopped");
+    old.instance_status.stopped_at = Some("2026-01-02T20:00:00Z".into());
+    scene.list(1001, &[old]);
+    scene.resource["spec"]["suspend"] = json!(true);
+    let decision = then(&mut scene, &decision);
+    assert_eq!(shown(&decision), (Some("1.20"), "0.00", since));
+}
