@@ -1,8 +1,8 @@
 //! The bills of resources that are about to go, on their way into the status of their account.
 //!
 //! The status takes a bill together with the uid of its resource, and only then the finalizer is removed. A uid leaves the status when its
-//! resource is gone, by a write that [`Bills::settlement`] makes: at that moment no bill of this uid waits, and none comes any more, because
-//! [`Bills::removed`] knows by [`Bills::settled`] that the resource was billed.
+//! resource is gone, by a write that [`Bills::settlement`] makes: at that moment no bill of this uid waits, and none comes any more. Either
+//! its removal was seen ([`Bills::removed`]), or no resource of this uid was there for a while.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +18,8 @@ use super::bill::{Bill, Settlement};
 pub const GATHER: Duration = Duration::from_millis(500);
 /// How long a deletion waits for its account.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long after the book has lost a resource its removal may come.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
 /// Most bills that wait.
 const MOST: usize = 10_000;
 
@@ -27,6 +29,8 @@ pub struct Bills {
     waiting: BTreeMap<ObjectKey, BTreeMap<String, Waiting>>,
     /// The uids of resources whose removal this process will see, and that are settled.
     settled: BTreeSet<String>,
+    /// The settled uids of which no resource is there, by account, and since when; `None` if its removal was seen.
+    absent: BTreeMap<ObjectKey, BTreeMap<String, Option<Moment>>>,
 }
 
 #[derive(Debug)]
@@ -84,7 +88,11 @@ impl Bills {
     ) -> bool {
         let is_settled = self.settled.remove(&bill.uid) || recorded.contains(&bill.uid);
         let uid = bill.uid.clone();
-        if is_settled || self.add(account, bill, now).is_none() {
+        if is_settled {
+            self.went(account, uid);
+            return false;
+        }
+        if self.add(account, bill, now).is_none() {
             return false;
         }
         let of_account = self.waiting.get_mut(account);
@@ -124,11 +132,9 @@ impl Bills {
         now: Moment,
     ) -> (Settlement, Option<Duration>) {
         self.written(account, recorded, &is_there);
-        let gone = recorded.iter();
-        let gone = gone.filter(|uid| !self.settled.contains(*uid)).cloned();
         let mut settlement = Settlement {
             bills: Vec::new(),
-            gone: gone.collect(),
+            gone: self.gone(account, recorded, now),
         };
         let Some(waiting) = self.waiting.get(account) else {
             return (settlement, None);
@@ -143,6 +149,28 @@ impl Bills {
         settlement.bills = waiting.values().map(|w| w.bill.clone()).collect();
         // What has no room in this write is for the next one.
         (settlement, Some(GATHER))
+    }
+
+    /// The removal of a settled resource was seen.
+    fn went(&mut self, account: &ObjectKey, uid: String) {
+        let absent = self.absent.entry(account.clone()).or_default();
+        absent.insert(uid, None);
+    }
+
+    /// The settled uids of which no bill comes any more.
+    fn gone(&mut self, account: &ObjectKey, recorded: &[String], now: Moment) -> Vec<String> {
+        let before = self.absent.remove(account).unwrap_or_default();
+        let absent = recorded.iter().filter(|uid| !self.settled.contains(*uid));
+        let since = |uid| before.get(uid).copied().unwrap_or(Some(now));
+        let absent: BTreeMap<String, Option<Moment>> =
+            absent.map(|uid| (uid.clone(), since(uid))).collect();
+        let gone = absent.iter();
+        let gone = gone.filter(|(_, since)| since.is_none_or(|at| now.since(at) >= ON_ITS_WAY));
+        let gone = gone.map(|(uid, _)| uid.clone()).collect();
+        if !absent.is_empty() {
+            self.absent.insert(account.clone(), absent);
+        }
+        gone
     }
 
     /// The status of the account has these uids now. Returns the resources whose bills waited for that. `is_there` as in
@@ -160,6 +188,9 @@ impl Bills {
             let goes = waiting.as_ref().is_some_and(|waiting| !waiting.is_gone);
             if goes || is_there(uid) {
                 self.settled.insert(uid.clone());
+            }
+            if waiting.as_ref().is_some_and(|waiting| waiting.is_gone) {
+                self.went(account, uid.clone());
             }
             waited.extend(waiting.map(|waiting| waiting.bill.resource));
         }
@@ -192,6 +223,7 @@ impl Bills {
 
     /// The account is gone, or another operator manages it. Returns the resources whose bills waited for it.
     pub fn without(&mut self, account: &ObjectKey) -> Vec<ObjectKey> {
+        self.absent.remove(account);
         let bills = self.waiting.remove(account).unwrap_or_default();
         bills.into_values().map(|w| w.bill.resource).collect()
     }

@@ -124,6 +124,23 @@ fn a_removal_that_is_on_its_way_bills_nothing_again() {
     assert_eq!(settlement.gone, recorded);
 }
 
+/// A process that has begun after the write does not know that the removal is on its way.
+#[test]
+fn a_new_process_keeps_the_uids_of_what_has_just_gone() {
+    let mut bills = Bills::default();
+    let recorded = uids(&["a"]);
+    let settlement = |bills: &mut Bills, second| {
+        let (settlement, _) = bills.settlement(&account(), &recorded, |_| false, at(second));
+        settlement.gone
+    };
+    assert_eq!(settlement(&mut bills, 100), uids(&[]));
+    assert_eq!(settlement(&mut bills, 109), uids(&[]));
+    assert_eq!(settlement(&mut bills, 110), recorded);
+    let mut bills = Bills::default();
+    assert!(!bills.removed(&account(), bill("a"), &recorded, at(100)));
+    assert_eq!(settlement(&mut bills, 100), recorded);
+}
+
 #[test]
 fn the_bills_that_wait_are_bounded() {
     let mut bills = Bills::default();
@@ -151,6 +168,8 @@ enum Event {
     },
     /// The process sees the newest status of the account.
     Watch,
+    /// Time passes. No removal takes as long to be handled.
+    Wait,
     Crash,
 }
 
@@ -162,6 +181,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0..3_usize).prop_map(Event::Handle),
         4 => (any::<bool>(), prop::bool::weighted(0.2)).prop_map(|(answered, crash)| Event::Write { answered, crash }),
         2 => Just(Event::Watch),
+        1 => Just(Event::Wait),
         1 => Just(Event::Crash),
     ]
 }
@@ -184,7 +204,6 @@ struct Scene {
 
 impl Scene {
     fn happen(&mut self, event: Event) {
-        // Never so late that a deletion gives up.
         self.now += 1;
         let now = at(self.now / 100);
         match event {
@@ -223,6 +242,7 @@ impl Scene {
                     self.crash();
                 }
             }
+            Event::Wait if self.unbooked == self.handled => self.now += 1_100,
             Event::Watch => self.view.clone_from(&self.settled),
             Event::Crash => self.crash(),
             _ => {}
