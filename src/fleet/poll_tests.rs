@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use cortecs_api::{ClientConfig, install_crypto_provider, types::InstanceArgs};
-use cortecs_simulator::{Effect, Endpoint, Fault, Simulator, SimulatorConfig, When};
+use cortecs_simulator::{Effect, Endpoint, Fault, Simulator, SimulatorConfig, View, When};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
@@ -167,6 +167,45 @@ async fn a_snapshot_has_the_time_of_its_request_and_the_instances() {
         *stage.recorder.lists.lock().unwrap(),
         [(None, 1, 0), (Some(1), 2, 1)]
     );
+}
+
+#[tokio::test]
+async fn the_balance_is_asked_for_more_often_while_an_instance_runs_or_starts_depend_on_it() {
+    for (runs, watches) in [(false, false), (true, false), (false, true)] {
+        let stage = stage().await;
+        let handle = stage.simulator.handle();
+        let finances = stage.fleet.finances();
+        let balance = async {
+            while finances.balance().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, balance).await.expect("a balance");
+        if runs {
+            let args = InstanceArgs {
+                model_id: "microsoft--phi-4".to_owned(),
+                ..InstanceArgs::default()
+            };
+            handle.outsider_start("demo", args).unwrap();
+            stage.fleet.request_list_after(clock::moment());
+            stage.ended(2).await;
+        }
+        finances.watch_balance(watches);
+        for _ in 0..11 {
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(61)).await;
+            tokio::time::resume();
+            tokio::task::yield_now().await;
+        }
+        let asks = if runs || watches { 2 } else { 1 };
+        let asked = |view: &View| view.count(Endpoint::Balance) >= asks;
+        handle.wait_for(asked, DEADLINE).await.unwrap();
+        // A list of its own gives a question that should not be time to come.
+        let lists = *stage.fleet.ended().borrow();
+        stage.fleet.request_list_after(clock::moment());
+        stage.ended(lists + 1).await;
+        assert!(asks == 2 || handle.count(Endpoint::Balance) == 1);
+    }
 }
 
 #[tokio::test]
