@@ -2,10 +2,12 @@
 
 use cortecs_resources::{CortecsInstance, transition::NextTransition};
 use cortecs_simulator::{Effect, Endpoint, Fault};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::harness::{Bed, MODEL, OTHER_MODEL, Process, Read, bound, polls_every_second, running};
+use crate::harness::{
+    Bed, HARDWARE, MODEL, OTHER_MODEL, Process, Read, bound, polls_every_second, running,
+};
 
 fn ready_because(reason: &str) -> impl Fn(&CortecsInstance) -> bool {
     move |resource| {
@@ -119,6 +121,64 @@ async fn the_limit_of_an_account_holds_while_it_cannot_be_used_and_while_another
     bed.annotate("moves", "cortecs.ai/restartedAt", "now").await;
     bed.stalls("moves", "AccountChanged").await;
     assert_eq!(bed.changes(), [2, 0, 2, 0]);
+}
+
+/// The status says that the run began so many seconds ago.
+async fn began(bed: &Bed, name: &str, ago: i64) -> Timestamp {
+    let status = bed.latest(name).unwrap().status.clone();
+    let mut status = serde_json::to_value(status).unwrap();
+    let start = Timestamp::now() - SignedDuration::from_secs(ago);
+    status["journal"]["slots"]["current"]["lastStartTime"] = json!(start);
+    bed.replace_status(name, status).await;
+    start
+}
+
+#[tokio::test]
+async fn a_paid_hour_is_used_up_and_no_other_one_begins() {
+    let bed = Bed::new("paid-hour").await;
+    let operator = bed.operator();
+    let spec = json!({
+        "modelId": MODEL, "maxRuntimeSeconds": 60, "billingInterval": "per_hour",
+        "stopAt": "EndOfBillingInterval", "leadSeconds": 300,
+    });
+    bed.run("phi", spec).await;
+    drop(operator);
+    let start = began(&bed, "phi", 3_000).await;
+    let due = start + SignedDuration::from_mins(55);
+    let operator = bed.operator();
+    bed.wait("phi", "stopped later", |phi| {
+        next(phi).is_some_and(|next| next.at == due)
+    })
+    .await;
+    bed.wait_lists(2).await;
+    assert_eq!(bed.changes(), [1, 0, 0, 0]);
+    drop(operator);
+    began(&bed, "phi", 3_301).await;
+    let _operator = bed.operator();
+    bed.wait("phi", "ended", ready_because("MaxRuntimeReached"))
+        .await;
+    assert_eq!(bed.changes(), [1, 0, 1, 0]);
+}
+
+#[tokio::test]
+async fn hardware_that_an_account_does_not_permit_is_refused_or_passed_over() {
+    const OTHER: &str = "NVIDIA_A100_1";
+    let bed = Bed::builder("limit-hardware")
+        .account(json!({"limits": {"hardwareTypes": [OTHER]}}))
+        .build()
+        .await;
+    let _operator = bed.operator();
+    bed.create("phi", json!({"modelId": MODEL, "hardwareTypeId": HARDWARE}))
+        .await;
+    let phi = bed.stalls("phi", "ExceedsLimit").await;
+    phi.assert_says("Stalled", &format!("limits.hardwareTypes: {HARDWARE}"));
+    bed.change("phi", json!({"hardwareFallbacks": [OTHER]}))
+        .await;
+    bed.runs("phi").await;
+    let phi = bed.latest("phi").unwrap();
+    let args = phi.status.as_ref().unwrap().instance_args.as_ref();
+    let hardware = args.and_then(|args| args.hardware_type_id.as_deref());
+    assert_eq!((hardware, bed.starts()), (Some(OTHER), 1));
 }
 
 #[tokio::test]
