@@ -9,6 +9,7 @@ use cortecs_resources::{key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     facts::{
         attempt::Outcome,
+        defaults,
         failure::{Failure, FailureKind},
         memory::Memory,
     },
@@ -116,6 +117,11 @@ impl Caller<'_> {
         let mut ended = record::outcome(result, clock::moment(), |e| self.failure(e));
         self.explain_refusal(&mut ended, args.hardware_type_id.as_deref())
             .await;
+        if let Outcome::Refused(refusal) = &mut ended.outcome
+            && let Some(entry) = self.context.book.lock().get(self.key)
+        {
+            defaults::explain(refusal, &entry.resource.spec, args);
+        }
         let counted = match &ended.outcome {
             Outcome::Accepted(instance) => {
                 tracing::info!(instanceId = instance.instance_id, "an instance was started");

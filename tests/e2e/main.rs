@@ -44,6 +44,7 @@ mod look_alikes;
 mod losses;
 mod lost_answers;
 mod no_brake;
+mod notations;
 mod outages;
 mod payments;
 mod reap;

@@ -8,7 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    id, text,
+    id, lenient, text,
     types::{AllAnswer, Balance, DeleteAnswer, HardwareType, Instance, Model},
 };
 
@@ -21,10 +21,10 @@ pub fn instances(body: &[u8]) -> Result<Vec<Instance>, String> {
     #[derive(Deserialize)]
     struct Answer {
         instances: Vec<Instance>,
-        #[serde(default)]
-        has_more: Value,
-        #[serde(default)]
-        total: Value,
+        #[serde(default, deserialize_with = "lenient::flag")]
+        has_more: Option<bool>,
+        #[serde(default, deserialize_with = "lenient::number")]
+        total: Option<f64>,
     }
     let Answer {
         instances: mut list,
@@ -32,8 +32,8 @@ pub fn instances(body: &[u8]) -> Result<Vec<Instance>, String> {
         total,
     } = json(body)?;
     id::check_list(list.iter().map(|instance| instance.instance_id.as_str()))?;
-    let (count, total) = (list.len() as u64, total.as_u64());
-    if has_more == Value::Bool(true) || total.is_some_and(|total| total > count) {
+    let count = list.len();
+    if has_more == Some(true) || total.is_some_and(|total| total > count as f64) {
         let total = total.map_or(String::new(), |total| format!(" of {total}"));
         return Err(format!(
             "it is only a part of the list: {count}{total} instances"

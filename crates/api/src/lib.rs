@@ -31,6 +31,7 @@ mod error;
 #[cfg(feature = "client")]
 mod http;
 mod id;
+mod lenient;
 mod text;
 #[cfg(feature = "client")]
 mod token;

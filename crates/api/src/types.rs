@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
+
+use crate::lenient::{self, Scalar};
 
 /// Most workers of an instance that are kept; the API has eight.
 pub const MAX_WORKERS: usize = 64;
@@ -18,7 +20,7 @@ pub const MAX_WORKERS: usize = 64;
 pub struct Instance {
     pub instance_id: String,
     /// The OpenAI-compatible endpoint (`…/v1`); absent until the first worker is initialised.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub base_url: Option<String>,
     pub instance_args: InstanceArgs,
     pub instance_status: InstanceStatus,
@@ -43,12 +45,20 @@ pub struct InstanceArgs {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware_type_id: Option<String>,
     /// Tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::exact_count",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub context_length: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_interval: Option<BillingInterval>,
     /// 1–8. Where an answer of the API leaves it out, [`answers`](crate::answers) takes it from the number of worker states.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::exact_count",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub num_workers: Option<u32>,
 }
 
@@ -118,10 +128,10 @@ open_enum! {
 pub struct InstanceStatus {
     pub status: InstanceState,
     /// RFC 3339; absent while the instance is being initialised.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub started_at: Option<String>,
     /// RFC 3339.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub stopped_at: Option<String>,
 }
 
@@ -130,7 +140,7 @@ pub struct InstanceStatus {
 #[serde(remote = "Self")]
 pub struct WorkerStatus {
     /// Absent when the worker is stopped.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "progress")]
     pub init_progress: Option<InitProgress>,
 }
 
@@ -142,7 +152,7 @@ pub struct InitProgress {
     pub current_step: u32,
     /// 5.
     pub num_steps: u32,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "lenient::text_or_empty")]
     pub description: String,
 }
 
@@ -150,6 +160,7 @@ pub struct InitProgress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Balance {
+    #[serde(deserialize_with = "lenient::exact_number")]
     pub current_balance: f64,
     pub currency: String,
 }
@@ -162,15 +173,15 @@ pub struct Model {
     #[serde(default)]
     pub model_name: Option<String>,
     pub model_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub hf_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::flag")]
     pub instant_provisioned: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub creator: Option<Creator>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub description: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub screen_name: Option<String>,
     #[serde(default)]
     pub size: Option<serde_json::Value>,
@@ -187,9 +198,9 @@ pub struct Model {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Creator {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub url: Option<String>,
 }
 
@@ -208,20 +219,20 @@ pub struct HardwareConfig {
     #[serde(default)]
     pub hardware_type_id: Option<String>,
     /// Parameters of the inference server; `--max-model-len` is the maximum context length in tokens.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "lenient::object_or_default")]
     pub params: serde_json::Map<String, serde_json::Value>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "lenient::object_or_default")]
     pub requirements: serde_json::Map<String, serde_json::Value>,
 }
 
 impl HardwareConfig {
-    /// The maximum context length in tokens, when the catalog states one as a number or as digits.
+    /// The maximum context length in tokens, when the catalog states one.
     pub fn max_context_length(&self) -> Option<u32> {
         let value = self.params.get("--max-model-len")?;
-        let number = value
-            .as_u64()
-            .or_else(|| value.as_str()?.trim().parse().ok())?;
-        u32::try_from(number).ok()
+        match value.as_str() {
+            Some(text) => lenient::tokens(text),
+            None => Scalar::deserialize(value).ok()?.count(),
+        }
     }
 }
 
@@ -230,9 +241,9 @@ impl HardwareConfig {
 #[serde(remote = "Self")]
 pub struct HardwareType {
     pub hardware_type_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub price_info: Option<PriceInfo>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub hardware_info: Option<HardwareInfo>,
 }
 
@@ -240,11 +251,11 @@ pub struct HardwareType {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct PriceInfo {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::number")]
     pub price_per_hour: Option<f64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::number")]
     pub price_per_minute: Option<f64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub currency: Option<String>,
 }
 
@@ -252,11 +263,11 @@ pub struct PriceInfo {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct HardwareInfo {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub gpu_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::count")]
     pub num_gpus: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::number")]
     pub gpu_ram_gb: Option<f64>,
 }
 
@@ -264,7 +275,7 @@ pub struct HardwareInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct DeleteAnswer {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "lenient::text_or_empty")]
     pub message: String,
     #[serde(default)]
     pub instance_id: Option<String>,
@@ -274,7 +285,7 @@ pub struct DeleteAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct AllAnswer {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "lenient::text_or_empty")]
     pub message: String,
     #[serde(default, deserialize_with = "null_as_default")]
     pub instance_ids: Vec<String>,
@@ -325,38 +336,29 @@ from_objects_only! {
     Instance, InstanceArgs, InstanceStatus, WorkerStatus, InitProgress, Balance, Model, Creator, ModelHardwareInfo, HardwareConfig, HardwareType, PriceInfo, HardwareInfo, DeleteAnswer, AllAnswer,
 }
 
-/// An array costs ten times its text once it is parsed, so no more of it is kept than is ever shown.
+/// Progress whose steps can be read.
+fn progress<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<InitProgress>, D::Error> {
+    #[derive(Deserialize)]
+    struct Shown {
+        #[serde(default, deserialize_with = "lenient::count")]
+        current_step: Option<u32>,
+        #[serde(default, deserialize_with = "lenient::count")]
+        num_steps: Option<u32>,
+        #[serde(default, deserialize_with = "lenient::text_or_empty")]
+        description: String,
+    }
+    let shown: Option<Shown> = lenient::object(deserializer)?;
+    Ok(shown.and_then(|shown| {
+        Some(InitProgress {
+            current_step: shown.current_step?,
+            num_steps: shown.num_steps?,
+            description: shown.description,
+        })
+    }))
+}
+
 fn first_workers<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<WorkerStatus>, D::Error> {
-    #[derive(Default)]
-    struct First(Vec<WorkerStatus>);
-
-    impl<'de> Deserialize<'de> for First {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_seq(Workers)
-        }
-    }
-
-    struct Workers;
-
-    impl<'de> Visitor<'de> for Workers {
-        type Value = First;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array of workers")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<First, A::Error> {
-            let mut first = Vec::new();
-            while let Some(worker) = seq.next_element()? {
-                if first.len() < MAX_WORKERS {
-                    first.push(worker);
-                }
-            }
-            Ok(First(first))
-        }
-    }
-
-    Option::<First>::deserialize(deserializer).map(|first| first.unwrap_or_default().0)
+    lenient::first_objects(deserializer, MAX_WORKERS)
 }

@@ -22,6 +22,7 @@
 //! | `POST /_control/catalog` | a [`CatalogChange`], e.g. `{"removed_models":["microsoft--phi-4"]}` | |
 //! | `POST /_control/step-duration` | `{"milliseconds":n}` | |
 //! | `POST /_control/omit` | `{"fields":["num_workers",…]}` | |
+//! | `POST /_control/rewrite` | `{"rewrites":[{"name":"current_step","to":"fraction"}]}`; or `"text"`, or `{"value":…}` | |
 //!
 //! A call that is not possible is answered with 400 and a `message`. [`Effect`](super::Effect) describes the effects of faults.
 
@@ -40,7 +41,7 @@ use serde_json::{Value, json};
 
 use crate::{
     catalog::CatalogChange, fault::Fault, handle::Handle, lag::ListLag, omit::Omitted,
-    world::Refusal,
+    rewrite::Rewrite, world::Refusal,
 };
 
 const HELP: &str = "\
@@ -67,6 +68,7 @@ POST   /_control/capacity                  {\"hardware_type_id\":ID,\"workers\":
 POST   /_control/catalog                   {\"models\":[MODEL],\"hardware_types\":[TYPE],\"removed_models\":[ID],\"removed_hardware_types\":[ID]}
 POST   /_control/step-duration             {\"milliseconds\":N}, for what starts from now on
 POST   /_control/omit                      {\"fields\":[\"num_workers\", …]}, of instances: arguments but the model, and worker_statuses
+POST   /_control/rewrite                   {\"rewrites\":[{\"name\":\"current_step\",\"to\":\"text\"}]}: \"fraction\", \"text\" or {\"value\":VALUE}
 ";
 
 type Control = State<Handle>;
@@ -97,7 +99,8 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router
         .route("/capacity", post(capacity))
         .route("/catalog", post(catalog))
         .route("/step-duration", post(step_duration))
-        .route("/omit", post(omit));
+        .route("/omit", post(omit))
+        .route("/rewrite", post(rewrite));
     // A nested route `/` would not match the path with the trailing slash.
     let root = Router::new().route("/_control/", get(async || HELP));
     root.nest("/_control", calls).with_state(handle)
@@ -267,6 +270,16 @@ async fn step_duration(State(handle): Control, Json(body): Json<StepDuration>) -
 #[derive(Deserialize)]
 struct Omit {
     fields: Vec<Omitted>,
+}
+
+#[derive(Deserialize)]
+struct Rewrites {
+    rewrites: Vec<Rewrite>,
+}
+
+async fn rewrite(State(handle): Control, Json(body): Json<Rewrites>) -> Json<Value> {
+    handle.rewrite(body.rewrites);
+    done()
 }
 
 async fn omit(State(handle): Control, Json(body): Json<Omit>) -> Json<Value> {

@@ -12,6 +12,7 @@ use crate::{
     journal::RequestRecord,
     lag::ListLag,
     omit::Omitted,
+    rewrite::Rewrite,
     shared::Shared,
     start,
     world::Refusal,
@@ -229,6 +230,13 @@ impl Handle {
     pub fn omit(&self, fields: impl IntoIterator<Item = Omitted>) {
         let fields = fields.into_iter().collect();
         self.shared.change(|state, _| state.world.omits = fields);
+    }
+
+    /// From now on answers have these values so, and all others as they are.
+    pub fn rewrite(&self, rewrites: impl IntoIterator<Item = Rewrite>) {
+        let rewrites = rewrites.into_iter().collect();
+        self.shared
+            .change(|state, _| state.world.rewrites = rewrites);
     }
 
     /// The whole state now.

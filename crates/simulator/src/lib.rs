@@ -15,7 +15,7 @@
 //! | `start` | the arguments of a start: the check and the defaults |
 //! | `held`, `progress` | one instance and its history; the progress of its workers |
 //! | `world` | all instances, and the effects of the calls |
-//! | `lag`, `omit` | the lag of lists; the fields that answers leave out |
+//! | `lag`, `omit`, `rewrite` | the lag of lists; the fields that answers leave out, and those that they write otherwise |
 //! | `api` | the calls: request, change of the world, answer |
 //! | `fault`, `millis` | faults on demand, and their durations in JSON |
 //! | `journal` | the records of requests |
@@ -41,6 +41,7 @@ mod lag;
 mod millis;
 mod omit;
 mod progress;
+mod rewrite;
 mod server;
 mod shared;
 mod shell;
@@ -59,5 +60,6 @@ pub use held::InstanceHistory;
 pub use journal::RequestRecord;
 pub use lag::ListLag;
 pub use omit::Omitted;
+pub use rewrite::{Notation, Rewrite};
 pub use server::{ServeOptions, Simulator, SimulatorConfig, serve};
 pub use world::Refusal;

@@ -18,6 +18,7 @@ use crate::{
     fault::{Effect, FaultBody, When},
     held,
     journal::RequestRecord,
+    rewrite,
     shared::Shared,
 };
 
@@ -226,7 +227,11 @@ async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>, releases: 
 }
 
 fn perform(shared: &Shared, call: &Call) -> Answer {
-    shared.change(|state, now| call.perform(&mut state.world, now))
+    shared.change(|state, now| {
+        let mut answer = call.perform(&mut state.world, now);
+        rewrite::rewrite(&mut answer.body, &state.world.rewrites);
+        answer
+    })
 }
 
 fn faulty(effect: &Effect) -> Response {

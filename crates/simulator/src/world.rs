@@ -15,6 +15,7 @@ use crate::{
     held::{Held, InstanceHistory},
     lag::Lag,
     omit::Omitted,
+    rewrite::Rewrite,
 };
 
 /// The most deleted instances that are kept.
@@ -43,6 +44,7 @@ pub(super) struct World {
     pub(super) lag: Lag,
     /// What answers leave out of instances.
     pub(super) omits: BTreeSet<Omitted>,
+    pub(super) rewrites: Vec<Rewrite>,
     /// The step duration of instances that are started or restarted from now on.
     pub(super) step: Duration,
     epoch: Timestamp,
@@ -70,6 +72,7 @@ impl World {
             catalog: Catalog::new(),
             lag: Lag::default(),
             omits: BTreeSet::new(),
+            rewrites: Vec::new(),
             step,
             epoch,
             initial_balance,

@@ -4,6 +4,8 @@ mod answers;
 mod bodies;
 mod calls;
 mod hostile;
+mod kinds;
+mod notations;
 mod outcomes;
 mod secrets;
 mod server;

@@ -3,7 +3,12 @@
 use cortecs_api::types::{HardwareConfig, InstanceArgs, Model};
 use cortecs_resources::instance::CortecsInstanceSpec;
 
-use super::{args, capacity::Capacity, nearest};
+use super::{
+    args,
+    capacity::Capacity,
+    failure::{Failure, FailureKind},
+    nearest,
+};
 
 /// The context length that the API takes when none is asked for, unless the hardware allows less. In tokens.
 pub const DEFAULT_CONTEXT_LENGTH: u32 = 32_000;
@@ -147,6 +152,22 @@ fn pin_on(
         billing_interval: stated.billing_interval,
         num_workers: Some(stated.num_workers.unwrap_or(1)),
     })
+}
+
+/// Says in a refusal that is about the context what was asked for where the spec leaves it open: the user has set nothing that could be wrong.
+pub fn explain(refusal: &mut Failure, spec: &CortecsInstanceSpec, asked: &InstanceArgs) {
+    let message = refusal.message.to_lowercase();
+    let is_about_context = ["context", "max_model_len", "max-model-len"]
+        .iter()
+        .any(|word| message.contains(word));
+    if let Some(asked) = asked.context_length
+        && spec.context_length.is_none()
+        && is_about_context
+        && refusal.kind == FailureKind::Terminal
+    {
+        refusal.message +=
+            &format!("; {asked} tokens are the default here: set spec.contextLength");
+    }
 }
 
 /// The hardware on which the model takes so much context, as far as a message lists it.

@@ -123,6 +123,40 @@ fn too_much_context_is_refused_with_the_hardware_that_takes_it() {
 }
 
 #[test]
+fn a_refusal_of_a_default_says_what_to_set() {
+    let refusal = |message: &str| Failure {
+        kind: FailureKind::Terminal,
+        reason: cortecs_resources::reason::Reason::InvalidArguments,
+        message: message.to_owned(),
+        generation: 1,
+        failed_at: cortecs_clock::Moment::default(),
+        retry_at: cortecs_clock::Moment::default(),
+        count: 1,
+    };
+    let says = |wanted: Value, message: &str| {
+        let wanted = spec(wanted);
+        let mut refusal = refusal(message);
+        explain(&mut refusal, &wanted, &pin(&wanted, None).unwrap());
+        refusal.message
+    };
+    let open = json!({ "hardwareTypeId": "NVIDIA_L4_1" });
+    let stated = json!({ "hardwareTypeId": "NVIDIA_L4_1", "contextLength": 50_000 });
+    for message in [
+        "context_length 32000 is out of range",
+        "Context too long",
+        "max_model_len",
+    ] {
+        let said = says(open.clone(), message);
+        assert!(
+            said.ends_with("32000 tokens are the default here: set spec.contextLength"),
+            "{said}"
+        );
+        assert_eq!(says(stated.clone(), message), message);
+    }
+    assert_eq!(says(open, "no such model"), "no such model");
+}
+
+#[test]
 fn a_fallback_that_was_taken_is_no_reason_to_replace_the_instance() {
     let fallbacks =
         json!({ "hardwareTypeId": "NVIDIA_L4_1", "hardwareFallbacks": ["NVIDIA_L40S_1"] });

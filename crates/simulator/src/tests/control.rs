@@ -38,6 +38,7 @@ async fn help_names_every_call() {
             "/outsider/start",
             "/list-lag",
             "/omit",
+            "/rewrite",
             "/step-duration",
         ] {
             assert!(help.contains(&format!("/_control{call}")), "{call}");
@@ -135,6 +136,11 @@ async fn everything_a_handle_does_can_be_done_over_http() {
             .is_none()
     );
     assert_eq!(list["instances"][0]["worker_statuses"], json!([]));
+    let rewrites = json!([{"name": "status", "to": {"value": "failed"}}]);
+    post(&scenario, "/rewrite", json!({"rewrites": rewrites})).await;
+    let (_, list) = scenario.get("/instances/").await;
+    assert_eq!(list["instances"][0]["instance_status"]["status"], "failed");
+    post(&scenario, "/rewrite", json!({"rewrites": []})).await;
     post(
         &scenario,
         "/capacity",
