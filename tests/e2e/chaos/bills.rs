@@ -71,10 +71,13 @@ pub(super) fn judge(bed: &Bed, actions: &Actions, logs: &Path, tally: &mut Tally
             // What it has left behind is billed on.
             bill.least = 0.0;
         } else if let Some(last) = versions.last() {
-            // The end of the last run is in no status, but in what the account takes.
+            // What a deletion finds may be in no status, but in what the account takes.
             let at = stopped.filter(|_| is_gone).unwrap_or(now);
-            let shown = shown(last, at);
-            if !bill.is(shown) {
+            let (shown, mut due) = (shown(last, at), bill);
+            if is_gone {
+                due.least = 0.0;
+            }
+            if !due.is(shown) {
                 let name = &key.1;
                 tally.wrong(format!("{name} says that it has cost {shown} of {bill:?}"));
             }
