@@ -13,7 +13,7 @@
 //! | `id` | which ids may go into a URL |
 //! | `token` | the access token: fetched once for all callers |
 //! | `http` | one bounded exchange |
-//! | [`answers`], [`types`] | the bodies of answers, parsed |
+//! | [`answers`], [`types`], `lenient` | the bodies of answers, parsed; what is only shown, in any notation |
 //! | `text` | texts of the API, made fit to be shown |
 //! | `error` | why a call failed, and its class |
 //! | `call` | the names of the calls, and the observer of calls |
