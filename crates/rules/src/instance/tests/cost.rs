@@ -171,3 +171,30 @@ fn a_list_that_lags_behind_a_restart_does_not_end_its_run() {
     let decision = then(&mut scene, &decision);
     assert_eq!(shown(&decision), (Some("1.20"), "0.00", since));
 }
+
+/// The price became known only when the run had ended, and the API does not say when that was.
+#[test]
+fn a_run_whose_price_is_learnt_at_its_end_is_counted() {
+    let mut scene = seen("running");
+    scene.fleet(|fleet| fleet.prices = None);
+    let decision = scene.decide();
+    assert_eq!(decision.status.cost, None);
+    scene.resource["status"] = serde_json::to_value(&decision.status).unwrap();
+    scene.fleet(|fleet| fleet.prices = prices(1.2));
+    scene.list(1000, &[instance("i-1", "stopped")]);
+    scene.resource["spec"]["state"] = json!("Stopped");
+    assert_eq!(shown(&scene.decide()), (None, "1.20", None));
+}
+
+/// What a start was answered with is bound before a list shows it.
+#[test]
+fn what_is_bound_is_billed_before_a_list_shows_it() {
+    let mut scene = seen("running");
+    let status = scene.resource["status"].as_object_mut().unwrap();
+    status.remove("instanceStatus");
+    scene.observe();
+    scene.list(1001, &[]);
+    let since = Some("2026-01-02T23:00:00Z".to_owned());
+    let decision = scene.decide();
+    assert_eq!(shown(&decision), (Some("1.20"), "0.00", since));
+}
