@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cortecs_api::{Client, Error, answers::Readable, types::HardwareType};
+use cortecs_api::{Client, Error, RetryClass, answers::Readable, types::HardwareType};
 use cortecs_clock::{self as clock, Backoff, Moment};
 use cortecs_rules::{
     cost::{
@@ -24,6 +24,9 @@ use crate::mutex::lock;
 
 /// How often it is checked whether a balance is old.
 const TICK: Duration = Duration::from_secs(60);
+
+/// The pause after a refusal of the credentials.
+const REFUSED: Duration = Duration::from_secs(300);
 
 /// The last answers of the API.
 #[derive(Debug, Default)]
@@ -137,5 +140,9 @@ impl Finances {
 /// The pause after this failure.
 fn failed(fleet: &FleetKey, what: &str, error: &Error, backoff: &mut Backoff) -> Duration {
     tracing::debug!(%fleet, %error, "{what} cannot be fetched");
+    if error.class() == RetryClass::Auth {
+        // Lists find out whether the credentials work again.
+        return REFUSED;
+    }
     backoff.next(fastrand::f64(), error.retry_after())
 }

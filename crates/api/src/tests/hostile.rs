@@ -237,7 +237,7 @@ fn of_many_workers_the_first_are_kept() {
     let parsed = answers::instance(body.to_string().as_bytes()).unwrap();
     assert_eq!(parsed.worker_statuses.len(), MAX_WORKERS);
     assert!(parsed.worker_statuses.capacity() <= 2 * MAX_WORKERS);
-    // What is no worker counts as one.
+    // A value that is no worker counts as one.
     body["instance"]["worker_statuses"] = json!([[], 7, {"init_progress": "5/5"}, null]);
     let parsed = answers::instance(body.to_string().as_bytes()).unwrap();
     assert_eq!(parsed.worker_statuses, vec![WorkerStatus::default(); 4]);

@@ -242,7 +242,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// What an account does about the order. Of the accounts with the client id one carries it out.
+    /// The part of an account in the order. One of the accounts with the client id carries the order out.
     pub fn of(asked: &Permit, carries_it_out: bool) -> Self {
         match asked {
             Permit::Waits(_) => Self::Unknown,

@@ -89,7 +89,7 @@ pub fn permit(me: &ObjectKey, parties: &[Party]) -> Permit {
 pub const DROPPED: &str = "nothing is stopped: the API server dropped status.stopAll of the account, since the CustomResourceDefinition of \
                            CortecsAccount is older than this operator. Apply the one of the same version, then restart the operator";
 
-/// What is known when an account is asked whether it orders a stop of everything.
+/// The facts by which it is decided whether an account orders a stop of everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
     pub me: &'a ObjectKey,

@@ -30,7 +30,7 @@ pub fn interval_seconds(billing_interval: Option<&str>) -> i64 {
     }
 }
 
-/// What else is known at a look.
+/// The facts of one look at an instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// When the instance was last asked to run.

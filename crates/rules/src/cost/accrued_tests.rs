@@ -142,7 +142,7 @@ fn another_currency_begins_at_zero() {
     );
 }
 
-/// What comes up again after its end, without having been asked to, may be a list from before the end.
+/// A list from before the end of a run may show the instance as up again.
 #[test]
 fn a_run_that_was_over_before_it_began_costs_nothing() {
     let first = look(None, run(0, 1.2), None, MINUTE, at(0)).unwrap();

@@ -88,7 +88,7 @@ fn paid(input: &Input<'_>, status: &CortecsInstanceStatus, mut cost: Cost) -> Co
     cost
 }
 
-/// What is billed now: an instance is bound, and was not seen to be stopped.
+/// The run that is billed now: an instance is bound, and was not seen to be stopped.
 fn run<'a>(
     input: &'a Input<'_>,
     status: &'a CortecsInstanceStatus,
@@ -111,7 +111,7 @@ fn billed<'a>(
     // Within a run the beginning of what is shown may be later: then its price has changed.
     let shown = before.and_then(|cost| cost.since);
     let since = shown.filter(|since| asked.is_none_or(|asked| *since >= asked));
-    // What comes up again after the end of what was asked for was restarted by somebody else, or the list is from before the end.
+    // The run that was asked for has ended. An instance that is up again was restarted by somebody else, or the list is from before the end.
     let is_again = |asked: &Timestamp| before.is_some_and(|cost| accrued::counts(cost, *asked));
     let begun = asked.filter(|asked| !is_again(asked));
     Run {
