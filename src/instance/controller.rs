@@ -124,6 +124,13 @@ impl Reconciler for Context {
         });
         wait.unwrap_or(NOT_READY_PAUSE)
     }
+
+    /// The instance that a start was answered with, until it is recorded.
+    fn owes_a_write(&self, resource: &CortecsInstance) -> bool {
+        let book = self.book.lock();
+        let entry = book.get(&ObjectKey::of(resource));
+        entry.is_some_and(|entry| entry.memory.accepted_id().is_some())
+    }
 }
 
 /// Adds the id of the resource's instance to the log lines of the reconcile.

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use cortecs_clock as clock;
 use cortecs_rules::ledger::book::Scope;
 use futures::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use kube::{
@@ -43,6 +44,10 @@ use crate::serve::{
 
 /// The pause after an error of a controller that keeps no count of its errors.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a shutdown waits for writes that fail, and the longest pause between them.
+const OWED_FOR: Duration = Duration::from_secs(30);
+const OWED_PAUSE: Duration = Duration::from_secs(1);
 
 /// When to reconcile an object again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +121,12 @@ pub trait Reconciler: Send + Sync + 'static {
     fn back_off(&self, _object: &Self::Object) -> Duration {
         RETRY_PAUSE
     }
+
+    /// Whether only this process knows something about the object that is yet to be written, so that a shutdown waits for it. By
+    /// default there is nothing.
+    fn owes_a_write(&self, _object: &Self::Object) -> bool {
+        false
+    }
 }
 
 /// The client, queues and limits of a controller.
@@ -181,10 +192,12 @@ async fn run_scope<R: Reconciler>(
     let due = stream::select(changed, added)
         .take_until(async move { shutdown.requested().await })
         .map(|object| Ok::<_, Infallible>(ReconcileRequest::from(object)));
-    let metrics = options.metrics.clone();
+    let (metrics, ends) = (options.metrics.clone(), options.shutdown.clone());
     let synced = reader.clone();
     let work = applier(
-        move |object, reconciler| reconcile_one(metrics.clone(), object, reconciler).boxed(),
+        move |object, reconciler| {
+            reconcile_and_write(metrics.clone(), ends.clone(), object, reconciler).boxed()
+        },
         |_, error: &Infallible, _| match *error {},
         reconciler,
         reader,
@@ -219,25 +232,53 @@ fn filter<R: Reconciler>() -> impl Predicate<R::Object> {
         .combine(hash)
 }
 
-/// Reconciles one object, with its trace and its metrics.
-async fn reconcile_one<R: Reconciler>(
+/// Reconciles one object; during a shutdown, which ends all requeues, until what it owes is written.
+async fn reconcile_and_write<R: Reconciler>(
     metrics: Metrics,
+    shutdown: Shutdown,
     object: Arc<R::Object>,
     reconciler: Arc<R>,
 ) -> Result<Action, Infallible> {
-    let span = reconcile_span(R::NAME, &*object);
+    let mut until = None;
+    loop {
+        let requeue = reconcile_one(&metrics, &object, &*reconciler).await;
+        let now = clock::moment();
+        if !shutdown.is_requested()
+            || !reconciler.owes_a_write(&object)
+            || now > *until.get_or_insert_with(|| now.after(OWED_FOR))
+        {
+            return Ok(match requeue {
+                Requeue::After(wait) => Action::requeue(wait),
+                Requeue::OnChange => Action::await_change(),
+            });
+        }
+        let wait = match requeue {
+            Requeue::After(wait) => wait.min(OWED_PAUSE),
+            Requeue::OnChange => OWED_PAUSE,
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Reconciles one object, with its trace and its metrics.
+async fn reconcile_one<R: Reconciler>(
+    metrics: &Metrics,
+    object: &Arc<R::Object>,
+    reconciler: &R,
+) -> Requeue {
+    let span = reconcile_span(R::NAME, &**object);
     let guard = metrics.reconcile(R::NAME);
-    let reconcile = reconciler.reconcile(Arc::clone(&object));
+    let reconcile = reconciler.reconcile(Arc::clone(object));
     let outcome = reconcile.instrument(span.clone()).await;
-    let (action, result) = match outcome {
-        Ok(Requeue::After(wait)) => (Action::requeue(wait), ReconcileResult::RequeueAfter),
-        Ok(Requeue::OnChange) => (Action::await_change(), ReconcileResult::Success),
+    let (requeue, result) = match outcome {
+        Ok(requeue @ Requeue::After(_)) => (requeue, ReconcileResult::RequeueAfter),
+        Ok(requeue @ Requeue::OnChange) => (requeue, ReconcileResult::Success),
         Err(error) => {
             span.in_scope(|| tracing::warn!(%error, "reconcile failed and is repeated"));
-            let wait = reconciler.back_off(&object);
-            (Action::requeue(wait), ReconcileResult::Error)
+            let wait = reconciler.back_off(object);
+            (Requeue::After(wait), ReconcileResult::Error)
         }
     };
     guard.finish(result);
-    Ok(action)
+    requeue
 }

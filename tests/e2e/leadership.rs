@@ -5,7 +5,12 @@ use std::{os::unix::process::ExitStatusExt, time::Duration};
 use cortecs_simulator::{Effect, Endpoint, Fault, When};
 use serde_json::json;
 
-use crate::harness::{Bed, MODEL, Process, bound, leads, sorted, stands_by, stopped};
+use crate::{
+    eventually::eventually_true,
+    harness::{
+        Bed, HangingProxy, MODEL, Meddling, Process, SOON, bound, leads, sorted, stands_by, stopped,
+    },
+};
 
 #[tokio::test]
 async fn the_process_starts_an_instance_answers_probes_and_ends_on_sigterm() {
@@ -142,6 +147,34 @@ async fn a_process_that_gets_sigterm_records_the_start_under_way() {
         (vec![bound(&resource).to_owned()], 1)
     );
     assert_eq!(resource.status.as_ref().unwrap().slot().start, None);
+}
+
+/// Kubernetes refuses the record, and has to be asked again before the process ends.
+#[tokio::test]
+async fn a_process_that_gets_sigterm_goes_on_until_a_start_is_recorded() {
+    let mut bed = Bed::builder("term-write").elected().build().await;
+    let proxy = HangingProxy::new(&bed.kubeconfig).await;
+    bed.kubeconfig = proxy.kubeconfig.path().to_owned();
+    proxy.set_webhook(Some(|asked| {
+        let records = asked.method == "PATCH" && asked.path.contains("/phi/status");
+        records.then_some(Meddling::Refuses)
+    }));
+    let mut operator = Process::start(&bed, "the operator");
+    operator.answers("/metrics", leads).await;
+    let delay = Effect::delay(When::After, Duration::from_millis(700));
+    bed.api.add_fault(Fault::once(Endpoint::Start, delay));
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
+        .await;
+    operator.signal("TERM");
+    let twice = async || proxy.meddled() >= 2;
+    eventually_true("the record is tried twice", SOON, twice).await;
+    assert!(operator.is_running(), "it waits for the record");
+    proxy.set_webhook(None);
+    assert_eq!(operator.ended().await.code(), Some(0));
+    let resource = bed.wait("phi", "bound", |r| !bound(r).is_empty()).await;
+    assert_eq!(vec![bound(&resource).to_owned()], bed.existing());
+    assert_eq!(bed.starts(), 1);
 }
 
 #[tokio::test]
