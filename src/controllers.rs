@@ -52,6 +52,7 @@ pub struct Controllers {
     catalog: Option<Arc<CatalogController>>,
     client: Client,
     metrics: Metrics,
+    events: Events,
     concurrency: u16,
 }
 
@@ -125,6 +126,7 @@ impl Controllers {
                     demand: claims,
                     cache: cache.clone(),
                     leadership: leadership.clone(),
+                    metrics: metrics.clone(),
                     account: account.clone(),
                     this_operator: this_operator.clone(),
                     intervals,
@@ -142,7 +144,7 @@ impl Controllers {
             settings,
             targets,
             metrics: metrics.clone(),
-            events,
+            events: events.clone(),
             watches,
             accounts: Arc::clone(&accounts.watches),
             spending,
@@ -161,6 +163,7 @@ impl Controllers {
             catalog,
             client,
             metrics: metrics.clone(),
+            events,
             concurrency: config.concurrency,
         }
     }
@@ -171,6 +174,7 @@ impl Controllers {
             client: self.client.clone(),
             watches: Arc::clone(watches),
             metrics: self.metrics.clone(),
+            events: self.events.clone(),
             concurrency,
             shutdown: shutdown.clone(),
         };

@@ -40,8 +40,9 @@ impl Reconciler for AccountController {
 
     /// The order to resume, the assigned operator, the manager, and the order to stop everything.
     fn hash_relevant(account: &CortecsAccount, hasher: &mut DefaultHasher) {
-        annotations::value(account, annotations::RESUME).hash(hasher);
-        annotations::value(account, annotations::OPERATOR).hash(hasher);
+        for name in [annotations::RESUME, annotations::OPERATOR] {
+            account.annotations().get(name).hash(hasher);
+        }
         // Of several operators, the first one that writes its name becomes the manager.
         let manager = account.status.as_ref().and_then(|s| s.managed_by.as_ref());
         manager.map(|m| (&m.namespace, &m.lease)).hash(hasher);

@@ -5,16 +5,21 @@ use std::time::Duration;
 use cortecs_clock as clock;
 use cortecs_resources::{
     ACCOUNT_FINALIZER, CortecsAccount,
+    account::CortecsAccountStatus,
+    annotations,
     conditions::{READY, is_true},
     key::ObjectKey,
 };
 use cortecs_rules::{
     account::{
         events::derive_events,
-        status::{View, next_status},
+        status::{Deletion, View, next_status},
     },
     cost::bill::{Bill, Recorded},
-    facts::account_entry::{AccountEntry, AccountState},
+    facts::{
+        account_entry::{AccountEntry, AccountState},
+        finalizers, notes,
+    },
 };
 use jiff::SignedDuration;
 use kube::{Api, ResourceExt, api::PostParams};
@@ -24,7 +29,7 @@ use super::{
     hold::{hold_message, next_hold},
 };
 use crate::kubernetes::{
-    client::{KubeError, bounded},
+    client::{KubeError, bounded_write},
     controller::Requeue,
     metadata,
 };
@@ -33,6 +38,14 @@ use crate::kubernetes::{
 const IN_USE_INTERVAL: Duration = Duration::from_secs(5);
 /// The most names of resources in a message.
 const MAX_NAMES: usize = 3;
+
+/// What came of a write of the status.
+struct Written {
+    /// The status has changed.
+    is_new: bool,
+    /// When the next bills of resources are due.
+    due: Option<Duration>,
+}
 
 impl AccountController {
     /// Makes at most one write.
@@ -55,7 +68,9 @@ impl AccountController {
         let has_finalizer = account.finalizers().iter().any(|f| f == ACCOUNT_FINALIZER);
         if !deleting && !has_finalizer {
             // The watch then delivers the account with the resourceVersion that the write of the status needs.
-            metadata::add_finalizer(&self.api(account), account, ACCOUNT_FINALIZER).await?;
+            let added =
+                metadata::add_finalizer(&self.api(account), account, ACCOUNT_FINALIZER).await;
+            self.show_refusal(account, &entry, None, added).await?;
             return Ok(again);
         }
         if deleting && !has_finalizer {
@@ -66,26 +81,61 @@ impl AccountController {
             return Ok(Requeue::After(CONFLICT_PAUSE));
         }
         if !deleting {
-            let next = self.write_status(account, &entry, None).await?;
-            return Ok(next.map_or(again, Requeue::After));
+            let next = self.write_status(account, &entry, None, None).await?;
+            return Ok(next.due.map_or(again, Requeue::After));
         }
         let users = claims.users(key);
-        if users.is_empty() {
-            metadata::remove_finalizer(&self.api(account), account, ACCOUNT_FINALIZER).await?;
-            return Ok(Requeue::OnChange);
+        let deletion = Deletion {
+            used_by: users.len(),
+            users: users.into_iter().take(MAX_NAMES).collect(),
+            finalizers: finalizers::of_others(account.finalizers(), ACCOUNT_FINALIZER),
+        };
+        let deletion = Some(deletion);
+        if deletion.as_ref().is_some_and(|d| d.used_by > 0) {
+            let next = self.write_status(account, &entry, deletion, None).await?;
+            return Ok(Requeue::After(next.due.unwrap_or(IN_USE_INTERVAL)));
         }
-        let next = self.write_status(account, &entry, Some(&users)).await?;
-        Ok(Requeue::After(next.unwrap_or(IN_USE_INTERVAL)))
+        // What stays of the account says what it waits for. An account that cannot be written goes as well.
+        if deletion.as_ref().is_some_and(|d| d.finalizers.is_some())
+            && let Ok(Written { is_new: true, .. }) = self
+                .write_status(account, &entry, deletion.clone(), None)
+                .await
+        {
+            return Ok(Requeue::After(CONFLICT_PAUSE));
+        }
+        let removed =
+            metadata::remove_finalizer(&self.api(account), account, ACCOUNT_FINALIZER).await;
+        self.show_refusal(account, &entry, deletion, removed)
+            .await?;
+        Ok(Requeue::OnChange)
     }
 
-    /// Writes the status if it has changed. `users`: the resources that keep the account from being deleted. Returns when the next bills of
-    /// resources are due.
+    /// The status says what Kubernetes has against a change of the finalizers.
+    async fn show_refusal(
+        &self,
+        account: &CortecsAccount,
+        entry: &AccountEntry,
+        deletion: Option<Deletion>,
+        changed: Result<CortecsAccount, KubeError>,
+    ) -> Result<(), KubeError> {
+        match changed {
+            Err(error) if error.is_refused() => {
+                let refused = Some(error.to_string());
+                self.write_status(account, entry, deletion, refused).await?;
+                Err(error)
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// Writes the status if it has changed. `refused`: what Kubernetes has against a change of the finalizers.
     async fn write_status(
         &self,
         account: &CortecsAccount,
         entry: &AccountEntry,
-        users: Option<&[ObjectKey]>,
-    ) -> Result<Option<Duration>, KubeError> {
+        deletion: Option<Deletion>,
+        refused: Option<String>,
+    ) -> Result<Written, KubeError> {
         let directory = &self.directory;
         let fleet_key = match &entry.state {
             AccountState::Usable(key) => Some(key.clone()),
@@ -118,19 +168,24 @@ impl AccountController {
             health: fleet.map(|fleet| fleet.health()).unwrap_or_default(),
             summary: summary.as_ref(),
             listed_at: age.and_then(|age| now.checked_sub(age).ok()),
-            used_by: users.map(<[_]>::len),
-            users: users
-                .unwrap_or_default()
-                .iter()
-                .take(MAX_NAMES)
-                .cloned()
-                .collect(),
+            // Nothing is started with an account that may go at any time.
+            managed_by: match (&refused, &deletion) {
+                (Some(_), None) => previous.managed_by.clone(),
+                _ => Some(self.this_operator.clone()),
+            },
+            deletion,
+            notes: notes::ignored_annotations(
+                account,
+                &[annotations::RESUME, annotations::OPERATOR],
+            )
+            .into_iter()
+            .collect(),
+            refused,
             hold,
             last_handled_resume,
             hold_ended,
             stop_all: stop.record.clone(),
             stage: stop.stage.clone(),
-            managed_by: Some(self.this_operator.clone()),
             held,
             settlement,
         };
@@ -139,11 +194,11 @@ impl AccountController {
         self.metrics.set_ready(&key.to_string(), is_ready);
         let Some(status) = status else {
             self.stop_is_recorded(&stop);
-            return Ok(due);
+            return Ok(Written { is_new: false, due });
         };
         if !self.leadership.may_act() {
             directory.abandon_release(&key);
-            return Ok(due);
+            return Ok(Written { is_new: false, due });
         }
         if hold_ended.is_some() {
             directory.mark_ending(&key);
@@ -154,18 +209,15 @@ impl AccountController {
         next.status = Some(status);
         let api = self.api(account);
         let name = account.name_any();
-        let written = bounded(
+        let written = bounded_write(
             "write the account's status",
             api.replace_status(&name, &PostParams::default(), &next),
         )
         .await;
         match written {
             Ok(written) => {
-                if written
-                    .status
-                    .as_ref()
-                    .is_none_or(|s| s.managed_by.is_none())
-                {
+                let manager = |s: &CortecsAccountStatus| s.managed_by.is_some();
+                if view.managed_by.is_some() && !written.status.as_ref().is_some_and(manager) {
                     tracing::error!(
                         "the API server dropped status.managedBy of the account, so no instance is started with it: the CustomResourceDefinition \
                          of CortecsAccount is older than this operator, apply the one of the same version"
@@ -183,7 +235,7 @@ impl AccountController {
                 if !events.is_empty() {
                     self.events.publish(&written, events).await;
                 }
-                Ok(due)
+                Ok(Written { is_new: true, due })
             }
             Err(error) => {
                 if !error.outcome_unknown() {

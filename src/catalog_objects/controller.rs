@@ -21,6 +21,7 @@ use crate::{
         scope::WatchedNamespaces,
     },
     leadership::Leadership,
+    serve::metrics::Metrics,
 };
 
 /// Keeps the objects of the catalog as the API of the default account says.
@@ -43,6 +44,7 @@ pub struct Parts {
     /// The models that the controller of instances has asked for.
     pub cache: Catalog,
     pub leadership: Leadership,
+    pub metrics: Metrics,
     /// The account whose API has the catalog.
     pub account: ObjectKey,
     pub this_operator: ManagedBy,

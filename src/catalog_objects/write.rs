@@ -9,7 +9,7 @@ use kube::{
 };
 
 use super::{controller::CatalogController, watch::Watched};
-use crate::kubernetes::client::{KubeError, KubeErrorKind, bounded};
+use crate::kubernetes::client::{KubeError, KubeErrorKind, bounded_write};
 
 /// What became of the writes of a pass.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +46,9 @@ impl CatalogController {
                 Err(error) if is_stale(&error) => {}
                 Err(error) => {
                     outcome.failed = true;
+                    if error.is_refused() {
+                        self.parts.metrics.write_refused(K::CONTROLLER);
+                    }
                     if self.failing.swap(true, Ordering::Relaxed) {
                         tracing::debug!(%error, kind = K::CONTROLLER, "an object of the catalog cannot be written");
                     } else {
@@ -74,12 +77,12 @@ impl CatalogController {
         match write {
             Write::Create(object) => {
                 let created = api.create(&params, &object);
-                bounded("create an object of the catalog", created).await?;
+                bounded_write("create an object of the catalog", created).await?;
             }
             Write::Replace(object) => {
                 let name = object.name_any();
                 let replaced = api.replace(&name, &params, &object);
-                bounded("replace an object of the catalog", replaced).await?;
+                bounded_write("replace an object of the catalog", replaced).await?;
             }
             Write::Delete(object) => {
                 let meta = object.meta();
@@ -88,7 +91,7 @@ impl CatalogController {
                     resource_version: meta.resource_version.clone(),
                 });
                 let name = object.name_any();
-                bounded(
+                bounded_write(
                     "delete an object of the catalog",
                     api.delete(&name, &params),
                 )

@@ -12,7 +12,7 @@ use cortecs_resources::{
 };
 use cortecs_rules::instance::{
     events::{derive_events, has_expired, status_restored},
-    record,
+    record, record_write,
     step::{Decision, Purpose, Step, Write},
 };
 use uuid::Uuid;
@@ -24,7 +24,7 @@ use super::{
     quorum, removed,
     seal::seal,
     settle, write,
-    written::{fail, had, record_written},
+    written::{fail, fail_saying, had, record_written},
 };
 use crate::{
     fleet::poll::Fleet,
@@ -91,9 +91,11 @@ pub async fn act(
                 metadata::add_finalizer(&write::api(context, key), resource, INSTANCE_FINALIZER)
                     .await;
             context.effect_happened("add the finalizer").await;
-            let written = record_written(context, result?);
-            had(Effect::Finalizer, &written, "add the finalizer")?;
-            Ok(Next::Now)
+            let result = result.and_then(|written| {
+                let written = record_written(context, written);
+                had(Effect::Finalizer, &written, "add the finalizer")
+            });
+            taken_or_refused(context, resource, result, Next::Now).await
         }
         Step::Write(Write::RemoveFinalizer) => {
             if !settle::is_settled(context, resource, &decision.status) {
@@ -104,8 +106,7 @@ pub async fn act(
                 metadata::remove_finalizer(&write::api(context, key), resource, INSTANCE_FINALIZER)
                     .await;
             context.effect_happened("remove the finalizer").await;
-            result?;
-            Ok(Next::OnChange)
+            taken_or_refused(context, resource, result.map(drop), Next::OnChange).await
         }
         Step::Write(Write::DeleteResource) => delete(context, key, resource).await,
         Step::Write(Write::Status(purpose)) => {
@@ -145,8 +146,11 @@ pub async fn act(
                 }
                 Err(error) => {
                     if error.kind() == KubeErrorKind::Invalid {
-                        // The status most likely lacks the intent by now.
+                        // Either the status lacks the intent by now, or the write is refused.
                         refresh(context, key).await?;
+                        if !has_start(context, key, intent) {
+                            return Ok(Next::Now);
+                        }
                     }
                     Err(error)
                 }
@@ -178,6 +182,24 @@ pub async fn act(
     }
 }
 
+/// What follows after a change of the resource's metadata. If Kubernetes refuses it, the status says so, and it is tried again later.
+async fn taken_or_refused(
+    context: &Context,
+    resource: &CortecsInstance,
+    result: Result<(), KubeError>,
+    next: Next,
+) -> Result<Next, KubeError> {
+    match result {
+        Ok(()) => Ok(next),
+        Err(error) if error.is_refused() => {
+            tracing::warn!(%error, "Kubernetes refuses a change of the resource");
+            fail(context, resource, &error).await;
+            Ok(Next::Now)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes note of a write to the open start of another resource. Where that fails, this resource says so and tries again later.
 async fn told(
     context: &Context,
@@ -196,12 +218,7 @@ async fn told(
     if error.kind() == KubeErrorKind::Invalid || error.is_not_found() {
         // That start has most likely come to an end.
         refresh(context, start_of).await?;
-        let book = context.book.lock();
-        let status = book
-            .get(start_of)
-            .and_then(|entry| entry.resource.status.as_ref());
-        let start = status.and_then(|status| status.slot().start.as_ref());
-        if start.is_none_or(|start| start.id != intent) {
+        if !has_start(context, start_of, intent) {
             return Ok(Next::Now);
         }
     }
@@ -209,8 +226,18 @@ async fn told(
     let message = format!(
         "CortecsInstance {start_of}, whose start is open, cannot be changed, and has to be first: {error}"
     );
-    fail(context, resource, message);
+    fail_saying(context, resource, &error, message).await;
     Ok(Next::Now)
+}
+
+/// Whether this start of the resource is open.
+fn has_start(context: &Context, key: &ObjectKey, intent: Uuid) -> bool {
+    let book = context.book.lock();
+    let status = book
+        .get(key)
+        .and_then(|entry| entry.resource.status.as_ref());
+    let start = status.and_then(|status| status.slot().start.as_ref());
+    start.is_some_and(|start| start.id == intent)
 }
 
 /// Deletes the resource because it has expired. Where Kubernetes refuses that, the resource says so and tries again later.
@@ -230,7 +257,7 @@ async fn delete(
         Err(error) if error.is_conflict() || error.is_not_found() => Err(error),
         Err(error) => {
             tracing::warn!(%error, "the resource has expired and cannot be deleted");
-            fail(context, resource, error.to_string());
+            fail(context, resource, &error).await;
             Ok(Next::Now)
         }
     }
@@ -258,7 +285,7 @@ async fn write_status(
             if !error.outcome_unknown() {
                 let mut book = context.book.lock();
                 book.release(key);
-                book.remember(key, record::not_written);
+                book.remember(key, record_write::not_written);
             }
             return Err(error);
         }
@@ -269,14 +296,14 @@ async fn write_status(
             let mut book = context.book.lock();
             book.wrote(written);
             book.release(key);
-            book.remember(key, record::not_written);
+            book.remember(key, record_write::not_written);
         }
         if !matches!(purpose, Purpose::StartIntent(_) | Purpose::RestartIntent(_)) {
             return Err(error);
         }
         // The call is not made. What is written in between would end the pause of failed writes.
         tracing::warn!(%error, "a call cannot be written ahead");
-        fail(context, resource, error.to_string());
+        fail(context, resource, &error).await;
         return Ok(());
     }
     // The written status lacks the account if it gives up a start or an instance.
@@ -288,7 +315,7 @@ async fn write_status(
         let mut book = context.book.lock();
         book.wrote(Arc::clone(&written));
         book.remember(key, |memory| {
-            record::wrote(memory, &purpose, now, generation)
+            record_write::wrote(memory, &purpose, now, generation)
         });
     }
     publish_changes(context, resource, &written).await;

@@ -215,10 +215,10 @@ async fn step(
     }
     match acted {
         Ok(next) => {
-            context
-                .book
-                .lock()
-                .remember(key, |memory| memory.write_failures = 0);
+            if !calls {
+                let mut book = context.book.lock();
+                book.remember(key, |memory| memory.write_failures = 0);
+            }
             Ok(match next {
                 Next::Now => Some(Requeue::After(Duration::ZERO)),
                 Next::Record => None,

@@ -2,7 +2,7 @@
 
 use cortecs_clock as clock;
 use cortecs_resources::{CortecsInstance, key::ObjectKey};
-use cortecs_rules::{facts::sealed_id, instance::record};
+use cortecs_rules::{facts::sealed_id, instance::record_write};
 use secrecy::ExposeSecret;
 
 use super::{
@@ -11,7 +11,10 @@ use super::{
     write,
     written::{had, record_written},
 };
-use crate::{fleet::poll::Fleet, kubernetes::client::KubeError};
+use crate::{
+    fleet::poll::Fleet,
+    kubernetes::{client::KubeError, controller::Reconciler, refusals},
+};
 
 /// Writes the annotation that names the bound instance. A failure is logged, and the write is repeated later. Whether the write could be
 /// tried: without credentials it cannot.
@@ -30,23 +33,26 @@ pub(super) async fn seal(
     let value = secret.seal(&key.namespace, &key.name, instance_id);
     let result = write::annotate_id(context, key, resource, &value).await;
     context.effect_happened("seal the id").await;
-    match result {
+    let error = match result {
         Ok(written) => {
             let written = record_written(context, written);
-            if let Err(error) = had(Effect::Sealed(&value), &written, "seal the instance's id") {
-                tracing::warn!(%error);
-                let now = clock::moment();
-                let mut book = context.book.lock();
-                book.remember(key, |memory| record::seal_failed(memory, now));
+            match had(Effect::Sealed(&value), &written, "seal the instance's id") {
+                Ok(()) => return Ok(true),
+                Err(error) => error,
             }
         }
         Err(error) if error.is_conflict() || error.is_not_found() => return Err(error),
-        Err(error) => {
-            tracing::warn!(%error, "the annotation with the instance's id cannot be written now");
-            let now = clock::moment();
-            let mut book = context.book.lock();
-            book.remember(key, |memory| record::seal_failed(memory, now));
-        }
-    }
+        Err(error) => error,
+    };
+    tracing::warn!(%error, "the annotation with the instance's id cannot be written now");
+    let Context {
+        metrics, events, ..
+    } = context;
+    refusals::tell(metrics, events, Context::NAME, resource, &error).await;
+    let now = clock::moment();
+    let mut book = context.book.lock();
+    book.remember(key, |memory| {
+        record_write::seal_failed(memory, error.to_string(), now);
+    });
     Ok(true)
 }

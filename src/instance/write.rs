@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::context::Context;
 use crate::kubernetes::{
-    client::{KubeError, bounded},
+    client::{KubeError, bounded_write},
     metadata,
 };
 
@@ -43,7 +43,7 @@ pub async fn replace_status(
             .replace_status(&key.name, &PostParams::default(), &wanted)
             .await
     };
-    bounded("write the status", call).await
+    bounded_write("write the status", call).await
 }
 
 /// Records the instance that an accepted start has created, if the status still has the intent of this start. The write does
@@ -85,7 +85,7 @@ async fn patch_status(
             )
             .await
     };
-    bounded(what, call).await
+    bounded_write(what, call).await
 }
 
 /// Marks the open start of a resource as overtaken, if the status still has this intent.

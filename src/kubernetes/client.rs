@@ -81,8 +81,23 @@ pub async fn bounded<T>(
             what,
             kind: KubeErrorKind::Timeout,
             message: format!("no answer within {} s", KUBE_CALL_TIMEOUT.as_secs()),
+            is_write: false,
         }),
     }
+}
+
+/// The same for a write, which Kubernetes may refuse: see [`KubeError::is_refused`].
+///
+/// # Errors
+/// As [`bounded`].
+pub async fn bounded_write<T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, KubeError> {
+    bounded(what, call).await.map_err(|error| KubeError {
+        is_write: true,
+        ..error
+    })
 }
 
 /// Why a Kubernetes call failed.
@@ -91,6 +106,7 @@ pub struct KubeError {
     what: &'static str,
     kind: KubeErrorKind,
     message: String,
+    is_write: bool,
 }
 
 /// The class of a failed call.
@@ -131,6 +147,7 @@ impl KubeError {
             what,
             kind,
             message: cut(&message),
+            is_write: false,
         }
     }
 
@@ -144,6 +161,7 @@ impl KubeError {
             what,
             kind: KubeErrorKind::NoEffect,
             message: cut(&message),
+            is_write: true,
         }
     }
 
@@ -163,6 +181,12 @@ impl KubeError {
         self.kind == KubeErrorKind::Forbidden
     }
 
+    /// Whether Kubernetes refused a write, so that the same write fails again until a person changes something.
+    pub fn is_refused(&self) -> bool {
+        use KubeErrorKind::{Forbidden, Invalid, NoEffect};
+        self.is_write && matches!(self.kind, Forbidden | Invalid | NoEffect)
+    }
+
     /// Whether a write may have happened although the call failed.
     pub fn outcome_unknown(&self) -> bool {
         matches!(self.kind, KubeErrorKind::Timeout | KubeErrorKind::Other)
@@ -172,11 +196,13 @@ impl KubeError {
 impl KubeErrorKind {
     fn of(status: &kube::core::Status) -> Self {
         match status {
+            // A webhook chooses the code of its refusal, also one with another meaning.
+            status if is_denied(&status.message) => Self::Invalid,
             status if status.is_already_exists() => Self::AlreadyExists,
             status if status.is_conflict() => Self::Conflict,
             status if status.is_not_found() => Self::NotFound,
             status if status.is_forbidden() || status.code == 401 => Self::Forbidden,
-            status if status.is_invalid() => Self::Invalid,
+            status if status.is_invalid() || status.reason == "BadRequest" => Self::Invalid,
             status if status.code == 504 => Self::Timeout,
             _ => Self::Other,
         }
@@ -190,6 +216,11 @@ impl fmt::Display for KubeError {
 }
 
 impl std::error::Error for KubeError {}
+
+/// Whether the message is that of an admission webhook that denied the request.
+fn is_denied(message: &str) -> bool {
+    message.starts_with("admission webhook ") && message.contains(" denied the request")
+}
 
 /// The message of `error`, followed by the messages of its causes unless already contained.
 fn with_causes(error: &dyn std::error::Error) -> String {
@@ -241,6 +272,8 @@ mod tests {
             (403, "Forbidden", Forbidden),
             (401, "Unauthorized", Forbidden),
             (422, "Invalid", Invalid),
+            (400, "BadRequest", Invalid),
+            (400, "Failed to parse error data", Other),
             (504, "Timeout", Timeout),
             (500, "InternalError", Other),
             (429, "TooManyRequests", Other),
@@ -252,6 +285,30 @@ mod tests {
             !api(409, "Conflict", "").outcome_unknown()
                 && !api(403, "Forbidden", "").outcome_unknown()
         );
+    }
+
+    #[test]
+    fn a_webhook_that_denies_is_a_refusal_whatever_its_code() {
+        let said = "admission webhook \"policy.example\" denied the request: no";
+        let of = |code, reason| {
+            let status = Status::failure(said, reason).with_code(code);
+            KubeError::new("write the status", &kube::Error::Api(status.boxed()))
+        };
+        for (code, reason) in [
+            (400, ""),
+            (404, "NotFound"),
+            (409, "Conflict"),
+            (500, "InternalError"),
+        ] {
+            let error = of(code, reason);
+            assert_eq!(error.kind(), KubeErrorKind::Invalid, "{code}");
+            assert!(!error.is_refused(), "a read is not refused for good");
+            let write = KubeError {
+                is_write: true,
+                ..error
+            };
+            assert!(write.is_refused() && !write.outcome_unknown());
+        }
     }
 
     #[test]

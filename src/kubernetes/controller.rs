@@ -34,7 +34,9 @@ use tracing::Instrument;
 
 use super::{
     client::KubeError,
+    events::Events,
     queue::{Queue, Watches},
+    refusals,
 };
 use crate::serve::{
     metrics::{Metrics, ReconcileResult},
@@ -135,6 +137,7 @@ pub struct ControllerOptions {
     pub client: Client,
     pub watches: Arc<Watches>,
     pub metrics: Metrics,
+    pub events: Events,
     /// How many objects of each scope are reconciled at once.
     pub concurrency: u16,
     pub shutdown: Shutdown,
@@ -192,12 +195,10 @@ async fn run_scope<R: Reconciler>(
     let due = stream::select(changed, added)
         .take_until(async move { shutdown.requested().await })
         .map(|object| Ok::<_, Infallible>(ReconcileRequest::from(object)));
-    let (metrics, ends) = (options.metrics.clone(), options.shutdown.clone());
+    let shared = options.clone();
     let synced = reader.clone();
     let work = applier(
-        move |object, reconciler| {
-            reconcile_and_write(metrics.clone(), ends.clone(), object, reconciler).boxed()
-        },
+        move |object, reconciler| reconcile_and_write(shared.clone(), object, reconciler).boxed(),
         |_, error: &Infallible, _| match *error {},
         reconciler,
         reader,
@@ -234,16 +235,15 @@ fn filter<R: Reconciler>() -> impl Predicate<R::Object> {
 
 /// Reconciles one object; during a shutdown, which ends all requeues, until what it owes is written.
 async fn reconcile_and_write<R: Reconciler>(
-    metrics: Metrics,
-    shutdown: Shutdown,
+    options: ControllerOptions,
     object: Arc<R::Object>,
     reconciler: Arc<R>,
 ) -> Result<Action, Infallible> {
     let mut until = None;
     loop {
-        let requeue = reconcile_one(&metrics, &object, &*reconciler).await;
+        let requeue = reconcile_one(&options, &object, &*reconciler).await;
         let now = clock::moment();
-        if !shutdown.is_requested()
+        if !options.shutdown.is_requested()
             || !reconciler.owes_a_write(&object)
             || now > *until.get_or_insert_with(|| now.after(OWED_FOR))
         {
@@ -262,11 +262,14 @@ async fn reconcile_and_write<R: Reconciler>(
 
 /// Reconciles one object, with its trace and its metrics.
 async fn reconcile_one<R: Reconciler>(
-    metrics: &Metrics,
+    options: &ControllerOptions,
     object: &Arc<R::Object>,
     reconciler: &R,
 ) -> Requeue {
     let span = reconcile_span(R::NAME, &**object);
+    let ControllerOptions {
+        metrics, events, ..
+    } = options;
     let guard = metrics.reconcile(R::NAME);
     let reconcile = reconciler.reconcile(Arc::clone(object));
     let outcome = reconcile.instrument(span.clone()).await;
@@ -275,6 +278,7 @@ async fn reconcile_one<R: Reconciler>(
         Ok(requeue @ Requeue::OnChange) => (requeue, ReconcileResult::Success),
         Err(error) => {
             span.in_scope(|| tracing::warn!(%error, "reconcile failed and is repeated"));
+            refusals::tell(metrics, events, R::NAME, &**object, &error).await;
             let wait = reconciler.back_off(object);
             (Requeue::After(wait), ReconcileResult::Error)
         }

@@ -9,7 +9,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::client::{KubeError, bounded};
+use super::client::{KubeError, bounded_write};
 
 /// Adds `finalizer` to `object`.
 ///
@@ -65,7 +65,7 @@ where
         ..DeleteParams::default()
     };
     let name = object.name_any();
-    bounded("delete the resource", api.delete(&name, &parameters)).await?;
+    bounded_write("delete the resource", api.delete(&name, &parameters)).await?;
     Ok(())
 }
 
@@ -91,5 +91,5 @@ where
         }
     }));
     let (name, parameters) = (object.name_any(), PatchParams::default());
-    bounded(call, api.patch(&name, &parameters, &patch)).await
+    bounded_write(call, api.patch(&name, &parameters, &patch)).await
 }

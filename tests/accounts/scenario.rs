@@ -194,6 +194,7 @@ impl Scenario {
             client: client.clone(),
             watches: Arc::clone(&watches),
             metrics: metrics.clone(),
+            events: Events::new(client.clone(), "tests"),
             concurrency: 4,
             shutdown,
         };

@@ -161,8 +161,8 @@ async fn a_start_that_cannot_be_told_of_what_is_left_behind_is_named() {
     let began = Instant::now();
     bed.delete("leaves").await;
     let names = |r: &CortecsInstance| {
-        let message = r.message("Reconciling");
-        r.reason("Reconciling") == "RetryingAfterError"
+        let message = r.message("Stalled");
+        r.reason("Stalled") == "WriteRefused"
             && message.contains(&format!("{tenant}/open"))
             && message.contains("policy.example")
     };

@@ -58,7 +58,7 @@ const LAYERS: [(&str, &[&[&str]]); 3] = [
             &["input"],
             &["verdict"],
             &["step"],
-            &["status", "cost", "limit"],
+            &["status", "cost", "limit", "notes"],
             &["draft"],
             &["waiting"],
             &["gate"],
@@ -68,7 +68,7 @@ const LAYERS: [(&str, &[&[&str]]); 3] = [
             &["run"],
             &["start"],
             &["delete", "reap"],
-            &["record", "events"],
+            &["record", "record_write", "events"],
         ],
     ),
 ];

@@ -33,6 +33,17 @@ pub fn value<'a>(object: &'a impl ResourceExt, name: &str) -> Option<&'a str> {
     value.filter(|value| value.len() <= MAX_VALUE_LENGTH)
 }
 
+/// The names of those whose value is too long to be looked at.
+pub fn too_long<'a>(object: &impl ResourceExt, names: &[&'a str]) -> Vec<&'a str> {
+    let annotations = object.annotations();
+    let is_long = |name: &&str| {
+        annotations
+            .get(*name)
+            .is_some_and(|value| value.len() > MAX_VALUE_LENGTH)
+    };
+    names.iter().copied().filter(is_long).collect()
+}
+
 /// Whether [`RESTARTED_AT`] has a value other than the one that was `handled` last.
 pub fn restart_is_asked_for(object: &impl ResourceExt, handled: Option<&str>) -> bool {
     let asked = value(object, RESTARTED_AT);

@@ -103,6 +103,9 @@ reasons! {
     // `Reconciling` of an account and of an instance.
     RetryingAfterError,
 
+    // `Stalled` of an account and of an instance.
+    WriteRefused,
+
     // `Stalled` of an account, and of the instances that use it.
     ApiUrlInvalid,
     ApiUrlNotAllowed,

@@ -42,6 +42,7 @@ struct Inner {
     reconcile_errors: Family<ControllerLabels, Counter>,
     reconcile_seconds: Family<ControllerLabels, Histogram>,
     active_workers: Family<ControllerLabels, Gauge>,
+    writes_refused: Family<ControllerLabels, Counter>,
     leader: Family<LeaseLabels, Gauge>,
     request_seconds: Family<EndpointLabels, Histogram>,
     start_seconds: Histogram,
@@ -100,6 +101,13 @@ impl Metrics {
             None,
             Family::default(),
         );
+        let writes_refused = register(
+            &mut registry,
+            "cortecs_kubernetes_writes_refused",
+            "Writes that Kubernetes refused, by an admission policy, a quota, a webhook or for lack of a permission",
+            None,
+            Family::default(),
+        );
         let leader = register(
             &mut registry,
             "leader_election_master_status",
@@ -129,6 +137,7 @@ impl Metrics {
             reconcile_errors,
             reconcile_seconds,
             active_workers,
+            writes_refused,
             leader,
             request_seconds,
             start_seconds,

@@ -46,6 +46,7 @@ impl ReconcileGuard {
         metrics.0.active_workers.get_or_create(&labels).inc();
         // Without a zero before the first error, a rate would miss this error.
         metrics.0.reconcile_errors.get_or_create(&labels).inc_by(0);
+        metrics.0.writes_refused.get_or_create(&labels).inc_by(0);
         for result in ReconcileResult::ALL {
             let labels = ReconcileLabels {
                 controller,
@@ -64,6 +65,14 @@ impl ReconcileGuard {
     /// Ends the reconcile with this result.
     pub fn finish(mut self, result: ReconcileResult) {
         self.result = result;
+    }
+}
+
+impl Metrics {
+    /// Counts a write that Kubernetes refused.
+    pub fn write_refused(&self, controller: &'static str) {
+        let labels = ControllerLabels { controller };
+        self.0.writes_refused.get_or_create(&labels).inc();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cortecs_resources::{CortecsInstance, conditions::RECONCILING};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -27,9 +28,33 @@ impl Bed {
         spec: Value,
     ) -> CortecsInstance {
         let resource: CortecsInstance = objects::object("CortecsInstance", name, spec);
+        self.create_resource(namespace, &resource).await
+    }
+
+    /// Creates a resource in the bed's own namespace with this metadata beside its name.
+    pub(crate) async fn create_with(
+        &self,
+        name: &str,
+        metadata: Value,
+        spec: Value,
+    ) -> CortecsInstance {
+        let mut resource: CortecsInstance = objects::object("CortecsInstance", name, spec);
+        let metadata: ObjectMeta = serde_json::from_value(metadata).expect("metadata");
+        resource.metadata = ObjectMeta {
+            name: resource.metadata.name,
+            ..metadata
+        };
+        self.create_resource(&self.namespace, &resource).await
+    }
+
+    async fn create_resource(
+        &self,
+        namespace: &str,
+        resource: &CortecsInstance,
+    ) -> CortecsInstance {
         let created = self
             .api_of::<CortecsInstance>(namespace)
-            .create(&PostParams::default(), &resource)
+            .create(&PostParams::default(), resource)
             .await
             .expect("a resource");
         self.instances.caught_up_with(&created).await;

@@ -22,7 +22,7 @@ use crate::{
         bill::{Settlement, settle},
         money::{self, Money},
     },
-    facts::{account_entry::AccountState, fleet_health::FleetHealth, patience},
+    facts::{account_entry::AccountState, fleet_health::FleetHealth, notes, patience},
 };
 
 /// The facts from which the status of an account is made.
@@ -36,10 +36,12 @@ pub struct View<'a> {
     pub summary: Option<&'a Summary>,
     /// When the list behind `summary` was received.
     pub listed_at: Option<Timestamp>,
-    /// The account is being deleted while this many resources use it.
-    pub used_by: Option<usize>,
-    /// Some of these resources.
-    pub users: Vec<ObjectKey>,
+    /// What the account waits for, if it is being deleted.
+    pub deletion: Option<Deletion>,
+    /// What is ignored in the account.
+    pub notes: Vec<String>,
+    /// What Kubernetes says against a change of the account's finalizers.
+    pub refused: Option<String>,
     /// The account's own hold, as it should be.
     pub hold: Option<Hold>,
     /// The value of `cortecs.ai/resume` that counts as handled.
@@ -56,6 +58,17 @@ pub struct View<'a> {
     pub held: Option<String>,
     /// The resources that go, and what they have cost.
     pub settlement: Settlement,
+}
+
+/// What an account waits for that is being deleted.
+#[derive(Clone, Debug, Default)]
+pub struct Deletion {
+    /// This many resources use it.
+    pub used_by: usize,
+    /// Some of these resources.
+    pub users: Vec<ObjectKey>,
+    /// The finalizers of others.
+    pub finalizers: Option<String>,
 }
 
 /// After so many failed lists in a row an account stops being ready: a single failure is not worth a write.
@@ -76,7 +89,10 @@ pub fn next_status(
     view: &View<'_>,
     now: Timestamp,
 ) -> Option<CortecsAccountStatus> {
-    let conditions = match with_patience(judge(view), previous, view.generation, now) {
+    let (progress, reason, mut message) = judge(view);
+    notes::append(&mut message, view.notes.iter().cloned());
+    let judged = (progress, reason, message);
+    let conditions = match with_patience(judged, previous, view.generation, now) {
         // A new process knows nothing yet that speaks against what an earlier one has found.
         (_, Reason::Verifying, _) if was_judged(previous, view) => previous.conditions.clone(),
         judged => conditions(previous, judged, view.generation, now),
@@ -220,12 +236,12 @@ fn conditions(
 }
 
 fn judge(view: &View<'_>) -> (Progress, Reason, String) {
-    if let Some(count) = view.used_by {
-        return (
-            Progress::Reconciling,
-            Reason::InUse,
-            in_use(count, &view.users),
-        );
+    if let Some(refused) = &view.refused {
+        return (Progress::Stalled, Reason::WriteRefused, refused.clone());
+    }
+    if let Some(deletion) = &view.deletion {
+        let (reason, message) = deleting(deletion);
+        return (Progress::Reconciling, reason, message);
     }
     match &view.state {
         AccountState::Unusable { reason, message } => {
@@ -306,6 +322,27 @@ fn listed(view: &View<'_>) -> (Progress, Reason, String) {
             );
             (Progress::Stalled, Reason::ListIncomplete, message)
         }
+    }
+}
+
+fn deleting(deletion: &Deletion) -> (Reason, String) {
+    let Deletion {
+        used_by,
+        users,
+        finalizers,
+    } = deletion;
+    match (used_by, finalizers) {
+        (0, None) => {
+            let message = "no CortecsInstance uses this account: it is deleted now";
+            (Reason::Deleting, message.to_owned())
+        }
+        (0, Some(finalizers)) => {
+            let message = format!(
+                "no CortecsInstance uses this account: it goes when others have removed their {finalizers}"
+            );
+            (Reason::Deleting, message)
+        }
+        (count, _) => (Reason::InUse, in_use(*count, users)),
     }
 }
 

@@ -119,7 +119,10 @@ fn each_situation_has_its_conditions() {
     };
     assert_conditions(&unusable, "SecretInvalid", &[STALLED]);
     let mut deleting = unusable;
-    deleting.used_by = Some(1);
+    deleting.deletion = Some(Deletion {
+        used_by: 1,
+        ..Deletion::default()
+    });
     assert_conditions(&deleting, "InUse", &[RECONCILING]);
 }
 
@@ -231,10 +234,39 @@ fn balance_and_prices_stay_until_newer_ones_are_known() {
 }
 
 #[test]
+fn a_deletion_that_others_hold_up_names_their_finalizers() {
+    let mut view = usable();
+    view.deletion = Some(Deletion {
+        finalizers: Some("finalizer of.others/x".to_owned()),
+        ..Deletion::default()
+    });
+    let status = status(&view);
+    let ready = find_condition(&status.conditions, READY).unwrap();
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "Deleting")
+    );
+    assert!(ready.message.contains("of.others/x"), "{}", ready.message);
+}
+
+#[test]
+fn a_finalizer_that_is_refused_is_shown_with_the_refusers_words() {
+    let mut view = usable();
+    view.refused = Some("cannot change the finalizers: policy.example denied it".to_owned());
+    let status = status(&view);
+    let stalled = find_condition(&status.conditions, STALLED).unwrap();
+    assert_eq!(stalled.reason, "WriteRefused");
+    assert!(stalled.message.contains("policy.example"));
+}
+
+#[test]
 fn a_deletion_that_waits_names_the_users() {
     let mut view = usable();
-    view.used_by = Some(5);
-    view.users = vec![ObjectKey::new("a", "x"), ObjectKey::new("b", "y")];
+    view.deletion = Some(Deletion {
+        used_by: 5,
+        users: vec![ObjectKey::new("a", "x"), ObjectKey::new("b", "y")],
+        finalizers: Some("finalizer of.others/x".to_owned()),
+    });
     let status = status(&view);
     let message = &find_condition(&status.conditions, READY).unwrap().message;
     assert!(

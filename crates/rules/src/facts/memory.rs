@@ -55,8 +55,8 @@ pub struct Memory {
     pub status_lost: bool,
     /// This process is removing the finalizer: if the resource goes now, this process has released it.
     pub released: bool,
-    /// When to try again to seal the id, after Kubernetes refused the write.
-    pub seal_retry_at: Moment,
+    /// The last write of the sealed id, if it failed.
+    pub seal_failure: Option<SealFailure>,
     /// Failed calls to Kubernetes in a row, and when to try again.
     pub write_failures: u32,
     pub write_retry_at: Moment,
@@ -69,6 +69,15 @@ pub struct WritingStart {
     pub account: AccountIdentity,
     /// When the write was decided on.
     pub since: Moment,
+}
+
+/// The sealed id could not be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SealFailure {
+    pub message: String,
+    /// Failures in a row.
+    pub count: u32,
+    pub retry_at: Moment,
 }
 
 /// An instance that a sealed annotation names, and nothing else.
@@ -142,6 +151,9 @@ impl Memory {
         snapshot: Option<&Snapshot>,
         now: Moment,
     ) {
+        if matches!(sealed_id, SealedId::Proven(_)) {
+            self.seal_failure = None;
+        }
         let before = self.named.take().map(|named| named.bound);
         if let (SealedId::Proven(id), Some(fleet)) = (&sealed_id, fleet)
             && resource.records_nothing()

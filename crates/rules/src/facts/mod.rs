@@ -6,10 +6,12 @@
 //! | [`fleet_key`], [`fleet_health`] | one client id at one API URL, and how its lists go |
 //! | [`account_entry`] | what is known of an account |
 //! | [`failure`] | a call that failed |
+//! | [`finalizers`] | the finalizers that others have set |
 //! | [`capacity`] | the hardware on which an instance can be started now |
 //! | [`args`] | the arguments of an instance: converted and compared |
 //! | [`nearest`] | the models and the hardware that a misspelt name may have meant |
 //! | [`defaults`] | the arguments of an instance: completed |
+//! | [`notes`] | what the message of `Ready` says beside the state |
 //! | [`patience`] | how long an object waits for what it needs |
 //! | [`home`] | where a resource lives |
 //! | [`drift_policy`] | whether what others did to an instance is to be left so |
@@ -32,6 +34,7 @@ pub mod capacity;
 pub mod defaults;
 pub mod drift_policy;
 pub mod failure;
+pub mod finalizers;
 pub mod fleet_health;
 pub mod fleet_key;
 pub mod held_up;
@@ -40,6 +43,7 @@ pub mod known;
 pub mod lookup;
 pub mod memory;
 pub mod nearest;
+pub mod notes;
 pub mod patience;
 pub mod sealed_id;
 pub mod snapshot;

@@ -4,29 +4,83 @@
 //! the list says: a 200 to the delete is proof, any other answer needs the gone rule. Where the instance is only to be
 //! stopped, an answer about it alone must say that it is. Only then the finalizer is removed.
 
-use cortecs_resources::{instance::DeletionPolicy, instance_status::Phase, reason::Reason};
+use cortecs_resources::{
+    INSTANCE_FINALIZER, instance::DeletionPolicy, instance_status::Phase, reason::Reason,
+};
+use kube::ResourceExt;
 
 use super::{
     binding::claimed_by_another,
     draft::{Draft, SOON},
     gate,
+    input::Input,
     protocol::Rule,
     run::{
         gone::{self, Gone},
         restart,
         stop::{await_stop, waits_for_stop},
     },
-    start::{others, resolve, restored},
-    step::{ApiCall, Decision, Step, Write},
+    start::{others as other_starts, resolve, restored},
+    status,
+    step::{ApiCall, Decision, Purpose, Step, Write},
     verdict::Verdict,
     waiting::Delay,
 };
-use crate::facts::{bound::Bound, lookup::Lookup};
+use crate::facts::{bound::Bound, finalizers, lookup::Lookup};
 
-pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
+pub(crate) fn decide(draft: Draft<'_>) -> Decision {
     if !draft.has_finalizer() {
-        return draft.unchanged(None);
+        return left_to_others(draft);
     }
+    let input = draft.input;
+    show_first(input, remove(draft))
+}
+
+/// Before the first call, and before what stays of the resource is left to others, the status says so. A status that cannot be
+/// written holds nothing up.
+fn show_first(input: &Input<'_>, decision: Decision) -> Decision {
+    let shown = input.resource.status.as_ref();
+    let is_due = match &decision.step {
+        Step::Call(_) => shown.and_then(|status| status.phase) != Some(Phase::Deleting),
+        Step::Write(Write::RemoveFinalizer) => {
+            others(input).is_some() && shown != Some(&decision.status)
+        }
+        _ => false,
+    };
+    match is_due && input.memory.write_failures == 0 {
+        true => Decision {
+            step: Step::Write(Write::Status(Purpose::Report)),
+            ..decision
+        },
+        false => decision,
+    }
+}
+
+/// The finalizers that others have set.
+fn others(input: &Input<'_>) -> Option<String> {
+    finalizers::of_others(input.resource.finalizers(), INSTANCE_FINALIZER)
+}
+
+/// The operator is done. The status says what the resource waits for, and nothing else in it changes.
+fn left_to_others(mut draft: Draft<'_>) -> Decision {
+    let verdict = nothing_left(draft.input);
+    let (spec, generation) = (draft.spec(), draft.generation());
+    let wall = draft.input.wall;
+    status::render(&mut draft.status, spec, generation, &verdict, wall);
+    draft.report()
+}
+
+fn nothing_left(input: &Input<'_>) -> Verdict {
+    let mut message = "nothing is left to be done at the API".to_owned();
+    if let Some(others) = others(input) {
+        message.push_str(&format!(
+            "; the resource goes when others have removed their {others}"
+        ));
+    }
+    deleting(&message)
+}
+
+fn remove(mut draft: Draft<'_>) -> Decision {
     let orphan = draft.spec().deletion_policy == DeletionPolicy::Orphan;
     if orphan && gate::reachable(&draft).is_err() && draft.home().is_some() {
         if draft.input.account.unchecked {
@@ -182,13 +236,13 @@ fn not_found(draft: Draft<'_>, bound: &Bound, lookup: &Lookup) -> Decision {
 /// Removes the finalizer. An instance that is left behind looks new to each open start, so the open starts are told of the instance
 /// first.
 fn release(draft: Draft<'_>) -> Decision {
-    let verdict = deleting("nothing is left to be done at the API");
+    let verdict = nothing_left(draft.input);
     if let (Some(id), Some(home)) = (&draft.status.instance_id, draft.home())
         && draft.spec().deletion_policy != DeletionPolicy::Delete
         && claimed_by_another(&draft).is_none()
     {
         if draft.enforces(Rule::OpenStartsAreTold)
-            && let Some(tell) = others::tell_of(&draft, &home.api_url, id)
+            && let Some(tell) = other_starts::tell_of(&draft, &home.api_url, id)
         {
             return draft.act_if_permitted(Step::Write(tell), verdict);
         }
@@ -196,7 +250,7 @@ fn release(draft: Draft<'_>) -> Decision {
             return draft.rest(verdict, Some(SOON));
         }
     }
-    draft.act(Step::Write(Write::RemoveFinalizer), verdict)
+    draft.act_unless_refused(Step::Write(Write::RemoveFinalizer), verdict)
 }
 
 fn unreachable(draft: Draft<'_>, bound: &Bound, verdict: Verdict) -> Decision {

@@ -19,14 +19,14 @@ use uuid::Uuid;
 use super::{
     cost,
     input::Input,
-    limit,
+    limit, notes,
     protocol::Rule,
     status,
     step::{Decision, Purpose, Step, Write},
 };
 use crate::{
     facts::{
-        args, bound::Bound, budget_wait::BudgetWait, failure::FailureKind, held_up::HeldUp,
+        self, args, bound::Bound, budget_wait::BudgetWait, failure::FailureKind, held_up::HeldUp,
         home::fleet_of, snapshot::Snapshot,
     },
     instance::verdict::{Verdict, VerdictKind},
@@ -284,10 +284,14 @@ impl<'a> Draft<'a> {
             .or(self.busy.then_some(PATIENCE))
             .or((verdict.kind == VerdictKind::Stalled).then_some(STALLED_PATIENCE));
         self.render(&verdict);
-        let step = if self.input.resource.status.as_ref() == Some(&self.status) {
-            Step::Rest
-        } else {
-            Step::Write(Write::Status(Purpose::Report))
+        self.report()
+    }
+
+    /// The status is written if it says more than before.
+    pub fn report(self) -> Decision {
+        let step = match self.input.resource.status.as_ref() == Some(&self.status) {
+            true => Step::Rest,
+            false => Step::Write(Write::Status(Purpose::Report)),
         };
         self.finish(step)
     }
@@ -302,11 +306,7 @@ impl<'a> Draft<'a> {
     /// The status takes note of when the run ends, and of nothing else.
     pub fn note_transition(mut self) -> Decision {
         self.status.next_transition = limit::next_transition(self.input, &self.status, self.ended);
-        let step = match self.input.resource.status.as_ref() == Some(&self.status) {
-            true => Step::Rest,
-            false => Step::Write(Write::Status(Purpose::Report)),
-        };
-        self.finish(step)
+        self.report()
     }
 
     /// The status that this process knows is written as it is, where someone else emptied it.
@@ -320,19 +320,6 @@ impl<'a> Draft<'a> {
         self.busy = true;
         self.render(&verdict);
         self.finish(step)
-    }
-
-    /// One change that Kubernetes may refuse. After one that failed, the status says why, and it is tried again after a while.
-    pub fn act_if_permitted(self, step: Step, verdict: Verdict) -> Decision {
-        let now = self.input.now;
-        let failure = self.input.memory.backing_off(self.generation(), now);
-        match failure.filter(|failure| failure.kind == FailureKind::Transient) {
-            Some(failure) => {
-                let wait = failure.retry_at.since(now);
-                self.rest(Verdict::of_failure(failure, verdict.phase), Some(wait))
-            }
-            None => self.act(step, verdict),
-        }
     }
 
     /// One write of the status that records a decision.
@@ -349,12 +336,16 @@ impl<'a> Draft<'a> {
     fn render(&mut self, verdict: &Verdict) {
         let (spec, generation) = (self.spec(), self.generation());
         let mut verdict = verdict.clone();
+        if self.is_deleting() {
+            verdict.phase = Phase::Deleting;
+        }
         if verdict.reason == Reason::RetryingAfterError
             && let Some(trouble) = self.trouble()
         {
             // All failures show the same message until the API works again: another message would be another write.
             verdict.message = trouble.to_owned();
         }
+        facts::notes::append(&mut verdict.message, notes::of(self.input));
         status::render(
             &mut self.status,
             spec,

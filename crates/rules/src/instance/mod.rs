@@ -15,6 +15,7 @@
 //! | [`status`] | the one place where the fields of a status are set |
 //! | `draft` | a decision in the making |
 //! | `waiting` | why a call waits: a failure, a pause of the account's calls, its turn |
+//! | `notes` | what the message of `Ready` says beside the state |
 //! | `cost` | the cost that the status shows |
 //! | `limit` | when a run has to end, and what the account permits |
 //! | `gate` | whether calls may be made, and whether something may be started |
@@ -25,7 +26,8 @@
 //! | `start/` | how a resource without an instance gets one |
 //! | `delete` | what a resource that is being deleted leaves behind |
 //! | `reap` | the overdue stops, for a process that does nothing else |
-//! | [`record`] | what is remembered after a step |
+//! | [`record`] | what is remembered of a step and of the API's answer |
+//! | [`record_write`] | what is remembered of a write to Kubernetes |
 //! | [`events`] | what a change of the status is worth telling |
 
 mod binding;
@@ -37,10 +39,12 @@ pub mod events;
 mod gate;
 pub mod input;
 mod limit;
+mod notes;
 mod pin;
 pub mod protocol;
 mod reap;
 pub mod record;
+pub mod record_write;
 mod run;
 mod start;
 pub mod status;
@@ -102,7 +106,7 @@ fn live(mut draft: Draft<'_>) -> Decision {
             Reason::Pending,
             "the finalizer is being added",
         );
-        return draft.act(Step::Write(Write::AddFinalizer), verdict);
+        return draft.act_unless_refused(Step::Write(Write::AddFinalizer), verdict);
     }
     draft.note_request();
     let (ended, is_new) = limit::note_end(input, &mut draft.status);

@@ -1,10 +1,11 @@
-//! The record of a step in memory. Pure: the shell and the tests record a step in the same way.
+//! The record of a step and of the answers of the API in memory. Pure: the shell and the tests record a step in the same way.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use cortecs_api::{Call, Error, RetryClass, types::Instance};
-use cortecs_clock::{Backoff, Moment};
-use cortecs_resources::{key::ObjectKey, reason::Reason};
+use cortecs_clock::Moment;
+use cortecs_resources::{INSTANCE_FINALIZER, key::ObjectKey};
+use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::step::Purpose;
@@ -12,16 +13,13 @@ use crate::{
     facts::{
         attempt::{Attempt, Outcome},
         bound::Bound,
-        failure::{Failure, FailureKind},
+        failure::Failure,
         lookup::{self, Lookup},
         memory::{Memory, WritingStart},
     },
     instance::step::{ApiCall, Decision, Step, Write},
     ledger::book::Book,
 };
-
-/// How soon after a failure the id is sealed.
-const SEAL_RETRY: Duration = Duration::from_secs(60);
 
 /// The result of a stop, a delete or a get.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,10 +42,14 @@ pub struct Times {
 /// Takes note of a step that is about to be carried out. It must be called under the lock under which the step was
 /// decided, so that no other decision is taken as if the step had not begun.
 pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision, now: Moment) {
-    let released = decision.step == Step::Write(Write::RemoveFinalizer);
+    let releases = decision.step == Step::Write(Write::RemoveFinalizer);
+    let is_released = book.get(key).is_some_and(|entry| {
+        let finalizers = entry.resource.finalizers();
+        entry.memory.released && !finalizers.iter().any(|f| f == INSTANCE_FINALIZER)
+    });
     let writing = writing_start(decision, now);
     book.remember(key, |memory| {
-        memory.released = released;
+        memory.released = releases || is_released;
         memory.held_up.clone_from(&decision.held_up);
         memory.budget_wait.clone_from(&decision.budget_wait);
         // Until the write is answered or a newer version of the resource is there.
@@ -283,61 +285,6 @@ pub fn recorded(memory: &mut Memory, instance: &Arc<Instance>, now: Moment) {
     memory.bound = Some(bound);
 }
 
-/// A status write has landed. `generation` is that of the spec.
-pub fn wrote(memory: &mut Memory, purpose: &Purpose, now: Moment, generation: i64) {
-    not_written(memory);
-    match purpose {
-        Purpose::StartIntent(id) => memory.start = Some(Attempt::written(*id, now)),
-        Purpose::RestartIntent(id) => memory.restart = Some(Attempt::written(*id, now)),
-        Purpose::Dismiss
-        | Purpose::Report
-        | Purpose::DropStart
-        | Purpose::DropRestart
-        | Purpose::Unbind
-        | Purpose::Restore => {}
-        Purpose::Bind { .. } => memory.fruitless = 0,
-        Purpose::VoidStart => {
-            let said = memory.start.as_ref().and_then(|start| start.said.clone());
-            note_fruitless(memory, said, now, generation);
-        }
-        Purpose::VoidRestart => {
-            let said = memory
-                .restart
-                .as_ref()
-                .and_then(|restart| restart.said.clone());
-            note_fruitless(memory, said, now, generation);
-        }
-    }
-}
-
-/// No intent is being written: Kubernetes has taken the write of the status, or has not.
-pub fn not_written(memory: &mut Memory) {
-    memory.writing_start = None;
-    memory.writing_restart = false;
-}
-
-/// A write to Kubernetes that the resource needs next has failed: it is tried again after a while, longer each time. `random` is a
-/// fraction of [0, 1).
-pub fn not_taken(memory: &mut Memory, message: String, generation: i64, now: Moment, random: f64) {
-    let before = memory.failure.as_ref().map(|failure| failure.count);
-    let mut backoff = Backoff::after(before.unwrap_or_default());
-    let wait = backoff.next(random, None);
-    memory.failure = Some(Failure {
-        kind: FailureKind::Transient,
-        reason: Reason::RetryingAfterError,
-        message,
-        generation,
-        failed_at: now,
-        retry_at: now.after(wait),
-        count: backoff.failures(),
-    });
-}
-
-/// Kubernetes did not take the sealed id. Nothing depends on it at once.
-pub fn seal_failed(memory: &mut Memory, now: Moment) {
-    memory.seal_retry_at = now.after(SEAL_RETRY);
-}
-
 fn note_failure(memory: &mut Memory, outcome: &Outcome) {
     memory.failure = match outcome {
         Outcome::Refused(failure) => Some(failure.clone()),
@@ -347,36 +294,6 @@ fn note_failure(memory: &mut Memory, outcome: &Outcome) {
         memory.fruitless = 0;
     }
 }
-
-/// Nothing came of a start or restart that was given up. If the API said why, the next one waits, longer each time, and
-/// after a few of them the resource says that a person must act.
-fn note_fruitless(memory: &mut Memory, said: Option<String>, now: Moment, generation: i64) {
-    let Some(said) = said else { return };
-    memory.fruitless = memory.fruitless.saturating_add(1);
-    let pause = FRUITLESS_PAUSE * (1 << (memory.fruitless - 1).min(6));
-    let (kind, reason) = match memory.fruitless {
-        ENOUGH_FRUITLESS.. => (FailureKind::Terminal, Reason::CallRefused),
-        _ => (FailureKind::Transient, Reason::RetryingAfterError),
-    };
-    memory.failure = Some(Failure {
-        kind,
-        reason,
-        message: format!(
-            "{said}; nothing came of it, {} times in a row",
-            memory.fruitless
-        ),
-        generation,
-        failed_at: now,
-        retry_at: now.after(pause.min(MOST_FRUITLESS_PAUSE)),
-        count: memory.fruitless,
-    });
-}
-
-/// The pause after the first start or restart of which nothing came, and the longest one.
-const FRUITLESS_PAUSE: Duration = Duration::from_secs(5);
-const MOST_FRUITLESS_PAUSE: Duration = Duration::from_secs(300);
-/// So many of them in a row are not a passing failure any more.
-const ENOUGH_FRUITLESS: u32 = 3;
 
 fn settle(attempt: Option<&mut Attempt>, intent: Uuid, ended: Ended) {
     if let Some(attempt) = attempt.filter(|attempt| attempt.id == intent) {

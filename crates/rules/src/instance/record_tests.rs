@@ -1,9 +1,14 @@
 //! What is remembered after a step.
 
+use std::time::Duration;
+
 use cortecs_resources::reason::Reason;
 
 use super::*;
-use crate::facts::failure::FailureKind;
+use crate::{
+    facts::failure::FailureKind,
+    instance::{record_write::wrote, step::Purpose},
+};
 
 fn at(second: u64) -> Moment {
     Moment::from_boot(Duration::from_secs(second))

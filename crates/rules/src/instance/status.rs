@@ -132,7 +132,11 @@ pub fn render(
     if verdict.kind == VerdictKind::Ready {
         status.slot_mut().reached_generation = Some(generation);
     }
-    let up = is_up(status);
+    let deleting = verdict.phase == Phase::Deleting;
+    if deleting {
+        status.base_url = None;
+    }
+    let up = is_up(status) && !deleting;
     let running = if up { running_workers(status) } else { 0 };
     // While an instance is bound, its own number of workers is expected; that of the spec may not be in force yet.
     let desired = status
@@ -237,7 +241,8 @@ fn running_workers(status: &CortecsInstanceStatus) -> i32 {
 
 fn unavailable_reason(phase: Phase) -> Reason {
     match phase {
-        Phase::Stopped | Phase::Stopping | Phase::Deleting => Reason::Stopped,
+        Phase::Deleting => Reason::Deleting,
+        Phase::Stopped | Phase::Stopping => Reason::Stopped,
         Phase::Failed => Reason::Failed,
         Phase::Pending => Reason::NotStarted,
         Phase::Starting | Phase::Running | Phase::Replacing => Reason::WorkersNotReady,

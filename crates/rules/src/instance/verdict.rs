@@ -80,6 +80,10 @@ impl Verdict {
     /// The verdict after a failed call.
     pub(crate) fn of_failure(failure: &Failure, phase: Phase) -> Self {
         match failure.kind {
+            // Only a person can change the policy.
+            FailureKind::Transient if failure.reason == Reason::WriteRefused => {
+                Self::stalled(phase, failure.reason, &failure.message)
+            }
             FailureKind::Transient => Self::reconciling(phase, failure.reason, &failure.message),
             FailureKind::Auth | FailureKind::Terminal => {
                 Self::stalled(Phase::Failed, failure.reason, &failure.message)

@@ -1,4 +1,4 @@
-//! Why a call is not made now: the resource's own last failure, a pause of the account's calls, other calls, or a list that is too old.
+//! Why a call or a change is not made now: the resource's own last failure, a pause of the account's calls, other calls, or a list that is too old.
 
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    facts::{failure::FailureKind, snapshot::Snapshot},
+    facts::{
+        failure::{Failure, FailureKind},
+        snapshot::Snapshot,
+    },
     pacing::pressure::{Rank, Wait},
 };
 
@@ -125,6 +128,37 @@ impl<'a> Draft<'a> {
                 }
                 self.rest(verdict, None)
             }
+        }
+    }
+
+    /// One change that Kubernetes may refuse. After one that failed, the status says why, and it is tried again after a while.
+    pub fn act_if_permitted(self, step: Step, verdict: Verdict) -> Decision {
+        self.act_unless(step, verdict, |failure| {
+            failure.kind == FailureKind::Transient
+        })
+    }
+
+    /// The same for a change that does not wait for the API.
+    pub fn act_unless_refused(self, step: Step, verdict: Verdict) -> Decision {
+        self.act_unless(step, verdict, |failure| {
+            failure.reason == Reason::WriteRefused
+        })
+    }
+
+    fn act_unless(
+        self,
+        step: Step,
+        verdict: Verdict,
+        waits: impl Fn(&Failure) -> bool,
+    ) -> Decision {
+        let now = self.input.now;
+        let failure = self.input.memory.backing_off(self.generation(), now);
+        match failure.filter(|failure| waits(failure)) {
+            Some(failure) => {
+                let wait = failure.retry_at.since(now);
+                self.rest(Verdict::of_failure(failure, verdict.phase), Some(wait))
+            }
+            None => self.act(step, verdict),
         }
     }
 

@@ -23,10 +23,11 @@ pub(crate) fn first(input: &Input<'_>, decision: Decision) -> Decision {
     };
     let proven = matches!(&input.memory.sealed_id, SealedId::Proven(proven) if proven == id);
     // Without its fleet there is no secret to seal with.
+    let failure = input.memory.seal_failure.as_ref();
     let due = free
         && !proven
         && input.account.fleet.is_some()
-        && input.now >= input.memory.seal_retry_at
+        && failure.is_none_or(|failure| input.now >= failure.retry_at)
         && claimed_by_another(&Draft::new(input)).is_none();
     if !due {
         return decision;

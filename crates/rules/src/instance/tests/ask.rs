@@ -62,7 +62,7 @@ fn carry_out(scene: &mut Scene, decision: &Decision) {
     let Step::Write(Write::Status(purpose)) = &decision.step else {
         panic!("{:?} is no write", decision.step)
     };
-    crate::instance::record::wrote(scene.memory.as_mut().unwrap(), purpose, at(1002), 1);
+    crate::instance::record_write::wrote(scene.memory.as_mut().unwrap(), purpose, at(1002), 1);
     scene.observe();
 }
 

@@ -3,7 +3,19 @@
 use cortecs_resources::conditions::READY;
 
 use super::*;
-use crate::{facts::failure::FailureKind, instance::record};
+use crate::{
+    facts::failure::FailureKind,
+    instance::record_write::{self, NotTaken},
+};
+
+/// What Kubernetes refuses.
+fn refusal(message: &str) -> NotTaken {
+    NotTaken {
+        is_refused: true,
+        message: message.to_owned(),
+        generation: 1,
+    }
+}
 
 /// A resource that is being deleted and leaves its instance behind, while another start is open that has to be told.
 fn leaving() -> (Scene, Step) {
@@ -28,9 +40,9 @@ fn a_change_of_another_resource_that_is_refused_is_shown_and_tried_again_later_e
     for (refused, pause) in [(1000, 2), (1010, 4), (1020, 8)] {
         scene.now = at(refused);
         let memory = scene.memory.as_mut().unwrap();
-        record::not_taken(memory, "ns/open: denied".into(), 1, at(refused), 1.0);
+        record_write::not_taken(memory, refusal("ns/open: denied"), at(refused), 1.0);
         let decision = scene.decide();
-        assert_eq!(reconciling(&decision), Some("RetryingAfterError"));
+        assert_eq!(stalled(&decision), Some("WriteRefused"));
         let ready = find_condition(&decision.status.conditions, READY).unwrap();
         assert_eq!(ready.message, "ns/open: denied");
         assert_eq!(decision.step, written(Purpose::Report));
@@ -46,7 +58,11 @@ fn a_lasting_failure_of_a_call_keeps_nobody_from_telling_another_start() {
     let (mut scene, tells) = leaving();
     scene.observe();
     let memory = scene.memory.as_mut().unwrap();
-    record::not_taken(memory, "the API refused a call".into(), 1, at(1000), 1.0);
+    let failed = NotTaken {
+        is_refused: false,
+        ..refusal("the API refused a call")
+    };
+    record_write::not_taken(memory, failed, at(1000), 1.0);
     memory.failure.as_mut().unwrap().kind = FailureKind::Terminal;
     assert_eq!(scene.decide().step, tells);
 }
@@ -56,9 +72,9 @@ fn a_start_that_cannot_be_written_ahead_waits_and_says_why() {
     let mut scene = Scene::new(json!({}), json!({}));
     scene.observe();
     let memory = scene.memory.as_mut().unwrap();
-    record::not_taken(memory, "start is dropped".into(), 1, at(1000), 1.0);
+    record_write::not_taken(memory, refusal("start is dropped"), at(1000), 1.0);
     let decision = scene.decide();
-    assert_eq!(reconciling(&decision), Some("RetryingAfterError"));
+    assert_eq!(stalled(&decision), Some("WriteRefused"));
     assert_eq!(decision.look_again, Some(Duration::from_secs(2)));
     assert!(decision.status.slot().start.is_none());
     scene.lists([1002], &[]);
@@ -75,8 +91,20 @@ fn an_annotation_that_is_taken_off_is_written_again_after_a_minute() {
         instance_id: "i-1".into(),
     });
     assert_eq!(scene.decide().step, seal);
-    record::seal_failed(scene.memory.as_mut().unwrap(), at(1000));
+    let fails = |scene: &mut Scene, now| {
+        let memory = scene.memory.as_mut().unwrap();
+        record_write::seal_failed(memory, "no room".to_owned(), at(now));
+    };
+    fails(&mut scene, 1000);
     for (second, sealed) in [(1000, false), (1059, false), (1060, true)] {
+        scene.now = at(second);
+        assert_eq!(scene.decide().step == seal, sealed, "{second}");
+    }
+    // The pauses become longer, up to an hour.
+    for _ in 0..10 {
+        fails(&mut scene, 1060);
+    }
+    for (second, sealed) in [(1060 + 3599, false), (1060 + 3600, true)] {
         scene.now = at(second);
         assert_eq!(scene.decide().step == seal, sealed, "{second}");
     }

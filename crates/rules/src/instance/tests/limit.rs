@@ -6,6 +6,7 @@ use cortecs_resources::{
 };
 
 use super::*;
+use crate::instance::record_write::{self, NotTaken};
 
 /// A resource whose instance was asked for at midnight of the day before and was seen in this state.
 pub(super) fn seen(spec: Value, state: &str) -> Scene {
@@ -133,7 +134,12 @@ fn the_deletion_is_shown_before_and_what_kubernetes_says_against_it() {
     let first = scene.decide();
     then(&mut scene, first);
     let memory = scene.memory.as_mut().unwrap();
-    crate::instance::record::not_taken(memory, "it is forbidden".to_owned(), 1, at(1000), 0.5);
+    let forbidden = NotTaken {
+        is_refused: true,
+        message: "it is forbidden".to_owned(),
+        generation: 1,
+    };
+    record_write::not_taken(memory, forbidden, at(1000), 0.5);
     let decision = scene.decide();
     // It costs nothing, and there is no hurry.
     assert_eq!(ready(&decision), ("True", "Expired"));

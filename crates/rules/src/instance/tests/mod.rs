@@ -172,8 +172,17 @@ impl Scene {
         self.fleet(|fleet| fleet.held = held.then(|| "it is on hold".to_owned()));
     }
 
+    /// It is being deleted, and its status says so.
     fn deleting(mut self) -> Self {
         self.resource["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
+        self.resource["status"]["phase"] = json!("Deleting");
+        self
+    }
+
+    /// The status becomes what the decision says.
+    fn shown(mut self) -> Self {
+        let decision = self.decide();
+        self.resource["status"] = serde_json::to_value(&decision.status).unwrap();
         self
     }
 

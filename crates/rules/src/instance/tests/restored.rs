@@ -374,7 +374,11 @@ fn the_bound_id_is_sealed_once_and_holds_nothing_up() {
     assert_eq!(proven, written(Purpose::Report));
     let failed = sealed(|s| {
         s.observe();
-        s.memory.as_mut().unwrap().seal_retry_at = at(1001);
+        crate::instance::record_write::seal_failed(
+            s.memory.as_mut().unwrap(),
+            "no".to_owned(),
+            at(941),
+        );
     });
     assert_eq!(failed, written(Purpose::Report));
     let stop = sealed(|s| s.resource["spec"]["state"] = json!("Stopped"));

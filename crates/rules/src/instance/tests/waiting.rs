@@ -28,13 +28,6 @@ impl Scene {
         self.view.fleet.as_mut().unwrap().wait = Some(Wait::Turn);
         self
     }
-
-    /// The status becomes what the decision says.
-    fn shown(mut self) -> Self {
-        let decision = self.decide();
-        self.resource["status"] = serde_json::to_value(&decision.status).unwrap();
-        self
-    }
 }
 
 fn fresh() -> Scene {

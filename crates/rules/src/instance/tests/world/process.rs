@@ -19,6 +19,7 @@ use crate::{
     },
     instance::{
         record::{self, Ended, Times},
+        record_write,
         tests::*,
     },
     pacing::pressure::Wait,
@@ -216,7 +217,7 @@ impl Process {
             && let (Written::Landed(..), Some(purpose)) = (&written, &purpose)
         {
             self.book
-                .remember(key, |memory| record::wrote(memory, purpose, now, 1));
+                .remember(key, |memory| record_write::wrote(memory, purpose, now, 1));
         }
         written
     }
