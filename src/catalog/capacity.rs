@@ -89,7 +89,7 @@ impl FreeHardware {
         api_url: &str,
         record: impl FnOnce(&Result<Vec<HardwareType>, Error>),
     ) -> Capacity {
-        *lock(&self.slot(api_url).known) = None;
+        self.forget_all(api_url);
         self.ask(client, api_url, record).await
     }
 
@@ -98,6 +98,11 @@ impl FreeHardware {
         if let Some(slot) = lock(&self.answers).get(api_url) {
             lock(&slot.known).take_if(|(capacity, _)| *capacity != Capacity::Unknown);
         }
+    }
+
+    /// A person orders to ask now.
+    pub fn forget_all(&self, api_url: &str) {
+        *lock(&self.slot(api_url).known) = None;
     }
 
     fn slot(&self, api_url: &str) -> Arc<Slot> {

@@ -102,6 +102,11 @@ impl Catalog {
         slot?.fresh(clock::moment())
     }
 
+    /// Forgets the answer about the model: it is asked for anew.
+    pub fn forget(&self, api_url: &str, model_id: &str) {
+        self.slots().remove(&key(api_url, model_id));
+    }
+
     fn slot(&self, api_url: &str, model_id: &str) -> Arc<Slot> {
         let key = key(api_url, model_id);
         let mut slots = self.slots();

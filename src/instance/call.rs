@@ -107,6 +107,13 @@ impl Caller<'_> {
         }
     }
 
+    /// The hardware of the bound instance.
+    fn hardware(&self) -> Option<String> {
+        let book = self.context.book.lock();
+        let status = book.get(self.key)?.resource.status.as_ref()?;
+        status.instance_args.as_ref()?.hardware_type_id.clone()
+    }
+
     /// Makes the only call of a start intent.
     async fn start(&self, intent: Uuid, args: &InstanceArgs, before: Moment) {
         let call = async |client: Client| client.start_instance(args).await;
@@ -143,7 +150,9 @@ impl Caller<'_> {
             return self.remember(record::call_not_made);
         };
         self.fleet.turns().record_payment(&result);
-        let ended = record::outcome(result, clock::moment(), |e| self.failure(e));
+        let mut ended = record::outcome(result, clock::moment(), |e| self.failure(e));
+        self.explain_refusal(&mut ended, self.hardware().as_deref())
+            .await;
         self.remember(|memory| record::restarted(memory, intent, id, ended, times));
         self.fleet.request_list_after(clock::moment());
     }

@@ -12,6 +12,11 @@ use cortecs_resources::{
     CortecsInstance, annotations, instance_status::CortecsInstanceStatus, key::ObjectKey,
 };
 use cortecs_rules::{
+    facts::{
+        account_entry::AccountState,
+        args,
+        home::{home_account, named_account},
+    },
     instance::{
         decide,
         input::Input,
@@ -165,12 +170,7 @@ async fn step(
     {
         return Ok(Some(Requeue::After(NOT_READY_PAUSE)));
     }
-    let entry = context
-        .book
-        .lock()
-        .get(key)
-        .map(|entry| (Arc::clone(&entry.resource), entry.memory.write_retry_at));
-    let Some((resource, retry_at)) = entry else {
+    let Some((resource, ordered)) = look_up(context, key) else {
         removed::set_idle(context, key);
         return Ok(Some(Requeue::OnChange));
     };
@@ -179,9 +179,11 @@ async fn step(
         removed::set_idle(context, key);
         return Ok(Some(Requeue::After(RESYNC_INTERVAL)));
     }
-    let now = clock::moment();
-    if now < retry_at {
-        return Ok(Some(Requeue::After(retry_at.since(now))));
+    if ordered {
+        forget_answers(context, &resource);
+    }
+    if let Some(wait) = pause_of_writes(context, key) {
+        return Ok(Some(Requeue::After(wait)));
     }
     let observed = observe(context, &resource).await;
     let mut decision = decide_on(context, key, &resource, &observed, turn);
@@ -240,6 +242,33 @@ async fn step(
         }
         Err(error) => Err(error),
     }
+}
+
+/// The resource, and whether a person has just ordered to try now.
+fn look_up(context: &Context, key: &ObjectKey) -> Option<(Arc<CortecsInstance>, bool)> {
+    let mut book = context.book.lock();
+    let resource = Arc::clone(&book.get(key)?.resource);
+    let ordered = book.remember(key, |memory| memory.takes_order(&resource));
+    Some((resource, ordered == Some(true)))
+}
+
+/// What the API said of the resource's model and of free hardware is asked for anew.
+fn forget_answers(context: &Context, resource: &CortecsInstance) {
+    let account = home_account(resource)
+        .or_else(|| named_account(resource, context.default_account.as_ref()));
+    let entry = account.and_then(|key| context.directory.account(&key.namespace, &key.name));
+    if let Some(AccountState::Usable(fleet)) = entry.map(|entry| entry.state.clone()) {
+        let model = args::normalise_model_id(&resource.spec.model_id);
+        context.catalog.forget(&fleet.api_url, &model);
+        context.free_hardware.forget_all(&fleet.api_url);
+    }
+}
+
+/// How long the writes about the resource pause after one that failed.
+fn pause_of_writes(context: &Context, key: &ObjectKey) -> Option<Duration> {
+    let retry_at = context.book.lock().get(key)?.memory.write_retry_at;
+    let now = clock::moment();
+    (now < retry_at).then(|| retry_at.since(now))
 }
 
 /// Decides under the lock of the book, so that no other reconcile decides about the same claims at the same time.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use cortecs_resources::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 
 use super::failure::{Failure, FailureKind};
@@ -32,14 +33,43 @@ impl Capacity {
         }
     }
 
-    /// Looks at the refusal of a start on this hardware, in the light of an answer that is newer. A refusal that the lack of hardware
-    /// explains passes: the resource waits for hardware then, and for nothing else.
+    /// Looks at the refusal of a start or a restart on this hardware, in the light of an answer that is newer. A refusal that the lack of
+    /// hardware explains passes: the resource waits for hardware then, and for nothing else.
     pub fn explain(&self, refusal: &mut Failure, hardware: &str) {
-        if refusal.kind == FailureKind::Terminal && self.lacks(hardware) {
+        let pause = match self.lacks(hardware) {
+            true => FRESH,
+            // The next call may be as much in vain.
+            false if tells_of_capacity(&refusal.message) => {
+                let doublings = refusal.count.saturating_sub(1).min(8);
+                (FRESH * (1 << doublings)).min(LONGEST)
+            }
+            false => return,
+        };
+        if refusal.kind == FailureKind::Terminal {
             refusal.kind = FailureKind::Transient;
-            refusal.retry_at = refusal.failed_at.after(FRESH);
+            refusal.reason = Reason::WaitingForCapacity;
+            refusal.retry_at = refusal.failed_at.after(pause);
         }
     }
+}
+
+/// What clouds say where there is no hardware at the moment. The API's documentation has no word for it.
+const NO_CAPACITY: [&str; 10] = [
+    "no capacity",
+    "not enough capacity",
+    "insufficient capacity",
+    "out of capacity",
+    "capacity is not available",
+    "capacity exhausted",
+    "no hardware available",
+    "hardware is not available",
+    "hardware type is not available",
+    "out of stock",
+];
+
+fn tells_of_capacity(message: &str) -> bool {
+    let message = message.to_lowercase();
+    NO_CAPACITY.iter().any(|words| message.contains(words))
 }
 
 /// How long a resource that waits since then pauses before it looks again: longer and longer.
@@ -52,7 +82,6 @@ pub fn pause(since: Option<Timestamp>, now: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use cortecs_clock::Moment;
-    use cortecs_resources::reason::Reason;
 
     use super::*;
 
@@ -72,12 +101,52 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_that_tells_of_capacity_passes_whatever_the_list_says() {
+        let refused = |message: &str, count| {
+            let mut refusal = Failure {
+                kind: FailureKind::Terminal,
+                reason: Reason::InvalidArguments,
+                message: message.to_owned(),
+                generation: 1,
+                failed_at: Moment::default(),
+                retry_at: Moment::default(),
+                count,
+            };
+            Capacity::Unknown.explain(&mut refusal, "L4");
+            (refusal.reason, refusal.retry_at.since(Moment::default()))
+        };
+        for (message, count, seconds) in [
+            (
+                "start failed: HTTP 400: No capacity available for L4",
+                1,
+                20,
+            ),
+            ("HTTP 409: Insufficient capacity", 3, 80),
+            (
+                "HTTP 422: the hardware type is not available at the moment",
+                9,
+                300,
+            ),
+        ] {
+            let waits = (Reason::WaitingForCapacity, Duration::from_secs(seconds));
+            assert_eq!(refused(message, count), waits, "{message}");
+        }
+        let stays = (Reason::InvalidArguments, Duration::ZERO);
+        for message in [
+            "the context exceeds the capacity of the hardware",
+            "no such hardware",
+        ] {
+            assert_eq!(refused(message, 1), stays, "{message}");
+        }
+    }
+
+    #[test]
     fn a_refusal_passes_if_the_lack_of_hardware_explains_it() {
         let at = |seconds| Moment::from_boot(Duration::from_secs(seconds));
         let refused = |kind| Failure {
             kind,
             reason: Reason::CallRefused,
-            message: "No capacity".to_owned(),
+            message: "HTTP 400: no".to_owned(),
             generation: 1,
             failed_at: at(100),
             retry_at: at(700),

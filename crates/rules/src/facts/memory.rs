@@ -43,6 +43,8 @@ pub struct Memory {
     pub failure: Option<Failure>,
     /// Starts and restarts in a row of which nothing came.
     pub fruitless: u32,
+    /// The values of `cortecs.ai/requestedAt` and `cortecs.ai/restartedAt`, as last seen.
+    pub orders: Option<[Option<String>; 2]>,
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
     /// The result of the last check of the annotation with the id.
@@ -140,6 +142,31 @@ impl Memory {
             self.removed = Some(bound.id.clone());
         }
         self.bound = observe_bound(self.bound.take(), id, snapshot, now);
+    }
+
+    /// Whether a person orders to try now, by a new value of `cortecs.ai/requestedAt` or `cortecs.ai/restartedAt`. Then no failure of
+    /// before is waited for any more.
+    pub fn takes_order(&mut self, resource: &CortecsInstance) -> bool {
+        let status = resource.status.as_ref();
+        let handled = [
+            status.and_then(|s| s.last_handled_request_at.clone()),
+            status.and_then(|s| s.last_handled_restart_at.clone()),
+        ];
+        let orders = [annotations::REQUESTED_AT, annotations::RESTARTED_AT]
+            .map(|name| annotations::value(resource, name).map(str::to_owned));
+        let before = self.orders.replace(orders.clone()).unwrap_or_default();
+        let mut each = orders.iter().zip(&handled).zip(&before);
+        let is_new = each.any(|((order, handled), before)| {
+            order.is_some() && order != handled && order != before
+        });
+        if is_new {
+            self.failure = None;
+            self.fruitless = 0;
+            self.seal_failure = None;
+            self.write_failures = 0;
+            self.write_retry_at = Moment::default();
+        }
+        is_new
     }
 
     /// Takes note of what the annotation with the id proves. `fleet` is the one in which the instance is expected.
