@@ -45,6 +45,7 @@ mod losses;
 mod lost_answers;
 mod no_brake;
 mod notations;
+mod odd_states;
 mod orders;
 mod outages;
 mod partings;

@@ -9,6 +9,7 @@ use crate::harness::{Bed, MODEL, Read, running, stopped};
 fn rewrites(names: &[&str], to: &Notation) -> Vec<Rewrite> {
     let rewrite = |name: &&str| Rewrite {
         name: (*name).to_owned(),
+        from: None,
         to: to.clone(),
     };
     names.iter().map(rewrite).collect()

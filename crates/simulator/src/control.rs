@@ -22,7 +22,7 @@
 //! | `POST /_control/catalog` | a [`CatalogChange`], e.g. `{"removed_models":["microsoft--phi-4"]}` | |
 //! | `POST /_control/step-duration` | `{"milliseconds":n}` | |
 //! | `POST /_control/omit` | `{"fields":["num_workers",…]}` | |
-//! | `POST /_control/rewrite` | `{"rewrites":[{"name":"current_step","to":"fraction"}]}`; or `"text"`, or `{"value":…}` | |
+//! | `POST /_control/rewrite` | `{"rewrites":[{"name":"current_step","to":"fraction"}]}`; or `"text"`, or `{"value":…}`; `"from":…`: only values that equal this one | |
 //!
 //! A call that is not possible is answered with 400 and a `message`. [`Effect`](super::Effect) describes the effects of faults.
 
@@ -68,7 +68,7 @@ POST   /_control/capacity                  {\"hardware_type_id\":ID,\"workers\":
 POST   /_control/catalog                   {\"models\":[MODEL],\"hardware_types\":[TYPE],\"removed_models\":[ID],\"removed_hardware_types\":[ID]}
 POST   /_control/step-duration             {\"milliseconds\":N}, for what starts from now on
 POST   /_control/omit                      {\"fields\":[\"num_workers\", …]}, of instances: arguments but the model, and worker_statuses
-POST   /_control/rewrite                   {\"rewrites\":[{\"name\":\"current_step\",\"to\":\"text\"}]}: \"fraction\", \"text\" or {\"value\":VALUE}
+POST   /_control/rewrite                   {\"rewrites\":[{\"name\":\"current_step\",\"to\":\"text\"}]}: \"fraction\", \"text\" or {\"value\":VALUE}; \"from\":VALUE
 ";
 
 type Control = State<Handle>;

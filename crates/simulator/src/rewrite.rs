@@ -7,6 +7,9 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Rewrite {
     pub name: String,
+    /// Only the values that equal this one.
+    #[serde(default)]
+    pub from: Option<Value>,
     pub to: Notation,
 }
 
@@ -46,8 +49,11 @@ pub(super) fn rewrite(body: &mut Value, rewrites: &[Rewrite]) {
         Value::Object(entries) => {
             for (name, value) in entries {
                 rewrite(value, rewrites);
-                let changes = rewrites.iter().filter(|change| change.name == *name);
-                changes.for_each(|change| change.to.write(value));
+                let mut changes = rewrites.iter().filter(|change| change.name == *name);
+                let takes = |change: &&Rewrite| change.from.as_ref().is_none_or(|v| v == value);
+                if let Some(change) = changes.find(takes) {
+                    change.to.write(value);
+                }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, rewrites)),
@@ -72,6 +78,13 @@ mod tests {
         assert_eq!(
             body,
             json!({ "a": "5", "list": [{ "a": "1.5", "b": "x" }, { "a": "5" }] })
+        );
+        let changed = json!([{ "name": "a", "from": "1.5", "to": { "value": 2 } }]);
+        let changed: Vec<Rewrite> = serde_json::from_value(changed).unwrap();
+        rewrite(&mut body, &changed);
+        assert_eq!(
+            body,
+            json!({ "a": "5", "list": [{ "a": 2, "b": "x" }, { "a": "5" }] })
         );
         rewrite(&mut body, &changes(json!({ "value": 7 })));
         rewrite(&mut body, &changes(json!("fraction")));

@@ -1,9 +1,6 @@
 //! An instance is bound: which of its needs is due.
 
-use cortecs_api::{
-    fit,
-    types::{Instance, InstanceState},
-};
+use cortecs_api::types::{Instance, InstanceState};
 use cortecs_clock::Moment;
 use cortecs_resources::{
     instance::DesiredState, instance_status::Phase, reason::Reason, transition::TransitionReason,
@@ -78,20 +75,6 @@ fn stops_at_home(draft: &Draft<'_>, verdict: Verdict) -> Result<(), Verdict> {
 fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instance) -> Decision {
     let spec = draft.spec();
     let state = &instance.instance_status.status;
-    let stop_anyway = draft.desired_state() == DesiredState::Stopped && !spec.suspend;
-    if let InstanceState::Unknown(word) = state
-        && !stop_anyway
-    {
-        draft.is_busy();
-        let word = fit(word, 64);
-        let message =
-            format!("the API says that the instance is {word:?}, which this version does not know");
-        let phase = draft.phase();
-        return draft.rest(
-            Verdict::reconciling(phase, Reason::UnknownState, message),
-            None,
-        );
-    }
     let up = *state != InstanceState::Stopped;
     if !up {
         note_ordered_stop(&mut draft);
@@ -100,7 +83,7 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
     let expires = spec.expire_time.as_ref().and_then(UserTime::timestamp);
     let expired = expires.is_some_and(|at| at <= draft.input.wall);
     if spec.suspend {
-        return watch_only(draft, up);
+        return watch_only(draft, instance, up);
     }
     match (draft.desired_state(), up) {
         (DesiredState::Stopped, true) => {
@@ -124,7 +107,8 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
             draft.rest(drift_accepted(), None)
         }
         (DesiredState::Running, _) if !expired && must_be_replaced(&draft, up) => {
-            replace(draft, bound, seen, up)
+            let stops = up && !is_beyond_stops(bound, seen, instance);
+            replace(draft, bound, seen, stops)
         }
         (DesiredState::Running, true) if !expired && restart_is_asked_for(&draft) => {
             match restart::may_begin(&draft) {
@@ -144,15 +128,21 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
                 },
             }
         }
-        (DesiredState::Running, true) => run(draft),
+        (DesiredState::Running, true) => run(draft, instance),
         (DesiredState::Running, false) => restart::begin(draft, bound, seen),
     }
 }
 
+/// The API has taken or refused a stop, and says of the instance what this version does not know: then only a delete is left.
+fn is_beyond_stops(bound: &Bound, seen: Moment, instance: &Instance) -> bool {
+    let is_odd = matches!(instance.instance_status.status, InstanceState::Unknown(_));
+    is_odd && bound.stop_answered && bound.called.is_some_and(|called| seen > called)
+}
+
 /// Suspended: only show.
-fn watch_only(draft: Draft<'_>, up: bool) -> Decision {
+fn watch_only(draft: Draft<'_>, instance: &Instance, up: bool) -> Decision {
     match (draft.spec().state, up) {
-        (DesiredState::Running, true) => run(draft),
+        (DesiredState::Running, true) => run(draft, instance),
         (DesiredState::Stopped, false) => {
             let verdict = stopped_as_asked(&draft);
             draft.rest(verdict, None)

@@ -26,8 +26,8 @@ pub(crate) fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
 }
 
 /// The API cannot resize: the old instance goes, then a new one is started. Nothing is removed before the new
-/// arguments are known to be valid and the account permits a start.
-pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: bool) -> Decision {
+/// arguments are known to be valid and the account permits a start. `stops`: whether it is stopped first.
+pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, stops: bool) -> Decision {
     let verdict = Verdict::reconciling(
         Phase::Replacing,
         Reason::Replacing,
@@ -70,7 +70,7 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, up: boo
         Err(NotPinned::Fetch(call)) => return draft.call(call, verdict),
         Err(NotPinned::Because(verdict, wait)) => return draft.rest(verdict, Some(wait)),
     }
-    if up {
+    if stops {
         return stop(draft, bound, seen, verdict);
     }
     draft.is_busy();

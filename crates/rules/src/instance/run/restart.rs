@@ -1,6 +1,6 @@
 //! A restart is open: make its one call, record its outcome, or find out what became of it.
 
-use cortecs_api::types::InstanceState;
+use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
 use cortecs_resources::{
     instance::{DeletionPolicy, DesiredState},
@@ -72,11 +72,9 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
             let seen = bound
                 .latest(draft.snapshot())
                 .filter(|(asked, _)| asked >= since);
-            match seen.map(|(asked, i)| (asked, &i.instance_status.status)) {
-                Some((asked, InstanceState::Pending | InstanceState::Running)) => {
-                    up(draft, attempt, bound, asked)
-                }
-                Some(_) => stopped(draft, attempt),
+            match seen {
+                Some((_, instance)) if instance.is_stopped() => stopped(draft, attempt),
+                Some((asked, instance)) => up(draft, attempt, bound, asked, instance),
                 None => missing(draft, bound, *since),
             }
         }
@@ -85,7 +83,13 @@ pub(crate) fn decide(draft: Draft<'_>, intent: &RestartIntent, bound: &Bound) ->
 
 /// The instance is up. That may be older than the restart, if a list lags or the instance ran before. So the restart may take
 /// effect until the settle time has passed, also after a stop. Until then the restart stays open, and nothing else waits for it.
-fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decision {
+fn up(
+    draft: Draft<'_>,
+    attempt: &Attempt,
+    bound: &Bound,
+    seen: Moment,
+    instance: &Instance,
+) -> Decision {
     let (now, spec) = (draft.input.now, draft.spec());
     let settled_at = attempt.settled_at(draft.input.settings.settle);
     if now >= settled_at || !draft.enforces(Rule::RestartStaysOpen) {
@@ -106,7 +110,7 @@ fn up(draft: Draft<'_>, attempt: &Attempt, bound: &Bound, seen: Moment) -> Decis
     } else if deleting {
         draft.rest(resolving(UNKNOWN), None)
     } else {
-        run(draft)
+        run(draft, instance)
     };
     let wait = settled_at.since(now);
     decision.look_again = Some(decision.look_again.map_or(wait, |other| other.min(wait)));

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use cortecs_resources::{
-    conditions::{AVAILABLE, find_condition},
-    instance_status::Phase,
-    reason::Reason,
-};
-use jiff::Timestamp;
+use cortecs_api::types::{Instance, InstanceState};
+use cortecs_resources::{instance_status::Phase, reason::Reason};
 
+use super::{odd::odd, progress::waited};
 use crate::{
     facts::args,
     instance::{draft::Draft, status, step::Decision, verdict::Verdict},
 };
 
 /// The instance is coming up, or runs.
-pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
+pub(crate) fn run(mut draft: Draft<'_>, instance: &Instance) -> Decision {
+    if let InstanceState::Unknown(word) = &instance.instance_status.status {
+        return odd(draft, word);
+    }
     if !status::all_workers_run(&draft.status) {
         draft.is_busy();
     }
@@ -37,13 +37,7 @@ pub(crate) fn run(mut draft: Draft<'_>) -> Decision {
         );
     }
     let deadline = i64::from(draft.spec().progress_deadline_seconds);
-    let waited = unusable_since(&draft).map_or(0, |since| {
-        draft
-            .input
-            .wall
-            .as_second()
-            .saturating_sub(since.as_second())
-    });
+    let waited = waited(&draft);
     if waited >= deadline {
         draft.is_busy();
         let message = format!(
@@ -69,14 +63,6 @@ fn unlisted(draft: &Draft<'_>) -> Option<Verdict> {
     );
     (draft.input.now >= since.after(draft.input.settings.settle))
         .then(|| Verdict::stalled(Phase::Running, Reason::ListIncomplete, message))
-}
-
-/// When the instance was last asked to run; or, if it was usable since, when it ceased to be. `None`: it was usable until now, or nobody has
-/// looked yet.
-fn unusable_since(draft: &Draft<'_>) -> Option<Timestamp> {
-    let available = find_condition(&draft.status.conditions, AVAILABLE)?;
-    let ceased = (available.status == "False").then_some(available.last_transition_time.0)?;
-    draft.status.slot().last_start_time.max(Some(ceased))
 }
 
 fn doing(draft: &Draft<'_>) -> String {

@@ -13,6 +13,7 @@ mod held;
 mod hostile;
 mod limit;
 mod model;
+mod odd;
 mod orders;
 mod others;
 mod overtaken;
