@@ -7,7 +7,10 @@ use cortecs_rules::{instance::input::Settings, pacing::schedule::PollLimits};
 use kube::Client;
 
 use crate::{
-    account::{self, context::AccountController},
+    account::{
+        self,
+        context::{AccountController, HANDOVER_PATIENCE},
+    },
     catalog::{Catalog, FreeHardware},
     catalog_objects::controller::{self as catalog_objects, CatalogController},
     cli::RunConfig,
@@ -115,6 +118,7 @@ impl Controllers {
             read_only: settings.only_stops,
             request_timeout: config.request_timeout,
             limits: PollLimits::default(),
+            handover_patience: HANDOVER_PATIENCE,
             state: account::context::State::default(),
         });
         let cache = Catalog::default();

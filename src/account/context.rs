@@ -27,6 +27,9 @@ use crate::{
 /// How often each account is reconciled without an event. Most of these reconciles make no call.
 pub(super) const RESYNC_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long an operator has to take an account that a person gave to it: the time of a failover, and more.
+pub const HANDOVER_PATIENCE: Duration = Duration::from_secs(60);
+
 /// The pause after a conflict.
 pub(super) const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,8 @@ pub struct AccountController {
     /// The timeout of each request to the Cortecs API.
     pub request_timeout: Duration,
     pub limits: PollLimits,
+    /// How long an operator has to take an account that a person gave to it.
+    pub handover_patience: Duration,
     pub state: State,
 }
 
@@ -56,6 +61,8 @@ pub struct AccountController {
 #[derive(Default)]
 pub struct State {
     backoffs: Mutex<BTreeMap<ObjectKey, Backoff>>,
+    /// The namespaces of the operators to which accounts were left, and since when.
+    left_to: Mutex<BTreeMap<ObjectKey, (String, Moment)>>,
     /// When the first account was looked at.
     began: OnceLock<Moment>,
     /// The accounts in the list that a watch currently receives.
@@ -82,6 +89,10 @@ impl AccountController {
 
     pub(super) fn backoffs(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Backoff>> {
         lock(&self.state.backoffs)
+    }
+
+    pub(super) fn left_to(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, (String, Moment)>> {
+        lock(&self.state.left_to)
     }
 
     /// Since when this process looks at accounts.

@@ -83,9 +83,13 @@ impl Reconciler for AccountController {
     async fn reconcile(&self, account: Arc<CortecsAccount>) -> Result<Requeue, KubeError> {
         let key = ObjectKey::of(&*account);
         if let Some(other) = self.other_manager(&account) {
-            self.leave_to(&other, &key, &account).await;
-            return Ok(Requeue::After(RESYNC_INTERVAL));
+            return match self.leave_to(&other, &key, &account).await {
+                Err(error) if error.is_conflict() => Ok(Requeue::After(CONFLICT_PAUSE)),
+                Err(error) if error.is_not_found() => Ok(Requeue::OnChange),
+                wait => wait.map(Requeue::After),
+            };
         }
+        self.left_to().remove(&key);
         let name = key.to_string();
         self.metrics.set_contested(&name, false);
         self.metrics.account_seen(&name, clock::moment());
@@ -137,6 +141,7 @@ impl AccountController {
     /// Removes all data about an account that is gone.
     fn clean_up_after(&self, account: &ObjectKey) {
         self.backoffs().remove(account);
+        self.left_to().remove(account);
         self.rest_from_stopping(account);
         self.rest_from_late(account);
         self.metrics.remove_account(&account.to_string());

@@ -13,6 +13,7 @@ use cortecs_resources::{
 use cortecs_rules::{
     account::{
         events::derive_events,
+        selector::flaw,
         status::{Deletion, View, next_status},
     },
     cost::bill::{Bill, Recorded},
@@ -174,6 +175,7 @@ impl AccountController {
                 _ => Some(self.this_operator.clone()),
             },
             deletion,
+            selector_flaw: flaw(&account.spec.allowed_namespaces),
             notes: notes::ignored_annotations(
                 account,
                 &[annotations::RESUME, annotations::OPERATOR],
@@ -264,7 +266,7 @@ impl AccountController {
         self.claims.dropped(key, bills);
     }
 
-    fn api(&self, account: &CortecsAccount) -> Api<CortecsAccount> {
+    pub(super) fn api(&self, account: &CortecsAccount) -> Api<CortecsAccount> {
         let namespace = account.namespace().unwrap_or_default();
         Api::namespaced(self.client.clone(), &namespace)
     }

@@ -9,6 +9,7 @@ use cortecs_resources::{
     limits::Limits, reason::Reason,
 };
 use cortecs_rules::{
+    account::selector,
     cost::{Prices, money::Money},
     facts::{
         account_entry::{AccountEntry, AccountState},
@@ -258,6 +259,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         limits: entry.spec.limits.clone(),
         budgets: context.directory.budgets(fleet),
         allowed,
+        selector_invalid: selector::flaw(&entry.spec.allowed_namespaces).is_some(),
     })
 }
 

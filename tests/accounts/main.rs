@@ -8,6 +8,8 @@
 
 #[path = "../support/control_plane.rs"]
 mod control_plane;
+#[path = "../support/eventually.rs"]
+mod eventually;
 #[path = "../support/objects.rs"]
 mod objects;
 mod scenario;

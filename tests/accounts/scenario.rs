@@ -207,7 +207,10 @@ impl Scenario {
             leadership: Leadership::always(),
             metrics: metrics.clone(),
             events: Events::new(client.clone(), "tests"),
-            this_operator: ManagedBy::default(),
+            this_operator: ManagedBy {
+                namespace: namespace.clone(),
+                ..ManagedBy::default()
+            },
             watches,
             namespaces: namespace.parse().unwrap(),
             read_only: false,
@@ -216,6 +219,7 @@ impl Scenario {
                 floor: Duration::from_millis(5),
                 ..PollLimits::default()
             },
+            handover_patience: Duration::from_millis(200),
             state: State::default(),
         };
         tokio::spawn(async move { run(Arc::new(controller), &options).await });

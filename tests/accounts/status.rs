@@ -1,14 +1,25 @@
 //! What an account shows in its status and in the metrics.
 
-use cortecs_resources::{CortecsAccount, key::ObjectKey};
+use cortecs_resources::{
+    CortecsAccount,
+    conditions::{STALLED, find_condition},
+    key::ObjectKey,
+};
 use cortecs_rules::{account::brake::Measure, cost::bill::Bill};
 use cortecs_simulator::Endpoint;
 use futures::{StreamExt, TryStreamExt};
-use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
-use serde_json::json;
+use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api,
+    api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams},
+};
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::scenario::{DEADLINE, Scenario};
+use crate::{
+    eventually::eventually_true,
+    scenario::{DEADLINE, Scenario, ready},
+};
 
 #[tokio::test]
 async fn an_account_shows_what_its_lists_say_and_writes_nothing_else() {
@@ -171,6 +182,58 @@ async fn bills_for_an_account_that_goes_to_another_operator_are_forgotten() {
         .await
         .expect("they are forgotten")
         .unwrap();
+}
+
+/// An annotation that names no operator that is there is most likely misspelt.
+#[tokio::test]
+async fn an_account_that_the_named_operator_does_not_take_says_so() {
+    let scenario = Scenario::new("unclaimed").await;
+    scenario.secret("good", "demo-secret").await;
+    let annotate = async |value: Value| {
+        let annotations = json!({"metadata": {"annotations": {"cortecs.ai/operator": value}}});
+        let patch = Patch::Merge(annotations);
+        let accounts = scenario.accounts();
+        accounts
+            .patch("main", &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    };
+    let contested = || {
+        let line = format!(
+            "cortecs_account_contested{{account=\"{}/main\"}} 1",
+            scenario.namespace
+        );
+        let metrics = scenario.metrics.encode().unwrap();
+        metrics.lines().any(|l| l == line)
+    };
+    scenario.account("main", json!({})).await;
+    scenario.reason("main", "Verified").await;
+    for named in ["cortecs-sytem", "the-release", "Team A"] {
+        annotate(json!(named)).await;
+        let says = format!("names the operator in namespace {named:?}");
+        let account = scenario
+            .until("main", |account| {
+                let conditions = account.status.as_ref().map(|s| &*s.conditions);
+                let stalled = find_condition(conditions.unwrap_or_default(), STALLED);
+                stalled.is_some_and(|c| c.reason == "ManagedElsewhere" && c.message.contains(&says))
+            })
+            .await;
+        let (reason, message) = ready(&account).unwrap();
+        assert_eq!(reason, "ManagedElsewhere");
+        assert!(message.ends_with(&format!("operators in {}", scenario.namespace)));
+        assert!(contested(), "{named}");
+    }
+    let events: Api<Event> = Api::namespaced(scenario.client.clone(), &scenario.namespace);
+    let told = async || {
+        let events = events.list(&ListParams::default()).await.unwrap();
+        let told = |event: &&Event| event.reason.as_deref() == Some("ManagedElsewhere");
+        events.items.iter().filter(told).count() == 3
+    };
+    eventually_true("each is told by an event", DEADLINE, told).await;
+    // It is said once. Corrected, the account is as before.
+    annotate(Value::Null).await;
+    scenario.reason("main", "Verified").await;
+    assert!(!contested());
 }
 
 #[tokio::test]

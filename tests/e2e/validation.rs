@@ -122,6 +122,7 @@ async fn kubectl_tells_what_is_wrong_with_an_account() {
     let bed = Bed::new("cel-account").await;
     let secret = json!({"name": "s"});
     let selector = "allowedNamespaces.selector goes with from: Selector, and only with it";
+    let selecting = |selector: Value| json!({"credentialsSecretRef": secret, "allowedNamespaces": {"from": "Selector", "selector": selector}});
     let url = "apiUrl must be an http or https URL without user, query or fragment";
     let cases = [
         (json!({}), "credentialsSecretRef: Required value"),
@@ -164,6 +165,30 @@ async fn kubectl_tells_what_is_wrong_with_an_account() {
         (
             json!({"credentialsSecretRef": secret, "allowedNamespaces": {"from": "All", "selector": {}}}),
             selector,
+        ),
+        (
+            selecting(
+                json!({"matchExpressions": [{"key": "team", "operator": "in", "values": ["a"]}]}),
+            ),
+            "an operator is In, NotIn, Exists or DoesNotExist",
+        ),
+        (
+            selecting(json!({"matchExpressions": [{"key": "team", "operator": "In"}]})),
+            "In and NotIn need values",
+        ),
+        (
+            selecting(
+                json!({"matchExpressions": [{"key": "team", "operator": "Exists", "values": ["a"]}]}),
+            ),
+            "Exists and DoesNotExist take none",
+        ),
+        (
+            selecting(json!({"matchExpressions": [{"key": "my team", "operator": "Exists"}]})),
+            "a key or a value of matchExpressions is not that of a label",
+        ),
+        (
+            selecting(json!({"matchLabels": {"team": "a,b"}})),
+            "a key or a value of matchLabels is not that of a label",
         ),
         (
             json!({"credentialsSecretRef": secret, "poll": {"activeSeconds": 0}}),

@@ -1,12 +1,15 @@
 //! `CortecsAccount`: an account at the API, its credentials, and who may use it.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::money::{Balance, PricePerHour};
+pub use crate::{
+    allowed_namespaces::{AllowedNamespaces, NamespacesFrom},
+    money::{Balance, PricePerHour},
+};
 use crate::{
     budget::Budget,
     limits::Limits,
@@ -127,28 +130,6 @@ pub struct SecretRef {
     #[x_kube(validation = Rule::new(r"self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
         .message("name must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.'"))]
     pub name: String,
-}
-
-/// Which namespaces may use an account.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[x_kube(validation = Rule::new("(self.from == 'Selector') == has(self.selector)")
-    .message("allowedNamespaces.selector goes with from: Selector, and only with it"))]
-#[serde(rename_all = "camelCase")]
-pub struct AllowedNamespaces {
-    #[serde(default)]
-    pub from: NamespacesFrom,
-    /// Selects namespaces by their labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selector: Option<LabelSelector>,
-}
-
-/// `Same`: only the account's own namespace. `All`: every namespace. `Selector`: those with matching labels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum NamespacesFrom {
-    #[default]
-    Same,
-    All,
-    Selector,
 }
 
 /// Whether others start instances in this account.

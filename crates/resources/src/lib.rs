@@ -10,6 +10,7 @@
 //! | [`journal`] | the part of that status that only the operator needs |
 //! | [`identity`] | what a status records to recognise an instance |
 //! | [`account`] | `CortecsAccount` |
+//! | [`allowed_namespaces`] | the namespaces that may use an account |
 //! | [`stop_all`] | what `mode: StopAll` of an account has stopped |
 //! | [`unmanaged`] | instances that no resource claims |
 //! | [`model`] | `CortecsModel`, of the API's catalog |
@@ -23,6 +24,7 @@
 //! | `schema` | for tests: whether a status is what the definition permits |
 
 pub mod account;
+pub mod allowed_namespaces;
 pub mod annotations;
 pub mod budget;
 pub mod conditions;

@@ -98,6 +98,7 @@ reasons! {
     InsufficientBalance,
     ListRefused,
     MassChange,
+    SelectorInvalid,
     StopAllRefused,
 
     // `Reconciling` of an account and of an instance.

@@ -38,6 +38,8 @@ pub struct View<'a> {
     pub listed_at: Option<Timestamp>,
     /// What the account waits for, if it is being deleted.
     pub deletion: Option<Deletion>,
+    /// What is wrong with the selector of namespaces.
+    pub selector_flaw: Option<String>,
     /// What is ignored in the account.
     pub notes: Vec<String>,
     /// What Kubernetes says against a change of the account's finalizers.
@@ -77,7 +79,7 @@ pub const FAILURES_TO_TELL: u32 = 3;
 /// How long an account waits for its Secret before a person is asked: as long as an instance by default.
 const SECRET_DEADLINE: SignedDuration = SignedDuration::from_mins(30);
 
-enum Progress {
+pub(super) enum Progress {
     Done,
     Reconciling,
     Stalled,
@@ -197,7 +199,7 @@ fn was_judged(previous: &CortecsAccountStatus, view: &View<'_>) -> bool {
         && find_condition(&previous.conditions, READY).is_some()
 }
 
-fn conditions(
+pub(super) fn conditions(
     previous: &CortecsAccountStatus,
     (progress, reason, message): (Progress, Reason, String),
     generation: i64,
@@ -302,6 +304,11 @@ fn listed(view: &View<'_>) -> (Progress, Reason, String) {
             let message = "mode StopAll: nothing runs, and what comes up is stopped again";
             return (Progress::Done, Reason::AllStopped, message.to_owned());
         }
+    }
+    if let Some(flaw) = &view.selector_flaw {
+        let message =
+            format!("{flaw}. Until then no namespace may start anything; stops and deletes go on");
+        return (Progress::Stalled, Reason::SelectorInvalid, message);
     }
     if let Some(said) = &view.unpaid {
         let message = format!(

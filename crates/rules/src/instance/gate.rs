@@ -86,10 +86,18 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
     };
     let name = format!("{}/{}", account.identity.namespace, account.identity.name);
     if !account.allowed {
+        let message = match account.selector_invalid {
+            true => format!(
+                "account {name} allows no namespace, as its spec.allowedNamespaces cannot be understood: its status says why"
+            ),
+            false => format!(
+                "account {name} does not allow this namespace: see its spec.allowedNamespaces"
+            ),
+        };
         return Err(Verdict::stalled(
             Phase::Failed,
             Reason::AccountNotAllowed,
-            format!("account {name} does not allow this namespace: see its spec.allowedNamespaces"),
+            message,
         ));
     }
     if account.deleting {
