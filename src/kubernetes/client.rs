@@ -6,7 +6,10 @@
 
 use std::{fmt, time::Duration};
 
+use cortecs_rules::proxy::Proxies;
 use kube::{Client, Config};
+
+use super::{config, proxy::client_through};
 
 pub use cortecs_rules::lease::KUBE_CALL_TIMEOUT;
 
@@ -29,24 +32,25 @@ pub struct Connection {
 ///
 /// # Errors
 /// A sentence that says why there is no client and what to do.
-pub async fn connect() -> Result<Connection, String> {
-    let mut config = Config::infer().await.map_err(|error| {
-        format!(
-            "no Kubernetes cluster found: set KUBECONFIG, or run in a pod with a service account ({})",
-            cut(&error.to_string())
-        )
-    })?;
+pub async fn connect(proxies: &Proxies) -> Result<Connection, String> {
+    let (mut config, proxy) = config::find(proxies).await?;
     set_timeouts(&mut config);
     let namespace = own_namespace(
         std::env::var("POD_NAMESPACE").ok(),
         &config.default_namespace,
     );
-    let client = Client::try_from(config).map_err(|error| {
-        format!(
-            "cannot use the cluster's configuration, check the kubeconfig ({})",
-            cut(&error.to_string())
-        )
-    })?;
+    let client = match proxy {
+        Some(proxy) => {
+            tracing::info!("the API server is reached through {proxy}");
+            client_through(config, proxy)?
+        }
+        None => Client::try_from(config).map_err(|error| {
+            format!(
+                "cannot use the cluster's configuration, check the kubeconfig ({})",
+                cut(&error.to_string())
+            )
+        })?,
+    };
     Ok(Connection { client, namespace })
 }
 
@@ -206,8 +210,17 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The message of the innermost cause of `error`, as one short line.
+pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    cut(&root.to_string())
+}
+
 /// One line of at most [`MESSAGE_LIMIT`] characters.
-fn cut(message: &str) -> String {
+pub(super) fn cut(message: &str) -> String {
     let line = message
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c });

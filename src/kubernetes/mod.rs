@@ -3,6 +3,8 @@
 //! | file | what it has |
 //! |---|---|
 //! | [`client`] | the client, and a timeout for every call |
+//! | `config` | where the API server is, and through which proxy it is reached |
+//! | `proxy` | a client that goes through a proxy |
 //! | [`scope`] | the watched namespaces |
 //! | [`queue`] | the queue of each watch: objects to reconcile |
 //! | [`controller`] | the loop of every controller: watch, filter, queue, reconcile, requeue |
@@ -10,8 +12,10 @@
 //! | [`events`] | the publishing of events |
 
 pub mod client;
+mod config;
 pub mod controller;
 pub mod events;
 pub mod metadata;
+mod proxy;
 pub mod queue;
 pub mod scope;

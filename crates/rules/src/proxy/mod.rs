@@ -6,7 +6,8 @@
 //! | [`exceptions`] | `NO_PROXY`: what is reached without a proxy |
 //!
 //! The rules are those of `kubectl`: a `proxy-url` of the kubeconfig always counts; the variables of the environment do not
-//! count for this machine itself, nor for what `NO_PROXY` names.
+//! count for this machine itself, nor for what `NO_PROXY` names. Besides, a pod reaches the API server of its own cluster without
+//! a proxy: the variables are there for what is outside.
 
 pub mod address;
 pub mod exceptions;
@@ -27,6 +28,15 @@ pub struct Proxies {
     http: Option<Variable>,
     all: Option<Variable>,
     except: Exceptions,
+}
+
+/// How the API server was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access<'a> {
+    /// By the service account of the pod.
+    Pod,
+    /// By a kubeconfig, with the `proxy-url` of its cluster.
+    Kubeconfig { proxy_url: Option<&'a str> },
 }
 
 /// A variable that is set. Its value may hold a password.
@@ -77,11 +87,14 @@ impl Proxies {
         }
     }
 
-    /// The proxy for the cluster's API server at `url`; `proxy_url` is what the kubeconfig says.
+    /// The proxy for the cluster's API server at `url`.
     ///
     /// # Errors
     /// One sentence: which setting is wrong, and what to do. It never repeats a user name or password.
-    pub fn for_cluster(&self, url: &str, proxy_url: Option<&str>) -> Result<Option<Proxy>, String> {
+    pub fn for_cluster(&self, url: &str, access: Access<'_>) -> Result<Option<Proxy>, String> {
+        let Access::Kubeconfig { proxy_url } = access else {
+            return Ok(None);
+        };
         match proxy_url.map(str::trim).filter(|url| !url.is_empty()) {
             Some(proxy) => Proxy::read(proxy, Source::Kubeconfig).map(Some),
             None => self.for_url(url),

@@ -79,7 +79,8 @@ fn this_machine_is_reached_without_the_proxy_of_the_environment() {
 fn the_kubeconfig_comes_before_the_environment_and_its_exceptions() {
     let proxies = proxies(&[("HTTPS_PROXY", "http://env:1"), ("NO_PROXY", "*")]);
     let place = |url: &str, proxy_url: Option<&str>| {
-        let proxy = proxies.for_cluster(url, proxy_url).unwrap();
+        let access = Access::Kubeconfig { proxy_url };
+        let proxy = proxies.for_cluster(url, access).unwrap();
         proxy.map(|proxy| proxy.place().to_owned())
     };
     for url in ["https://127.0.0.1:6443", "https://10.0.0.1", "no URL"] {
@@ -87,6 +88,23 @@ fn the_kubeconfig_comes_before_the_environment_and_its_exceptions() {
     }
     assert_eq!(place("https://10.0.0.1", Some("")), None);
     assert_eq!(place("https://10.0.0.1", None), None);
+}
+
+#[test]
+fn a_pod_reaches_its_api_server_without_a_proxy() {
+    let variables = proxies(&[("HTTPS_PROXY", "http://env:1"), ("ALL_PROXY", "ftp://x")]);
+    for url in [
+        "https://10.96.0.1",
+        "https://[fd00::1]:443",
+        "https://kube.example",
+    ] {
+        assert_eq!(variables.for_cluster(url, Access::Pod), Ok(None), "{url}");
+        let access = Access::Kubeconfig { proxy_url: None };
+        assert!(
+            variables.for_cluster(url, access).unwrap().is_some(),
+            "{url}"
+        );
+    }
 }
 
 #[test]
@@ -219,7 +237,9 @@ fn a_wrong_proxy_is_named_by_its_setting_and_never_shown() {
     ] {
         let proxies = proxies(&[("https_proxy", text)]);
         let environment = proxies.for_url("https://api.example").unwrap_err();
-        let kubeconfig = Proxies::default().for_cluster("https://api.example", Some(text));
+        let proxy_url = Some(text);
+        let access = Access::Kubeconfig { proxy_url };
+        let kubeconfig = Proxies::default().for_cluster("https://api.example", access);
         for (message, setting) in [
             (environment, "the environment variable https_proxy names"),
             (kubeconfig.unwrap_err(), "proxy-url in the kubeconfig names"),
