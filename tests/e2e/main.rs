@@ -47,6 +47,7 @@ mod no_brake;
 mod notations;
 mod outages;
 mod payments;
+mod proxies;
 mod reap;
 mod reap_modes;
 mod refusals;
