@@ -9,16 +9,17 @@ use std::{fmt, time::Duration};
 use cortecs_rules::proxy::Proxies;
 use kube::{Client, Config};
 
-use super::{config, proxy::client_through};
+use super::{
+    config,
+    proxy::client_through,
+    text::{cut, with_causes},
+};
 
 pub use cortecs_rules::lease::KUBE_CALL_TIMEOUT;
 
 /// Longer than any watch (see above).
 const READ_TIMEOUT: Duration = Duration::from_secs(330);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The longest error message in characters.
-const MESSAGE_LIMIT: usize = 256;
 
 /// A client, and the namespace of this process.
 #[derive(Clone)]
@@ -194,41 +195,6 @@ impl fmt::Display for KubeError {
 }
 
 impl std::error::Error for KubeError {}
-
-/// The message of `error`, followed by the messages of its causes unless already contained.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// The message of the innermost cause of `error`, as one short line.
-pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    cut(&root.to_string())
-}
-
-/// One line of at most [`MESSAGE_LIMIT`] characters.
-pub(super) fn cut(message: &str) -> String {
-    let line = message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c });
-    match message.char_indices().nth(MESSAGE_LIMIT) {
-        None => line.collect(),
-        Some(_) => line.take(MESSAGE_LIMIT - 1).chain(['…']).collect(),
-    }
-}
 
 #[cfg(test)]
 mod tests {

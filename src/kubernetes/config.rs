@@ -3,7 +3,7 @@
 use cortecs_rules::proxy::{Access, Proxies, address::Proxy};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
-use super::client::cut;
+use super::text::cut;
 
 /// Takes the place of the proxies in a kubeconfig while kube reads it: kube would judge those of the environment as well.
 const NO_PROXY_HERE: &str = "http://proxy.invalid";

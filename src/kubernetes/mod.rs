@@ -2,6 +2,7 @@
 //!
 //! | file | what it has |
 //! |---|---|
+//! | `text` | the messages of errors, as they are shown |
 //! | [`client`] | the client, and a timeout for every call |
 //! | `config` | where the API server is, and through which proxy it is reached |
 //! | `proxy` | a client that goes through a proxy |
@@ -19,3 +20,4 @@ pub mod metadata;
 mod proxy;
 pub mod queue;
 pub mod scope;
+mod text;

@@ -34,7 +34,7 @@ use kube::{
 };
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
 
-use super::client::root_cause;
+use super::text::root_cause;
 
 /// A client for the API server of `config`, like kube's own but for the proxy.
 ///
