@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use cortecs_resources::{account::ManagedBy, key::ObjectKey};
-use cortecs_rules::{instance::input::Settings, pacing::schedule::PollLimits};
+use cortecs_rules::{instance::input::Settings, pacing::schedule::PollLimits, proxy::Proxies};
 use kube::Client;
 
 use crate::{
@@ -35,6 +35,8 @@ pub struct Parts {
     /// The namespace of the `Lease`.
     pub namespace: String,
     pub config: RunConfig,
+    /// Through which proxies the API is reached.
+    pub proxies: Proxies,
     /// Called after each side effect of the controller of instances; for tests.
     pub effects: Option<EffectHook>,
 }
@@ -109,6 +111,7 @@ impl Controllers {
             claims: Arc::clone(&claims) as _,
             instances: Arc::clone(&enqueuer) as _,
             allowed_hosts: config.allowed_hosts.clone(),
+            proxies: parts.proxies.clone(),
             leadership: leadership.clone(),
             metrics: metrics.clone(),
             events: events.clone(),

@@ -6,6 +6,7 @@
 //! | folder or file | what it has |
 //! |---|---|
 //! | [`mutex`] | the one way to lock a mutex |
+//! | [`environment`] | the proxies that the environment names |
 //! | [`serve`] | health, metrics, logs, traces, signals |
 //! | [`kubernetes`] | the client, events, queues, and the loop that all controllers share |
 //! | [`leadership`] | leader election |
@@ -26,6 +27,7 @@ pub mod catalog_objects;
 pub mod check;
 pub mod cli;
 pub mod controllers;
+pub mod environment;
 pub mod fleet;
 pub mod instance;
 pub mod kubernetes;

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::{
     cli::RunConfig,
     controllers::{Controllers, Parts, Task},
+    environment,
     instance::{self, context::Context, enqueue::Enqueuer, restore_watch},
     kubernetes::client,
     leadership::{LEASE_NAME, Leadership, identity},
@@ -25,11 +26,13 @@ pub async fn run(config: RunConfig, shutdown: Shutdown) -> Result<(), String> {
     let health = Health::default();
     let server = HealthServer::start(config.listen, health.clone()).await?;
     let result = async {
-        let connection = client::connect().await?;
+        let proxies = environment::proxies(&config.allowed_hosts)?;
+        let connection = client::connect(&proxies).await?;
         let parts = Parts {
             client: connection.client,
             namespace: connection.namespace,
             config,
+            proxies,
             effects: None,
         };
         run_with(parts, health, shutdown).await

@@ -10,6 +10,7 @@ use cortecs_clock::{self as clock, Backoff, Moment};
 use cortecs_resources::{account::ManagedBy, key::ObjectKey};
 use cortecs_rules::{
     account::allowed_hosts::AllowedHosts, ledger::book::Scope, pacing::schedule::PollLimits,
+    proxy::Proxies,
 };
 
 use crate::{
@@ -40,6 +41,7 @@ pub struct AccountController {
     pub claims: Arc<dyn Claims>,
     pub instances: Arc<dyn InstanceHooks>,
     pub allowed_hosts: AllowedHosts,
+    pub proxies: Proxies,
     pub leadership: Leadership,
     pub metrics: Metrics,
     pub events: Events,

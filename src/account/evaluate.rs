@@ -6,6 +6,7 @@ use cortecs_api::{Client, ClientConfig, ConfigError, Credentials, RetryClass};
 use cortecs_clock as clock;
 use cortecs_resources::{CortecsAccount, key::ObjectKey, reason::Reason};
 use cortecs_rules::facts::{account_entry::AccountState, fleet_key::FleetKey};
+use secrecy::SecretString;
 
 use super::{context::AccountController, credentials};
 use crate::fleet::{api_calls::ApiObserver, directory::Remembered, poll::Fleet};
@@ -169,6 +170,10 @@ fn client(
     config.request_timeout = controller.request_timeout;
     config.connect_timeout = config.connect_timeout.min(config.request_timeout / 3);
     config.observer = Some(Arc::clone(observer) as _);
+    // What is wrong with a variable of the environment was said at the start of the process.
+    let proxy = controller.proxies.for_url(&key.api_url);
+    let proxy = proxy.map_err(|_| ConfigError::Proxy)?;
+    config.proxy = proxy.map(|proxy| SecretString::from(proxy.url_with_credentials()));
     Client::new(config)
 }
 

@@ -6,16 +6,20 @@
 
 use std::{fmt, time::Duration};
 
+use cortecs_rules::proxy::Proxies;
 use kube::{Client, Config};
+
+use super::{
+    config,
+    proxy::client_through,
+    text::{cut, with_causes},
+};
 
 pub use cortecs_rules::lease::KUBE_CALL_TIMEOUT;
 
 /// Longer than any watch (see above).
 const READ_TIMEOUT: Duration = Duration::from_secs(330);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The longest error message in characters.
-const MESSAGE_LIMIT: usize = 256;
 
 /// A client, and the namespace of this process.
 #[derive(Clone)]
@@ -29,24 +33,25 @@ pub struct Connection {
 ///
 /// # Errors
 /// A sentence that says why there is no client and what to do.
-pub async fn connect() -> Result<Connection, String> {
-    let mut config = Config::infer().await.map_err(|error| {
-        format!(
-            "no Kubernetes cluster found: set KUBECONFIG, or run in a pod with a service account ({})",
-            cut(&error.to_string())
-        )
-    })?;
+pub async fn connect(proxies: &Proxies) -> Result<Connection, String> {
+    let (mut config, proxy) = config::find(proxies).await?;
     set_timeouts(&mut config);
     let namespace = own_namespace(
         std::env::var("POD_NAMESPACE").ok(),
         &config.default_namespace,
     );
-    let client = Client::try_from(config).map_err(|error| {
-        format!(
-            "cannot use the cluster's configuration, check the kubeconfig ({})",
-            cut(&error.to_string())
-        )
-    })?;
+    let client = match proxy {
+        Some(proxy) => {
+            tracing::info!("the API server is reached through {proxy}");
+            client_through(config, proxy)?
+        }
+        None => Client::try_from(config).map_err(|error| {
+            format!(
+                "cannot use the cluster's configuration, check the kubeconfig ({})",
+                cut(&error.to_string())
+            )
+        })?,
+    };
     Ok(Connection { client, namespace })
 }
 
@@ -220,32 +225,6 @@ impl std::error::Error for KubeError {}
 /// Whether the message is that of an admission webhook that denied the request.
 fn is_denied(message: &str) -> bool {
     message.starts_with("admission webhook ") && message.contains(" denied the request")
-}
-
-/// The message of `error`, followed by the messages of its causes unless already contained.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// One line of at most [`MESSAGE_LIMIT`] characters.
-fn cut(message: &str) -> String {
-    let line = message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c });
-    match message.char_indices().nth(MESSAGE_LIMIT) {
-        None => line.collect(),
-        Some(_) => line.take(MESSAGE_LIMIT - 1).chain(['…']).collect(),
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use self::{
 use crate::{
     cli::ReapConfig,
     controllers::Parts,
+    environment,
     kubernetes::client,
     leadership::{LEASE_NAME, Leadership, identity, present_holder},
     serve::signals::Shutdown,
@@ -46,7 +47,8 @@ pub struct Limits {
 /// # Errors
 /// One sentence: why nothing could be done, or why it is refused.
 pub async fn run(config: ReapConfig, shutdown: Shutdown) -> Result<Report, String> {
-    let connection = client::connect().await?;
+    let proxies = environment::proxies(&config.run.allowed_hosts)?;
+    let connection = client::connect(&proxies).await?;
     let limits = Limits {
         overdue: config.overdue,
         deadline: config.deadline,
@@ -55,6 +57,7 @@ pub async fn run(config: ReapConfig, shutdown: Shutdown) -> Result<Report, Strin
         client: connection.client,
         namespace: connection.namespace,
         config: config.run,
+        proxies,
         effects: None,
     };
     run_with(parts, limits, shutdown).await

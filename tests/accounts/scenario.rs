@@ -204,6 +204,7 @@ impl Scenario {
             claims: others.clone(),
             instances: others.clone(),
             allowed_hosts: format!("http://{}", simulator.address()).parse().unwrap(),
+            proxies: Default::default(),
             leadership: Leadership::always(),
             metrics: metrics.clone(),
             events: Events::new(client.clone(), "tests"),

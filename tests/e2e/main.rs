@@ -51,6 +51,7 @@ mod outages;
 mod partings;
 mod payments;
 mod policies;
+mod proxies;
 mod reap;
 mod reap_modes;
 mod refusals;

@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&[&str]]); 3] = [
     (
         "cortecs_operator",
         &[
-            &["mutex"],
+            &["mutex", "environment"],
             &["serve"],
             &["kubernetes"],
             &["leadership", "catalog"],
@@ -42,7 +42,7 @@ const LAYERS: [(&str, &[&[&str]]); 3] = [
     (
         "cortecs_rules",
         &[
-            &["lease", "event"],
+            &["lease", "event", "proxy"],
             &["facts"],
             &["ledger", "cost"],
             &["pacing"],

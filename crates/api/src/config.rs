@@ -42,11 +42,14 @@ pub struct ClientConfig {
     /// that nothing was sent.
     pub connect_timeout: Duration,
     pub user_agent: String,
+    /// The URL of the proxy that every request goes through, e.g. `http://user:password@proxy.example:3128`, with http, https or
+    /// socks5h. Nothing else decides: the variables of the environment are not read.
+    pub proxy: Option<SecretString>,
     pub observer: Option<Arc<dyn CallObserver>>,
 }
 
 impl ClientConfig {
-    /// A configuration with this package's defaults: 30 s per request, 10 s of them to connect, no observer.
+    /// A configuration with this package's defaults: 30 s per request, 10 s of them to connect, no proxy, no observer.
     pub fn new(base_url: impl Into<String>, credentials: Credentials) -> Self {
         Self {
             base_url: base_url.into(),
@@ -54,6 +57,7 @@ impl ClientConfig {
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+            proxy: None,
             observer: None,
         }
     }
@@ -61,7 +65,7 @@ impl ClientConfig {
 
 impl fmt::Debug for ClientConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL is left out: it has not been checked yet, and may hold a password by mistake.
+        // The URLs are left out: that of a proxy may hold a password, and the API's has not been checked yet.
         f.debug_struct("ClientConfig")
             .field("credentials", &self.credentials)
             .field("request_timeout", &self.request_timeout)
@@ -81,6 +85,8 @@ pub enum ConfigError {
     ZeroTimeout,
     #[error("the user agent cannot be sent as a header: use visible ASCII characters only")]
     UserAgent,
+    #[error("the proxy has no URL with http, https or socks5h, a host and a port: give it one")]
+    Proxy,
     #[error("no TLS provider is installed: install one before the first client is made")]
     NoTlsProvider,
     #[error(
@@ -107,6 +113,16 @@ pub(super) fn base_url(text: &str) -> Result<Url, ConfigError> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
+}
+
+/// Host and port of a proxy, which may be shown: the URL may not.
+pub(super) fn proxy_place(url: &SecretString) -> Result<String, ConfigError> {
+    let url = Url::parse(url.expose_secret()).map_err(|_| ConfigError::Proxy)?;
+    let known = ["http", "https", "socks5", "socks5h"].contains(&url.scheme());
+    match (known, url.host_str(), url.port_or_known_default()) {
+        (true, Some(host), Some(port)) if !host.is_empty() => Ok(format!("{host}:{port}")),
+        _ => Err(ConfigError::Proxy),
+    }
 }
 
 /// Whether the host of `url` is this machine itself.

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     call::{Call, CallObserver, CallOutcome},
-    config::{ClientConfig, ConfigError, base_url, is_loopback},
+    config::{ClientConfig, ConfigError, base_url, is_loopback, proxy_place},
     error::Cause,
     text,
 };
@@ -47,6 +47,8 @@ pub(super) struct Transport {
     /// either be repeated by the HTTP library or have an unknown outcome.
     single: reqwest::Client,
     base_url: Url,
+    /// Host and port of the proxy, for errors.
+    proxy: Option<String>,
     observer: Option<Arc<dyn CallObserver>>,
 }
 
@@ -62,6 +64,7 @@ impl Transport {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ConfigError::NoTlsProvider);
         }
+        let proxy = config.proxy.as_ref().map(proxy_place).transpose()?;
         let build = |pool_size| {
             let mut builder = reqwest::Client::builder()
                 .redirect(redirect::Policy::none())
@@ -72,14 +75,14 @@ impl Transport {
                 .connect_timeout(config.connect_timeout)
                 .pool_idle_timeout(POOL_IDLE)
                 .pool_max_idle_per_host(pool_size)
-                .user_agent(user_agent.clone());
-            if is_loopback(&base_url) {
-                // No proxy can reach this machine's own loopback.
-                builder = builder.no_proxy();
-                if base_url.scheme() == "http" {
-                    // Nothing can need a certificate, so a machine without any is no obstacle.
-                    builder = builder.tls_certs_only([]);
-                }
+                .user_agent(user_agent.clone())
+                .no_proxy();
+            if let Some(url) = &config.proxy {
+                let proxy = reqwest::Proxy::all(url.expose_secret());
+                builder = builder.proxy(proxy.map_err(|_| ConfigError::Proxy)?);
+            } else if is_loopback(&base_url) && base_url.scheme() == "http" {
+                // Nothing can need a certificate, so a machine without any is no obstacle.
+                builder = builder.tls_certs_only([]);
             }
             builder
                 .build()
@@ -89,6 +92,7 @@ impl Transport {
             pooled: build(POOL_SIZE)?,
             single: build(0)?,
             base_url,
+            proxy,
             observer: config.observer.clone(),
         })
     }
@@ -182,7 +186,10 @@ impl Transport {
             let (connect, timeout) = (error.is_connect(), error.is_timeout());
             let root = text::root_cause(&error.without_url(), secrets);
             match (connect, timeout) {
-                (true, _) => Cause::Connect(root),
+                (true, _) => Cause::Connect(match &self.proxy {
+                    Some(proxy) => format!("{root}, through the proxy {proxy}"),
+                    None => root,
+                }),
                 (false, true) => Cause::Timeout,
                 (false, false) => Cause::Network(root),
             }

@@ -5,6 +5,7 @@
 //! | folder | what it has |
 //! |---|---|
 //! | [`lease`] | which process may act, by what was seen of the `Lease` |
+//! | [`proxy`] | through which proxy a server is reached |
 //! | [`event`] | what an event says |
 //! | [`facts`] | what is known: arguments, lists, where a resource lives, what this process remembers |
 //! | [`ledger`] | which resource claims which instance, and which starts are open |
@@ -23,3 +24,4 @@ pub mod instance;
 pub mod lease;
 pub mod ledger;
 pub mod pacing;
+pub mod proxy;

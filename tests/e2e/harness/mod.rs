@@ -5,6 +5,7 @@ mod accounts;
 mod bed;
 mod build;
 pub(crate) mod crowd;
+mod forward_proxy;
 mod gate;
 mod hanging_proxy;
 mod logs;
@@ -21,6 +22,7 @@ mod told;
 
 pub(crate) use bed::{Bed, CLIENT_ID, mentions};
 pub(crate) use build::BedBuilder;
+pub(crate) use forward_proxy::{ForwardProxy, PASSWORD, PASSWORD_IN_URL, USER};
 pub(crate) use gate::Gate;
 pub(crate) use hanging_proxy::{Asked, HangingProxy, Hangs, Meddling};
 pub(crate) use operator::{CrashPoint, Operator};

@@ -65,6 +65,7 @@ impl Operator {
                     client: client(&kubeconfig).await,
                     namespace,
                     config,
+                    proxies: Default::default(),
                     effects,
                 };
                 let work = async {

@@ -69,6 +69,20 @@ impl Process {
         )
     }
 
+    /// Starts the reaper with the operator's rights, and with variables of the environment.
+    pub(crate) fn reap_where(bed: &Bed, environment: &[(&str, &str)]) -> Self {
+        let watched = bed.config.watch_namespaces.to_string();
+        let arguments = ["reap", "--watch-namespaces", &watched];
+        Self::execute(
+            bed,
+            &bed.kubeconfig,
+            &bed.namespace,
+            &arguments,
+            environment,
+            "the reaper",
+        )
+    }
+
     fn spawn(
         bed: &Bed,
         namespace: &str,

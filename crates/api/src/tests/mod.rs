@@ -7,6 +7,7 @@ mod hostile;
 mod kinds;
 mod notations;
 mod outcomes;
+mod proxies;
 mod secrets;
 mod server;
 mod tokens;

@@ -60,6 +60,19 @@ impl AllowedHosts {
     }
 }
 
+impl AllowedHosts {
+    /// A URL of each host.
+    pub fn urls(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|allowed| {
+            let scheme = match allowed.scheme {
+                Scheme::Https => "https",
+                Scheme::Http => "http",
+            };
+            format!("{scheme}://{}:{}", allowed.host, allowed.port)
+        })
+    }
+}
+
 impl Default for AllowedHosts {
     fn default() -> Self {
         Self(vec![AllowedHost {
@@ -225,6 +238,21 @@ mod tests {
         ] {
             assert!(allowed.check(url).is_err(), "{url} must be refused");
         }
+    }
+
+    #[test]
+    fn each_host_has_a_url_that_is_allowed() {
+        let allowed = hosts("cortecs.ai,http://sim.test,[::1]:8443");
+        let urls: Vec<_> = allowed.urls().collect();
+        assert_eq!(
+            urls,
+            [
+                "https://cortecs.ai:443",
+                "http://sim.test:80",
+                "https://[::1]:8443"
+            ]
+        );
+        assert!(urls.iter().all(|url| allowed.check(url).is_ok()));
     }
 
     #[test]

@@ -138,7 +138,7 @@
 {{- define "cortecs.place" -}}
 {{- $url := urlParse (lower .) }}
 {{- $url.scheme }}://{{ $url.host }}
-{{- if not (regexMatch ":[0-9]+$" $url.host) }}:{{ ternary "80" "443" (eq $url.scheme "http") }}{{ end }}
+{{- if not (regexMatch ":[0-9]+$" $url.host) }}:{{ get (dict "http" "80" "https" "443" "socks5" "1080") $url.scheme }}{{ end }}
 {{- end }}
 
 {{/*
