@@ -8,8 +8,9 @@ use std::{
 };
 
 use cortecs_clock as clock;
-use cortecs_resources::{CortecsAccount, annotations, key::ObjectKey};
+use cortecs_resources::{CortecsAccount, annotations, decode::Decoded, key::ObjectKey};
 use cortecs_rules::ledger::book::Scope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, runtime::watcher::Event};
 
 use super::{
@@ -51,17 +52,17 @@ impl Reconciler for AccountController {
         stop.map(|stop| (stop.since, stop.end_time)).hash(hasher);
     }
 
-    fn on_event(&self, scope: &Scope, event: &Event<CortecsAccount>) {
+    fn on_event(&self, scope: &Scope, event: &Event<Decoded<CortecsAccount>>) {
         match event {
             Event::Init => {
                 self.listings().insert(scope.clone(), BTreeSet::new());
             }
-            Event::InitApply(account) => {
+            Event::InitApply(decoded) => {
                 let mut listings = self.listings();
                 let listed = listings.entry(scope.clone()).or_default();
-                listed.insert(ObjectKey::of(account));
+                listed.insert(ObjectKey::of(decoded));
                 drop(listings);
-                self.upsert(account);
+                self.upsert(decoded);
             }
             Event::InitDone => {
                 let listed = self.listings().remove(scope).unwrap_or_default();
@@ -69,9 +70,9 @@ impl Reconciler for AccountController {
                     self.clean_up_after(key);
                 }
             }
-            Event::Apply(account) => self.upsert(account),
-            Event::Delete(account) => {
-                let key = ObjectKey::of(account);
+            Event::Apply(decoded) => self.upsert(decoded),
+            Event::Delete(decoded) => {
+                let key = ObjectKey::of(decoded);
                 if self.directory.remove(&key) {
                     self.clean_up_after(&key);
                 }
@@ -119,6 +120,13 @@ impl Reconciler for AccountController {
         })
     }
 
+    fn conditions_to_write<'a>(&self, account: &'a CortecsAccount) -> Option<&'a [Condition]> {
+        let may_write =
+            self.leadership.may_act() && !self.read_only && self.other_manager(account).is_none();
+        let status = account.status.as_ref();
+        may_write.then(|| status.map_or(&[][..], |status| &status.conditions))
+    }
+
     fn back_off(&self, account: &CortecsAccount) -> Duration {
         let mut backoffs = self.backoffs();
         let backoff = backoffs.entry(ObjectKey::of(account)).or_default();
@@ -127,8 +135,17 @@ impl Reconciler for AccountController {
 }
 
 impl AccountController {
-    fn upsert(&self, account: &CortecsAccount) {
-        let key = ObjectKey::of(account);
+    fn upsert(&self, decoded: &Decoded<CortecsAccount>) {
+        let key = ObjectKey::of(decoded);
+        let account = &*decoded.object;
+        if let Some(problem) = &decoded.problem {
+            // What was known of the account still holds for what runs. Its limits may be others by now, so nothing is started.
+            if self.directory.leave_alone(account, problem.to_string()) {
+                self.notify_instances(&key);
+            }
+            return;
+        }
+        self.directory.readable_again(&key);
         if account.namespace().is_some() && self.directory.upsert(account) {
             self.notify_instances(&key);
         }

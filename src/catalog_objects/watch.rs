@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Debug,
     hash::{DefaultHasher, Hash},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -10,10 +9,13 @@ use std::{
     },
 };
 
-use cortecs_resources::{CortecsHardwareType, CortecsModel};
+use cortecs_resources::{
+    CortecsHardwareType, CortecsModel,
+    decode::{Decoded, Salvage},
+};
 use cortecs_rules::{catalog::kind::CatalogKind, ledger::book::Scope};
 use kube::{Resource, core::ClusterResourceScope, runtime::watcher::Event};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::{
@@ -28,9 +30,8 @@ use crate::{
 pub(super) trait Watched:
     CatalogKind
     + Resource<DynamicType = (), Scope = ClusterResourceScope>
-    + Debug
+    + Salvage
     + Serialize
-    + DeserializeOwned
     + Send
     + Sync
     + 'static
@@ -104,20 +105,20 @@ impl<K: Watched> Reconciler for ObjectWatch<K> {
         object.annotations().hash(hasher);
     }
 
-    fn on_event(&self, _: &Scope, event: &Event<K>) {
+    fn on_event(&self, _: &Scope, event: &Event<Decoded<K>>) {
         let mut known = self.known();
         match event {
             Event::Init => known.listing = BTreeMap::new(),
-            Event::InitApply(object) => known.listing.extend([kept(object)]),
+            Event::InitApply(decoded) => known.listing.extend([kept(&*decoded.object)]),
             Event::InitDone => {
                 known.objects = std::mem::take(&mut known.listing);
                 known.listed = true;
                 self.failing.store(false, Ordering::Relaxed);
                 self.changed.notify_one();
             }
-            Event::Apply(object) => known.objects.extend([kept(object)]),
-            Event::Delete(object) => {
-                known.objects.remove(&object.name_any());
+            Event::Apply(decoded) => known.objects.extend([kept(&*decoded.object)]),
+            Event::Delete(decoded) => {
+                known.objects.remove(&decoded.object.name_any());
                 // An object that is gone is not reconciled.
                 self.changed.notify_one();
             }

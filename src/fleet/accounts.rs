@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use cortecs_resources::{CortecsAccount, key::ObjectKey};
+use cortecs_resources::{CortecsAccount, key::ObjectKey, reason::Reason};
 use cortecs_rules::{
     facts::account_entry::{AccountEntry, AccountState},
     ledger::book::Scope,
@@ -12,6 +12,45 @@ use kube::ResourceExt;
 use super::directory::{Directory, Record, State};
 
 impl Directory {
+    /// Takes note of an account that cannot be decoded: it stays in its fleet, and nothing is started with it. What of it can be
+    /// decoded counts only if nothing else is known of it. Whether that is new.
+    pub(crate) fn leave_alone(&self, account: &CortecsAccount, problem: String) -> bool {
+        let key = ObjectKey::of(account);
+        let known = {
+            let state = self.state();
+            let record = state.accounts.get(&key);
+            record.is_some_and(|record| record.uid == account.uid())
+        };
+        if !known {
+            self.upsert(account);
+        }
+        let mut state = self.state();
+        let Some(record) = state.accounts.get_mut(&key) else {
+            return false;
+        };
+        let is_new = record.set_state(AccountState::Unusable {
+            reason: Reason::Unreadable,
+            message: problem,
+        });
+        state.unchecked.remove(&key);
+        self.update_synced(&state);
+        is_new
+    }
+
+    /// The account can be decoded again: it is evaluated anew.
+    pub(crate) fn readable_again(&self, key: &ObjectKey) {
+        let mut state = self.state();
+        if let Some(record) = state.accounts.get_mut(key)
+            && let AccountState::Unusable {
+                reason: Reason::Unreadable,
+                ..
+            } = record.entry.state
+        {
+            record.read_at = None;
+            record.set_state(AccountState::Pending);
+        }
+    }
+
     /// Inserts or updates an account from the watch. Whether its entry has changed.
     pub(crate) fn upsert(&self, account: &CortecsAccount) -> bool {
         let key = ObjectKey::of(account);

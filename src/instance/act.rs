@@ -21,7 +21,7 @@ use super::{
     call::Caller,
     context::Context,
     effect::Effect,
-    quorum, removed,
+    quorum, readable, removed,
     seal::seal,
     settle, write,
     written::{fail, fail_saying, had, record_written},
@@ -342,8 +342,8 @@ async fn write_status(
 /// If the read fails.
 pub async fn refresh(context: &Context, key: &ObjectKey) -> Result<(), KubeError> {
     match quorum::read(context, key).await {
-        Ok(resource) => {
-            let removed = context.book.lock().refresh(Arc::new(resource));
+        Ok(decoded) => {
+            let removed = readable::refresh(&mut context.book.lock(), &decoded);
             removed::handle(context, removed.as_slice());
         }
         Err(error) if error.is_not_found() => {}

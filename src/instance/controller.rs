@@ -9,7 +9,8 @@ use std::{
 use cortecs_clock as clock;
 use cortecs_clock::Backoff;
 use cortecs_resources::{
-    CortecsInstance, annotations, instance_status::CortecsInstanceStatus, key::ObjectKey,
+    CortecsInstance, annotations, decode::Decoded, instance_status::CortecsInstanceStatus,
+    key::ObjectKey,
 };
 use cortecs_rules::{
     facts::{
@@ -25,6 +26,7 @@ use cortecs_rules::{
     },
     ledger::book::Scope,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, runtime::watcher::Event};
 use tokio::sync::{AcquireError, SemaphorePermit};
 use tracing::Span;
@@ -34,7 +36,7 @@ use super::{
     act::{self, Next},
     context::Context,
     observe::{Observation, is_managed_elsewhere, observe},
-    quorum, removed,
+    quorum, readable, removed,
 };
 use crate::{
     fleet::{poll::Fleet, turns::Turn},
@@ -78,22 +80,22 @@ impl Reconciler for Context {
     }
 
     /// Brings the book up to date.
-    fn on_event(&self, scope: &Scope, event: &Event<CortecsInstance>) {
+    fn on_event(&self, scope: &Scope, event: &Event<Decoded<CortecsInstance>>) {
         let mut book = self.book.lock();
         let removed = match event {
             Event::Init => {
                 book.begin_listing(scope.clone());
                 Vec::new()
             }
-            Event::InitApply(resource) | Event::Apply(resource) => {
-                if matches!(event, Event::InitApply(_)) && book.knows_newer(resource) {
+            Event::InitApply(decoded) | Event::Apply(decoded) => {
+                if matches!(event, Event::InitApply(_)) && book.knows_newer(&decoded.object) {
                     // A list that began before the last write is older, too: the versions are compared.
                     self.history.suspect();
                 }
-                Vec::from_iter(book.apply(Arc::new(resource.clone())))
+                Vec::from_iter(readable::apply(&mut book, decoded))
             }
             Event::InitDone => book.end_listing(scope),
-            Event::Delete(resource) => Vec::from_iter(book.deleted(resource)),
+            Event::Delete(decoded) => Vec::from_iter(book.deleted(&decoded.object)),
         };
         drop(book);
         removed::handle(self, &removed);
@@ -128,6 +130,15 @@ impl Reconciler for Context {
             wait
         });
         wait.unwrap_or(NOT_READY_PAUSE)
+    }
+
+    fn conditions_to_write<'a>(&self, resource: &'a CortecsInstance) -> Option<&'a [Condition]> {
+        let may_write = self.leadership.may_act()
+            && !self.settings.only_stops
+            && self.directory.synced()
+            && !is_managed_elsewhere(self, resource);
+        let status = resource.status.as_ref();
+        may_write.then(|| status.map_or(&[][..], |status| &status.conditions))
     }
 
     /// The instance that a start was answered with, until it is recorded.
@@ -244,10 +255,11 @@ async fn step(
     }
 }
 
-/// The resource, and whether a person has just ordered to try now.
+/// The resource if it can be decoded, and whether a person has just ordered to try now.
 fn look_up(context: &Context, key: &ObjectKey) -> Option<(Arc<CortecsInstance>, bool)> {
     let mut book = context.book.lock();
-    let resource = Arc::clone(&book.get(key)?.resource);
+    let entry = book.get(key).filter(|entry| !entry.memory.unreadable)?;
+    let resource = Arc::clone(&entry.resource);
     let ordered = book.remember(key, |memory| memory.takes_order(&resource));
     Some((resource, ordered == Some(true)))
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use cortecs_clock as clock;
-use cortecs_resources::{CortecsInstance, key::ObjectKey};
+use cortecs_resources::{CortecsInstance, decode::Decoded, key::ObjectKey};
 use kube::{Api, ResourceExt, api::ListParams};
 
-use super::{context::Context, write::api};
+use super::{context::Context, readable::mark};
 use crate::{
     instance::removed,
     kubernetes::{
         client::{KubeError, bounded},
-        controller,
+        scope,
     },
 };
 /// How many resources one page of a quorum read has.
@@ -21,18 +21,20 @@ const PAGE: u32 = 500;
 ///
 /// # Errors
 /// `NotFound` if the resource is gone.
-pub async fn read(context: &Context, key: &ObjectKey) -> Result<CortecsInstance, KubeError> {
+pub async fn read(
+    context: &Context,
+    key: &ObjectKey,
+) -> Result<Decoded<CortecsInstance>, KubeError> {
     let known = context
         .book
         .lock()
         .get(key)
         .map(|e| Arc::clone(&e.resource));
-    let resource = bounded("read the resource", async {
-        api(context, key).get(&key.name).await
-    })
-    .await?;
-    compare_one(context, known.as_deref(), &resource);
-    Ok(resource)
+    let scope = Some(key.namespace.clone());
+    let api: Api<Decoded<CortecsInstance>> = scope::api(&context.client, &scope);
+    let decoded = bounded("read the resource", async { api.get(&key.name).await }).await?;
+    compare_one(context, known.as_deref(), &decoded.object);
+    Ok(decoded)
 }
 
 /// Reads all resources by quorum into the book. Concurrent calls share a read that began after they were made.
@@ -63,16 +65,16 @@ pub async fn read_all(context: &Context) -> Result<(), KubeError> {
 
 async fn read_scopes(context: &Context) -> Result<(), KubeError> {
     for scope in context.watches.scopes() {
-        let api: Api<CortecsInstance> = controller::api(&context.client, scope);
+        let api: Api<Decoded<CortecsInstance>> = scope::api(&context.client, scope);
         let (newest, known) = {
             let book = context.book.lock();
             (book.newest().to_owned(), book.resources())
         };
-        let mut resources = Vec::new();
+        let mut read: Vec<Decoded<CortecsInstance>> = Vec::new();
         let mut params = ListParams::default().limit(PAGE);
         let version = loop {
             let page = bounded("read all resources", async { api.list(&params).await }).await?;
-            resources.extend(page.items.into_iter().map(Arc::new));
+            read.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => break page.metadata.resource_version.unwrap_or_default(),
@@ -80,12 +82,14 @@ async fn read_scopes(context: &Context) -> Result<(), KubeError> {
         };
         let history = &context.history;
         history.compare("the list of instances", &newest, &version);
-        for read in &resources {
-            let before = known.get(&ObjectKey::of(&**read));
-            compare_one(context, before.map(|known| &**known), read);
+        for decoded in &read {
+            let before = known.get(&ObjectKey::of(decoded));
+            compare_one(context, before.map(|known| &**known), &decoded.object);
         }
         let mut book = context.book.lock();
-        let removed = book.quorum_read(scope, resources, &version);
+        let resources = read.iter().map(|decoded| Arc::clone(&decoded.object));
+        let removed = book.quorum_read(scope, resources.collect(), &version);
+        read.iter().for_each(|decoded| mark(&mut book, decoded));
         drop(book);
         removed::handle(context, &removed);
     }

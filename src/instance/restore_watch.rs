@@ -8,7 +8,7 @@ use kube::{Api, api::ListParams};
 use super::{context::Context, quorum};
 use crate::kubernetes::{
     client::{KubeError, bounded},
-    controller,
+    scope,
 };
 /// How often the version of the list is compared without a suspicion.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ pub async fn run(context: &Context) {
 
 async fn compare_lists(context: &Context) -> Result<(), KubeError> {
     for scope in context.watches.scopes() {
-        let api: Api<CortecsInstance> = controller::api(&context.client, scope);
+        let api: Api<CortecsInstance> = scope::api(&context.client, scope);
         let known = context.book.lock().newest().to_owned();
         let params = ListParams::default().limit(1);
         let what = "compare versions";

@@ -1,8 +1,11 @@
 //! The writes to Kubernetes. Each except [`record_accepted`], [`overtake`] and [`let_go`] carries the resourceVersion that the decision was taken from.
 
+use std::sync::Arc;
+
 use cortecs_api::types::Instance;
 use cortecs_resources::{
-    CortecsInstance, annotations, instance_status::CortecsInstanceStatus, key::ObjectKey,
+    CortecsInstance, annotations, decode::Decoded, instance_status::CortecsInstanceStatus,
+    key::ObjectKey,
 };
 use cortecs_rules::facts::args;
 use kube::{
@@ -15,7 +18,7 @@ use uuid::Uuid;
 use super::context::Context;
 use crate::kubernetes::{
     client::{KubeError, bounded_write},
-    metadata,
+    metadata, scope,
 };
 
 /// Where a status has the open start.
@@ -77,15 +80,18 @@ async fn patch_status(
 ) -> Result<CortecsInstance, KubeError> {
     let call = async {
         let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
-        api(context, key)
-            .patch_status(
-                &key.name,
-                &PatchParams::default(),
-                &Patch::Json::<()>(patch),
-            )
+        let scope = Some(key.namespace.clone());
+        let api: Api<Decoded<CortecsInstance>> = scope::api(&context.client, &scope);
+        let params = PatchParams::default();
+        api.patch_status(&key.name, &params, &Patch::Json::<()>(patch))
             .await
     };
-    bounded_write(what, call).await
+    let decoded = bounded_write(what, call).await?;
+    if decoded.problem.is_some() {
+        let mut book = context.book.lock();
+        book.remember(key, |memory| memory.unreadable = true);
+    }
+    Ok(Arc::unwrap_or_clone(decoded.object))
 }
 
 /// Marks the open start of a resource as overtaken, if the status still has this intent.

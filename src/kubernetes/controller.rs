@@ -9,18 +9,18 @@
 
 use std::{
     convert::Infallible,
-    fmt::Debug,
     hash::{DefaultHasher, Hasher},
     sync::Arc,
     time::Duration,
 };
 
 use cortecs_clock as clock;
+use cortecs_resources::decode::{Decoded, Salvage, Unreadable};
 use cortecs_rules::ledger::book::Scope;
 use futures::{FutureExt, StreamExt, TryStreamExt, future, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client, Resource,
-    core::{ClusterResourceScope, NamespaceResourceScope},
     runtime::{
         Predicate, PredicateConfig, WatchStreamExt, applier,
         controller::{Action, Config, ReconcileRequest},
@@ -29,7 +29,6 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 use super::{
@@ -37,6 +36,9 @@ use super::{
     events::Events,
     queue::{Queue, Watches},
     refusals,
+    scope::{ObjectScope, api},
+    text,
+    unreadable::{self, Unreadables},
 };
 use crate::serve::{
     metrics::{Metrics, ReconcileResult},
@@ -46,6 +48,9 @@ use crate::serve::{
 
 /// The pause after an error of a controller that keeps no count of its errors.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often to try to tell an object that cannot be decoded so, if it could not be told before.
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long a shutdown waits for writes that fail, and the longest pause between them.
 const OWED_FOR: Duration = Duration::from_secs(30);
@@ -60,37 +65,9 @@ pub enum Requeue {
     OnChange,
 }
 
-/// Whether the objects of a kind belong to namespaces.
-pub trait ObjectScope: Sized {
-    /// The objects of a watched scope.
-    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, scope: &Scope) -> Api<K>;
-}
-
-impl ObjectScope for NamespaceResourceScope {
-    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, scope: &Scope) -> Api<K> {
-        match scope {
-            None => Api::all(client.clone()),
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-        }
-    }
-}
-
-/// Objects without a namespace have one scope, without a namespace.
-impl ObjectScope for ClusterResourceScope {
-    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, _: &Scope) -> Api<K> {
-        Api::all(client.clone())
-    }
-}
-
 /// The part of a controller that depends on the kind of its objects.
 pub trait Reconciler: Send + Sync + 'static {
-    type Object: Resource<DynamicType = (), Scope: ObjectScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static;
+    type Object: Salvage + Resource<Scope: ObjectScope> + Send + Sync + 'static;
 
     /// The controller's name in metrics, logs and traces.
     const NAME: &'static str;
@@ -100,7 +77,7 @@ pub trait Reconciler: Send + Sync + 'static {
     fn hash_relevant(_object: &Self::Object, _hasher: &mut DefaultHasher) {}
 
     /// Handles an event of the watch of `scope`: called for each event, in order, before the object is reconciled.
-    fn on_event(&self, _scope: &Scope, _event: &Event<Self::Object>) {}
+    fn on_event(&self, _scope: &Scope, _event: &Event<Decoded<Self::Object>>) {}
 
     /// Handles a failure of the watch, which is repeated.
     fn on_watch_error(&self) {}
@@ -118,6 +95,11 @@ pub trait Reconciler: Send + Sync + 'static {
         &self,
         object: Arc<Self::Object>,
     ) -> impl Future<Output = Result<Requeue, KubeError>> + Send;
+
+    /// The conditions of an object that cannot be decoded, if this process may write into its status. By default it may not.
+    fn conditions_to_write<'a>(&self, _object: &'a Self::Object) -> Option<&'a [Condition]> {
+        None
+    }
 
     /// The pause before the next reconcile after an error; by default always the same.
     fn back_off(&self, _object: &Self::Object) -> Duration {
@@ -143,6 +125,12 @@ pub struct ControllerOptions {
     pub shutdown: Shutdown,
 }
 
+impl ControllerOptions {
+    fn unreadables<R: Reconciler>(&self) -> Unreadables {
+        Unreadables::new(R::NAME, self.metrics.clone())
+    }
+}
+
 /// Watches and reconciles until the shutdown is requested, and finishes the reconciles that have begun.
 pub async fn run<R: Reconciler>(options: &ControllerOptions, reconciler: Arc<R>) {
     let scopes = options.watches.queues();
@@ -162,17 +150,25 @@ async fn run_scope<R: Reconciler>(
     let (reader, writer) = reflector::store();
     let (on_event, on_error) = (Arc::clone(&reconciler), Arc::clone(&reconciler));
     let watches = Arc::clone(&options.watches);
-    let changed = watcher(api(&options.client, &scope), watcher::Config::default())
+    let unreadables = options.unreadables::<R>();
+    let objects: Api<Decoded<R::Object>> = api(&options.client, &scope);
+    let changed = watcher(objects, watcher::Config::default())
         .default_backoff()
         .inspect_err(move |error| {
             if on_error.warns_of_watch_error() {
-                tracing::warn!(controller = R::NAME, %error, "the watch failed and is repeated");
+                let error = text::cut(&text::with_causes(error));
+                tracing::warn!(
+                    controller = R::NAME,
+                    error,
+                    "the watch failed and is repeated"
+                );
             } else {
                 tracing::debug!(controller = R::NAME, %error, "the watch failed and is repeated");
             }
             on_error.on_watch_error();
         })
         .inspect_ok(move |event| {
+            unreadables.note(&scope, event);
             on_event.on_event(&scope, event);
             if matches!(event, Event::InitDone) {
                 watches.set_listed(&scope);
@@ -213,19 +209,12 @@ async fn run_scope<R: Reconciler>(
     }
 }
 
-/// The objects of a scope.
-pub fn api<K>(client: &Client, scope: &Scope) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope: ObjectScope>,
-{
-    K::Scope::api(client, scope)
-}
-
-fn filter<R: Reconciler>() -> impl Predicate<R::Object> {
-    let hash = |object: &R::Object| {
+fn filter<R: Reconciler>() -> impl Predicate<Decoded<R::Object>> {
+    let hash = |decoded: &Decoded<R::Object>| {
         let mut hasher = DefaultHasher::new();
-        hasher.write_u8(object.meta().deletion_timestamp.is_some().into());
-        R::hash_relevant(object, &mut hasher);
+        hasher.write_u8(decoded.meta().deletion_timestamp.is_some().into());
+        hasher.write_u8(decoded.problem.is_some().into());
+        R::hash_relevant(&decoded.object, &mut hasher);
         Some(hasher.finish())
     };
     predicates::generation
@@ -236,15 +225,16 @@ fn filter<R: Reconciler>() -> impl Predicate<R::Object> {
 /// Reconciles one object; during a shutdown, which ends all requeues, until what it owes is written.
 async fn reconcile_and_write<R: Reconciler>(
     options: ControllerOptions,
-    object: Arc<R::Object>,
+    decoded: Arc<Decoded<R::Object>>,
     reconciler: Arc<R>,
 ) -> Result<Action, Infallible> {
     let mut until = None;
+    let object = &decoded.object;
     loop {
-        let requeue = reconcile_one(&options, &object, &*reconciler).await;
+        let requeue = reconcile_one(&options, &decoded, &*reconciler).await;
         let now = clock::moment();
         if !options.shutdown.is_requested()
-            || !reconciler.owes_a_write(&object)
+            || !reconciler.owes_a_write(object)
             || now > *until.get_or_insert_with(|| now.after(OWED_FOR))
         {
             return Ok(match requeue {
@@ -260,18 +250,41 @@ async fn reconcile_and_write<R: Reconciler>(
     }
 }
 
+/// An object that cannot be decoded is told so, and nothing else is done about it.
+async fn leave_alone<R: Reconciler>(
+    options: &ControllerOptions,
+    object: &Arc<R::Object>,
+    problem: &Unreadable,
+    reconciler: &R,
+) -> Result<Requeue, KubeError> {
+    if let Some(conditions) = reconciler.conditions_to_write(object) {
+        match unreadable::tell(&options.client, &**object, conditions, problem).await {
+            // The watch brings the version that is the newest.
+            Err(error) if error.is_conflict() || error.is_not_found() => {}
+            told => told?,
+        }
+    }
+    Ok(Requeue::After(UNREADABLE_PAUSE))
+}
+
 /// Reconciles one object, with its trace and its metrics.
 async fn reconcile_one<R: Reconciler>(
     options: &ControllerOptions,
-    object: &Arc<R::Object>,
+    decoded: &Decoded<R::Object>,
     reconciler: &R,
 ) -> Requeue {
+    let object = &decoded.object;
     let span = reconcile_span(R::NAME, &**object);
     let ControllerOptions {
         metrics, events, ..
     } = options;
     let guard = metrics.reconcile(R::NAME);
-    let reconcile = reconciler.reconcile(Arc::clone(object));
+    let reconcile = async {
+        match &decoded.problem {
+            None => reconciler.reconcile(Arc::clone(object)).await,
+            Some(problem) => leave_alone(options, object, problem, reconciler).await,
+        }
+    };
     let outcome = reconcile.instrument(span.clone()).await;
     let (requeue, result) = match outcome {
         Ok(requeue @ Requeue::After(_)) => (requeue, ReconcileResult::RequeueAfter),

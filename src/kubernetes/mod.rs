@@ -10,6 +10,7 @@
 //! | [`queue`] | the queue of each watch: objects to reconcile |
 //! | [`events`] | the publishing of events |
 //! | [`refusals`] | what is told of a write that Kubernetes refuses |
+//! | [`unreadable`] | what is told of an object that cannot be decoded |
 //! | [`controller`] | the loop of every controller: watch, filter, queue, reconcile, requeue |
 //! | [`metadata`] | writes to the metadata: finalizers and annotations |
 
@@ -23,3 +24,4 @@ pub mod queue;
 pub mod refusals;
 pub mod scope;
 mod text;
+pub mod unreadable;

@@ -1,9 +1,13 @@
-//! The watched namespaces.
+//! The watched namespaces, and the objects in them.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use cortecs_resources::key::is_label;
 use cortecs_rules::ledger::book::Scope;
+use kube::{
+    Api, Client, Resource,
+    core::{ClusterResourceScope, NamespaceResourceScope},
+};
 
 /// The namespaces to watch; empty means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,4 +62,34 @@ impl fmt::Display for WatchedNamespaces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.names().collect::<Vec<_>>().join(","))
     }
+}
+
+/// Whether the objects of a kind belong to namespaces.
+pub trait ObjectScope: Sized {
+    /// The objects of a watched scope.
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, scope: &Scope) -> Api<K>;
+}
+
+impl ObjectScope for NamespaceResourceScope {
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, scope: &Scope) -> Api<K> {
+        match scope {
+            None => Api::all(client.clone()),
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+        }
+    }
+}
+
+/// Objects without a namespace have one scope, without a namespace.
+impl ObjectScope for ClusterResourceScope {
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: &Client, _: &Scope) -> Api<K> {
+        Api::all(client.clone())
+    }
+}
+
+/// The objects of a scope.
+pub fn api<K>(client: &Client, scope: &Scope) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope: ObjectScope>,
+{
+    K::Scope::api(client, scope)
 }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use cortecs_clock as clock;
-use cortecs_resources::{CortecsAccount, CortecsInstance, annotations, key::ObjectKey};
+use cortecs_resources::{
+    CortecsAccount, CortecsInstance, annotations, decode::Decoded, key::ObjectKey,
+};
 use cortecs_rules::{
     account::manager::{Standing, standing},
     cost::overdue::{has_open_start, overdue_since},
@@ -19,7 +21,7 @@ use super::report::{Fate, Line};
 use crate::{
     kubernetes::{
         client::{KubeError, bounded},
-        controller,
+        scope,
         scope::WatchedNamespaces,
     },
     serve::signals::Shutdown,
@@ -102,15 +104,16 @@ impl Overdue {
 impl Looker {
     /// The overdue stops.
     pub async fn look(&self) -> Result<Found, Problem> {
-        let resources: Vec<CortecsInstance> = self.list("read all resources").await?;
-        let accounts: Vec<CortecsAccount> = self.list("read all accounts").await?;
+        let resources: Vec<Decoded<CortecsInstance>> = self.list("read all resources").await?;
+        let accounts: Vec<Decoded<CortecsAccount>> = self.list("read all accounts").await?;
         let accounts = accounts
             .iter()
-            .map(|account| (ObjectKey::of(account), account));
+            .map(|account| (ObjectKey::of(account), &*account.object));
         let accounts: BTreeMap<ObjectKey, &CortecsAccount> = accounts.collect();
         let now = clock::wall();
         let mut found = Found::default();
-        for resource in &resources {
+        for decoded in &resources {
+            let resource = &*decoded.object;
             let home = home_account(resource);
             let account = home.as_ref().and_then(|key| accounts.get(key)).copied();
             let limits = account.map(|account| &account.spec.limits);
@@ -127,7 +130,11 @@ impl Looker {
                 of_account,
             };
             let key = ObjectKey::of(resource);
-            match self.fate(resource, account, &overdue)? {
+            let fate = match &decoded.problem {
+                Some(problem) => Some(Fate::Runs(problem.to_string())),
+                None => self.fate(resource, account, &overdue)?,
+            };
+            match fate {
                 Some(fate) => found.others.push(overdue.line(&key, fate)),
                 None => drop(found.ours.insert(key, overdue)),
             }
@@ -204,7 +211,7 @@ impl Looker {
     {
         let mut all = Vec::new();
         for scope in &self.watched.scopes() {
-            let api: Api<K> = controller::api(&self.client, scope);
+            let api: Api<K> = scope::api(&self.client, scope);
             let mut params = ListParams::default().limit(PAGE);
             loop {
                 let page = bounded(what, async { api.list(&params).await }).await;

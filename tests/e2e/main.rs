@@ -43,6 +43,7 @@ mod limits;
 mod look_alikes;
 mod losses;
 mod lost_answers;
+mod newer_definitions;
 mod no_brake;
 mod notations;
 mod odd_states;

@@ -20,6 +20,7 @@
 //! | [`money`] | amounts of money in statuses |
 //! | [`limits`] | the limits of an account for its users |
 //! | [`budget`] | the budget of an account |
+//! | [`decode`] | objects as the API server has them, each decoded by itself |
 //! | [`crds`] | the custom resource definitions as they are installed |
 //! | `schema` | for tests: whether a status is what the definition permits |
 
@@ -29,6 +30,7 @@ pub mod annotations;
 pub mod budget;
 pub mod conditions;
 pub mod crds;
+pub mod decode;
 pub mod hardware_type;
 pub mod identity;
 pub mod instance;

@@ -105,6 +105,7 @@ reasons! {
     RetryingAfterError,
 
     // `Stalled` of an account and of an instance.
+    Unreadable,
     WriteRefused,
 
     // `Stalled` of an account, and of the instances that use it.

@@ -43,6 +43,7 @@ struct Inner {
     reconcile_seconds: Family<ControllerLabels, Histogram>,
     active_workers: Family<ControllerLabels, Gauge>,
     writes_refused: Family<ControllerLabels, Counter>,
+    unreadable: Family<ControllerLabels, Gauge>,
     leader: Family<LeaseLabels, Gauge>,
     request_seconds: Family<EndpointLabels, Histogram>,
     start_seconds: Histogram,
@@ -108,6 +109,13 @@ impl Metrics {
             None,
             Family::default(),
         );
+        let unreadable = register(
+            &mut registry,
+            "cortecs_unreadable_objects",
+            "Objects that cannot be decoded and are left alone",
+            None,
+            Family::default(),
+        );
         let leader = register(
             &mut registry,
             "leader_election_master_status",
@@ -138,6 +146,7 @@ impl Metrics {
             reconcile_seconds,
             active_workers,
             writes_refused,
+            unreadable,
             leader,
             request_seconds,
             start_seconds,

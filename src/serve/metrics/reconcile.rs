@@ -69,6 +69,13 @@ impl ReconcileGuard {
 }
 
 impl Metrics {
+    /// Sets how many objects cannot be decoded.
+    pub fn set_unreadable(&self, controller: &'static str, count: usize) {
+        let labels = ControllerLabels { controller };
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.0.unreadable.get_or_create(&labels).set(count);
+    }
+
     /// Counts a write that Kubernetes refused.
     pub fn write_refused(&self, controller: &'static str) {
         let labels = ControllerLabels { controller };

@@ -2,18 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Debug,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use cortecs_resources::decode::{Decoded, Salvage};
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::read::Read;
@@ -48,9 +47,7 @@ impl<R> Record<R>
 where
     R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Read
-        + Clone
-        + DeserializeOwned
-        + Debug
+        + Salvage
         + Send
         + Sync
         + 'static,
@@ -66,19 +63,17 @@ where
         let (changed, changes) = watch::channel(0);
         let changed = Arc::new(changed);
         for namespace in namespaces {
-            let api: Api<R> = Api::namespaced(client.clone(), namespace);
+            let api: Api<Decoded<R>> = Api::namespaced(client.clone(), namespace);
             let (seen, changed) = (Arc::clone(&seen), Arc::clone(&changed));
             tokio::spawn(async move {
                 let events = watcher(api, watcher::Config::default()).default_backoff();
                 pin_mut!(events);
                 while let Some(event) = events.next().await {
                     match event {
-                        Ok(
-                            watcher::Event::Apply(resource) | watcher::Event::InitApply(resource),
-                        ) => {
-                            lock(&seen).apply(resource);
+                        Ok(watcher::Event::Apply(decoded) | watcher::Event::InitApply(decoded)) => {
+                            lock(&seen).apply(Arc::unwrap_or_clone(decoded.object));
                         }
-                        Ok(watcher::Event::Delete(resource)) => lock(&seen).delete(&resource),
+                        Ok(watcher::Event::Delete(decoded)) => lock(&seen).delete(&*decoded.object),
                         _ => {}
                     }
                     changed.send_modify(|count| *count += 1);

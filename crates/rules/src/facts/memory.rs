@@ -53,6 +53,8 @@ pub struct Memory {
     pub sealed_value: Option<(String, Moment)>,
     /// The instance that only the annotation names, while the status is empty. It is watched like a bound instance.
     pub named: Option<Named>,
+    /// The resource cannot be decoded as a whole. Nothing is decided about it.
+    pub unreadable: bool,
     /// Someone else emptied the status. The book keeps the status from before, which is to be written back.
     pub status_lost: bool,
     /// This process is removing the finalizer: if the resource goes now, this process has released it.

@@ -11,7 +11,7 @@
 //!
 //! What is none of these names nothing. Names are not resolved.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use url::{Host, Url};
 

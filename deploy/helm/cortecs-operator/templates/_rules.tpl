@@ -12,7 +12,7 @@
   verbs: [list, watch, patch]
 - apiGroups: [cortecs.ai]
   resources: [cortecsaccounts/status]
-  verbs: [update]
+  verbs: [patch, update]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
