@@ -3,12 +3,14 @@
 mod answers;
 mod bodies;
 mod calls;
+mod foreign;
 mod hostile;
 mod kinds;
 mod notations;
 mod outcomes;
 mod secrets;
 mod server;
+mod successes;
 mod tokens;
 
 use crate::types::InstanceArgs;
