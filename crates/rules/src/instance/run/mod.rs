@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `drift` | whether what others did to it is accepted, and whether a restart was asked for |
 //! | `gone` | whether it is gone |
-//! | `stop` | whether it is stopped, once more or not yet |
+//! | `stop` | whether it is stopped or deleted, once more or not yet |
 //! | `running` | how far the instance has come |
 //! | `restart` | whether it is restarted, and what became of a restart that was written ahead |
 //! | `replace` | whether it is removed, to be started anew with other arguments |
