@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::Endpoint;
+use crate::{endpoint::Endpoint, success::Success};
 
 /// The most faults that wait at the same time.
 const MAX_FAULTS: usize = 1_000;
@@ -86,6 +86,8 @@ pub enum Effect {
     HugeBody { bytes: u64 },
     /// Lets the token of the request expire first, so that the answer is 401.
     ExpireToken,
+    /// Another success than the usual one.
+    Success(Success),
 }
 
 impl Effect {
@@ -181,6 +183,7 @@ impl fmt::Display for Effect {
             Self::WithoutInstance => formatter.write_str("without instance"),
             Self::HugeBody { bytes } => write!(formatter, "body of {bytes} bytes"),
             Self::ExpireToken => formatter.write_str("expired token"),
+            Self::Success(success) => success.fmt(formatter),
         }
     }
 }

@@ -17,7 +17,7 @@
 //! | `world` | all instances, and the effects of the calls |
 //! | `lag`, `omit`, `rewrite` | the lag of lists; the fields that answers leave out, and those that they write otherwise |
 //! | `api` | the calls: request, change of the world, answer |
-//! | `fault`, `millis` | faults on demand, and their durations in JSON |
+//! | `fault`, `success`, `millis` | faults on demand; other successes; durations in JSON |
 //! | `journal` | the records of requests |
 //! | `shared` | the state that the shell and the handles share |
 //! | `connection`, `shell` | the HTTP side |
@@ -46,6 +46,7 @@ mod server;
 mod shared;
 mod shell;
 mod start;
+mod success;
 mod world;
 
 #[cfg(test)]
@@ -62,4 +63,5 @@ pub use lag::ListLag;
 pub use omit::Omitted;
 pub use rewrite::{Notation, Rewrite};
 pub use server::{ServeOptions, Simulator, SimulatorConfig, serve};
+pub use success::Success;
 pub use world::Refusal;
