@@ -14,5 +14,7 @@ mod scenario;
 
 mod credentials;
 mod deletion;
+mod proxies;
+mod secrets;
 mod sharing;
 mod status;

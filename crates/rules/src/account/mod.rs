@@ -3,6 +3,7 @@
 //! | file | what it decides |
 //! |---|---|
 //! | [`allowed_hosts`] | which API hosts credentials are sent to |
+//! | [`secret_value`] | what of a Secret's value is the credential |
 //! | [`manager`] | which of several operators manages the account |
 //! | [`brake`] | whether a list shows a mass change, and whether the account goes on hold |
 //! | [`hold_record`] | the hold, as it is known even if the status loses it |
@@ -19,6 +20,7 @@ pub mod events;
 pub mod hold_record;
 pub mod late_starts;
 pub mod manager;
+pub mod secret_value;
 pub mod status;
 pub mod stop_all;
 pub mod stop_parties;
