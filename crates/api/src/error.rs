@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crate::call::Call;
 #[cfg(feature = "client")]
 use crate::call::CallOutcome;
-use crate::{call::Call, outcome};
 
 /// The step that a caller may take after a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -220,26 +220,6 @@ fn token_class(cause: &Cause) -> RetryClass {
 
 /// Errors as they come from the API, for tests of what is built on this.
 impl Error {
-    /// The error of a call that was answered with this status, and without a body.
-    pub fn answered(call: Call, status: u16) -> Self {
-        Self::answered_with(call, status, b"", &[])
-    }
-
-    /// The error of a call that was answered with this status, and with a body that is of no use for it. None of `secrets` is shown.
-    pub fn answered_with(call: Call, status: u16, body: &[u8], secrets: &[&str]) -> Self {
-        let cause = match status {
-            200..300 => {
-                let nothing = |_: &[u8]| Err::<(), _>("it is of no use".to_owned());
-                match outcome::of_success(call, status, body, nothing) {
-                    Ok(()) => Cause::Invalid("the answer is no error"),
-                    Err(cause) => cause,
-                }
-            }
-            _ => outcome::of_refusal(status, Some(body), None, secrets),
-        };
-        Self::new(call, cause)
-    }
-
     /// The error of a call that was not answered in time.
     pub fn unanswered(call: Call) -> Self {
         Self::new(call, Cause::Timeout)

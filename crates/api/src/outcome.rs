@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::de::IgnoredAny;
 
-use crate::{call::Call, error::Cause, text};
+use crate::{
+    call::Call,
+    error::{Cause, Error},
+    text,
+};
 
 /// Why a body is of no use.
 #[cfg_attr(
@@ -69,4 +73,27 @@ pub(super) fn of_refusal(
 /// The API says in JSON why it refuses a call, or says nothing.
 fn is_foreign(body: &[u8]) -> bool {
     !body.trim_ascii().is_empty() && serde_json::from_slice::<IgnoredAny>(body).is_err()
+}
+
+/// Errors as they come from the API, for tests of what is built on this.
+impl Error {
+    /// The error of a call that was answered with this status, and without a body.
+    pub fn answered(call: Call, status: u16) -> Self {
+        Self::answered_with(call, status, b"", &[])
+    }
+
+    /// The error of a call that was answered with this status, and with a body that is of no use for it. None of `secrets` is shown.
+    pub fn answered_with(call: Call, status: u16, body: &[u8], secrets: &[&str]) -> Self {
+        let cause = match status {
+            200..300 => {
+                let nothing = |_: &[u8]| Err::<(), _>("it is of no use".to_owned());
+                match of_success(call, status, body, nothing) {
+                    Ok(()) => Cause::Invalid("the answer is no error"),
+                    Err(cause) => cause,
+                }
+            }
+            _ => of_refusal(status, Some(body), None, secrets),
+        };
+        Self::new(call, cause)
+    }
 }

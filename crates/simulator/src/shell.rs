@@ -15,12 +15,12 @@ use crate::{
     api::{Answer, Call},
     connection::Scissors,
     endpoint::Endpoint,
-    fault::{Effect, FaultBody, When},
+    fault::{Effect, When},
     held,
     journal::RequestRecord,
     rewrite,
     shared::Shared,
-    success::Success,
+    success::{FaultBody, Success},
 };
 
 /// The base path of the API.

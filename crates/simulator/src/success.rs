@@ -1,10 +1,21 @@
-//! A fault that is none: a success other than the usual one.
+//! Bodies of answers on demand, and a fault that is none: a success other than the usual one.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Effect, FaultBody};
+/// The body of a faulty answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultBody {
+    Empty,
+    /// `{"message": …}`
+    Message(String),
+    /// Of content type `text/html`, as a proxy sends it.
+    Html(String),
+    /// Any text, of content type `application/json`.
+    Raw(String),
+}
 
 /// The call is carried out, and answered with this success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,32 +29,18 @@ pub struct Success {
     pub late: Duration,
 }
 
-impl Effect {
-    /// Carries the call out, and answers with this success and the true body.
-    pub fn success(status: u16) -> Self {
-        Self::Success(Success {
-            status,
-            body: None,
-            late: Duration::ZERO,
-        })
+impl Success {
+    pub(super) fn new(status: u16, body: Option<FaultBody>) -> Self {
+        let late = Duration::ZERO;
+        Self { status, body, late }
     }
 
-    /// Carries the call out, and answers with this success and body.
-    pub fn success_with(status: u16, body: FaultBody) -> Self {
-        Self::Success(Success {
-            status,
-            body: Some(body),
-            late: Duration::ZERO,
-        })
-    }
-
-    /// Answers with 202 and a message, and carries the call out after this time.
-    pub fn accept(late: Duration) -> Self {
-        Self::Success(Success {
-            status: 202,
-            body: Some(FaultBody::Message("Accepted".to_owned())),
+    pub(super) fn accepted(late: Duration) -> Self {
+        let body = FaultBody::Message("Accepted".to_owned());
+        Self {
             late,
-        })
+            ..Self::new(202, Some(body))
+        }
     }
 }
 
