@@ -2,6 +2,8 @@
 
 #![no_main]
 
+use std::time::Duration;
+
 use cortecs_api::answers;
 use libfuzzer_sys::fuzz_target;
 
@@ -25,6 +27,11 @@ fuzz_target!(|body: &[u8]| {
         assert!((1..=256).contains(&id.len()));
     }
     check(answers::balance(body));
+    if let Some(grant) = check(answers::token(body)) {
+        assert!(!grant.access_token.is_empty());
+        assert!(grant.access_token.bytes().all(|b| b.is_ascii_graphic()));
+        assert!(grant.lifetime <= Duration::from_secs(24 * 3600));
+    }
     check(answers::models(body));
     if let Some(model) = check(answers::model(body)) {
         let configs = model.hardware_configs.unwrap_or_default();

@@ -5,6 +5,7 @@ use cortecs_resources::{
     account::{CLIENT_ID_KEY, CLIENT_SECRET_KEY},
     reason::Reason,
 };
+use cortecs_rules::account::secret_value;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
@@ -95,21 +96,14 @@ pub fn parse(shown: &str, secret: &Secret) -> Result<Credentials, CredentialsErr
     })
 }
 
-/// The value of `key`, without a newline at the end, which editors add.
+/// The value of `key`, without what editors leave around it.
 fn value<'a>(secret: &'a Secret, key: &str) -> Result<&'a str, String> {
     let bytes = secret
         .data
         .as_ref()
         .and_then(|data| data.get(key))
         .ok_or_else(|| format!("the key {key} is missing: add it"))?;
-    let text = std::str::from_utf8(&bytes.0)
-        .map_err(|_| format!("the value of {key} is not UTF-8 text: check how it was encoded"))?;
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err(format!("the value of {key} is empty: fill it in"));
-    }
-    Ok(text)
+    secret_value::read(key, &bytes.0).map_err(|flaw| format!("the value of {key} {flaw}"))
 }
 
 #[cfg(test)]
@@ -139,14 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn one_newline_at_the_end_is_not_part_of_a_value() {
-        for (id, client_secret) in [("id", "s3"), ("id\n", "s3\n"), ("id\r\n", "s3\r\n")] {
+    fn what_editors_leave_is_no_part_of_a_value() {
+        for (id, client_secret) in [
+            ("id", "s3"),
+            ("id\n", "s3\r\n"),
+            ("\u{feff}id", "\u{feff}s3\n"),
+            (" id\t", "\n s3 \n\n"),
+        ] {
             let credentials = both(id.as_bytes(), client_secret.as_bytes()).unwrap();
             assert_eq!(credentials.client_id, "id");
             assert_eq!(credentials.client_secret.expose_secret(), "s3");
         }
-        let credentials = both(b"id", b" s3 \n\n").unwrap();
-        assert_eq!(credentials.client_secret.expose_secret(), " s3 \n");
     }
 
     #[test]
@@ -165,6 +162,27 @@ mod tests {
             (both(b"\n", b"hunter2"), CLIENT_ID_KEY, "empty"),
             (both(b"id", b""), CLIENT_SECRET_KEY, "empty"),
             (both(b"id", b"hunter2\xff"), CLIENT_SECRET_KEY, "UTF-8"),
+            (both(b"id", b"\xff\xfeh\0u\0"), CLIENT_SECRET_KEY, "UTF-16"),
+            (both(b"id", b" \t\n"), CLIENT_SECRET_KEY, "empty"),
+            (both(b"\xef\xbb\xbf", b"hunter2"), CLIENT_ID_KEY, "empty"),
+            (both(b"id", b"\"hunter2\""), CLIENT_SECRET_KEY, "quotes"),
+            (both(b"'hunter2'\n", b"s3"), CLIENT_ID_KEY, "quotes"),
+            (both(b"id", b"hunter2\nhunter2"), CLIENT_SECRET_KEY, "lines"),
+            (
+                both(b"hunter2 hunter2", b"s3"),
+                CLIENT_ID_KEY,
+                "white space",
+            ),
+            (
+                both(b"id", b"hunter2\0"),
+                CLIENT_SECRET_KEY,
+                "cannot be seen",
+            ),
+            (
+                both(b"id", b"CORTECS_CLIENT_SECRET=hunter2"),
+                CLIENT_SECRET_KEY,
+                "name of its key",
+            ),
             (both(&[b'x'; 600], b"hunter2"), CLIENT_ID_KEY, "longer"),
             (both(b"id", &[b'h'; 9000]), CLIENT_SECRET_KEY, "longer"),
         ];

@@ -66,8 +66,8 @@ pub(crate) async fn evaluate(
     }
 }
 
-/// Whether to read the Secret: the first time, while the Secret is missing or wrong, after a refusal of its credentials, and once a
-/// minute while the account is in use or fails.
+/// Whether to read the Secret: the first time, while the Secret is missing or wrong or its credentials cannot be verified, after a
+/// refusal of its credentials, and once a minute while the account is in use or fails.
 fn secret_is_due(controller: &AccountController, remembered: &Remembered, in_use: bool) -> bool {
     let Some(read_at) = remembered.read_at else {
         return true;
@@ -78,6 +78,7 @@ fn secret_is_due(controller: &AccountController, remembered: &Remembered, in_use
         .map(|fleet| fleet.health())
         .unwrap_or_default();
     if remembered.state.awaits_secret()
+        || remembered.state.is_passing()
         || health.refused_at.is_some_and(|refused| refused > read_at)
     {
         return true;

@@ -130,7 +130,9 @@ impl AccountController {
             is_news = late.end(order, call, result.is_ok(), now, fastrand::f64());
         });
         fleet.request_list_after(now);
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !error.is_accepted()
+        {
             tracing::warn!(instanceId = order.id, %error, "a late instance could not be removed");
         }
         if is_news {

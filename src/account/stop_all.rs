@@ -217,9 +217,15 @@ impl AccountController {
                 });
                 tracing::warn!(account = %me, count, "mode StopAll: every instance was stopped")
             }
+            Err(error) if error.is_accepted() => {
+                tracing::warn!(account = %me, %error, "mode StopAll: the call was made, and lists have to show what comes of it");
+            }
             Err(error) => tracing::warn!(account = %me, %error, "mode StopAll: the call failed"),
         }
-        let result = result.map(drop).map_err(|error| failure(&error));
+        let result = match result {
+            Err(error) if !error.is_accepted() => Err(failure(&error)),
+            _ => Ok(()),
+        };
         self.directory.change_stop_calls(fleet.key(), |calls| {
             calls.end(result, now, wall, fastrand::f64());
         });

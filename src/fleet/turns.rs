@@ -147,6 +147,9 @@ impl fmt::Debug for Turn {
 /// Classifies a failure, if it says anything about the state of the API. The message does not name the call, because all
 /// waiting resources show it.
 fn news(error: &Error) -> Option<News> {
+    if error.is_accepted() {
+        return Some(News::Works);
+    }
     let Some(status) = error.status() else {
         // The API did not answer. A terminal error was found before the request was sent.
         return (error.class() != RetryClass::Terminal).then(|| News::Failed {
@@ -161,6 +164,13 @@ fn news(error: &Error) -> Option<News> {
         ))
     };
     let asked = error.retry_after();
+    if error.is_foreign() && error.class() == RetryClass::Transient && status != 429 {
+        return Some(News::Failed {
+            message: paused(&format!(
+                "something in front of the API, such as a proxy, answers HTTP {status}"
+            )),
+        });
+    }
     match status {
         429 | 503 => Some(News::Overloaded {
             message: message(),

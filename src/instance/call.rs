@@ -169,9 +169,9 @@ impl Caller<'_> {
 
     async fn delete(&self, id: &str) {
         let call = async |client: Client| client.delete_instance(id).await;
-        if let Some((result, _)) = self.call_if_allowed("delete", None, call).await {
+        if let Some((result, times)) = self.call_if_allowed("delete", None, call).await {
             let answer = record::answer(result, |e| self.failure(e));
-            self.remember(|memory| record::deleted(memory, id, answer));
+            self.remember(|memory| record::deleted(memory, id, answer, times));
             self.fleet.request_list_after(clock::moment());
         }
     }
@@ -210,6 +210,9 @@ impl Caller<'_> {
         self.fleet.turns().record_call(&result);
         match &result {
             Ok(_) => tracing::info!(call = what, "the API accepted the call"),
+            Err(error) if error.is_accepted() => {
+                tracing::info!(call = what, %error, "the API accepted the call, and a list has to show what comes of it");
+            }
             Err(error) => tracing::warn!(call = what, %error, "the call failed"),
         }
         let answered = clock::moment();

@@ -101,9 +101,9 @@ async fn a_rotated_secret_is_read_when_the_old_one_is_refused() {
     scenario
         .simulator
         .handle()
-        .set_secret("demo", "rotated again");
+        .set_secret("demo", "rotated-again");
     scenario.simulator.handle().expire_tokens();
-    scenario.secret("better", "rotated again").await;
+    scenario.secret("better", "rotated-again").await;
     scenario.list().await;
     timeout(
         DEADLINE,

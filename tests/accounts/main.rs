@@ -16,5 +16,7 @@ mod scenario;
 
 mod credentials;
 mod deletion;
+mod proxies;
+mod secrets;
 mod sharing;
 mod status;

@@ -282,8 +282,8 @@ impl Scenario {
             }),
         );
         match waited.await {
-            Ok(account) => account.unwrap().unwrap(),
-            Err(_) => panic!("{:#?}", self.accounts().get(name).await.unwrap().status),
+            Ok(Ok(account)) => account.unwrap(),
+            _ => panic!("{:#?}", self.accounts().get(name).await.unwrap().status),
         }
     }
 

@@ -60,6 +60,7 @@ mod replacement;
 mod restarts;
 mod spending;
 mod stop_all;
+mod successes;
 mod telling;
 mod upgrade;
 mod validation;

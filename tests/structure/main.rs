@@ -68,6 +68,7 @@ const LAYERS: [(&str, &[&[&str]]); 3] = [
             &["run"],
             &["start"],
             &["delete", "reap"],
+            &["answer"],
             &["record", "record_write", "events"],
         ],
     ),

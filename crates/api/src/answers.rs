@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub use crate::grant::Grant;
 use crate::{
-    id, lenient, text,
+    grant, id, lenient, text,
     types::{AllAnswer, Balance, DeleteAnswer, HardwareType, Instance, Model},
 };
 
@@ -86,6 +87,14 @@ pub fn instance_ids(body: &[u8]) -> Result<Vec<String>, String> {
     let ids = json::<AllAnswer>(body)?.instance_ids;
     id::check_list(ids.iter().map(String::as_str))?;
     Ok(ids)
+}
+
+/// The token that the token endpoint answers with.
+///
+/// # Errors
+/// When the body has none, or one that can be no bearer token.
+pub fn token(body: &[u8]) -> Result<Grant, String> {
+    grant::parse(body)
 }
 
 /// The balance.
@@ -200,7 +209,7 @@ fn readable<T: DeserializeOwned>(
     }
 }
 
-/// The JSON `message` of an error's body, if it has one that may be shown: one line of at most 256 characters, no page,
+/// The JSON `message` of an error's body, else its `error_description` or `error`, if it may be shown: one line of at most 256 characters, no page,
 /// nothing invisible, and none of `secrets`.
 pub fn message(body: &[u8], secrets: &[&str]) -> Option<String> {
     text::message(body, secrets)
@@ -223,8 +232,8 @@ fn check_hardware(model: &Model) -> Result<(), &'static str> {
 
 /// Parses an answer. The parser's own words are not used: they may quote the body.
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    if !text::is_object(body) {
-        return Err("it is no JSON object".into());
+    if let Some(why) = flaw(body) {
+        return Err(why.into());
     }
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
@@ -234,6 +243,15 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         };
         format!("{what} (line {}, column {})", error.line(), error.column())
     })
+}
+
+/// Why a body is no JSON object, if that can be seen at its begin.
+fn flaw(body: &[u8]) -> Option<&'static str> {
+    match body.trim_ascii_start().is_empty() {
+        true => Some("it is empty"),
+        false if text::is_page_body(body) => Some("it is a page, as a proxy sends it"),
+        false => (!text::is_object(body)).then_some("it is no JSON object"),
+    }
 }
 
 #[cfg(test)]

@@ -60,6 +60,19 @@ impl Call {
         }
     }
 
+    /// Whether the call ends something, and may be made again.
+    pub(super) const fn removes(self) -> bool {
+        matches!(
+            self,
+            Self::StopInstance | Self::StopAll | Self::DeleteInstance | Self::DeleteAll
+        )
+    }
+
+    /// Whether a usable body counts with any success: an odd success must not look like a refusal.
+    pub(super) const fn counts_with_any_success(self) -> bool {
+        self.starts_billing() || matches!(self, Self::StopInstance | Self::StopAll | Self::Token)
+    }
+
     /// Whether the call makes something billed, so that sending it twice may cost twice.
     pub(super) const fn starts_billing(self) -> bool {
         matches!(self, Self::StartInstance | Self::RestartInstance)
@@ -90,7 +103,7 @@ impl fmt::Display for Call {
 /// How one HTTP request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallOutcome {
-    /// The status of the answer: a usable one, or one that says that the call failed.
+    /// The status of the answer: a usable one, or one that says that the call failed, or that it was taken.
     Status(u16),
     /// No usable answer. One of [`CallOutcome::ERROR_KINDS`].
     Error(&'static str),

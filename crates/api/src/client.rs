@@ -13,6 +13,7 @@ use crate::{
     error::{Cause, Error},
     http::{Request, Transport},
     id,
+    outcome::Flaw,
     token::{Clock, Tokens},
     types::{Balance, HardwareType, Instance, InstanceArgs, Model},
 };
@@ -99,7 +100,8 @@ impl Client {
             .await
     }
 
-    /// Stops an instance; it stays, unbilled.
+    /// Stops an instance; it stays, unbilled. With any 2xx that has the instance. [`Error::is_accepted`] where the API took the call
+    /// and does not say what came of it.
     pub async fn stop_instance(&self, instance_id: &str) -> Result<Instance, Error> {
         self.change(Call::StopInstance, "/instances/stop", instance_id)
             .await
@@ -111,7 +113,7 @@ impl Client {
         self.authorized(request, answers::instance_ids).await
     }
 
-    /// Deletes a stopped instance. `Ok` only on a 200 that names it.
+    /// Deletes a stopped instance. `Ok` only on a 200 that names it; [`Error::is_accepted`] on another success.
     pub async fn delete_instance(&self, instance_id: &str) -> Result<(), Error> {
         let call = Call::DeleteInstance;
         let path = instance_path(call, instance_id)?;
@@ -119,8 +121,8 @@ impl Client {
             // An answer that does not name what was deleted may be a proxy's.
             match answers::deleted(body)? {
                 Some(deleted) if deleted == instance_id => Ok(()),
-                Some(_) => Err(OTHER_INSTANCE.into()),
-                None => Err("it does not name the instance".into()),
+                Some(_) => Err(Flaw::Contradicts(OTHER_INSTANCE)),
+                None => Err(Flaw::Unusable("it does not name the instance".into())),
             }
         })
         .await
@@ -214,10 +216,10 @@ impl Client {
     }
 
     /// A call with a token; repeated once with a new one after a 401 unless it starts something.
-    async fn authorized<T>(
+    async fn authorized<T, E: Into<Flaw>>(
         &self,
         request: Request,
-        parse: impl Fn(&[u8]) -> Result<T, String>,
+        parse: impl Fn(&[u8]) -> Result<T, E>,
     ) -> Result<T, Error> {
         let call = request.call;
         let mut may_repeat = !call.starts_billing();
@@ -245,11 +247,11 @@ impl Client {
 
 const OTHER_INSTANCE: &str = "it is about another instance";
 
-fn same(instance: Instance, instance_id: &str) -> Result<Instance, String> {
+fn same(instance: Instance, instance_id: &str) -> Result<Instance, Flaw> {
     if instance.instance_id == instance_id {
         Ok(instance)
     } else {
-        Err(OTHER_INSTANCE.into())
+        Err(Flaw::Contradicts(OTHER_INSTANCE))
     }
 }
 

@@ -21,7 +21,7 @@ pub enum RetryClass {
 
 /// A failed call. Holds no secret, no URL and no body; at most the API's own message, cleaned and cut to 256 characters.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{call} failed: {cause}{}", if self.class == RetryClass::Ambiguous { "; whether it took effect is not known" } else { "" })]
+#[error("{call}{}: {cause}{}", if self.is_accepted() { "" } else { " failed" }, if self.class == RetryClass::Ambiguous { "; whether it took effect is not known" } else { "" })]
 pub struct Error {
     call: Call,
     class: RetryClass,
@@ -53,6 +53,17 @@ impl Error {
     /// Whether the call certainly had no effect at the API: it was not sent, or was answered with a refusal.
     pub fn refused(&self) -> bool {
         self.refused
+    }
+
+    /// Whether the API took the call, a stop or a delete, without saying in a usable way what came of it. That is no failure:
+    /// the next list shows it.
+    pub fn is_accepted(&self) -> bool {
+        matches!(*self.cause, Cause::Accepted { .. })
+    }
+
+    /// Whether something in front of the API answered, such as a proxy: a 4xx whose body is not JSON.
+    pub fn is_foreign(&self) -> bool {
+        self.cause.root().is_foreign()
     }
 
     /// The HTTP status, if there was an answer. Of the token endpoint when that is what failed.
@@ -98,19 +109,26 @@ pub(super) enum Cause {
     TooLarge { status: u16, limit: usize },
     #[error("HTTP {status}, but the answer is not usable: {why}")]
     Malformed { status: u16, why: String },
-    #[error("HTTP {status}{}", message.as_ref().map(|m| format!(": {m}")).unwrap_or_default())]
+    #[error("the API took the call (HTTP {status}) and does not say what came of it: {why}")]
+    Accepted { status: u16, why: String },
+    #[error("HTTP {status}{}", if *is_foreign { FOREIGN.to_owned() } else { message.as_ref().map(|m| format!(": {m}")).unwrap_or_default() })]
     Status {
         status: u16,
         message: Option<String>,
         retry_after: Option<Duration>,
+        /// The answer is not the API's.
+        is_foreign: bool,
     },
 }
+
+const FOREIGN: &str = ": something in front of the API answered, such as a proxy";
 
 impl Cause {
     pub(super) fn status(&self) -> Option<u16> {
         match self {
             Self::TooLarge { status, .. }
             | Self::Malformed { status, .. }
+            | Self::Accepted { status, .. }
             | Self::Status { status, .. } => Some(*status),
             _ => None,
         }
@@ -132,8 +150,20 @@ impl Cause {
             Self::Network(_) => CallOutcome::Error("network"),
             Self::TooLarge { .. } => CallOutcome::Error("too_large"),
             Self::Malformed { .. } => CallOutcome::Error("malformed"),
-            Self::Status { status, .. } => CallOutcome::Status(*status),
+            Self::Accepted { status, .. } | Self::Status { status, .. } => {
+                CallOutcome::Status(*status)
+            }
         }
+    }
+
+    fn is_foreign(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                is_foreign: true,
+                ..
+            }
+        )
     }
 
     fn root(&self) -> &Self {
@@ -155,6 +185,12 @@ fn classify(call: Call, cause: &Cause) -> (RetryClass, bool) {
         Cause::Invalid(_) => (RetryClass::Terminal, true),
         Cause::Token(cause) => (token_class(cause), true),
         Cause::Connect(_) => (RetryClass::Transient, true),
+        Cause::Status { status, .. } if cause.is_foreign() => match status {
+            // It did not let the call through.
+            400 | 403 | 404 | 422 if call.starts_billing() => (RetryClass::Terminal, true),
+            400 | 401 | 403 | 404 | 422 | 429 => (RetryClass::Transient, true),
+            _ => (uncertain, false),
+        },
         Cause::Status { status, .. } => match status {
             400 | 403 if call == Call::Token => (RetryClass::Auth, true),
             404 | 422 if call == Call::Token => (RetryClass::Transient, true),
@@ -163,9 +199,11 @@ fn classify(call: Call, cause: &Cause) -> (RetryClass, bool) {
             429 => (RetryClass::Transient, true),
             _ => (uncertain, false),
         },
-        Cause::Timeout | Cause::Network(_) | Cause::TooLarge { .. } | Cause::Malformed { .. } => {
-            (uncertain, false)
-        }
+        Cause::Timeout
+        | Cause::Network(_)
+        | Cause::TooLarge { .. }
+        | Cause::Malformed { .. }
+        | Cause::Accepted { .. } => (uncertain, false),
     }
 }
 
@@ -173,6 +211,7 @@ fn token_class(cause: &Cause) -> RetryClass {
     match cause {
         Cause::Status {
             status: 400 | 401 | 403,
+            is_foreign: false,
             ..
         } => RetryClass::Auth,
         _ => RetryClass::Transient,
@@ -181,19 +220,6 @@ fn token_class(cause: &Cause) -> RetryClass {
 
 /// Errors as they come from the API, for tests of what is built on this.
 impl Error {
-    /// The error of a call that was answered with this status, without a message.
-    pub fn answered(call: Call, status: u16) -> Self {
-        let (message, retry_after) = (None, None);
-        Self::new(
-            call,
-            Cause::Status {
-                status,
-                message,
-                retry_after,
-            },
-        )
-    }
-
     /// The error of a call that was not answered in time.
     pub fn unanswered(call: Call) -> Self {
         Self::new(call, Cause::Timeout)

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use reqwest::{
-    Method, Response, StatusCode, Url,
+    Method, Response, Url,
     header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect, retry,
 };
@@ -17,6 +17,7 @@ use crate::{
     call::{Call, CallObserver, CallOutcome},
     config::{ClientConfig, ConfigError, base_url, is_loopback, proxy_place},
     error::Cause,
+    outcome::{self, Flaw},
     text,
 };
 
@@ -97,14 +98,13 @@ impl Transport {
         })
     }
 
-    /// Sends `request` once. `parse` gets the body of a successful answer: of 200, and for a start and a restart of any
-    /// 2xx, because there an odd success must not look like a refusal. `secrets` (and the token) are kept out of errors.
-    pub(super) async fn exchange<T>(
+    /// Sends `request` once. `parse` gets the body of a successful answer. `secrets` (and the token) are kept out of errors.
+    pub(super) async fn exchange<T, E: Into<Flaw>>(
         &self,
         request: Request,
         token: Option<&SecretString>,
         secrets: &[SecretString],
-        parse: impl FnOnce(&[u8]) -> Result<T, String>,
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<T, Cause> {
         let mut watch = Watch::new(request.call, self.observer.clone());
         let secrets: Vec<&str> = secrets
@@ -120,25 +120,20 @@ impl Transport {
         result.map(|(_, value)| value)
     }
 
-    async fn send_and_parse<T>(
+    async fn send_and_parse<T, E: Into<Flaw>>(
         &self,
         request: Request,
         token: Option<&SecretString>,
         secrets: &[&str],
-        parse: impl FnOnce(&[u8]) -> Result<T, String>,
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<(u16, T), Cause> {
         let call = request.call;
         let response = self.send(request, token, secrets).await?;
         let status = response.status();
-        let success = if call.starts_billing() {
-            status.is_success()
-        } else {
-            status == StatusCode::OK
-        };
-        let status = status.as_u16();
-        if !success {
+        if !status.is_success() {
             return Err(refusal(response, secrets).await);
         }
+        let status = status.as_u16();
         let limit = match call {
             Call::ListInstances => MAX_LIST,
             _ => MAX_ANSWER,
@@ -152,10 +147,8 @@ impl Transport {
                 return Err(Cause::Network(root));
             }
         };
-        match parse(&body) {
-            Ok(value) => Ok((status, value)),
-            Err(why) => Err(Cause::Malformed { status, why }),
-        }
+        let value = outcome::of_success(call, status, &body, parse)?;
+        Ok((status, value))
     }
 
     async fn send(
@@ -197,16 +190,12 @@ impl Transport {
     }
 }
 
-/// The message of an answer other than a success. A body that cannot be read takes nothing from the status.
+/// The failure of a call that was answered with anything but a success.
 async fn refusal(response: Response, secrets: &[&str]) -> Cause {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), Timestamp::now());
     let body = read(response, MAX_ERROR).await.ok().flatten();
-    Cause::Status {
-        status,
-        message: body.and_then(|body| text::message(&body, secrets)),
-        retry_after,
-    }
+    outcome::of_refusal(status, body.as_deref(), retry_after, secrets)
 }
 
 /// The whole body, or nothing if it is longer than `limit` bytes. Only what arrives counts, not what the headers claim.

@@ -13,8 +13,9 @@
 //! | `id` | which ids may go into a URL |
 //! | `token` | the access token: fetched once for all callers |
 //! | `http` | one bounded exchange |
-//! | [`answers`], [`types`], `lenient` | the bodies of answers, parsed; what is only shown, in any notation |
+//! | [`answers`], [`types`], `grant`, `lenient` | the bodies of answers, parsed; a token; what is only shown, in any notation |
 //! | `text` | texts of the API, made fit to be shown |
+//! | `outcome` | what the status and the body of an answer say of a call |
 //! | `error` | why a call failed, and its class |
 //! | `call` | the names of the calls, and the observer of calls |
 //!
@@ -28,10 +29,12 @@ mod client;
 #[cfg(feature = "client")]
 mod config;
 mod error;
+mod grant;
 #[cfg(feature = "client")]
 mod http;
 mod id;
 mod lenient;
+mod outcome;
 mod text;
 #[cfg(feature = "client")]
 mod token;

@@ -1,26 +1,39 @@
 //! Texts from outside, made fit for statuses, events and logs.
 
+use crate::lenient;
+
 /// The longest text that is shown, in characters.
 pub(super) const MAX_CHARS: usize = 256;
 
 const REDACTED: &str = "***";
 
-/// The JSON `message` of an error's body, if it has one that may be shown.
+/// The words of an error's body that may be shown: its JSON `message`, else its `error_description`, else its `error`.
 pub(super) fn message(body: &[u8], secrets: &[&str]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Body {
-        message: serde_json::Value,
+        #[serde(default, deserialize_with = "lenient::text")]
+        message: Option<String>,
+        #[serde(default, deserialize_with = "lenient::text")]
+        error_description: Option<String>,
+        #[serde(default, deserialize_with = "lenient::text")]
+        error: Option<String>,
     }
     if !is_object(body) {
         return None;
     }
     let body: Body = serde_json::from_slice(body).ok()?;
-    tidy(body.message.as_str()?, secrets)
+    let said = [body.message, body.error_description, body.error];
+    said.iter().flatten().find_map(|text| tidy(text, secrets))
 }
 
 /// Whether a JSON body is an object. Asked first, because the parser also takes an array for a structure.
 pub(super) fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// Whether a body is a page for people, as a proxy sends it.
+pub(super) fn is_page_body(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
 }
 
 /// `text` on one line without control characters and secrets, cut to [`MAX_CHARS`]; nothing if nothing is left, if it is
@@ -112,7 +125,8 @@ mod tests {
             b"no such model",
             b"\"no such model\"",
             b"[\"no such model\"]",
-            br#"{"error":"no such model"}"#,
+            br#"{"detail":"no such model"}"#,
+            br#"{"error":{"text":"no such model"}}"#,
             br#"{"message":{"text":"no such model"}}"#,
             br#"{"message":12}"#,
             br#"{"message":null}"#,
@@ -123,6 +137,39 @@ mod tests {
         }
         let deep = format!("{{\"message\":{}", "[".repeat(60_000));
         assert_eq!(message(deep.as_bytes(), &[]), None);
+    }
+
+    #[test]
+    fn the_words_of_an_oauth_error_are_shown_where_there_is_no_message() {
+        for (said, shown) in [
+            (
+                r#"{"error":"invalid_client","error_description":"the client is unknown"}"#,
+                "the client is unknown",
+            ),
+            (r#"{"error":"invalid_client"}"#, "invalid_client"),
+            (
+                r#"{"error":"invalid_client","error_description":null}"#,
+                "invalid_client",
+            ),
+            (
+                r#"{"error":"invalid_client","error_description":" ","message":7}"#,
+                "invalid_client",
+            ),
+            (
+                r#"{"message":"wrong secret","error":"invalid_client","error_description":"x"}"#,
+                "wrong secret",
+            ),
+            (
+                r#"{"message":"<html>","error_description":"key s3cr3t"}"#,
+                "key ***",
+            ),
+        ] {
+            assert_eq!(
+                message(said.as_bytes(), &["s3cr3t"]).as_deref(),
+                Some(shown),
+                "{said}"
+            );
+        }
     }
 
     #[test]

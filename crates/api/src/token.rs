@@ -9,23 +9,19 @@ use cortecs_clock::Moment;
 use futures::{FutureExt, future::Shared};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::{
     call::Call,
     config::Credentials,
     error::Cause,
+    grant::{self, Grant},
     http::{Request, Transport},
-    text,
 };
 
-/// Assumed when the answer does not say how long the token lives.
-const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
-const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// After a failed renewal of a token that still works.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 pub(super) type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 type Fetched = Result<Arc<Token>, Arc<Cause>>;
@@ -187,12 +183,7 @@ impl Tokens {
     }
 }
 
-struct Answer {
-    secret: SecretString,
-    lifetime: Duration,
-}
-
-impl Answer {
+impl Grant {
     /// Counts from before the request was sent: the API started counting later, so the token outlives what is assumed.
     fn held(self, id: u64, since: Moment) -> Token {
         let lifetime = self.lifetime;
@@ -202,7 +193,7 @@ impl Answer {
         let drop_ahead = (lifetime / 4).min(Duration::from_secs(5));
         Token {
             id,
-            secret: self.secret,
+            secret: SecretString::from(self.access_token),
             renew_from: since.after(lifetime - renew_ahead),
             unusable_from: since.after(lifetime - drop_ahead),
         }
@@ -213,7 +204,7 @@ async fn request_token(
     transport: &Transport,
     credentials: &Credentials,
     secrets: &[SecretString],
-) -> Result<Answer, Cause> {
+) -> Result<Grant, Cause> {
     #[derive(Serialize)]
     struct Body<'a> {
         grant_type: &'static str,
@@ -233,41 +224,9 @@ async fn request_token(
         path: "/oauth2/token".to_owned(),
         body: Some(body),
     };
-    transport.exchange(request, None, secrets, parse).await
-}
-
-fn parse(body: &[u8]) -> Result<Answer, String> {
-    #[derive(Deserialize)]
-    struct Wire {
-        access_token: String,
-        #[serde(default)]
-        token_type: Option<String>,
-        #[serde(default)]
-        expires_in: Option<f64>,
-    }
-    // The parser's words may quote the body, and the body holds the token.
-    if !text::is_object(body) {
-        return Err("it is no JSON object".to_owned());
-    }
-    let wire: Wire = serde_json::from_slice(body).map_err(|_| "it is no token".to_owned())?;
-    let secret = SecretString::from(wire.access_token);
-    let token = secret.expose_secret();
-    if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
-        return Err("the token is empty or too long".to_owned());
-    }
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("the token has characters that no token has".to_owned());
-    }
-    if wire
-        .token_type
-        .is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer"))
-    {
-        return Err("it is no bearer token".to_owned());
-    }
-    let lifetime = wire.expires_in.map_or(DEFAULT_LIFETIME, |seconds| {
-        Duration::from_secs_f64(seconds.clamp(0.0, MAX_LIFETIME.as_secs_f64()))
-    });
-    Ok(Answer { secret, lifetime })
+    transport
+        .exchange(request, None, secrets, grant::parse)
+        .await
 }
 
 #[cfg(test)]
@@ -277,7 +236,7 @@ mod tests {
     fn lives(seconds: &str) -> (f64, f64) {
         let body =
             format!(r#"{{"access_token":"t","token_type":"bearer","expires_in":{seconds}}}"#);
-        let token = parse(body.as_bytes())
+        let token = grant::parse(body.as_bytes())
             .unwrap()
             .held(1, Moment::from_boot(Duration::ZERO));
         let seconds = |moment: Moment| moment.since_boot().as_secs_f64();
@@ -297,6 +256,27 @@ mod tests {
     }
 
     #[test]
+    fn a_lifetime_in_text_counts_and_one_that_is_none_takes_nothing_from_the_token() {
+        for hour in [r#""3600""#, r#"" 3600 ""#, "3600.0", "3.6e3", r#""3600.0""#] {
+            assert_eq!(lives(hour), lives("3600"), "{hour}");
+        }
+        for nonsense in [
+            r#""soon""#,
+            r#""""#,
+            r#""NaN""#,
+            "[]",
+            r#"{"seconds":9}"#,
+            "true",
+        ] {
+            assert_eq!(lives(nonsense), lives("300"), "{nonsense}");
+        }
+        for kind in [r#""Bearer""#, r#"" bearer ""#, "null", "7", r#""""#] {
+            let body = format!(r#"{{"access_token":"t","token_type":{kind}}}"#);
+            assert!(grant::parse(body.as_bytes()).is_ok(), "{kind}");
+        }
+    }
+
+    #[test]
     fn what_is_no_token_is_refused_without_being_quoted() {
         for body in [
             "",
@@ -310,9 +290,8 @@ mod tests {
             r#"{"access_token":"hunter2\r\nX-Evil: 1"}"#,
             r#"{"access_token":"hunter2 "}"#,
             r#"{"access_token":"hunter2","token_type":"mac"}"#,
-            r#"{"access_token":"x","expires_in":"hunter2"}"#,
         ] {
-            let why = parse(body.as_bytes())
+            let why = grant::parse(body.as_bytes())
                 .err()
                 .unwrap_or_else(|| panic!("{body}"));
             assert!(!why.contains("hunter2"), "{why}");

@@ -287,7 +287,8 @@ pub struct DeleteAnswer {
 pub struct AllAnswer {
     #[serde(default, deserialize_with = "lenient::text_or_empty")]
     pub message: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    /// An answer without them does not say what came of the call.
+    #[serde(deserialize_with = "null_as_default")]
     pub instance_ids: Vec<String>,
 }
 

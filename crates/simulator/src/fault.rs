@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::Endpoint;
+use crate::{
+    endpoint::Endpoint,
+    success::{FaultBody, Success},
+};
 
 /// The most faults that wait at the same time.
 const MAX_FAULTS: usize = 1_000;
@@ -34,19 +37,6 @@ pub enum When {
     Before,
     /// The call has its effect, but its true answer does not arrive.
     After,
-}
-
-/// The body of a faulty answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultBody {
-    Empty,
-    /// `{"message": …}`
-    Message(String),
-    /// Of content type `text/html`, as a proxy sends it.
-    Html(String),
-    /// Any text, of content type `application/json`.
-    Raw(String),
 }
 
 /// The effect of a fault. In JSON: an object with `kind` in `snake_case` and the fields. Durations are whole milliseconds.
@@ -86,6 +76,8 @@ pub enum Effect {
     HugeBody { bytes: u64 },
     /// Lets the token of the request expire first, so that the answer is 401.
     ExpireToken,
+    /// Another success than the usual one.
+    Success(Success),
 }
 
 impl Effect {
@@ -149,6 +141,21 @@ impl Effect {
         }
     }
 
+    /// Carries the call out, and answers with this success and the true body.
+    pub fn success(status: u16) -> Self {
+        Self::Success(Success::new(status, None))
+    }
+
+    /// Carries the call out, and answers with this success and body.
+    pub fn success_with(status: u16, body: FaultBody) -> Self {
+        Self::Success(Success::new(status, Some(body)))
+    }
+
+    /// Answers with 202 and a message, and carries the call out after this time.
+    pub fn accept(late: Duration) -> Self {
+        Self::Success(Success::accepted(late))
+    }
+
     fn answer(when: When, status: u16, body: FaultBody) -> Self {
         Self::Answer {
             when,
@@ -181,6 +188,7 @@ impl fmt::Display for Effect {
             Self::WithoutInstance => formatter.write_str("without instance"),
             Self::HugeBody { bytes } => write!(formatter, "body of {bytes} bytes"),
             Self::ExpireToken => formatter.write_str("expired token"),
+            Self::Success(success) => success.fmt(formatter),
         }
     }
 }

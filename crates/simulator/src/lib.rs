@@ -17,7 +17,7 @@
 //! | `world` | all instances, and the effects of the calls |
 //! | `lag`, `omit`, `rewrite` | the lag of lists; the fields that answers leave out, and those that they write otherwise |
 //! | `api` | the calls: request, change of the world, answer |
-//! | `fault`, `millis` | faults on demand, and their durations in JSON |
+//! | `success`, `fault`, `millis` | other successes; faults on demand, and their durations in JSON |
 //! | `journal` | the records of requests |
 //! | `shared` | the state that the shell and the handles share |
 //! | `connection`, `shell` | the HTTP side |
@@ -46,6 +46,7 @@ mod server;
 mod shared;
 mod shell;
 mod start;
+mod success;
 mod world;
 
 #[cfg(test)]
@@ -54,7 +55,7 @@ mod tests;
 pub use account::SimulatedAccount;
 pub use catalog::CatalogChange;
 pub use endpoint::Endpoint;
-pub use fault::{Effect, Fault, FaultBody, FaultId, Target, When};
+pub use fault::{Effect, Fault, FaultId, Target, When};
 pub use handle::{Handle, View, WaitTimeout};
 pub use held::InstanceHistory;
 pub use journal::RequestRecord;
@@ -62,4 +63,5 @@ pub use lag::ListLag;
 pub use omit::Omitted;
 pub use rewrite::{Notation, Rewrite};
 pub use server::{ServeOptions, Simulator, SimulatorConfig, serve};
+pub use success::{FaultBody, Success};
 pub use world::Refusal;

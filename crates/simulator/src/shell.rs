@@ -15,11 +15,12 @@ use crate::{
     api::{Answer, Call},
     connection::Scissors,
     endpoint::Endpoint,
-    fault::{Effect, FaultBody, When},
+    fault::{Effect, When},
     held,
     journal::RequestRecord,
     rewrite,
     shared::Shared,
+    success::{FaultBody, Success},
 };
 
 /// The base path of the API.
@@ -105,7 +106,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
         .then(|| token.trim().to_owned())
 }
 
-async fn handle(shared: &Shared, incoming: Incoming) -> Ending {
+async fn handle(shared: &Arc<Shared>, incoming: Incoming) -> Ending {
     let endpoint = incoming.call.endpoint;
     let (method, path) = (incoming.method.clone(), incoming.path.clone());
     let Opened {
@@ -118,7 +119,7 @@ async fn handle(shared: &Shared, incoming: Incoming) -> Ending {
         let answer = Answer::message(503, "Service temporarily unavailable");
         Ending::Respond(json_response(&answer))
     } else {
-        strike(shared, &incoming.call, effect, releases).await
+        strike(shared, incoming.call, effect, releases).await
     };
     let status = match &ending {
         Ending::Respond(response) => Some(response.status().as_u16()),
@@ -180,9 +181,9 @@ fn open(shared: &Shared, incoming: &Incoming) -> Opened {
     })
 }
 
-async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>, releases: u64) -> Ending {
+async fn strike(shared: &Arc<Shared>, call: Call, effect: Option<Effect>, releases: u64) -> Ending {
     let Some(effect) = effect else {
-        return Ending::Respond(json_response(&perform(shared, call)));
+        return Ending::Respond(json_response(&perform(shared, &call)));
     };
     match &effect {
         Effect::Answer {
@@ -197,7 +198,16 @@ async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>, releases: 
             duration,
         } => {
             shared.delay(*duration, releases).await;
-            return Ending::Respond(json_response(&perform(shared, call)));
+            return Ending::Respond(json_response(&perform(shared, &call)));
+        }
+        Effect::Success(success) if !success.late.is_zero() && is_let_in(shared, &call) => {
+            let (late, shared) = (success.late, Arc::clone(shared));
+            let response = succeeded(success, None);
+            tokio::spawn(async move {
+                shared.delay(late, releases).await;
+                perform(&shared, &call);
+            });
+            return Ending::Respond(response);
         }
         Effect::ExpireToken => {
             if let Some(bearer) = &call.bearer {
@@ -206,7 +216,7 @@ async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>, releases: 
         }
         _ => {}
     }
-    let answer = perform(shared, call);
+    let answer = perform(shared, &call);
     Ending::Respond(match effect {
         Effect::Answer { .. } => faulty(&effect),
         Effect::Drop { reset, .. } => return Ending::Cut { reset },
@@ -223,7 +233,17 @@ async fn strike(shared: &Shared, call: &Call, effect: Option<Effect>, releases: 
         Effect::WithoutInstance => json_response(&without_instance(answer)),
         Effect::HugeBody { bytes } => huge(answer.status, bytes),
         Effect::ExpireToken => json_response(&answer),
+        // A refusal stays one.
+        Effect::Success(success) if (200..300).contains(&answer.status) => {
+            succeeded(&success, Some(&answer))
+        }
+        Effect::Success(_) => json_response(&answer),
     })
+}
+
+fn is_let_in(shared: &Shared, call: &Call) -> bool {
+    let is_known = || shared.change(|state, now| call.account(&state.world, now).is_some());
+    !call.endpoint.needs_token() || is_known()
 }
 
 fn perform(shared: &Shared, call: &Call) -> Answer {
@@ -245,12 +265,7 @@ fn faulty(effect: &Effect) -> Response {
     else {
         return raw(500, "text/plain", "");
     };
-    let mut response = match body {
-        FaultBody::Empty => raw(*status, "text/plain", ""),
-        FaultBody::Message(message) => json_response(&Answer::message(*status, message)),
-        FaultBody::Html(page) => raw(*status, "text/html; charset=utf-8", page),
-        FaultBody::Raw(text) => raw(*status, "application/json", text),
-    };
+    let mut response = with_body(*status, body);
     let mut set = |name: HeaderName, value: Option<String>| {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             response.headers_mut().insert(name, value);
@@ -262,6 +277,24 @@ fn faulty(effect: &Effect) -> Response {
     );
     set(header::LOCATION, location.clone());
     response
+}
+
+/// The answer of a call that was or will be carried out. `answer` is the true one, if it is there yet.
+fn succeeded(success: &Success, answer: Option<&Answer>) -> Response {
+    match (&success.body, answer) {
+        (Some(body), _) => with_body(success.status, body),
+        (None, Some(answer)) => json_response(&Answer::new(success.status, answer.body.clone())),
+        (None, None) => with_body(success.status, &FaultBody::Empty),
+    }
+}
+
+fn with_body(status: u16, body: &FaultBody) -> Response {
+    match body {
+        FaultBody::Empty => raw(status, "text/plain", ""),
+        FaultBody::Message(message) => json_response(&Answer::message(status, message)),
+        FaultBody::Html(page) => raw(status, "text/html; charset=utf-8", page),
+        FaultBody::Raw(text) => raw(status, "application/json", text),
+    }
 }
 
 fn without_instance(answer: Answer) -> Answer {

@@ -170,6 +170,7 @@ fn effects(endpoint: Endpoint) -> Vec<Effect> {
     if matches!(endpoint, Endpoint::Stop | Endpoint::Delete) {
         effects.push(Effect::fail(400, "Bad request"));
         effects.push(Effect::fail_after(404, "Not found"));
+        effects.push(Effect::accept(LATE));
     }
     let changes = [
         Endpoint::Start,
@@ -198,6 +199,10 @@ fn effects(endpoint: Endpoint) -> Vec<Effect> {
             Effect::close(After),
             Effect::delay(After, LATE),
             Effect::HugeBody { bytes: 3 << 20 },
+            Effect::success(201),
+            Effect::success_with(202, FaultBody::Message("Accepted".to_owned())),
+            Effect::success_with(204, FaultBody::Empty),
+            Effect::success_with(200, FaultBody::Empty),
         ]);
         // These faults are more likely than the others: for a while they look as if the call had no effect.
         effects.extend(std::iter::repeat_n(Effect::delay(Before, LATE), 6));

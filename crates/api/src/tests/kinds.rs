@@ -18,7 +18,9 @@ pub(super) struct Kind {
 }
 
 /// Parts of the pointers of what is only shown: a value of any type is taken.
-const SHOWN: [&str; 16] = [
+const SHOWN: [&str; 18] = [
+    "/token_type",
+    "/expires_in",
     "/base_url",
     "ed_at",
     "/worker_statuses",
@@ -103,6 +105,12 @@ pub(super) fn kinds() -> Vec<Kind> {
             json!({ "current_balance": 12.5, "currency": "EUR" }),
             |b| shown(answers::balance(b)),
             &[],
+        ),
+        kind(
+            "token",
+            json!({ "access_token": "t0ken", "token_type": "Bearer", "expires_in": 3600 }),
+            |b| shown(answers::token(b).map(|grant| (grant.access_token, grant.lifetime))),
+            &["/access_token"],
         ),
         kind(
             "models",

@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod calls;
+mod foreign;
 mod hostile;
 mod kinds;
 mod notations;
@@ -10,6 +11,7 @@ mod outcomes;
 mod proxies;
 mod secrets;
 mod server;
+mod successes;
 mod tokens;
 
 use crate::types::InstanceArgs;

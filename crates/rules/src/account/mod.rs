@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`allowed_hosts`] | which API hosts credentials are sent to |
 //! | [`selector`] | whether it can be understood which namespaces the account allows |
+//! | [`secret_value`] | what of a Secret's value is the credential |
 //! | [`manager`] | which of several operators manages the account |
 //! | [`brake`] | whether a list shows a mass change, and whether the account goes on hold |
 //! | [`hold_record`] | the hold, as it is known even if the status loses it |
@@ -22,6 +23,7 @@ pub mod handover;
 pub mod hold_record;
 pub mod late_starts;
 pub mod manager;
+pub mod secret_value;
 pub mod selector;
 pub mod status;
 pub mod stop_all;

@@ -27,6 +27,10 @@ pub struct Bound {
     pub called: Option<Moment>,
     /// A stop was answered with 200, or refused with 400: a delete may follow.
     pub stop_answered: bool,
+    /// The API took the last stop and does not say what came of it: a list tells.
+    pub stop_accepted: bool,
+    /// When the API last took a delete without saying what came of it, and how many of these there were in a row.
+    pub delete_accepted: Option<(Moment, u32)>,
     /// The instance is proven to be stopped: the answer to the last stop, or to a get after it, says so, and no restart was made
     /// or open since. Lists do not prove it: a list that lags shows the instance as it was before a restart.
     pub stopped: bool,
@@ -55,6 +59,8 @@ impl Bound {
             direct: None,
             called: None,
             stop_answered: false,
+            stop_accepted: false,
+            delete_accepted: None,
             stopped: false,
             stops: 0,
             refused_deletes: 0,

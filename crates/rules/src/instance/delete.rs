@@ -18,7 +18,7 @@ use super::{
     run::{
         gone::{self, Gone},
         restart,
-        stop::{await_stop, waits_for_stop},
+        stop::{await_stop, make_or_await, under_way, waits_for_stop},
     },
     start::{others as other_starts, resolve, restored},
     status,
@@ -138,7 +138,9 @@ fn remove(mut draft: Draft<'_>) -> Decision {
 
 fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
     let call = removal(&draft, bound);
-    draft.call(call, deleting("the instance is being stopped and deleted"))
+    let seen = bound.latest(draft.snapshot()).map(|(seen, _)| seen);
+    let verdict = deleting("the instance is being stopped and deleted");
+    make_or_await(draft, bound, call, seen, verdict)
 }
 
 /// The next call that removes the instance.
@@ -177,7 +179,11 @@ fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
                 waits_for_stop(bound, now, now),
             )
         }
-        DeletionPolicy::Delete | DeletionPolicy::Orphan => (removal(&draft, bound), None),
+        DeletionPolicy::Delete | DeletionPolicy::Orphan => {
+            let call = removal(&draft, bound);
+            let wait = under_way(bound, &call, Some(now), now).map(|(_, wait)| wait);
+            (call, wait)
+        }
     };
     match wait {
         Some(_) => draft.rest(verdict, wait),

@@ -26,10 +26,12 @@
 //! | `start/` | how a resource without an instance gets one |
 //! | `delete` | what a resource that is being deleted leaves behind |
 //! | `reap` | the overdue stops, for a process that does nothing else |
+//! | [`answer`] | what the answer to a call says of it |
 //! | [`record`] | what is remembered of a step and of the API's answer |
 //! | [`record_write`] | what is remembered of a write to Kubernetes |
 //! | [`events`] | what a change of the status is worth telling |
 
+pub mod answer;
 mod binding;
 mod budget;
 mod cost;

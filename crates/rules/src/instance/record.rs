@@ -2,35 +2,24 @@
 
 use std::sync::Arc;
 
-use cortecs_api::{Call, Error, RetryClass, types::Instance};
+use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
 use cortecs_resources::{INSTANCE_FINALIZER, key::ObjectKey};
 use kube::ResourceExt;
 use uuid::Uuid;
 
+pub use super::answer::{Answer, Ended, answer, is_moved, outcome};
 use super::step::Purpose;
 use crate::{
     facts::{
         attempt::{Attempt, Outcome},
         bound::Bound,
-        failure::Failure,
         lookup::{self, Lookup},
         memory::{Memory, WritingStart},
     },
     instance::step::{ApiCall, Decision, Step, Write},
     ledger::book::Book,
 };
-
-/// The result of a stop, a delete or a get.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer<T> {
-    Done(T),
-    /// A 400 or 404: the instance is not there, or not in the state that the call needs.
-    Moved(Failure),
-    Failed(Failure),
-    /// There was no token: nothing was sent.
-    Unsent(Failure),
-}
 
 /// When a call was about to be sent, and when its answer was there.
 #[derive(Clone, Copy, Debug)]
@@ -94,50 +83,6 @@ fn writing_start(decision: &Decision, now: Moment) -> Option<Arc<WritingStart>> 
     }))
 }
 
-/// How a call ended that must not be repeated unless it certainly had no effect.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    pub outcome: Outcome,
-    /// What went wrong, if the outcome is unknown.
-    pub said: Option<String>,
-}
-
-/// How a call ended that must not be repeated unless it certainly had no effect. `failure` says what a refusal means.
-pub fn outcome(
-    result: Result<Instance, Error>,
-    now: Moment,
-    failure: impl FnOnce(&Error) -> Failure,
-) -> Ended {
-    let mut said = None;
-    let outcome = match result {
-        Ok(instance) => Outcome::Accepted(Arc::new(instance)),
-        // Without a token nothing was sent.
-        Err(error) if error.refused() || error.call() == Call::Token => {
-            Outcome::Refused(failure(&error))
-        }
-        Err(error) => {
-            said = Some(error.to_string());
-            Outcome::Unknown(now)
-        }
-    };
-    Ended { outcome, said }
-}
-
-/// The result of a call that may be repeated.
-pub fn answer<T>(result: Result<T, Error>, failure: impl FnOnce(&Error) -> Failure) -> Answer<T> {
-    match result {
-        Ok(value) => Answer::Done(value),
-        Err(error) if error.call() == Call::Token => Answer::Unsent(failure(&error)),
-        Err(error) if is_moved(&error) => Answer::Moved(failure(&error)),
-        Err(error) => Answer::Failed(failure(&error)),
-    }
-}
-
-/// Whether the API said that the instance is not there, or not in the state that the call needs.
-pub fn is_moved(error: &Error) -> bool {
-    matches!(error.status(), Some(400 | 404)) && error.class() == RetryClass::Terminal
-}
-
 /// The call of a written-ahead attempt is about to be made.
 pub fn call_begins(attempt: Option<&mut Attempt>) {
     if let Some(attempt) = attempt {
@@ -175,6 +120,8 @@ pub fn restarted(memory: &mut Memory, intent: Uuid, instance_id: &str, ended: En
     note_failure(memory, &ended.outcome);
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.stop_answered = false;
+        bound.stop_accepted = false;
+        bound.delete_accepted = None;
         bound.stopped = false;
         bound.stops = 0;
         bound.called = Some(times.answered);
@@ -187,8 +134,10 @@ pub fn restarted(memory: &mut Memory, intent: Uuid, instance_id: &str, ended: En
 
 pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
     let mut refusal = None;
+    let is_accepted = answer == Answer::Accepted;
     let (instance, answered) = match answer {
         Answer::Done(instance) => (Some(instance), true),
+        Answer::Accepted => (None, false),
         // The next list, or the delete, will tell where it is.
         Answer::Moved(failure) => {
             refusal = Some(failure.message);
@@ -203,12 +152,13 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
             return;
         }
     };
-    if answered {
+    if answered || is_accepted {
         memory.failure = None;
     }
     let restarting = memory.restart.is_some();
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.stop_answered |= answered;
+        bound.stop_accepted = is_accepted;
         bound.stops = bound.stops.saturating_add(1);
         bound.removal_tried = true;
         bound.refusal = refusal;
@@ -220,11 +170,12 @@ pub fn stopped(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>,
     }
 }
 
-pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
+pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>, times: Times) {
     let deleted = matches!(answer, Answer::Done(()));
     let refused = matches!(answer, Answer::Moved(_));
+    let is_accepted = answer == Answer::Accepted;
     memory.failure = match answer {
-        Answer::Done(()) => None,
+        Answer::Done(()) | Answer::Accepted => None,
         Answer::Unsent(failure) => {
             memory.failure = Some(failure);
             return;
@@ -234,6 +185,12 @@ pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
     if let Some(bound) = memory.of_instance(instance_id) {
         bound.deleted = deleted;
         bound.removal_tried = true;
+        if is_accepted {
+            let before = bound.delete_accepted.map_or(0, |(_, count)| count);
+            bound.delete_accepted = Some((times.answered, before.saturating_add(1)));
+            return;
+        }
+        bound.delete_accepted = None;
         // Not stopped yet, perhaps: it is stopped once more before the next try.
         bound.stop_answered = deleted;
         bound.refused_deletes = bound.refused_deletes.saturating_add(refused.into());
@@ -243,14 +200,14 @@ pub fn deleted(memory: &mut Memory, instance_id: &str, answer: Answer<()>) {
 pub fn got(memory: &mut Memory, instance_id: &str, answer: Answer<Instance>, times: Times) {
     memory.failure = match &answer {
         Answer::Failed(failure) | Answer::Unsent(failure) => Some(failure.clone()),
-        Answer::Done(_) | Answer::Moved(_) => None,
+        Answer::Done(_) | Answer::Accepted | Answer::Moved(_) => None,
     };
     let restarting = memory.restart.is_some();
     let looked_up = match &answer {
         Answer::Done(_) => Some(lookup::Answer::Found),
         Answer::Moved(_) => Some(lookup::Answer::NotFound),
         Answer::Failed(_) => Some(lookup::Answer::Failed),
-        Answer::Unsent(_) => None,
+        Answer::Accepted | Answer::Unsent(_) => None,
     };
     if let (Some(attempt), Some(looked_up)) = (&mut memory.start, looked_up) {
         let before = attempt.lookups.get(instance_id);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use cortecs_api::{Call, Error};
 use cortecs_resources::reason::Reason;
 
 use super::*;
 use crate::{
-    facts::failure::FailureKind,
+    facts::failure::{Failure, FailureKind},
     instance::{record_write::wrote, step::Purpose},
 };
 
@@ -64,7 +65,12 @@ fn what_was_not_sent_counts_for_nothing() {
         answer(Err(without_token()), failure),
         times(1),
     );
-    deleted(&mut memory, "i-1", answer(Err(without_token()), failure));
+    deleted(
+        &mut memory,
+        "i-1",
+        answer(Err(without_token()), failure),
+        times(1),
+    );
     assert_eq!(memory.bound, before);
     assert!(memory.failure.is_some());
 
@@ -75,6 +81,72 @@ fn what_was_not_sent_counts_for_nothing() {
         times(1),
     );
     assert!(memory.bound.as_ref().unwrap().removal_tried);
+}
+
+#[test]
+fn a_stop_that_the_api_took_is_no_failure_and_no_proof() {
+    for status in [200, 202, 204] {
+        let mut memory = bound();
+        memory.failure = Some(failure(&Error::answered(Call::StopInstance, 503)));
+        let accepted = || Err(Error::answered(Call::StopInstance, status));
+        stopped(&mut memory, "i-1", answer(accepted(), failure), times(1));
+        assert_eq!(memory.failure, None, "{status}");
+        let after = memory.bound.clone().unwrap();
+        assert!(after.stop_accepted && after.removal_tried);
+        assert!(
+            !after.stop_answered,
+            "no delete follows before a list shows it"
+        );
+        assert!(!after.stopped && after.direct.is_none());
+        assert_eq!((after.stops, after.called), (1, Some(at(2))));
+        // An answer that says what came of it takes the place of that.
+        let done = Answer::Done(instance("stopped"));
+        stopped(&mut memory, "i-1", done, times(5));
+        let after = memory.bound.unwrap();
+        assert!(!after.stop_accepted && after.stop_answered && after.stopped);
+    }
+}
+
+#[test]
+fn a_delete_that_the_api_took_is_no_failure_and_no_proof() {
+    for status in [200, 202, 204] {
+        let mut memory = bound();
+        stopped(
+            &mut memory,
+            "i-1",
+            Answer::Done(instance("stopped")),
+            times(1),
+        );
+        memory.failure = Some(failure(&Error::answered(Call::DeleteInstance, 503)));
+        for (asked, count) in [(3, 1), (5, 2)] {
+            let accepted = Err(Error::answered(Call::DeleteInstance, status));
+            deleted(&mut memory, "i-1", answer(accepted, failure), times(asked));
+            assert_eq!(memory.failure, None, "{status}");
+            let after = memory.bound.as_ref().unwrap();
+            assert_eq!(after.delete_accepted, Some((at(asked + 1), count)));
+            assert!(!after.deleted && after.removal_tried);
+            assert!(after.stop_answered, "it need not be stopped once more");
+            assert_eq!(after.called, Some(at(2)), "of the stop");
+        }
+        let moved = Err(Error::answered(Call::DeleteInstance, 400));
+        deleted(&mut memory, "i-1", answer(moved, failure), times(7));
+        assert_eq!(memory.bound.unwrap().delete_accepted, None);
+        assert!(memory.failure.is_some());
+    }
+}
+
+#[test]
+fn a_get_is_never_accepted_and_a_start_stays_open() {
+    for status in [200, 202, 204] {
+        let got = answer::<Instance>(Err(Error::answered(Call::GetInstance, status)), failure);
+        assert!(matches!(got, Answer::Failed(_)), "{status}");
+        let started = outcome(
+            Err(Error::answered(Call::StartInstance, status)),
+            at(3),
+            failure,
+        );
+        assert_eq!(started.outcome, Outcome::Unknown(at(3)), "{status}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod calls;
 mod control;
 mod faults;
 mod handle;
+mod successes;
 mod world;
 
 use std::time::Duration;

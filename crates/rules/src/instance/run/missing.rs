@@ -60,7 +60,8 @@ pub(crate) fn missing(mut draft: Draft<'_>, bound: &Bound) -> Decision {
 }
 
 pub(crate) fn unbind(mut draft: Draft<'_>, message: &str) -> Decision {
-    let accepted = drift_is_accepted(&draft) && !draft.bound().is_some_and(|b| b.deleted);
+    let is_deleted = |bound: &Bound| bound.deleted || bound.delete_accepted.is_some();
+    let accepted = drift_is_accepted(&draft) && !draft.bound().is_some_and(is_deleted);
     draft.forget_instance();
     let verdict = if accepted {
         drift_accepted()

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `drift` | whether what others did to it is accepted, and whether a restart was asked for |
 //! | `gone` | whether it is gone |
-//! | `stop` | whether it is stopped, once more or not yet |
+//! | `stop` | whether it is stopped or deleted, once more or not yet |
 //! | `progress` | for how long it has not been usable |
 //! | `odd` | what is shown of a state that this version does not know |
 //! | `running` | how far the instance has come |

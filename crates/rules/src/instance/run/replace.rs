@@ -10,12 +10,15 @@ use crate::{
         draft::Draft,
         gate,
         pin::{NotPinned, known_to_catalog, pinned, pinned_now},
-        step::{ApiCall, Decision},
+        step::Decision,
         verdict::Verdict,
     },
 };
 
-use super::{running::is_outdated, stop::stop};
+use super::{
+    running::is_outdated,
+    stop::{delete, stop},
+};
 
 pub(crate) fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
     let now = match draft.spec().update_strategy.kind {
@@ -27,7 +30,7 @@ pub(crate) fn must_be_replaced(draft: &Draft<'_>, up: bool) -> bool {
 
 /// The API cannot resize: the old instance goes, then a new one is started. Nothing is removed before the new
 /// arguments are known to be valid and the account permits a start. `stops`: whether it is stopped first.
-pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, stops: bool) -> Decision {
+pub(crate) fn replace(draft: Draft<'_>, bound: &Bound, seen: Moment, stops: bool) -> Decision {
     let verdict = Verdict::reconciling(
         Phase::Replacing,
         Reason::Replacing,
@@ -73,9 +76,5 @@ pub(crate) fn replace(mut draft: Draft<'_>, bound: &Bound, seen: Moment, stops: 
     if stops {
         return stop(draft, bound, seen, verdict);
     }
-    draft.is_busy();
-    let call = ApiCall::Delete {
-        instance_id: bound.id.clone(),
-    };
-    draft.call(call, verdict)
+    delete(draft, bound, seen, verdict)
 }

@@ -26,6 +26,7 @@ mod samples;
 mod start;
 mod stop_all;
 mod unanswered;
+mod under_way;
 mod unlisted;
 mod voided;
 mod waiting;

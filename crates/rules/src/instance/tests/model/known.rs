@@ -163,6 +163,12 @@ impl Writer<'_> {
             self.flag(asked.is_some_and(|asked| lookup.asked >= asked));
         }
         self.flag(bound.stop_answered);
+        self.flag(bound.stop_accepted);
+        if let Some((at, count)) = bound.delete_accepted {
+            self.byte(12 + u8::try_from(count.min(8)).unwrap());
+            self.flag(asked.is_some_and(|asked| asked > at));
+            self.age(at);
+        }
         self.flag(bound.stopped);
         self.flag(bound.removal_tried);
         self.flag(bound.deleted);

@@ -355,7 +355,7 @@ impl Process {
             }
             ApiCall::Delete { instance_id } => {
                 let result = result.map(|_| ());
-                record::deleted(memory, instance_id, record::answer(result, failure));
+                record::deleted(memory, instance_id, record::answer(result, failure), times);
             }
             ApiCall::FetchModel { .. } | ApiCall::FetchCapacity => {
                 panic!("the catalog is no part of the model")

@@ -1,0 +1,99 @@
+//! What the status and the body of an answer say of a call. Pure.
+
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
+
+use crate::{
+    call::Call,
+    error::{Cause, Error},
+    text,
+};
+
+/// Why a body is of no use.
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the client knows what a call is about")
+)]
+pub(super) enum Flaw {
+    Unusable(String),
+    /// It is about something else than the call.
+    Contradicts(&'static str),
+}
+
+impl From<String> for Flaw {
+    fn from(why: String) -> Self {
+        Self::Unusable(why)
+    }
+}
+
+/// What a call came to that was answered with a success.
+///
+/// A start, a restart, a stop and a token count with any 2xx whose body is usable, everything else with 200 only. Another success of a stop
+/// or a delete, and one without a usable body, says that the API took the call, and not what came of it.
+pub(super) fn of_success<T, E: Into<Flaw>>(
+    call: Call,
+    status: u16,
+    body: &[u8],
+    parse: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, Cause> {
+    let flaw = match parse(body).map_err(Into::into) {
+        Ok(value) if status == 200 || call.counts_with_any_success() => return Ok(value),
+        Ok(_) => Flaw::Unusable("it does not come with HTTP 200".to_owned()),
+        Err(flaw) => flaw,
+    };
+    Err(match flaw {
+        Flaw::Unusable(why) if call.removes() && !text::is_page_body(body) => {
+            Cause::Accepted { status, why }
+        }
+        Flaw::Unusable(why) => Cause::Malformed { status, why },
+        Flaw::Contradicts(why) => Cause::Malformed {
+            status,
+            why: why.to_owned(),
+        },
+    })
+}
+
+/// The failure of a call that was answered with anything but a success. A body that could not be read takes nothing from the status.
+pub(super) fn of_refusal(
+    status: u16,
+    body: Option<&[u8]>,
+    retry_after: Option<Duration>,
+    secrets: &[&str],
+) -> Cause {
+    let is_foreign = (400..500).contains(&status) && body.is_some_and(is_foreign);
+    Cause::Status {
+        status,
+        message: body.and_then(|body| text::message(body, secrets)),
+        retry_after,
+        is_foreign,
+    }
+}
+
+/// The API says in JSON why it refuses a call, or says nothing.
+fn is_foreign(body: &[u8]) -> bool {
+    !body.trim_ascii().is_empty() && serde_json::from_slice::<IgnoredAny>(body).is_err()
+}
+
+/// Errors as they come from the API, for tests of what is built on this.
+impl Error {
+    /// The error of a call that was answered with this status, and without a body.
+    pub fn answered(call: Call, status: u16) -> Self {
+        Self::answered_with(call, status, b"", &[])
+    }
+
+    /// The error of a call that was answered with this status, and with a body that is of no use for it. None of `secrets` is shown.
+    pub fn answered_with(call: Call, status: u16, body: &[u8], secrets: &[&str]) -> Self {
+        let cause = match status {
+            200..300 => {
+                let nothing = |_: &[u8]| Err::<(), _>("it is of no use".to_owned());
+                match of_success(call, status, body, nothing) {
+                    Ok(()) => Cause::Invalid("the answer is no error"),
+                    Err(cause) => cause,
+                }
+            }
+            _ => of_refusal(status, Some(body), None, secrets),
+        };
+        Self::new(call, cause)
+    }
+}
