@@ -140,18 +140,24 @@ async fn verify(
         Ok(client) => client,
         Err(error) => return invalid_url(&error).into(),
     };
+    let is_known = matches!(&remembered.state, AccountState::Usable(before) if before == key);
     match client.verify_credentials().await {
         Ok(()) => Evaluation {
             unverified: controller.directory.join_with(account, key, credentials),
             state: AccountState::Usable(key.clone()),
         },
         Err(error) if error.class() == RetryClass::Auth => refused(&error.to_string()).into(),
+        Err(error) if error.leads_elsewhere() && !is_known => {
+            let exchange = error.exchange(&key.api_url);
+            let message = format!("apiUrl is probably wrong: {exchange}");
+            unusable(Reason::ApiUrlInvalid, message).into()
+        }
         Err(error) => {
             tracing::warn!(account = %ObjectKey::of(account), %error, "credentials cannot be verified now");
             // A member whose credentials were verified before stays a member; other accounts do not become members.
-            match &remembered.state {
-                AccountState::Usable(before) if before == key => remembered.state.clone().into(),
-                _ => unusable(
+            match is_known {
+                true => remembered.state.clone().into(),
+                false => unusable(
                     Reason::CredentialsUnverified,
                     format!("the credentials cannot be verified now ({error})"),
                 )
@@ -185,6 +191,9 @@ fn observer(controller: &AccountController, account: &CortecsAccount) -> Arc<Api
 
 fn fleet_state(fleet: &Fleet) -> AccountState {
     let health = fleet.health();
+    if let Some(why) = health.wrong_url() {
+        return unusable(Reason::ApiUrlInvalid, why);
+    }
     match health.last_error {
         Some(error) if health.authentication_failed => refused(&error.message),
         _ => AccountState::Usable(fleet.key().clone()),

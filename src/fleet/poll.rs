@@ -380,6 +380,9 @@ impl Inner {
             state.health.last_error = Some(FleetError {
                 class: error.class(),
                 message: error.to_string(),
+                elsewhere: error
+                    .leads_elsewhere()
+                    .then(|| error.exchange(&self.key.api_url)),
             });
         }
         tracing::debug!(fleet = %self.key, %error, "a list failed");

@@ -65,3 +65,4 @@ mod telling;
 mod upgrade;
 mod validation;
 mod webhooks;
+mod wrong_urls;

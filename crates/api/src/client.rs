@@ -10,7 +10,7 @@ use crate::{
     answers::{self, Readable},
     call::Call,
     config::{ClientConfig, ConfigError, Credentials},
-    error::{Cause, Error},
+    error::{Cause, Error, LIST_PATH},
     http::{Request, Transport},
     id,
     outcome::Flaw,
@@ -76,7 +76,7 @@ impl Client {
 
     /// Every instance of the owner. An error unless each entry parses and has an id of its own.
     pub async fn list_instances(&self) -> Result<Vec<Instance>, Error> {
-        let request = get(Call::ListInstances, "/instances/");
+        let request = get(Call::ListInstances, LIST_PATH);
         self.authorized(request, answers::instances).await
     }
 

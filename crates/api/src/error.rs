@@ -61,6 +61,35 @@ impl Error {
         matches!(*self.cause, Cause::Accepted { .. })
     }
 
+    /// Whether the answer shows that the URL of the API leads elsewhere. Only of a token or a list, whose paths are always the same; a later
+    /// one may be a passing fault.
+    pub fn leads_elsewhere(&self) -> bool {
+        let cause = self.cause.root();
+        let of_token = self.call == Call::Token || matches!(*self.cause, Cause::Token(_));
+        match cause {
+            Cause::Status { status, .. } => {
+                let fixed = of_token || self.call == Call::ListInstances;
+                fixed && matches!(status, 300..=399 | 404 | 405 | 410)
+            }
+            Cause::Malformed { status: 200, .. } => of_token,
+            _ => false,
+        }
+    }
+
+    /// What was asked of the API at this URL, and how that was answered.
+    pub fn exchange(&self, api_url: &str) -> String {
+        let of_token = self.call == Call::Token || matches!(*self.cause, Cause::Token(_));
+        let (method, path) = match of_token {
+            true => ("POST", TOKEN_PATH),
+            false => ("GET", LIST_PATH),
+        };
+        let api_url = api_url.trim_end_matches('/');
+        format!(
+            "{method} {api_url}{path} was answered with {}",
+            self.cause.root()
+        )
+    }
+
     /// Whether something in front of the API answered, such as a proxy: a 4xx whose body is not JSON.
     pub fn is_foreign(&self) -> bool {
         self.cause.root().is_foreign()
@@ -111,15 +140,21 @@ pub(super) enum Cause {
     Malformed { status: u16, why: String },
     #[error("the API took the call (HTTP {status}) and does not say what came of it: {why}")]
     Accepted { status: u16, why: String },
-    #[error("HTTP {status}{}", if *is_foreign { FOREIGN.to_owned() } else { message.as_ref().map(|m| format!(": {m}")).unwrap_or_default() })]
+    #[error("HTTP {status}{}{}", location.as_ref().map(|l| format!(", to {l}")).unwrap_or_default(), if *is_foreign { FOREIGN.to_owned() } else { message.as_ref().map(|m| format!(": {m}")).unwrap_or_default() })]
     Status {
         status: u16,
         message: Option<String>,
         retry_after: Option<Duration>,
+        /// Where a redirect leads. It is not followed.
+        location: Option<String>,
         /// The answer is not the API's.
         is_foreign: bool,
     },
 }
+
+/// Where tokens and the list of instances are.
+pub(super) const TOKEN_PATH: &str = "/oauth2/token";
+pub(super) const LIST_PATH: &str = "/instances/";
 
 const FOREIGN: &str = ": something in front of the API answered, such as a proxy";
 

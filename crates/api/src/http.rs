@@ -8,7 +8,7 @@ use std::{
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use reqwest::{
     Method, Response, Url,
-    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
     redirect, retry,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -194,8 +194,11 @@ impl Transport {
 async fn refusal(response: Response, secrets: &[&str]) -> Cause {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), Timestamp::now());
+    let location = response.headers().get(LOCATION);
+    let location = location.and_then(|location| location.to_str().ok().map(str::to_owned));
     let body = read(response, MAX_ERROR).await.ok().flatten();
-    outcome::of_refusal(status, body.as_deref(), retry_after, secrets)
+    let location = location.as_deref();
+    outcome::of_refusal(status, body.as_deref(), retry_after, location, secrets)
 }
 
 /// The whole body, or nothing if it is longer than `limit` bytes. Only what arrives counts, not what the headers claim.

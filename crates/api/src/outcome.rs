@@ -59,6 +59,7 @@ pub(super) fn of_refusal(
     status: u16,
     body: Option<&[u8]>,
     retry_after: Option<Duration>,
+    location: Option<&str>,
     secrets: &[&str],
 ) -> Cause {
     let is_foreign = (400..500).contains(&status) && body.is_some_and(is_foreign);
@@ -66,7 +67,20 @@ pub(super) fn of_refusal(
         status,
         message: body.and_then(|body| text::message(body, secrets)),
         retry_after,
+        location: location
+            .filter(|_| (300..400).contains(&status))
+            .and_then(|location| text::tidy(without_query(location), secrets)),
         is_foreign,
+    }
+}
+
+/// A query or a user may be secret.
+fn without_query(location: &str) -> &str {
+    let end = location.find(['?', '#']).unwrap_or(location.len());
+    let location = &location[..end];
+    match location.contains('@') {
+        true => "",
+        false => location,
     }
 }
 
@@ -92,7 +106,7 @@ impl Error {
                     Err(cause) => cause,
                 }
             }
-            _ => of_refusal(status, Some(body), None, secrets),
+            _ => of_refusal(status, Some(body), None, None, secrets),
         };
         Self::new(call, cause)
     }

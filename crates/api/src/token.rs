@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::{
     call::Call,
     config::Credentials,
-    error::Cause,
+    error::{Cause, TOKEN_PATH},
     grant::{self, Grant},
     http::{Request, Transport},
 };
@@ -221,7 +221,7 @@ async fn request_token(
     let request = Request {
         call: Call::Token,
         method: Method::POST,
-        path: "/oauth2/token".to_owned(),
+        path: TOKEN_PATH.to_owned(),
         body: Some(body),
     };
     transport

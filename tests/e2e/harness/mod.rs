@@ -29,7 +29,7 @@ pub(crate) use operator::{CrashPoint, Operator};
 pub(crate) use policy::Policy;
 pub(crate) use process::{Process, leads, stands_by};
 pub(crate) use read::{Read, bound, is_ready, phase_is, running, stalled_because, stopped};
-pub(crate) use record::{Key, version_of};
+pub(crate) use record::{Key, Record, version_of};
 pub(crate) use shared::{allow_lease_in, apply};
 pub(crate) use tamper::seal_of;
 pub(crate) use told::Told;

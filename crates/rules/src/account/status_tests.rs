@@ -28,6 +28,7 @@ fn failing(class: RetryClass, failures: u32) -> View<'static> {
     let mut view = usable();
     view.health.failures = failures;
     view.health.last_error = Some(FleetError {
+        elsewhere: None,
         class,
         message: "list instances failed: HTTP 500".to_owned(),
     });

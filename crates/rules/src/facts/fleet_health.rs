@@ -25,6 +25,18 @@ pub struct FleetHealth {
 }
 
 impl FleetHealth {
+    /// Why the URL of the API is most likely wrong: it leads elsewhere, and no list was ever good.
+    pub fn wrong_url(&self) -> Option<String> {
+        let error = self
+            .last_error
+            .as_ref()
+            .filter(|_| self.last_good.is_none())?;
+        let exchange = error.elsewhere.as_ref()?;
+        Some(format!(
+            "apiUrl is probably wrong: {exchange}. Correct spec.apiUrl; its path ends where /instances/ begins"
+        ))
+    }
+
     /// A list succeeded: what was wrong is over.
     pub fn clear(&mut self) {
         *self = Self {
@@ -56,11 +68,31 @@ const MISSED: u32 = 5;
 pub struct FleetError {
     pub class: RetryClass,
     pub message: String,
+    /// What speaks for a wrong URL, if anything does: what was asked, and how that was answered.
+    pub elsewhere: Option<String>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_that_leads_elsewhere_is_wrong_unless_a_list_was_good() {
+        let error = |elsewhere: Option<&str>| FleetError {
+            class: RetryClass::Transient,
+            message: "no access token: HTTP 404".to_owned(),
+            elsewhere: elsewhere.map(str::to_owned),
+        };
+        let mut health = FleetHealth {
+            last_error: Some(error(None)),
+            ..FleetHealth::default()
+        };
+        assert_eq!(health.wrong_url(), None);
+        health.last_error = Some(error(Some("GET x was answered with HTTP 404")));
+        assert!(health.wrong_url().unwrap().contains("GET x was answered"));
+        health.last_good = Some(at(1));
+        assert_eq!(health.wrong_url(), None);
+    }
 
     fn at(second: u64) -> Moment {
         Moment::from_boot(Duration::from_secs(second))

@@ -47,6 +47,10 @@ pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
         Ok(account) => account,
         Err(verdict) => return draft.rest(verdict, None),
     };
+    if draft.snapshot().is_none() {
+        // Nothing else is asked of an API that has not shown yet that it is one.
+        return draft.await_fresh_list();
+    }
     let turn = Verdict::pending("other calls of the account are made first");
     let delay = draft.delay_start(&turn);
     if let Some(pause @ Delay::Pause(..)) = delay {
