@@ -4,7 +4,7 @@
 use cortecs_resources::{INSTANCE_FINALIZER, instance_status::Phase};
 use cortecs_simulator::Endpoint;
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     eventually::eventually_true,
@@ -149,39 +149,50 @@ async fn the_finalizer_of_an_account_may_be_refused_as_well() {
 /// What an object may have in annotations, in bytes.
 const ROOM: usize = 256 * 1024;
 
-#[tokio::test]
-async fn an_object_without_room_for_the_annotation_says_what_that_means() {
-    let bed = Bed::new("no-room").await;
-    let _operator = bed.operator();
-    let filler = "x".repeat(ROOM - 100);
-    let metadata = json!({"annotations": {"filler": filler}});
-    let created = bed
-        .create_with("phi", metadata, json!({"modelId": MODEL}))
-        .await;
-    assert!(created.annotations().contains_key("filler"));
+/// A resource whose annotation with the id cannot be written: it runs, says what that means, and writes nothing again and again.
+async fn runs_unsealed(bed: &Bed, annotations: Value, says: &str) {
+    bed.create_with(
+        "phi",
+        json!({"annotations": annotations}),
+        json!({"modelId": MODEL}),
+    )
+    .await;
     let resource = bed
         .wait("phi", "running, with a note", |r| {
             running(r) && r.message("Ready").contains("cortecs.ai/instance-id")
         })
         .await;
     let said = resource.message("Ready").to_owned();
-    assert!(
-        said.contains("backup") && said.contains("Too long"),
-        "{said}"
-    );
-    let told = async || {
-        let events = bed.events().await;
-        let of_refusals = |event: &&_| is_refusal(event);
-        events.iter().filter(of_refusals).count() == 1
-    };
+    assert!(said.contains("backup") && said.contains(says), "{said}");
+    let told = async || bed.events().await.iter().filter(|e| is_refusal(e)).count() == 1;
     eventually_true("one event tells it", SOON, told).await;
-    // Nothing else depends on it, and nothing is written again and again.
     let version = resource.resource_version();
     bed.wait_lists(3).await;
     assert_eq!(bed.latest("phi").unwrap().resource_version(), version);
     bed.delete("phi").await;
     bed.wait_gone("phi").await;
     assert_eq!(bed.existing(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_object_without_room_for_the_annotation_says_what_that_means() {
+    for left in [0, 100] {
+        let bed = Bed::new("no-room").await;
+        let _operator = bed.operator();
+        let filler = "x".repeat(ROOM - "filler".len() - left);
+        runs_unsealed(&bed, json!({"filler": filler}), "Too long").await;
+    }
+}
+
+#[tokio::test]
+async fn an_annotation_that_a_policy_refuses_is_told_in_the_same_way() {
+    let bed = Bed::new("no-annotations").await;
+    let _operator = bed.operator();
+    let permits = "object.kind != 'CortecsInstance' || !has(object.metadata.annotations) || \
+        !('cortecs.ai/instance-id' in object.metadata.annotations)";
+    let policy = Policy::refuse(&bed, "cortecsinstances", permits).await;
+    runs_unsealed(&bed, json!({}), "the house forbids it").await;
+    policy.end().await;
 }
 
 fn is_refusal(event: &k8s_openapi::api::events::v1::Event) -> bool {

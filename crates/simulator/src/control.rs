@@ -53,7 +53,7 @@ POST   /_control/faults                    {\"endpoint\":\"start\",\"effect\":{\
          endpoint: any, token, list_instances, get_instance, start, restart, stop, stop_all, delete, delete_all,
                    balance, list_models, get_model, hardware_types, available_hardware_types
          kind:     answer (when, status, body {message|html|raw} or \"empty\", retry_after, location), drop (when, reset),
-                   delay (when, milliseconds), malformed_body, truncated_body, without_instance, huge_body (bytes),
+                   delay (when, milliseconds), malformed_body, truncated_body, cut_list, without_instance, huge_body (bytes),
                    expire_token; when is before or after the effect
          optional: times, probability, matches (a model id)
 POST   /_control/faults/release            ends the delays that have begun, removes those that wait

@@ -15,7 +15,7 @@
 //! | `start` | the arguments of a start: the check and the defaults |
 //! | `held`, `progress` | one instance and its history; the progress of its workers |
 //! | `world` | all instances, and the effects of the calls |
-//! | `lag`, `omit`, `rewrite` | the lag of lists; the fields that answers leave out, and those that they write otherwise |
+//! | `lag`, `omit`, `rewrite`, `cut` | the lag of lists; the fields that answers leave out, and those that they write otherwise; lists that lack a part |
 //! | `api` | the calls: request, change of the world, answer |
 //! | `success`, `fault`, `millis` | other successes; faults on demand, and their durations in JSON |
 //! | `journal` | the records of requests |
@@ -32,6 +32,7 @@ mod api;
 mod catalog;
 mod connection;
 pub mod control;
+mod cut;
 mod endpoint;
 mod fault;
 mod handle;

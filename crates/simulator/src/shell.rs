@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{Answer, Call},
     connection::Scissors,
+    cut,
     endpoint::Endpoint,
     fault::{Effect, When},
     held,
@@ -230,6 +231,7 @@ async fn strike(shared: &Arc<Shared>, call: Call, effect: Option<Effect>, releas
             r#"{"instance": {"instance_id"#,
         ),
         Effect::TruncatedBody => truncated(&answer),
+        Effect::CutList => json_response(&cut::cut(answer)),
         Effect::WithoutInstance => json_response(&without_instance(answer)),
         Effect::HugeBody { bytes } => huge(answer.status, bytes),
         Effect::ExpireToken => json_response(&answer),

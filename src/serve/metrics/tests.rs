@@ -60,6 +60,7 @@ fn filled() -> Metrics {
     metrics.start(ACCOUNT, StartOutcome::Accepted);
     metrics.start_duration(Duration::from_secs(90));
     metrics.list_received(ACCOUNT, clock::moment());
+    metrics.set_unreadable("cortecsinstance", 1);
     metrics
 }
 
@@ -111,6 +112,7 @@ fn the_exposed_names_are_the_documented_ones() {
             "cortecs_cost_total",
             "cortecs_hardware_price_per_hour",
             "cortecs_instances",
+            "cortecs_kubernetes_writes_refused_total",
             "cortecs_late_instances",
             "cortecs_list_age_seconds",
             "cortecs_open_start_age_seconds",
@@ -122,6 +124,7 @@ fn the_exposed_names_are_the_documented_ones() {
             "cortecs_start_duration_seconds_sum",
             "cortecs_starts_total",
             "cortecs_unmanaged_instances",
+            "cortecs_unreadable_objects",
             "leader_election_master_status",
         ]
     );

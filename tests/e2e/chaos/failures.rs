@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cortecs_simulator::{Effect, Endpoint, Fault, FaultBody, Handle, Omitted, RequestRecord, When};
+use cortecs_simulator::{
+    Effect, Endpoint, Fault, FaultBody, Handle, Notation, Omitted, RequestRecord, Rewrite, When,
+};
 use fastrand::Rng;
+use serde_json::Value;
 
 use super::plan::between;
 use crate::harness::{Bed, CLIENT_ID, polls_every_second};
@@ -31,6 +34,7 @@ pub(super) struct Period {
     faults: Vec<Fault>,
     lag: Option<Duration>,
     omits: Vec<Omitted>,
+    rewrites: Vec<Rewrite>,
     down: bool,
     expire: bool,
     mishap: Option<Mishap>,
@@ -56,6 +60,7 @@ impl Period {
                 1 => Omitted::ALL.into_iter().filter(|_| rng.bool()).collect(),
                 _ => Vec::new(),
             },
+            rewrites: rewrites(kind, rng),
             down: (20..28).contains(&kind),
             expire: kind % 16 == 1,
             mishap: match kind {
@@ -75,6 +80,7 @@ impl Period {
         api.set_down(self.down);
         api.set_list_lag(self.lag.unwrap_or_default());
         api.omit(self.omits.iter().copied());
+        api.rewrite(self.rewrites.iter().cloned());
         let mut count = |what: &str, happens: bool| {
             if happens {
                 *tally.entry(what.to_owned()).or_default() += 1;
@@ -82,6 +88,10 @@ impl Period {
         };
         count("lists that lag, for a while", self.lag.is_some());
         count("fields left out, for a while", !self.omits.is_empty());
+        let odd_states = self.rewrites.iter().any(|change| change.name == "status");
+        count("states that nobody knows, for a while", odd_states);
+        let notations = !odd_states && !self.rewrites.is_empty();
+        count("other notations, for a while", notations);
         count("every token revoked", self.expire);
         if self.expire {
             api.expire_tokens();
@@ -115,6 +125,33 @@ pub(super) fn clear(api: &Handle) {
     api.set_down(false);
     api.set_list_lag(Duration::ZERO);
     api.omit([]);
+    api.rewrite([]);
+}
+
+/// Values that answers write otherwise: numbers in another notation, or the state of what runs by another word.
+fn rewrites(kind: u32, rng: &mut Rng) -> Vec<Rewrite> {
+    let rewrite = |name: &str, from: Option<Value>, to: Notation| Rewrite {
+        name: name.to_owned(),
+        from,
+        to,
+    };
+    match kind % 7 {
+        0 => {
+            let numbers = ["current_step", "num_steps", "context_length", "num_workers"];
+            let notations = [Notation::Fraction, Notation::Text];
+            let notation = |name| {
+                let to = notations[rng.usize(..notations.len())].clone();
+                rewrite(name, None, to)
+            };
+            numbers.map(notation).into()
+        }
+        1 => {
+            let word = ["failed", "resting", "Error: unknown"][rng.usize(..3)];
+            let to = Notation::Value(Value::from(word));
+            vec![rewrite("status", Some(Value::from("running")), to)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn fault(rng: &mut Rng) -> Fault {
@@ -162,6 +199,9 @@ fn effects(endpoint: Endpoint) -> Vec<Effect> {
     ];
     if endpoint.needs_token() {
         effects.push(Effect::ExpireToken);
+    }
+    if endpoint == Endpoint::ListInstances {
+        effects.push(Effect::CutList);
     }
     if endpoint == Endpoint::GetInstance {
         effects.push(Effect::fail(400, "Bad request"));

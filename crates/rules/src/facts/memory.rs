@@ -57,6 +57,8 @@ pub struct Memory {
     pub unreadable: bool,
     /// Someone else emptied the status. The book keeps the status from before, which is to be written back.
     pub status_lost: bool,
+    /// The message of the last status that was to tell of the deletion. It is told once, whatever becomes of the write.
+    pub parting: Option<String>,
     /// This process is removing the finalizer: if the resource goes now, this process has released it.
     pub released: bool,
     /// The last write of the sealed id, if it failed.

@@ -5,7 +5,11 @@
 //! stopped, an answer about it alone must say that it is. Only then the finalizer is removed.
 
 use cortecs_resources::{
-    INSTANCE_FINALIZER, instance::DeletionPolicy, instance_status::Phase, reason::Reason,
+    INSTANCE_FINALIZER,
+    conditions::{READY, find_condition},
+    instance::DeletionPolicy,
+    instance_status::Phase,
+    reason::Reason,
 };
 use kube::ResourceExt;
 
@@ -36,14 +40,18 @@ pub(crate) fn decide(draft: Draft<'_>) -> Decision {
     show_first(input, remove(draft))
 }
 
-/// Before the first call, and before what stays of the resource is left to others, the status says so. A status that cannot be
-/// written holds nothing up.
+/// Before the first call, and before what stays of the resource is left to others, the status says so. That is tried once: a status
+/// that cannot be written, or that loses it again, holds nothing up.
 fn show_first(input: &Input<'_>, decision: Decision) -> Decision {
     let shown = input.resource.status.as_ref();
+    let tried = input.memory.parting.as_ref();
+    let message = find_condition(&decision.status.conditions, READY).map(|ready| &ready.message);
     let is_due = match &decision.step {
-        Step::Call(_) => shown.and_then(|status| status.phase) != Some(Phase::Deleting),
+        Step::Call(_) => {
+            tried.is_none() && shown.and_then(|status| status.phase) != Some(Phase::Deleting)
+        }
         Step::Write(Write::RemoveFinalizer) => {
-            others(input).is_some() && shown != Some(&decision.status)
+            others(input).is_some() && shown != Some(&decision.status) && tried != message
         }
         _ => false,
     };

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use cortecs_api::types::Instance;
 use cortecs_clock::Moment;
-use cortecs_resources::{INSTANCE_FINALIZER, key::ObjectKey};
+use cortecs_resources::{
+    INSTANCE_FINALIZER,
+    conditions::{READY, find_condition},
+    instance_status::Phase,
+    key::ObjectKey,
+};
 use kube::ResourceExt;
 use uuid::Uuid;
 
@@ -37,7 +42,11 @@ pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision, now: Mome
         entry.memory.released && !finalizers.iter().any(|f| f == INSTANCE_FINALIZER)
     });
     let writing = writing_start(decision, now);
+    let parting = parting(decision);
     book.remember(key, |memory| {
+        if parting.is_some() {
+            memory.parting = parting;
+        }
         memory.released = releases || is_released;
         memory.held_up.clone_from(&decision.held_up);
         memory.budget_wait.clone_from(&decision.budget_wait);
@@ -69,6 +78,14 @@ pub fn announce(book: &mut Book, key: &ObjectKey, decision: &Decision, now: Mome
         }
         _ => {}
     }
+}
+
+/// What the decision is to tell of a deletion, if it is to tell something.
+fn parting(decision: &Decision) -> Option<String> {
+    let tells = decision.step == Step::Write(Write::Status(Purpose::Report))
+        && decision.status.phase == Some(Phase::Deleting);
+    let ready = find_condition(&decision.status.conditions, READY);
+    ready.filter(|_| tells).map(|ready| ready.message.clone())
 }
 
 /// The intent that the decision is to write, if it is to write one.

@@ -9,7 +9,7 @@ use cortecs_resources::{
 use super::{others::writing_start, *};
 use crate::{
     facts::{bound::Bound, failure::FailureKind},
-    instance::record_write,
+    instance::{record, record_write},
 };
 
 fn bound(policy: &str) -> Scene {
@@ -80,10 +80,25 @@ fn before_the_first_call_the_status_offers_nothing_any_more() {
 }
 
 #[test]
-fn a_status_that_cannot_be_written_holds_no_stop_up() {
+fn a_status_that_cannot_be_written_or_loses_it_again_holds_no_stop_up() {
     let mut scene = used("Delete");
     scene.observe();
     scene.memory.as_mut().unwrap().write_failures = 1;
+    assert_eq!(scene.decide().step, stop());
+
+    let mut scene = used("Delete");
+    scene.observe();
+    let first = scene.decide();
+    assert_eq!(first.step, written(Purpose::Report));
+    let (key, now) = (ObjectKey::of(&scene.parsed()), scene.now);
+    let mut book = crate::ledger::book::Book::default();
+    book.apply(std::sync::Arc::new(scene.parsed()));
+    record::announce(&mut book, &key, &first, now);
+    let entry = book.iter().next().unwrap().1;
+    let told = entry.memory.parting.clone();
+    assert!(told.is_some(), "{first:?}");
+    // A webhook has taken the phase off.
+    scene.memory.as_mut().unwrap().parting = told;
     assert_eq!(scene.decide().step, stop());
 }
 

@@ -1,7 +1,7 @@
 //! What of a status decisions read again: all else only tells people, and is left out of the state.
 
 use cortecs_resources::{
-    instance_status::CortecsInstanceStatus,
+    instance_status::{CortecsInstanceStatus, Phase},
     journal::{Journal, Slot},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -28,6 +28,8 @@ pub fn shown(status: &CortecsInstanceStatus, with_times: bool) -> CortecsInstanc
     };
     CortecsInstanceStatus {
         journal,
+        // It is shown before the first call of a deletion.
+        phase: status.phase.filter(|phase| *phase == Phase::Deleting),
         instance_id: status.instance_id.clone(),
         instance_args: status.instance_args.clone(),
         account: status.account.clone(),
