@@ -8,8 +8,10 @@ use std::{
 };
 
 use cortecs_clock as clock;
-use cortecs_resources::{CortecsAccount, annotations, decode::Decoded, key::ObjectKey};
-use cortecs_rules::ledger::book::Scope;
+use cortecs_resources::{
+    CortecsAccount, annotations, decode::Decoded, key::ObjectKey, reason::Reason,
+};
+use cortecs_rules::{facts::account_entry::AccountState, ledger::book::Scope};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, runtime::watcher::Event};
 
@@ -127,6 +129,29 @@ impl Reconciler for AccountController {
         may_write.then(|| status.map_or(&[][..], |status| &status.conditions))
     }
 
+    /// Its credentials serve stops and deletes; whoever manages it goes on to do so.
+    async fn left_alone(&self, decoded: &Decoded<CortecsAccount>) -> Result<(), KubeError> {
+        let Some(problem) = &decoded.problem else {
+            return Ok(());
+        };
+        let account = self.directory.effective(decoded);
+        let key = ObjectKey::of(&*account);
+        let is_known = self.directory.remembered(&account).fleet.is_some();
+        let fields = ["spec.apiUrl", "spec.credentialsSecretRef"];
+        if let Some(other) = self.other_manager(&account) {
+            self.leave_to(&other, &key, &account).await?;
+        } else if is_known || !fields.iter().any(|field| problem.lacks(field)) {
+            self.evaluate(&key, &account).await;
+        } else {
+            let state = AccountState::Unusable {
+                reason: Reason::Unreadable,
+                message: problem.to_string(),
+            };
+            self.directory.record_state(&account, state);
+        }
+        Ok(())
+    }
+
     fn back_off(&self, account: &CortecsAccount) -> Duration {
         let mut backoffs = self.backoffs();
         let backoff = backoffs.entry(ObjectKey::of(account)).or_default();
@@ -137,16 +162,9 @@ impl Reconciler for AccountController {
 impl AccountController {
     fn upsert(&self, decoded: &Decoded<CortecsAccount>) {
         let key = ObjectKey::of(decoded);
-        let account = &*decoded.object;
-        if let Some(problem) = &decoded.problem {
-            // What was known of the account still holds for what runs. Its limits may be others by now, so nothing is started.
-            if self.directory.leave_alone(account, problem.to_string()) {
-                self.notify_instances(&key);
-            }
-            return;
-        }
-        self.directory.readable_again(&key);
-        if account.namespace().is_some() && self.directory.upsert(account) {
+        let account = &*self.directory.effective(decoded);
+        let unreadable = decoded.problem.as_ref().map(ToString::to_string);
+        if account.namespace().is_some() && self.directory.upsert(account, unreadable) {
             self.notify_instances(&key);
         }
         self.directory.record_spent(account);

@@ -7,8 +7,9 @@ use cortecs_resources::{
     ACCOUNT_FINALIZER, CortecsAccount,
     account::CortecsAccountStatus,
     annotations,
-    conditions::{READY, is_true},
+    conditions::{READY, find_condition, is_true},
     key::ObjectKey,
+    reason::Reason,
 };
 use cortecs_rules::{
     account::{
@@ -97,7 +98,13 @@ impl AccountController {
             return Ok(Requeue::After(next.due.unwrap_or(IN_USE_INTERVAL)));
         }
         // What stays of the account says what it waits for. An account that cannot be written goes as well.
+        let status = account.status.as_ref();
+        let ready = status.and_then(|status| find_condition(&status.conditions, READY));
+        let is_told = ready
+            .and_then(Reason::of)
+            .is_some_and(|reason| matches!(reason, Reason::Deleting | Reason::WriteRefused));
         if deletion.as_ref().is_some_and(|d| d.finalizers.is_some())
+            && !is_told
             && let Ok(Written { is_new: true, .. }) = self
                 .write_status(account, &entry, deletion.clone(), None)
                 .await

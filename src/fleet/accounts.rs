@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use cortecs_resources::{CortecsAccount, key::ObjectKey, reason::Reason};
+use cortecs_resources::{CortecsAccount, account::AccountMode, decode::Decoded, key::ObjectKey};
 use cortecs_rules::{
     facts::account_entry::{AccountEntry, AccountState},
     ledger::book::Scope,
@@ -12,47 +12,25 @@ use kube::ResourceExt;
 use super::directory::{Directory, Record, State};
 
 impl Directory {
-    /// Takes note of an account that cannot be decoded: it stays in its fleet, and nothing is started with it. What of it can be
-    /// decoded counts only if nothing else is known of it. Whether that is new.
-    pub(crate) fn leave_alone(&self, account: &CortecsAccount, problem: String) -> bool {
-        let key = ObjectKey::of(account);
-        let known = {
-            let state = self.state();
-            let record = state.accounts.get(&key);
-            record.is_some_and(|record| record.uid == account.uid())
+    /// The account as it counts: of one that cannot be decoded, the spec that was known before still does.
+    pub(crate) fn effective(&self, decoded: &Decoded<CortecsAccount>) -> Arc<CortecsAccount> {
+        let Some(problem) = &decoded.problem else {
+            return Arc::clone(&decoded.object);
         };
-        if !known {
-            self.upsert(account);
+        let mut account = (*decoded.object).clone();
+        let state = self.state();
+        let known = state.accounts.get(&ObjectKey::of(&account));
+        let known = known.filter(|record| record.uid == account.uid());
+        match known {
+            Some(record) => account.spec = record.entry.spec.clone(),
+            None if problem.lacks("spec.mode") => account.spec.mode = AccountMode::Hold,
+            None => {}
         }
-        let mut state = self.state();
-        let Some(record) = state.accounts.get_mut(&key) else {
-            return false;
-        };
-        let is_new = record.set_state(AccountState::Unusable {
-            reason: Reason::Unreadable,
-            message: problem,
-        });
-        state.unchecked.remove(&key);
-        self.update_synced(&state);
-        is_new
-    }
-
-    /// The account can be decoded again: it is evaluated anew.
-    pub(crate) fn readable_again(&self, key: &ObjectKey) {
-        let mut state = self.state();
-        if let Some(record) = state.accounts.get_mut(key)
-            && let AccountState::Unusable {
-                reason: Reason::Unreadable,
-                ..
-            } = record.entry.state
-        {
-            record.read_at = None;
-            record.set_state(AccountState::Pending);
-        }
+        Arc::new(account)
     }
 
     /// Inserts or updates an account from the watch. Whether its entry has changed.
-    pub(crate) fn upsert(&self, account: &CortecsAccount) -> bool {
+    pub(crate) fn upsert(&self, account: &CortecsAccount, unreadable: Option<String>) -> bool {
         let key = ObjectKey::of(account);
         let mut entry = AccountEntry {
             namespace: key.namespace.clone(),
@@ -62,6 +40,7 @@ impl Directory {
             hold: None,
             stop_all: account.status.as_ref().and_then(|s| s.stop_all.clone()),
             managed_by: account.status.as_ref().and_then(|s| s.managed_by.clone()),
+            unreadable,
             state: AccountState::Pending,
         };
         let mut state = self.state();

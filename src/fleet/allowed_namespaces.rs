@@ -9,7 +9,7 @@ use std::{
 use cortecs_clock as clock;
 use cortecs_clock::Moment;
 use cortecs_resources::account::{AllowedNamespaces, NamespacesFrom};
-use cortecs_rules::facts::account_entry::AccountEntry;
+use cortecs_rules::{account::selector, facts::account_entry::AccountEntry};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use kube::{
     Api, Client,
@@ -63,6 +63,8 @@ impl NamespaceLabels {
         match (allowed.from, &allowed.selector) {
             (NamespacesFrom::Same, _) => Ok(namespace == home),
             (NamespacesFrom::All, _) => Ok(true),
+            // Kubernetes takes some of these for selectors of everything.
+            (NamespacesFrom::Selector, _) if selector::flaw(allowed).is_some() => Ok(false),
             (NamespacesFrom::Selector, Some(selector)) => {
                 let labels = self.labels(namespace).await?;
                 Ok(labels.is_some_and(|labels| selects(selector, &labels)))

@@ -96,7 +96,7 @@ impl Walk {
             "spec": {"apiUrl": URL, "credentialsSecretRef": {"name": "credentials"}},
         }))
         .unwrap();
-        self.directory.upsert(&account);
+        self.directory.upsert(&account, None);
         let credentials = Credentials {
             client_id: "client".to_owned(),
             client_secret: SecretString::from("secret".to_owned()),
@@ -126,7 +126,7 @@ impl Walk {
     fn write(&mut self, key: &ObjectKey, change: impl FnOnce(&mut CortecsAccount)) {
         if let Some(account) = self.stored.get_mut(key) {
             change(account);
-            self.directory.upsert(account);
+            self.directory.upsert(account, None);
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use cortecs_clock as clock;
-use cortecs_clock::Backoff;
+use cortecs_clock::{Backoff, Moment};
 use cortecs_resources::{
     CortecsInstance, annotations, decode::Decoded, instance_status::CortecsInstanceStatus,
     key::ObjectKey,
@@ -17,12 +17,13 @@ use cortecs_rules::{
         account_entry::AccountState,
         args,
         home::{home_account, named_account},
+        memory::Memory,
     },
     instance::{
         decide,
         input::Input,
         record,
-        step::{Decision, Step},
+        step::{Decision, Step, Write},
     },
     ledger::book::Scope,
 };
@@ -132,6 +133,31 @@ impl Reconciler for Context {
         wait.unwrap_or(NOT_READY_PAUSE)
     }
 
+    fn owing(&self) -> Vec<Arc<CortecsInstance>> {
+        let book = self.book.lock();
+        let owing = book
+            .iter()
+            .filter(|(_, entry)| entry.memory.accepted_id().is_some());
+        owing
+            .map(|(_, entry)| Arc::clone(&entry.resource))
+            .collect()
+    }
+
+    fn hurry(&self, resource: &CortecsInstance) {
+        let mut book = self.book.lock();
+        book.remember(&ObjectKey::of(resource), |memory| {
+            memory.write_retry_at = Moment::default();
+        });
+    }
+
+    /// The instance of a start that was answered before is recorded.
+    async fn left_alone(&self, decoded: &Decoded<CortecsInstance>) -> Result<(), KubeError> {
+        if self.owes_a_write(&decoded.object) {
+            self.reconcile(Arc::clone(&decoded.object)).await?;
+        }
+        Ok(())
+    }
+
     fn conditions_to_write<'a>(&self, resource: &'a CortecsInstance) -> Option<&'a [Condition]> {
         let may_write = self.leadership.may_act()
             && !self.settings.only_stops
@@ -211,6 +237,9 @@ async fn step(
         // The resource changed during the observation.
         return Ok(Some(Requeue::After(Duration::ZERO)));
     };
+    if is_left_alone(context, key, &decision) {
+        return Ok(Some(Requeue::OnChange));
+    }
     update_fleet(context, key, &observed, &decision);
     let wait = decision
         .look_again
@@ -255,13 +284,21 @@ async fn step(
     }
 }
 
-/// The resource if it can be decoded, and whether a person has just ordered to try now.
+/// The resource if something may be done about it, and whether a person has just ordered to try now.
 fn look_up(context: &Context, key: &ObjectKey) -> Option<(Arc<CortecsInstance>, bool)> {
     let mut book = context.book.lock();
-    let entry = book.get(key).filter(|entry| !entry.memory.unreadable)?;
+    let is_open = |memory: &Memory| !memory.unreadable || memory.accepted_id().is_some();
+    let entry = book.get(key).filter(|entry| is_open(&entry.memory))?;
     let resource = Arc::clone(&entry.resource);
     let ordered = book.remember(key, |memory| memory.takes_order(&resource));
     Some((resource, ordered == Some(true)))
+}
+
+/// Whether the resource cannot be decoded and the step is not the record of what the API has answered.
+fn is_left_alone(context: &Context, key: &ObjectKey, decision: &Decision) -> bool {
+    let records = matches!(decision.step, Step::Write(Write::RecordAccepted { .. }));
+    let book = context.book.lock();
+    !records && book.get(key).is_some_and(|entry| entry.memory.unreadable)
 }
 
 /// What the API said of the resource's model and of free hardware is asked for anew.

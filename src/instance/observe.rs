@@ -210,6 +210,12 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
             return Desired::Pending(error.to_string());
         }
     };
+    if let Some(why) = entry.unreadable.as_ref().filter(|_| allowed) {
+        return Desired::Unusable {
+            reason: Reason::Unreadable,
+            message: format!("account {key}: {why}"),
+        };
+    }
     let fleet = match &entry.state {
         AccountState::Pending => {
             return Desired::Pending(format!("account {key} is being checked"));

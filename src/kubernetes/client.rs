@@ -189,7 +189,8 @@ impl KubeError {
     /// Whether Kubernetes refused a write, so that the same write fails again until a person changes something.
     pub fn is_refused(&self) -> bool {
         use KubeErrorKind::{Forbidden, Invalid, NoEffect};
-        self.is_write && matches!(self.kind, Forbidden | Invalid | NoEffect)
+        let says_so = REFUSALS.iter().any(|words| self.message.contains(words));
+        self.is_write && (says_so || matches!(self.kind, Forbidden | Invalid | NoEffect))
     }
 
     /// Whether a write may have happened although the call failed.
@@ -197,6 +198,14 @@ impl KubeError {
         matches!(self.kind, KubeErrorKind::Timeout | KubeErrorKind::Other)
     }
 }
+
+/// What the API server says where it cannot ask a webhook that has to permit the write, and where the store does not take an object of
+/// that size. The codes are those of other failures, too.
+const REFUSALS: [&str; 3] = [
+    "failed calling webhook",
+    "request is too large",
+    "Request entity too large",
+];
 
 impl KubeErrorKind {
     fn of(status: &kube::core::Status) -> Self {
@@ -288,6 +297,34 @@ mod tests {
             };
             assert!(write.is_refused() && !write.outcome_unknown());
         }
+    }
+
+    #[test]
+    fn a_write_that_a_webhook_had_to_permit_is_refused_while_the_webhook_is_down() {
+        for (code, reason, said) in [
+            (
+                500,
+                "InternalError",
+                "Internal error occurred: failed calling webhook \"p.example\": no route",
+            ),
+            (500, "InternalError", "etcdserver: request is too large"),
+            (
+                413,
+                "RequestEntityTooLarge",
+                "Request entity too large: limit is 3145728",
+            ),
+        ] {
+            let error = KubeError {
+                is_write: true,
+                ..api(code, reason, said)
+            };
+            assert!(error.is_refused(), "{said}");
+        }
+        let other = KubeError {
+            is_write: true,
+            ..api(500, "InternalError", "no")
+        };
+        assert!(!other.is_refused());
     }
 
     #[test]

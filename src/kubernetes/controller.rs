@@ -96,6 +96,22 @@ pub trait Reconciler: Send + Sync + 'static {
         object: Arc<Self::Object>,
     ) -> impl Future<Output = Result<Requeue, KubeError>> + Send;
 
+    /// Handles what is left to be done about an object that cannot be decoded. By default nothing is.
+    fn left_alone(
+        &self,
+        _decoded: &Decoded<Self::Object>,
+    ) -> impl Future<Output = Result<(), KubeError>> + Send {
+        future::ready(Ok(()))
+    }
+
+    /// The objects that [`Reconciler::owes_a_write`] holds of. By default there are none.
+    fn owing(&self) -> Vec<Arc<Self::Object>> {
+        Vec::new()
+    }
+
+    /// Ends the pauses of the writes about the object that have failed: the process ends.
+    fn hurry(&self, _object: &Self::Object) {}
+
     /// The conditions of an object that cannot be decoded, if this process may write into its status. By default it may not.
     fn conditions_to_write<'a>(&self, _object: &'a Self::Object) -> Option<&'a [Condition]> {
         None
@@ -125,20 +141,26 @@ pub struct ControllerOptions {
     pub shutdown: Shutdown,
 }
 
-impl ControllerOptions {
-    fn unreadables<R: Reconciler>(&self) -> Unreadables {
-        Unreadables::new(R::NAME, self.metrics.clone())
-    }
-}
-
 /// Watches and reconciles until the shutdown is requested, and finishes the reconciles that have begun.
 pub async fn run<R: Reconciler>(options: &ControllerOptions, reconciler: Arc<R>) {
+    let unreadables = Unreadables::new(R::NAME, options.metrics.clone());
     let scopes = options.watches.queues();
     future::join_all(scopes.map(|(scope, queue)| {
         let (scope, queue) = (scope.clone(), Arc::clone(queue));
-        run_scope(options, Arc::clone(&reconciler), scope, queue)
+        let (reconciler, unreadables) = (Arc::clone(&reconciler), unreadables.clone());
+        run_scope(options, reconciler, scope, queue, unreadables)
     }))
     .await;
+    // What failed before the shutdown was to be tried again later.
+    let owing = reconciler.owing().into_iter().map(|object| {
+        let decoded = Decoded {
+            object,
+            problem: None,
+        };
+        let reconciler = Arc::clone(&reconciler);
+        reconcile_and_write(options.clone(), Arc::new(decoded), reconciler)
+    });
+    future::join_all(owing).await;
 }
 
 async fn run_scope<R: Reconciler>(
@@ -146,11 +168,11 @@ async fn run_scope<R: Reconciler>(
     reconciler: Arc<R>,
     scope: Scope,
     queue: Arc<Queue>,
+    unreadables: Unreadables,
 ) {
     let (reader, writer) = reflector::store();
     let (on_event, on_error) = (Arc::clone(&reconciler), Arc::clone(&reconciler));
     let watches = Arc::clone(&options.watches);
-    let unreadables = options.unreadables::<R>();
     let objects: Api<Decoded<R::Object>> = api(&options.client, &scope);
     let changed = watcher(objects, watcher::Config::default())
         .default_backoff()
@@ -231,6 +253,9 @@ async fn reconcile_and_write<R: Reconciler>(
     let mut until = None;
     let object = &decoded.object;
     loop {
+        if options.shutdown.is_requested() {
+            reconciler.hurry(object);
+        }
         let requeue = reconcile_one(&options, &decoded, &*reconciler).await;
         let now = clock::moment();
         if !options.shutdown.is_requested()
@@ -282,7 +307,10 @@ async fn reconcile_one<R: Reconciler>(
     let reconcile = async {
         match &decoded.problem {
             None => reconciler.reconcile(Arc::clone(object)).await,
-            Some(problem) => leave_alone(options, object, problem, reconciler).await,
+            Some(problem) => {
+                reconciler.left_alone(decoded).await?;
+                leave_alone(options, object, problem, reconciler).await
+            }
         }
     };
     let outcome = reconcile.instrument(span.clone()).await;

@@ -152,11 +152,18 @@ async fn a_process_that_gets_sigterm_records_the_start_under_way() {
 /// Kubernetes refuses the record, and has to be asked again before the process ends.
 #[tokio::test]
 async fn a_process_that_gets_sigterm_goes_on_until_a_start_is_recorded() {
+    for refusals in [0, 3] {
+        goes_on_until_recorded(refusals).await;
+    }
+}
+
+/// `refusals`: how often the record is refused before the signal.
+async fn goes_on_until_recorded(refusals: usize) {
     let mut bed = Bed::builder("term-write").elected().build().await;
     let proxy = HangingProxy::new(&bed.kubeconfig).await;
     bed.kubeconfig = proxy.kubeconfig.path().to_owned();
     proxy.set_webhook(Some(|asked| {
-        let records = asked.method == "PATCH" && asked.path.contains("/phi/status");
+        let records = asked.path.contains("/phi/status") && asked.body.contains("instanceId");
         records.then_some(Meddling::Refuses)
     }));
     let mut operator = Process::start(&bed, "the operator");
@@ -166,9 +173,11 @@ async fn a_process_that_gets_sigterm_goes_on_until_a_start_is_recorded() {
     bed.create("phi", json!({"modelId": MODEL})).await;
     bed.wait_api("get the start", |view| view.count(Endpoint::Start) == 1)
         .await;
+    let refused = async || proxy.meddled() >= refusals;
+    eventually_true("the record is refused", SOON, refused).await;
     operator.signal("TERM");
-    let twice = async || proxy.meddled() >= 2;
-    eventually_true("the record is tried twice", SOON, twice).await;
+    let again = async || proxy.meddled() >= refusals + 2;
+    eventually_true("the record is tried again", SOON, again).await;
     assert!(operator.is_running(), "it waits for the record");
     proxy.set_webhook(None);
     assert_eq!(operator.ended().await.code(), Some(0));

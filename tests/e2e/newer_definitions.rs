@@ -109,6 +109,9 @@ async fn an_account_that_cannot_be_decoded_starts_nothing_and_still_stops() {
     bed.wait("phi", "stopped", stopped).await;
     drop(operator);
     let _operator = bed.operator();
+    // A new process stops as well.
+    bed.change("other", json!({"state": "Stopped"})).await;
+    bed.wait("other", "stopped", stopped).await;
     let active = json!({"spec": {"mode": "Active"}});
     bed.wait_account("told again", |a| a.reason("Stalled") == "Unreadable")
         .await;

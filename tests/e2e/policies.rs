@@ -135,14 +135,32 @@ async fn the_finalizer_of_an_account_may_be_refused_as_well() {
     let policy = Policy::refuse(
         &bed,
         "cortecsaccounts",
-        "object.kind != 'CortecsAccount' || has(object.metadata.finalizers)",
+        "object.kind != 'CortecsAccount' || (has(object.metadata.finalizers) && 'cortecs.ai/account' in object.metadata.finalizers)",
     )
     .await;
+    let own = account.finalizers().first().cloned();
+    let finalizers = json!(["cortecs.ai/account", "of.others/x"]);
+    let patch = json!({"metadata": {"finalizers": finalizers}}).to_string();
+    bed.kubectl_text(&["patch", "cortecsaccount/main", "--type=merge", "-p", &patch])
+        .await;
+    assert_eq!(own, None, "it was refused then");
     bed.delete_account().await;
     let refused = stalled_because("WriteRefused");
     let account = bed.wait_account("refused", refused).await;
     assert!(account.message("Ready").contains("the house forbids it"));
+    // Further tries change nothing that is shown.
+    bed.wait_lists(4).await;
+    let versions = bed.account_versions();
+    assert_eq!(
+        versions.last().map(|a| a.resource_version()),
+        Some(account.resource_version())
+    );
     policy.end().await;
+    bed.wait_account("kept by others", |a| a.finalizers() == ["of.others/x"])
+        .await;
+    let patch = json!({"metadata": {"finalizers": []}}).to_string();
+    bed.kubectl_text(&["patch", "cortecsaccount/main", "--type=merge", "-p", &patch])
+        .await;
     bed.wait_account_gone().await;
 }
 

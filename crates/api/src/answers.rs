@@ -9,6 +9,7 @@ use serde_json::Value;
 
 pub use crate::grant::Grant;
 use crate::{
+    error::NOT_JSON,
     grant, id, lenient, text,
     types::{AllAnswer, Balance, DeleteAnswer, HardwareType, Instance, Model},
 };
@@ -239,7 +240,7 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         let what = match error.classify() {
             serde_json::error::Category::Eof => "it ends early",
             serde_json::error::Category::Data => "it has an unexpected shape",
-            _ => "it is not JSON",
+            _ => NOT_JSON,
         };
         format!("{what} (line {}, column {})", error.line(), error.column())
     })

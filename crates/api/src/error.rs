@@ -71,7 +71,9 @@ impl Error {
                 let fixed = of_token || self.call == Call::ListInstances;
                 fixed && matches!(status, 300..=399 | 404 | 405 | 410)
             }
-            Cause::Malformed { status: 200, .. } => of_token,
+            Cause::Malformed { status: 200, why } => {
+                of_token || (self.call == Call::ListInstances && why == NOT_JSON)
+            }
             _ => false,
         }
     }
@@ -151,6 +153,9 @@ pub(super) enum Cause {
         is_foreign: bool,
     },
 }
+
+/// What is said of a body that is not JSON.
+pub(super) const NOT_JSON: &str = "it is not JSON";
 
 /// Where tokens and the list of instances are.
 pub(super) const TOKEN_PATH: &str = "/oauth2/token";

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, fmt::Debug, sync::Arc};
 
 use kube::{Resource, core::ObjectMeta};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use serde_path_to_error::{Path, Segment};
 
 use crate::{CortecsAccount, CortecsHardwareType, CortecsInstance, CortecsModel};
@@ -17,8 +17,9 @@ use crate::{CortecsAccount, CortecsHardwareType, CortecsInstance, CortecsModel};
 const MAX_REPAIRS: usize = 64;
 /// The longest message about an object, in characters.
 const MAX_MESSAGE: usize = 256;
-/// Stands for a time that cannot be read.
-const SOME_TIME: &str = "1970-01-01T00:00:00Z";
+/// What stands for times that cannot be read.
+const LONG_AGO: &str = "1970-01-01T00:00:00Z";
+const FAR_AHEAD: &str = "2200-01-01T00:00:00Z";
 
 /// A kind whose objects are decoded one by one.
 pub trait Salvage: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned {
@@ -56,6 +57,20 @@ pub struct Unreadable {
     /// The first field that cannot be read: `spec.deletionPolicy`.
     pub field: String,
     pub why: String,
+    /// All fields that were left out.
+    pub left_out: Vec<String>,
+}
+
+impl Unreadable {
+    /// Whether this field, or a part of it, was left out.
+    pub fn lacks(&self, field: &str) -> bool {
+        let covers = |one: &str, other: &str| {
+            let rest = other.strip_prefix(one);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let mut fields = self.left_out.iter();
+        fields.any(|left_out| covers(left_out, field) || covers(field, left_out))
+    }
 }
 
 impl fmt::Display for Unreadable {
@@ -94,18 +109,55 @@ pub fn decode<K: Salvage>(mut value: Value) -> Result<Decoded<K>, Unreadable> {
             Err(error) => error,
         };
         let path = keys(error.path());
-        first.get_or_insert_with(|| Unreadable {
-            field: shown(&error.path().to_string(), MAX_MESSAGE),
+        let field = shown(&error.path().to_string(), MAX_MESSAGE);
+        let first = first.get_or_insert_with(|| Unreadable {
+            field: field.clone(),
             why: shown(&error.inner().to_string(), MAX_MESSAGE),
+            left_out: Vec::new(),
         });
+        first.left_out.push(field);
         if !leave_out(&mut value, &path, K::SPEC) {
             break;
         }
     }
-    Err(first.unwrap_or_else(|| Unreadable {
+    let unreadable = first.unwrap_or_else(|| Unreadable {
         field: "the object".to_owned(),
         why: "too much of it is odd".to_owned(),
-    }))
+        left_out: Vec::new(),
+    });
+    least(&value, K::SPEC)
+        .into_iter()
+        .find_map(|value| K::deserialize(&value).ok())
+        .map(|object| Decoded {
+            object: Arc::new(object),
+            problem: Some(Arc::new(Unreadable {
+                left_out: vec!["spec".to_owned()],
+                ..unreadable.clone()
+            })),
+        })
+        .ok_or(unreadable)
+}
+
+/// The object with less and less of its status: what tells which instance is whose comes last.
+fn least(object: &Value, spec: &str) -> [Value; 3] {
+    let spec: Value = serde_json::from_str(spec).unwrap_or_default();
+    let with = |fields: &[&str]| {
+        let status = fields.iter().filter_map(|name| {
+            let value = object.get("status")?.get(name)?;
+            Some(((*name).to_owned(), value.clone()))
+        });
+        let metadata = object.get("metadata").cloned().unwrap_or_default();
+        let mut least = json!({ "metadata": metadata, "spec": spec.clone() });
+        if !fields.is_empty() {
+            least["status"] = Value::Object(status.collect());
+        }
+        least
+    };
+    [
+        with(&["instanceId", "account", "journal"]),
+        with(&["instanceId", "account"]),
+        with(&[]),
+    ]
 }
 
 /// A step from a value to one within it.
@@ -137,12 +189,19 @@ fn leave_out(object: &mut Value, path: &[Key], spec: &str) -> bool {
         };
         return replaced && take(object, path);
     }
+    let time = match path.last() {
+        Some(Key::Field(name)) if name == "requestedAt" => Some(LONG_AGO),
+        // What is recent is remembered.
+        Some(Key::Field(name)) if name == "voidedAt" => Some(FAR_AHEAD),
+        _ => None,
+    };
     if in_status
+        && let Some(time) = time
         && let Some(Value::String(text)) = at(object, path)
-        && text != SOME_TIME
+        && text != time
     {
-        // Most likely a time. What a start or an instance is known by is kept with it.
-        SOME_TIME.clone_into(text);
+        // What a start is known by is kept with it.
+        time.clone_into(text);
         return true;
     }
     take(object, path)

@@ -89,6 +89,30 @@ fn the_rest_is_kept_and_the_field_is_named() {
 }
 
 #[test]
+fn however_much_is_odd_the_claims_are_kept() {
+    let mut odd = instance();
+    odd["status"]["workerStatuses"] = Value::Array(vec![json!(5); 200]);
+    odd["status"]["cost"] = json!({"accrued": "1.00", "since": "9999-12-31T23:59:59Z"});
+    let part = decoded(odd);
+    let problem = part.problem.as_ref().unwrap();
+    assert!(problem.lacks("spec") && problem.lacks("spec.mode"));
+    let status = part.object.status.as_ref().unwrap();
+    assert_eq!(status.instance_id.as_deref(), Some("i-1"));
+    assert!(status.account.is_some() && status.slot().start.is_some());
+    assert!(part.object.spec.suspend);
+}
+
+#[test]
+fn a_time_that_money_is_counted_from_is_left_out() {
+    let mut odd = instance();
+    odd["status"]["cost"] = json!({"accrued": "1.00", "since": "9999-12-31T23:59:59Z"});
+    let part = decoded(odd);
+    assert!(part.problem.as_ref().unwrap().lacks("status.cost"));
+    let cost = part.object.status.as_ref().unwrap().cost.as_ref();
+    assert!(cost.is_none_or(|cost| cost.since.is_none()));
+}
+
+#[test]
 fn an_object_without_a_readable_spec_asks_for_nothing() {
     let mut without = instance();
     without.as_object_mut().unwrap().remove("spec");

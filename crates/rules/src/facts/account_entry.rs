@@ -22,6 +22,8 @@ pub struct AccountEntry {
     pub stop_all: Option<StopAll>,
     /// The operator that its status names.
     pub managed_by: Option<ManagedBy>,
+    /// Why the account cannot be decoded as a whole: nothing is started with it.
+    pub unreadable: Option<String>,
     pub state: AccountState,
 }
 

@@ -4,6 +4,8 @@
 //! the list says: a 200 to the delete is proof, any other answer needs the gone rule. Where the instance is only to be
 //! stopped, an answer about it alone must say that it is. Only then the finalizer is removed.
 
+use std::time::Duration;
+
 use cortecs_resources::{
     INSTANCE_FINALIZER,
     conditions::{READY, find_condition},
@@ -21,8 +23,9 @@ use super::{
     protocol::Rule,
     run::{
         gone::{self, Gone},
+        odd::in_vain,
         restart,
-        stop::{await_stop, make_or_await, under_way, waits_for_stop},
+        stop::{await_stop, is_beyond_stops, make_or_await, under_way, waits_for_stop},
     },
     start::{others as other_starts, resolve, restored},
     status,
@@ -55,9 +58,13 @@ fn show_first(input: &Input<'_>, decision: Decision) -> Decision {
         }
         _ => false,
     };
-    match is_due && input.memory.write_failures == 0 {
+    let failure = input.memory.failure.as_ref();
+    let is_refused = failure.is_some_and(|failure| failure.reason == Reason::WriteRefused);
+    match is_due && input.memory.write_failures == 0 && !is_refused {
         true => Decision {
             step: Step::Write(Write::Status(Purpose::Report)),
+            // The step itself follows.
+            look_again: Some(Duration::ZERO),
             ..decision
         },
         false => decision,
@@ -154,10 +161,11 @@ fn stop_and_delete(draft: Draft<'_>, bound: &Bound) -> Decision {
 /// The next call that removes the instance.
 fn removal(draft: &Draft<'_>, bound: &Bound) -> ApiCall {
     let instance_id = bound.id.clone();
-    let seen_stopped = bound.latest(draft.snapshot()).is_some_and(|(seen, i)| {
+    let latest = bound.latest(draft.snapshot());
+    let seen_stopped = latest.is_some_and(|(seen, i)| {
         i.is_stopped() && bound.called.is_some_and(|called| seen >= called)
     });
-    if bound.stop_answered || seen_stopped {
+    if bound.stop_answered || seen_stopped || is_beyond_stops(bound, latest) {
         ApiCall::Delete { instance_id }
     } else {
         ApiCall::Stop { instance_id }
@@ -202,8 +210,9 @@ fn unproven(mut draft: Draft<'_>, bound: &Bound) -> Decision {
 /// An instance that is left behind must not run, so an answer about it alone has to say that it is stopped: the answer to the
 /// stop, or to a get after a list has shown it as stopped.
 fn stop_only(draft: Draft<'_>, bound: &Bound) -> Decision {
-    let verdict = deleting("the instance is being stopped");
     let latest = bound.latest(draft.snapshot());
+    let verdict = deleting("the instance is being stopped");
+    let verdict = in_vain(&draft, bound, latest.map(|(_, i)| i), verdict);
     let seen = latest.map(|(seen, _)| seen).unwrap_or_default();
     let is_stopped = latest.is_some_and(|(_, i)| i.is_stopped());
     // A later list that shows the instance up says that someone else has restarted it since.

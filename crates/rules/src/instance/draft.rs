@@ -110,6 +110,11 @@ impl<'a> Draft<'a> {
             .any(|f| f == INSTANCE_FINALIZER)
     }
 
+    /// Whether nothing may be started, as the finalizer is not there.
+    pub fn lacks_finalizer(&self) -> bool {
+        !self.has_finalizer() && self.enforces(Rule::FinalizerFirst)
+    }
+
     /// Whether the resource is being deleted.
     pub fn is_deleting(&self) -> bool {
         self.input.resource.metadata.deletion_timestamp.is_some()

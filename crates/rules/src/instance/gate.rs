@@ -77,6 +77,14 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
             message,
         ));
     }
+    if draft.lacks_finalizer() {
+        let message = "nothing is started before the finalizer can be added";
+        return Err(Verdict::stalled(
+            draft.phase(),
+            Reason::WriteRefused,
+            message,
+        ));
+    }
     let account = match &draft.input.account.desired {
         Desired::Pending(awaited) => return Err(waiting(draft.phase(), awaited)),
         Desired::Unusable { reason, message } => {

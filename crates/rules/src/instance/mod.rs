@@ -61,7 +61,6 @@ use cortecs_resources::reason::Reason;
 
 use draft::{Draft, SOON};
 use input::Input;
-use protocol::Rule;
 use run::{bound, seal};
 use start::{resolve, restored, unbound};
 use step::{Decision, Step, Write};
@@ -100,9 +99,19 @@ fn delete_expired(draft: Draft<'_>) -> Decision {
     }
 }
 
+/// Kubernetes refuses the finalizer of a resource whose instance runs: it is stopped when that is due, and nothing is started.
+fn is_run_without(draft: &Draft<'_>) -> bool {
+    let failure = draft
+        .input
+        .memory
+        .backing_off(draft.generation(), draft.input.now);
+    let is_refused = failure.is_some_and(|failure| failure.reason == Reason::WriteRefused);
+    is_refused && draft.status.instance_id.is_some()
+}
+
 fn live(mut draft: Draft<'_>) -> Decision {
     let input = draft.input;
-    if !draft.has_finalizer() && draft.enforces(Rule::FinalizerFirst) {
+    if draft.lacks_finalizer() && !is_run_without(&draft) {
         let verdict = Verdict::reconciling(
             draft.phase(),
             Reason::Pending,

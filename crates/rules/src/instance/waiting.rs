@@ -87,7 +87,8 @@ impl<'a> Draft<'a> {
     /// The reason why a call has to wait, if there is one. `verdict` is the verdict that the call would be shown with.
     pub fn delay(&self, verdict: &Verdict) -> Option<Delay> {
         let input = self.input;
-        let own = input.memory.backing_off(self.generation(), input.now);
+        // What Kubernetes refuses is no failure of the API.
+        let own = self.own_failure(|failure| failure.reason != Reason::WriteRefused);
         let left = own.map(|failure| failure.retry_at.since(input.now));
         let lasting = own.is_some_and(|failure| failure.kind != FailureKind::Transient);
         let wait = input.account.fleet.as_ref().and_then(|f| f.wait);
@@ -108,6 +109,12 @@ impl<'a> Draft<'a> {
     /// The same for a call that makes something billed. After failures, such a call also waits for a good list: a start with an
     /// unknown outcome costs more than a list that fails.
     pub fn delay_start(&self, verdict: &Verdict) -> Option<Delay> {
+        let refused = self.own_failure(|failure| failure.reason == Reason::WriteRefused);
+        if let Some(failure) = refused {
+            let left = failure.retry_at.since(self.input.now);
+            let verdict = Verdict::of_failure(failure, verdict.phase);
+            return Some(Delay::Pause(verdict, Some(left)));
+        }
         let fails = self.list_problem().is_some() && self.trouble().is_some();
         let delay = self.delay(verdict).map(|delay| match delay {
             Delay::Turn(verdict, _) => Delay::Turn(verdict, Rank::Later),
@@ -160,6 +167,12 @@ impl<'a> Draft<'a> {
             }
             None => self.act(step, verdict),
         }
+    }
+
+    fn own_failure(&self, counts: impl Fn(&Failure) -> bool) -> Option<&'a Failure> {
+        let input = self.input;
+        let failure = input.memory.backing_off(self.generation(), input.now);
+        failure.filter(|failure| counts(failure))
     }
 
     fn retrying(&self, phase: Phase) -> Verdict {

@@ -26,10 +26,11 @@ use super::{
     },
     gone::{self, Gone},
     missing::{missing, unbind},
+    odd::in_vain,
     replace::{must_be_replaced, replace},
     restart,
     running::run,
-    stop::stop,
+    stop::{is_beyond_stops, stop},
 };
 
 pub(crate) fn decide(mut draft: Draft<'_>) -> Decision {
@@ -88,6 +89,7 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
     match (draft.desired_state(), up) {
         (DesiredState::Stopped, true) => {
             let verdict = limit::stopping(draft.ended);
+            let verdict = in_vain(&draft, bound, Some(instance), verdict);
             stop(draft, bound, seen, verdict)
         }
         // The order that was given before the stop is still to be carried out.
@@ -107,7 +109,7 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
             draft.rest(drift_accepted(), None)
         }
         (DesiredState::Running, _) if !expired && must_be_replaced(&draft, up) => {
-            let stops = up && !is_beyond_stops(bound, seen, instance);
+            let stops = up && !is_beyond_stops(bound, Some((seen, instance)));
             replace(draft, bound, seen, stops)
         }
         (DesiredState::Running, true) if !expired && restart_is_asked_for(&draft) => {
@@ -115,28 +117,21 @@ fn present(mut draft: Draft<'_>, bound: &Bound, seen: Moment, instance: &Instanc
                 Err(verdict) => draft.rest(verdict, None),
                 Ok(account) => match restart::has_room(&draft, account) {
                     Err(no_room) => no_room.wait(draft),
-                    Ok(()) => stop(
-                        draft,
-                        bound,
-                        seen,
-                        Verdict::reconciling(
+                    Ok(()) => {
+                        let verdict = Verdict::reconciling(
                             Phase::Stopping,
                             Reason::Restarting,
                             "the instance is being stopped, to be restarted",
-                        ),
-                    ),
+                        );
+                        let verdict = in_vain(&draft, bound, Some(instance), verdict);
+                        stop(draft, bound, seen, verdict)
+                    }
                 },
             }
         }
         (DesiredState::Running, true) => run(draft, instance),
         (DesiredState::Running, false) => restart::begin(draft, bound, seen),
     }
-}
-
-/// The API has taken or refused a stop, and says of the instance what this version does not know: then only a delete is left.
-fn is_beyond_stops(bound: &Bound, seen: Moment, instance: &Instance) -> bool {
-    let is_odd = matches!(instance.instance_status.status, InstanceState::Unknown(_));
-    is_odd && bound.stop_answered && bound.called.is_some_and(|called| seen > called)
 }
 
 /// Suspended: only show.

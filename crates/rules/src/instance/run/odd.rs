@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use cortecs_api::fit;
+use cortecs_api::{
+    fit,
+    types::{Instance, InstanceState},
+};
 use cortecs_resources::{instance_status::Phase, reason::Reason};
 
 use super::progress::waited;
-use crate::instance::{draft::Draft, step::Decision, verdict::Verdict};
+use crate::{
+    facts::bound::Bound,
+    instance::{draft::Draft, step::Decision, verdict::Verdict},
+};
 
 /// The words for an instance that does not come up by itself any more. A state counts as broken if it has one of them: "start_failed".
 const BROKEN: [&str; 10] = [
@@ -42,6 +48,29 @@ pub(crate) fn odd(mut draft: Draft<'_>, state: &str) -> Decision {
     let left = Duration::from_secs(u64::try_from(deadline - waited).unwrap_or_default());
     let verdict = Verdict::reconciling(draft.phase(), Reason::UnknownState, unknown);
     draft.rest(verdict, Some(left))
+}
+
+/// The verdict while the instance is being stopped. Where the API goes on saying what this version does not know, a person is told; the stop is
+/// made again all the same.
+pub(crate) fn in_vain(
+    draft: &Draft<'_>,
+    bound: &Bound,
+    instance: Option<&Instance>,
+    verdict: Verdict,
+) -> Verdict {
+    let Some(InstanceState::Unknown(state)) = instance.map(|i| &i.instance_status.status) else {
+        return verdict;
+    };
+    let deadline = i64::from(draft.spec().progress_deadline_seconds);
+    if bound.stops < 2 || !(is_broken(state) || waited(draft) >= deadline) {
+        return verdict;
+    }
+    let word = fit(state, MAX_WORD);
+    let message = format!(
+        "{}, {} times by now, and the API goes on saying that it is {word:?}. Delete the resource, or ask the provider",
+        verdict.message, bound.stops
+    );
+    Verdict::stalled(verdict.phase, Reason::UnknownState, message)
 }
 
 fn is_broken(state: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cortecs_api::types::{Instance, InstanceState};
 use cortecs_clock::Moment;
 
 use crate::{
@@ -63,6 +64,15 @@ pub(crate) fn under_way(
     let next = since.after(patience(count));
     let is_shown = seen.is_some_and(|seen| seen > since);
     (!is_shown || now < next).then(|| (since, next.since(now).max(Duration::from_secs(1))))
+}
+
+/// The API has taken or refused a stop, and later says of the instance what this version does not know: then only a delete is left.
+pub(crate) fn is_beyond_stops(bound: &Bound, latest: Option<(Moment, &Instance)>) -> bool {
+    latest.is_some_and(|(seen, instance)| {
+        let is_odd = matches!(instance.instance_status.status, InstanceState::Unknown(_));
+        let is_taken = bound.stop_answered || bound.stop_accepted;
+        is_odd && is_taken && bound.called.is_some_and(|called| seen > called)
+    })
 }
 
 /// A stop was made: a list that begins later is asked for, and after `wait` the stop is made once more. The lists after that

@@ -68,6 +68,36 @@ fn a_lasting_failure_of_a_call_keeps_nobody_from_telling_another_start() {
 }
 
 #[test]
+fn what_runs_without_its_finalizer_is_stopped_and_nothing_is_started() {
+    let status = json!({ "account": home(), "instanceId": "i-1", "instanceArgs": args() });
+    let mut scene = Scene::new(json!({ "state": "Stopped" }), status);
+    scene.list(999, &[instance("i-1", "running")]);
+    scene.resource["metadata"]["finalizers"] = json!([]);
+    assert_eq!(scene.decide().step, Step::Write(Write::AddFinalizer));
+    scene.observe();
+    let memory = scene.memory.as_mut().unwrap();
+    record_write::not_taken(memory, refusal("policy.example denied it"), at(1000), 1.0);
+    let stop = ApiCall::Stop {
+        instance_id: "i-1".into(),
+    };
+    // The refusal is no failure of the API, which would hold calls up.
+    let decision = scene.decide();
+    assert_eq!(decision.step, Step::Call(stop));
+    let ready = find_condition(&decision.status.conditions, READY).unwrap();
+    assert!(
+        ready.message.contains("policy.example"),
+        "{}",
+        ready.message
+    );
+    // It is stopped by now, and is to run again.
+    scene.resource["spec"]["state"] = json!("Running");
+    scene.lists([1001], &[instance("i-1", "stopped")]);
+    let decision = scene.decide();
+    assert_eq!(stalled(&decision), Some("WriteRefused"));
+    assert!(decision.status.slot().restart.is_none());
+}
+
+#[test]
 fn a_start_that_cannot_be_written_ahead_waits_and_says_why() {
     let mut scene = Scene::new(json!({}), json!({}));
     scene.observe();

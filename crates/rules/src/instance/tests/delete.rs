@@ -64,6 +64,7 @@ fn before_the_first_call_the_status_offers_nothing_any_more() {
         let mut scene = used(policy);
         let first = scene.decide();
         assert_eq!(first.step, written(Purpose::Report), "{policy}");
+        assert_eq!(first.look_again, Some(Duration::ZERO), "the call follows");
         let status = &first.status;
         assert_eq!(
             (status.phase, &status.base_url),
@@ -148,6 +149,26 @@ fn a_removal_of_the_finalizer_that_is_refused_is_shown_and_tried_again() {
     assert_eq!(decision.status.phase, Some(Phase::Deleting));
     scene.now = now.after(decision.look_again.unwrap());
     assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
+    // So it is with finalizers of others: what is shown does not change for the next try.
+    let finalizers = &mut scene.resource["metadata"]["finalizers"];
+    finalizers
+        .as_array_mut()
+        .unwrap()
+        .push(json!("of.others/x"));
+    assert_eq!(scene.decide().step, Step::Write(Write::RemoveFinalizer));
+}
+
+#[test]
+fn a_stop_that_is_only_taken_is_followed_by_a_delete_if_the_state_stays_odd() {
+    let mut scene = bound("Delete");
+    let mut odd = serde_json::to_value(instance("i-1", "running")).unwrap();
+    odd["instance_status"]["status"] = json!("terminated");
+    scene.lists([1002], &[serde_json::from_value(odd).unwrap()]);
+    assert_eq!(scene.decide().step, stop());
+    let called = at(1001);
+    let bound = scene.bound();
+    (bound.stop_accepted, bound.stops, bound.called) = (true, 1, Some(called));
+    assert_eq!(scene.decide().step, delete());
 }
 
 #[test]

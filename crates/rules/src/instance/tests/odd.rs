@@ -17,10 +17,14 @@ fn in_state(spec: Value, state: &str) -> Scene {
         }],
     });
     let mut scene = Scene::new(spec, status);
+    scene.list(999, &[odd(state)]);
+    scene
+}
+
+fn odd(state: &str) -> Instance {
     let mut odd = serde_json::to_value(instance("i-1", "running")).unwrap();
     odd["instance_status"]["status"] = json!(state);
-    scene.list(999, &[serde_json::from_value(odd).unwrap()]);
-    scene
+    serde_json::from_value(odd).unwrap()
 }
 
 #[test]
@@ -78,6 +82,33 @@ fn orders_are_obeyed_whatever_the_state_is() {
             instance_id: "i-1".into(),
         });
         assert_eq!(changed.decide().step, delete, "{state}");
+    }
+}
+
+#[test]
+fn orders_that_are_in_vain_are_told_and_given_again() {
+    for (spec, deleting) in [
+        (json!({ "state": "Stopped" }), false),
+        (json!({}), false),
+        (json!({ "deletionPolicy": "Stop" }), true),
+    ] {
+        let mut scene = in_state(spec.clone(), "failed").annotated(RESTARTED_AT, "now");
+        if deleting {
+            scene = scene.deleting();
+        }
+        scene.observe();
+        let now = scene.now;
+        let bound = scene.memory_of_bound();
+        (bound.stop_answered, bound.stops, bound.called) = (true, 2, Some(now));
+        let decision = scene.decide();
+        assert_eq!(stalled(&decision), Some("UnknownState"), "{spec}");
+        assert!(decision.look_again.is_some());
+        scene.now = now.after(Duration::from_secs(300));
+        scene.lists([1299], &[odd("failed")]);
+        let stop = ApiCall::Stop {
+            instance_id: "i-1".into(),
+        };
+        assert_eq!(scene.decide().step, Step::Call(stop), "{spec}");
     }
 }
 
