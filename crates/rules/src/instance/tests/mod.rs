@@ -17,6 +17,7 @@ mod odd;
 mod orders;
 mod others;
 mod overtaken;
+mod parting;
 mod patience;
 mod reap;
 mod resolve;
