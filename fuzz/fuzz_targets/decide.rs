@@ -110,6 +110,7 @@ fuzz_target!(|data: &[u8]| {
         unchecked: false,
         named: Some(ObjectKey::new("ns", "main")),
         desired: Desired::Usable(Account {
+            wrong_url: None,
             selector_invalid: false,
             identity: status.account.clone().unwrap_or_else(|| AccountIdentity {
                 namespace: "ns".into(),

@@ -191,9 +191,6 @@ fn observer(controller: &AccountController, account: &CortecsAccount) -> Arc<Api
 
 fn fleet_state(fleet: &Fleet) -> AccountState {
     let health = fleet.health();
-    if let Some(why) = health.wrong_url() {
-        return unusable(Reason::ApiUrlInvalid, why);
-    }
     match health.last_error {
         Some(error) if health.authentication_failed => refused(&error.message),
         _ => AccountState::Usable(fleet.key().clone()),

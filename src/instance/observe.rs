@@ -251,6 +251,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
             "the status of account {key} does not name this operator as its manager yet"
         ));
     }
+    let known = context.directory.fleet(fleet);
     Desired::Usable(Account {
         identity: AccountIdentity {
             namespace: key.namespace,
@@ -265,6 +266,7 @@ async fn desired(context: &Context, resource: &CortecsInstance) -> Desired {
         limits: entry.spec.limits.clone(),
         budgets: context.directory.budgets(fleet),
         allowed,
+        wrong_url: known.and_then(|fleet| fleet.health().wrong_url()),
         selector_invalid: selector::flaw(&entry.spec.allowed_namespaces).is_some(),
     })
 }

@@ -263,6 +263,9 @@ fn judge(view: &View<'_>) -> (Progress, Reason, String) {
             if let Some(why) = &view.held {
                 return (Progress::Stalled, Reason::MassChange, why.clone());
             }
+            if let Some(why) = view.health.wrong_url() {
+                return (Progress::Stalled, Reason::ApiUrlInvalid, why);
+            }
             let never_listed = view.health.last_good.is_none();
             match &view.health.last_error {
                 Some(error) if never_listed || view.health.failures >= FAILURES_TO_TELL => {

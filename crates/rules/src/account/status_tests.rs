@@ -251,6 +251,24 @@ fn a_deletion_that_others_hold_up_names_their_finalizers() {
 }
 
 #[test]
+fn an_api_url_that_leads_elsewhere_is_named_unless_a_list_was_good() {
+    let mut view = usable();
+    view.health.last_good = None;
+    view.health.last_error = Some(FleetError {
+        class: RetryClass::Transient,
+        message: "list instances failed: no access token: HTTP 404".to_owned(),
+        elsewhere: Some("POST https://x/oauth2/token was answered with HTTP 404".to_owned()),
+    });
+    let shown = status(&view);
+    let stalled = find_condition(&shown.conditions, STALLED).unwrap();
+    assert_eq!(stalled.reason, "ApiUrlInvalid");
+    assert!(stalled.message.contains("POST https://x/oauth2/token"));
+    view.health.last_good = Some(Moment::default());
+    let shown = status(&view);
+    assert!(find_condition(&shown.conditions, STALLED).is_none());
+}
+
+#[test]
 fn a_finalizer_that_is_refused_is_shown_with_the_refusers_words() {
     let mut view = usable();
     view.refused = Some("cannot change the finalizers: policy.example denied it".to_owned());

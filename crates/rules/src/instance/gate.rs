@@ -130,6 +130,14 @@ pub(crate) fn starts<'a>(draft: &Draft<'a>) -> Result<&'a Account, Verdict> {
         return Err(Verdict::stalled(Phase::Failed, Reason::AccountHeld, why));
     }
     calls(draft)?;
+    if let Some(why) = &account.wrong_url {
+        let message = format!("account {name}: {why}");
+        return Err(Verdict::stalled(
+            Phase::Failed,
+            Reason::ApiUrlInvalid,
+            message,
+        ));
+    }
     if let Some(why) = draft.held() {
         return Err(Verdict::stalled(Phase::Failed, Reason::AccountHeld, why));
     }

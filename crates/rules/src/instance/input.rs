@@ -144,6 +144,8 @@ pub struct Account {
     pub budgets: Vec<(ObjectKey, Budget)>,
     /// Whether `allowedNamespaces` lets the resource's namespace use it.
     pub allowed: bool,
+    /// Why the account's URL is most likely wrong.
+    pub wrong_url: Option<String>,
     /// It cannot be understood which namespaces `allowedNamespaces` selects.
     pub selector_invalid: bool,
 }

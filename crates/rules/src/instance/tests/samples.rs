@@ -13,6 +13,7 @@ pub(super) fn account() -> Account {
         adoption: Adoption::None,
         mode: AccountMode::Active,
         mode_of: None,
+        wrong_url: None,
         selector_invalid: false,
         deleting: false,
         limits: Limits::default(),
