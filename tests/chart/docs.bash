@@ -99,7 +99,7 @@ new_cluster() {
 # Prepares the state that a section assumes.
 prepare() {
 	case $1 in
-	docs/upgrade.md | docs/security.md | docs/uninstall.md | docs/reliability.md | docs/runbook.md | "docs/uninstall.md: Move to another namespace")
+	docs/upgrade.md | docs/security.md | docs/uninstall.md | docs/reliability.md | docs/runbook.md | docs/troubleshooting.md | "docs/uninstall.md: Move to another namespace")
 		run_commands docs/install.md "With Helm" 'delete cortecsinstance' ;;
 	"docs/uninstall.md: Remove everything")
 		prepare docs/uninstall.md
