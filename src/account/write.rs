@@ -7,15 +7,14 @@ use cortecs_resources::{
     ACCOUNT_FINALIZER, CortecsAccount,
     account::CortecsAccountStatus,
     annotations,
-    conditions::{READY, find_condition, is_true},
+    conditions::{READY, is_true},
     key::ObjectKey,
-    reason::Reason,
 };
 use cortecs_rules::{
     account::{
         events::derive_events,
         selector::flaw,
-        status::{Deletion, View, next_status},
+        status::{Deletion, View, next_status, tells_of_deletion},
     },
     cost::bill::{Bill, Recorded},
     facts::{
@@ -50,7 +49,7 @@ struct Written {
 }
 
 impl AccountController {
-    /// Makes at most one write.
+    /// Makes at most one write, and another one if Kubernetes refuses that.
     pub(crate) async fn write(
         &self,
         key: &ObjectKey,
@@ -98,13 +97,8 @@ impl AccountController {
             return Ok(Requeue::After(next.due.unwrap_or(IN_USE_INTERVAL)));
         }
         // What stays of the account says what it waits for. An account that cannot be written goes as well.
-        let status = account.status.as_ref();
-        let ready = status.and_then(|status| find_condition(&status.conditions, READY));
-        let is_told = ready
-            .and_then(Reason::of)
-            .is_some_and(|reason| matches!(reason, Reason::Deleting | Reason::WriteRefused));
         if deletion.as_ref().is_some_and(|d| d.finalizers.is_some())
-            && !is_told
+            && !tells_of_deletion(account.status.as_ref())
             && let Ok(Written { is_new: true, .. }) = self
                 .write_status(account, &entry, deletion.clone(), None)
                 .await

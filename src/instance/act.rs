@@ -10,10 +10,13 @@ use cortecs_resources::{
     key::ObjectKey,
     reason::Reason,
 };
-use cortecs_rules::instance::{
-    events::{derive_events, has_expired, status_restored},
-    record, record_write,
-    step::{Decision, Purpose, Step, Write},
+use cortecs_rules::{
+    instance::{
+        events::{derive_events, has_expired, status_restored},
+        record, record_write,
+        step::{Decision, Purpose, Step, Write},
+    },
+    ledger::readable,
 };
 use uuid::Uuid;
 
@@ -21,7 +24,7 @@ use super::{
     call::Caller,
     context::Context,
     effect::Effect,
-    quorum, readable, removed,
+    quorum, removed,
     seal::seal,
     settle, write,
     written::{fail, fail_saying, had, record_written},

@@ -17,15 +17,14 @@ use cortecs_rules::{
         account_entry::AccountState,
         args,
         home::{home_account, named_account},
-        memory::Memory,
     },
     instance::{
         decide,
         input::Input,
         record,
-        step::{Decision, Step, Write},
+        step::{Decision, Step},
     },
-    ledger::book::Scope,
+    ledger::{book::Scope, readable},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, runtime::watcher::Event};
@@ -37,7 +36,7 @@ use super::{
     act::{self, Next},
     context::Context,
     observe::{Observation, is_managed_elsewhere, observe},
-    quorum, readable, removed,
+    quorum, removed,
 };
 use crate::{
     fleet::{poll::Fleet, turns::Turn},
@@ -237,9 +236,6 @@ async fn step(
         // The resource changed during the observation.
         return Ok(Some(Requeue::After(Duration::ZERO)));
     };
-    if is_left_alone(context, key, &decision) {
-        return Ok(Some(Requeue::OnChange));
-    }
     update_fleet(context, key, &observed, &decision);
     let wait = decision
         .look_again
@@ -284,21 +280,12 @@ async fn step(
     }
 }
 
-/// The resource if something may be done about it, and whether a person has just ordered to try now.
+/// The resource, and whether a person has just ordered to try now.
 fn look_up(context: &Context, key: &ObjectKey) -> Option<(Arc<CortecsInstance>, bool)> {
     let mut book = context.book.lock();
-    let is_open = |memory: &Memory| !memory.unreadable || memory.accepted_id().is_some();
-    let entry = book.get(key).filter(|entry| is_open(&entry.memory))?;
-    let resource = Arc::clone(&entry.resource);
+    let resource = Arc::clone(&book.get(key)?.resource);
     let ordered = book.remember(key, |memory| memory.takes_order(&resource));
     Some((resource, ordered == Some(true)))
-}
-
-/// Whether the resource cannot be decoded and the step is not the record of what the API has answered.
-fn is_left_alone(context: &Context, key: &ObjectKey, decision: &Decision) -> bool {
-    let records = matches!(decision.step, Step::Write(Write::RecordAccepted { .. }));
-    let book = context.book.lock();
-    !records && book.get(key).is_some_and(|entry| entry.memory.unreadable)
 }
 
 /// What the API said of the resource's model and of free hardware is asked for anew.

@@ -17,7 +17,6 @@
 //! | [`removed`] | the consequences of the removal of a resource |
 //! | [`claims`] | which resources use which account, fleet and instance |
 //! | [`enqueue`] | which resources are reconciled after a list or a change of an account |
-//! | `readable` | the book takes note of whether resources can be decoded |
 //! | [`history`], [`restore_watch`] | the detection that Kubernetes was restored to an earlier state |
 //! | [`gauges`] | the metrics that count resources |
 //! | [`spending`] | what this process knows of what was spent |
@@ -34,7 +33,6 @@ pub mod gauges;
 pub mod history;
 pub mod observe;
 pub mod quorum;
-mod readable;
 pub mod removed;
 pub mod restore_watch;
 mod seal;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use cortecs_clock as clock;
 use cortecs_resources::{CortecsInstance, decode::Decoded, key::ObjectKey};
+use cortecs_rules::ledger::readable::{kept, mark};
 use kube::{Api, ResourceExt, api::ListParams};
 
-use super::{context::Context, readable::mark};
+use super::context::Context;
 use crate::{
     instance::removed,
     kubernetes::{
@@ -87,8 +88,8 @@ async fn read_scopes(context: &Context) -> Result<(), KubeError> {
             compare_one(context, before.map(|known| &**known), &decoded.object);
         }
         let mut book = context.book.lock();
-        let resources = read.iter().map(|decoded| Arc::clone(&decoded.object));
-        let removed = book.quorum_read(scope, resources.collect(), &version);
+        let resources = read.iter().map(|decoded| kept(&book, decoded)).collect();
+        let removed = book.quorum_read(scope, resources, &version);
         read.iter().for_each(|decoded| mark(&mut book, decoded));
         drop(book);
         removed::handle(context, &removed);

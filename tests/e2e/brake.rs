@@ -130,7 +130,7 @@ async fn a_mass_change_changes_nothing_before_it_is_recorded_and_is_found_again_
     let bed = Bed::new("brake-crash").await;
     let operator = bed.operator();
     let ids = crowd(&bed).await;
-    forbid_holds(&bed, true).await;
+    let policy = forbid_holds(&bed).await;
     bed.api.stop_everything(CLIENT_ID);
     bed.wait_lists(4).await;
     let untouched = |bed: &Bed| {
@@ -149,7 +149,7 @@ async fn a_mass_change_changes_nothing_before_it_is_recorded_and_is_found_again_
     let operator = bed.operator();
     bed.wait_lists(4).await;
     untouched(&bed);
-    forbid_holds(&bed, false).await;
+    policy.end().await;
     is_held(&bed).await;
     all_say(&bed, shows_stopped).await;
     operator.kill();

@@ -122,6 +122,52 @@ async fn an_account_that_cannot_be_decoded_starts_nothing_and_still_stops() {
     assert_eq!((bed.starts(), bed.existing().len()), (3, 2));
 }
 
+/// It was stored before the definition had rules for selectors.
+#[tokio::test]
+async fn a_selector_that_an_older_definition_took_allows_nothing_and_is_named() {
+    const OLDER: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/e2e/upgrade/2026-11-30/definitions"
+    );
+    let bed = Bed::builder("old-selector")
+        .definitions(OLDER)
+        .build()
+        .await;
+    let _operator = bed.operator();
+    for (expression, says) in [
+        (
+            json!({"key": "team", "operator": "in", "values": ["a"]}),
+            "\"in\" is no operator",
+        ),
+        // Kubernetes would take these for selectors of every namespace.
+        (
+            json!({"key": "team", "operator": "NotIn"}),
+            "NotIn needs values",
+        ),
+        (
+            json!({"key": "my team", "operator": "DoesNotExist"}),
+            "\"my team\" is not part",
+        ),
+    ] {
+        let selector = json!({"matchExpressions": [expression]});
+        let allowed = json!({"from": "Selector", "selector": selector});
+        bed.patch_account(json!({"allowedNamespaces": allowed}))
+            .await;
+        let told = |a: &cortecs_resources::CortecsAccount| {
+            a.reason("Stalled") == "SelectorInvalid" && a.message("Stalled").contains(says)
+        };
+        bed.wait_account("told that nothing is selected", told)
+            .await;
+    }
+    bed.create("phi", json!({"modelId": MODEL})).await;
+    let resource = bed.stalls("phi", "AccountNotAllowed").await;
+    assert!(resource.message("Stalled").contains("cannot be understood"));
+    assert_eq!(bed.starts(), 0);
+    let same = json!({"allowedNamespaces": {"from": "Same", "selector": null}});
+    bed.patch_account(same).await;
+    bed.runs("phi").await;
+}
+
 /// The API server takes these times, and a parser does not.
 #[tokio::test]
 async fn a_time_that_cannot_be_read_is_named_and_what_it_belongs_to_is_kept() {

@@ -56,18 +56,20 @@ async fn where_a_redirect_leads_is_said_and_it_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_page_instead_of_a_token_is_named() {
-    let bed = Bed::new("page").await;
-    let page = Effect::html(When::Before, 200);
-    bed.api.add_fault(Fault::new(Endpoint::Token, page));
-    let _operator = bed.operator();
-    let says = [
-        "apiUrl is probably wrong",
-        "/oauth2/token was answered with HTTP 200",
-    ];
-    is_told(&bed, &says).await;
-    bed.api.clear_faults();
-    bed.runs("phi").await;
+async fn a_page_instead_of_a_token_or_a_list_is_named() {
+    for (endpoint, asked) in [
+        (Endpoint::Token, "/oauth2/token"),
+        (Endpoint::ListInstances, "/instances/"),
+    ] {
+        let bed = Bed::new("page").await;
+        let page = Effect::html(When::Before, 200);
+        bed.api.add_fault(Fault::new(endpoint, page));
+        let _operator = bed.operator();
+        let answer = format!("{asked} was answered with HTTP 200");
+        is_told(&bed, &["apiUrl is probably wrong", &answer]).await;
+        bed.api.clear_faults();
+        bed.runs("phi").await;
+    }
 }
 
 /// What worked before and leads elsewhere for a while is no wrong URL.

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 pub use crate::grant::Grant;
 use crate::{
-    error::NOT_JSON,
     grant, id, lenient, text,
     types::{AllAnswer, Balance, DeleteAnswer, HardwareType, Instance, Model},
 };
@@ -240,7 +239,7 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         let what = match error.classify() {
             serde_json::error::Category::Eof => "it ends early",
             serde_json::error::Category::Data => "it has an unexpected shape",
-            _ => NOT_JSON,
+            _ => "it is not JSON",
         };
         format!("{what} (line {}, column {})", error.line(), error.column())
     })

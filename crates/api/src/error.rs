@@ -71,14 +71,16 @@ impl Error {
                 let fixed = of_token || self.call == Call::ListInstances;
                 fixed && matches!(status, 300..=399 | 404 | 405 | 410)
             }
-            Cause::Malformed { status: 200, why } => {
-                of_token || (self.call == Call::ListInstances && why == NOT_JSON)
-            }
+            Cause::Malformed {
+                status: 200,
+                is_page,
+                ..
+            } => of_token || (self.call == Call::ListInstances && *is_page),
             _ => false,
         }
     }
 
-    /// What was asked of the API at this URL, and how that was answered.
+    /// The request to the API at this URL, and its answer.
     pub fn exchange(&self, api_url: &str) -> String {
         let of_token = self.call == Call::Token || matches!(*self.cause, Cause::Token(_));
         let (method, path) = match of_token {
@@ -139,7 +141,12 @@ pub(super) enum Cause {
     #[error("HTTP {status}, and the answer is larger than {limit} bytes")]
     TooLarge { status: u16, limit: usize },
     #[error("HTTP {status}, but the answer is not usable: {why}")]
-    Malformed { status: u16, why: String },
+    Malformed {
+        status: u16,
+        why: String,
+        /// The body is a page for people.
+        is_page: bool,
+    },
     #[error("the API took the call (HTTP {status}) and does not say what came of it: {why}")]
     Accepted { status: u16, why: String },
     #[error("HTTP {status}{}{}", location.as_ref().map(|l| format!(", to {l}")).unwrap_or_default(), if *is_foreign { FOREIGN.to_owned() } else { message.as_ref().map(|m| format!(": {m}")).unwrap_or_default() })]
@@ -153,9 +160,6 @@ pub(super) enum Cause {
         is_foreign: bool,
     },
 }
-
-/// What is said of a body that is not JSON.
-pub(super) const NOT_JSON: &str = "it is not JSON";
 
 /// Where tokens and the list of instances are.
 pub(super) const TOKEN_PATH: &str = "/oauth2/token";

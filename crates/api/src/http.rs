@@ -82,7 +82,7 @@ impl Transport {
                 let proxy = reqwest::Proxy::all(url.expose_secret());
                 builder = builder.proxy(proxy.map_err(|_| ConfigError::Proxy)?);
             } else if is_loopback(&base_url) && base_url.scheme() == "http" {
-                // Nothing can need a certificate, so a machine without any is no obstacle.
+                // No request can need a certificate, so a machine without any is no obstacle.
                 builder = builder.tls_certs_only([]);
             }
             builder

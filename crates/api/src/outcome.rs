@@ -1,4 +1,4 @@
-//! What the status and the body of an answer say of a call. Pure.
+//! The outcome of a call, by the status and the body of its answer. Pure.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl From<String> for Flaw {
     }
 }
 
-/// What a call came to that was answered with a success.
+/// The outcome of a call that was answered with a success.
 ///
 /// A start, a restart, a stop and a token count with any 2xx whose body is usable, everything else with 200 only. Another success of a stop
 /// or a delete, and one without a usable body, says that the API took the call, and not what came of it.
@@ -42,15 +42,18 @@ pub(super) fn of_success<T, E: Into<Flaw>>(
         Ok(_) => Flaw::Unusable("it does not come with HTTP 200".to_owned()),
         Err(flaw) => flaw,
     };
-    Err(match flaw {
-        Flaw::Unusable(why) if call.removes() && !text::is_page_body(body) => {
-            Cause::Accepted { status, why }
+    let is_page = text::is_page_body(body);
+    let why = match flaw {
+        Flaw::Unusable(why) if call.removes() && !is_page => {
+            return Err(Cause::Accepted { status, why });
         }
-        Flaw::Unusable(why) => Cause::Malformed { status, why },
-        Flaw::Contradicts(why) => Cause::Malformed {
-            status,
-            why: why.to_owned(),
-        },
+        Flaw::Unusable(why) => why,
+        Flaw::Contradicts(why) => why.to_owned(),
+    };
+    Err(Cause::Malformed {
+        status,
+        why,
+        is_page,
     })
 }
 

@@ -127,19 +127,19 @@ pub fn decode<K: Salvage>(mut value: Value) -> Result<Decoded<K>, Unreadable> {
     });
     least(&value, K::SPEC)
         .into_iter()
-        .find_map(|value| K::deserialize(&value).ok())
-        .map(|object| Decoded {
+        .find_map(|(value, left_out)| Some((K::deserialize(&value).ok()?, left_out)))
+        .map(|(object, left_out)| Decoded {
             object: Arc::new(object),
             problem: Some(Arc::new(Unreadable {
-                left_out: vec!["spec".to_owned()],
+                left_out: vec!["spec".to_owned(), left_out.to_owned()],
                 ..unreadable.clone()
             })),
         })
         .ok_or(unreadable)
 }
 
-/// The object with less and less of its status: what tells which instance is whose comes last.
-fn least(object: &Value, spec: &str) -> [Value; 3] {
+/// The object with less and less of its status, and what of that is left out: what tells which instance is whose comes last.
+fn least(object: &Value, spec: &str) -> [(Value, &'static str); 3] {
     let spec: Value = serde_json::from_str(spec).unwrap_or_default();
     let with = |fields: &[&str]| {
         let status = fields.iter().filter_map(|name| {
@@ -154,9 +154,12 @@ fn least(object: &Value, spec: &str) -> [Value; 3] {
         least
     };
     [
-        with(&["instanceId", "account", "journal"]),
-        with(&["instanceId", "account"]),
-        with(&[]),
+        (
+            with(&["instanceId", "account", "journal"]),
+            "status.conditions",
+        ),
+        (with(&["instanceId", "account"]), "status.journal"),
+        (with(&[]), "status"),
     ]
 }
 

@@ -6,8 +6,7 @@ use cortecs_resources::{CortecsAccount, CortecsInstance, account::Hold};
 use cortecs_simulator::{Effect, Endpoint, Fault};
 use serde_json::json;
 
-use super::{Bed, CLIENT_ID, apply, is_ready, stalled_because};
-use crate::control_plane::assert_succeeded;
+use super::{Bed, CLIENT_ID, Policy, is_ready, stalled_because};
 
 pub(crate) const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 pub(crate) const RESUME: &str = "cortecs.ai/resume";
@@ -70,56 +69,8 @@ pub(crate) fn list_only(bed: &Bed, count: usize) -> Vec<String> {
     shown.into_iter().map(|i| i.instance_id).collect()
 }
 
-/// Lets the API server refuse to record a hold, or ends that.
-pub(crate) async fn forbid_holds(bed: &Bed, forbidden: bool) {
-    let name = format!("no-holds-{}", bed.namespace);
-    let policy = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {"resourceRules": [{
-                "apiGroups": ["cortecs.ai"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["cortecsaccounts/status"],
-            }]},
-            "validations": [{"expression": "!has(object.status.hold)"}],
-        },
-    });
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {
-            "policyName": name, "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": bed.namespace}}},
-        },
-    });
-    if !forbidden {
-        bed.kubectl_text(&["delete", "validatingadmissionpolicybinding", &name])
-            .await;
-        return;
-    }
-    for object in [policy, binding] {
-        assert_succeeded("the policy", &apply(bed.plane, &object).await);
-    }
-    // The policy takes effect a little later: a dry run shows when.
-    let hold = json!({"status": {"hold": {
-        "reason": "MassChange", "since": "2026-01-01T00:00:00Z", "expected": 1, "lost": 1, "apiUrl": "x", "clientId": "x",
-    }}});
-    for round in 0.. {
-        let patch = hold.to_string();
-        let tried = bed
-            .kubectl(&[
-                "patch",
-                "cortecsaccount/main",
-                "--subresource=status",
-                "--type=merge",
-                "--dry-run=server",
-                "-p",
-                &patch,
-            ])
-            .await;
-        if !tried.status.success() {
-            return;
-        }
-        assert!(round < 100, "the policy does not take effect");
-        bed.wait_lists(1).await;
-    }
+/// Lets the API server refuse to record a hold.
+pub(crate) async fn forbid_holds(bed: &Bed) -> Policy<'_> {
+    let permits = "!has(object.status) || !has(object.status.hold)";
+    Policy::refuse(bed, "cortecsaccounts/status", permits).await
 }

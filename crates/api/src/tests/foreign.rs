@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Error, RetryClass};
 
-/// What is not the API's: the API answers in JSON.
+/// Bodies of others: the API answers in JSON.
 const FOREIGN: [&str; 5] = [
     "<html><head><title>403 Forbidden</title></head></html>",
     "\r\n  <!DOCTYPE html>\n<body>Attention required</body>",
@@ -14,7 +14,7 @@ const FOREIGN: [&str; 5] = [
     "error code: 1020",
     "{\"message\": \"cut off",
 ];
-/// What is the API's, or may be.
+/// Bodies that are the API's, or may be.
 const OWN: [&str; 4] = [
     r#"{"message":"no"}"#,
     r#"{"error":"invalid_client"}"#,

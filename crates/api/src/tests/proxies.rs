@@ -19,7 +19,7 @@ fn client(scheme: &str, place: &str) -> Client {
     Client::new(config).unwrap()
 }
 
-/// Nothing was sent, the error names the proxy, and it shows no secret.
+/// The request was not sent, and the error names the proxy and shows no secret.
 fn no_connection(error: &Error, place: &str) {
     let shown = format!("{error} {error:?}");
     assert!(

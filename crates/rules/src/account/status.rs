@@ -73,6 +73,13 @@ pub struct Deletion {
     pub finalizers: Option<String>,
 }
 
+/// Whether the status tells of the deletion already, or of what stands against it: it is told once.
+pub fn tells_of_deletion(status: Option<&CortecsAccountStatus>) -> bool {
+    let ready = status.and_then(|status| find_condition(&status.conditions, READY));
+    let reason = ready.and_then(Reason::of);
+    matches!(reason, Some(Reason::Deleting | Reason::WriteRefused))
+}
+
 /// After so many failed lists in a row an account stops being ready: a single failure is not worth a write.
 pub const FAILURES_TO_TELL: u32 = 3;
 

@@ -44,7 +44,7 @@ pub struct Memory {
     /// Starts and restarts in a row of which nothing came.
     pub fruitless: u32,
     /// The values of `cortecs.ai/requestedAt` and `cortecs.ai/restartedAt`, as last seen.
-    pub orders: Option<[Option<String>; 2]>,
+    pub orders: [Option<String>; 2],
     /// A value of `cortecs.ai/requestedAt` that was not acted on yet, and when it was first seen.
     pub request: Option<(String, Moment)>,
     /// The result of the last check of the annotation with the id.
@@ -158,7 +158,7 @@ impl Memory {
         ];
         let orders = [annotations::REQUESTED_AT, annotations::RESTARTED_AT]
             .map(|name| annotations::value(resource, name).map(str::to_owned));
-        let before = self.orders.replace(orders.clone()).unwrap_or_default();
+        let before = std::mem::replace(&mut self.orders, orders.clone());
         let mut each = orders.iter().zip(&handled).zip(&before);
         let is_new = each.any(|((order, handled), before)| {
             order.is_some() && order != handled && order != before

@@ -66,8 +66,17 @@ use start::{resolve, restored, unbound};
 use step::{Decision, Step, Write};
 use verdict::Verdict;
 
-/// Decides on one resource.
+/// Decides on one resource. Nothing is decided about one that cannot be decoded, except the record of what the API has answered.
 pub fn decide(input: &Input<'_>) -> Decision {
+    let decision = decide_as_decoded(input);
+    let records = matches!(decision.step, Step::Write(Write::RecordAccepted { .. }));
+    match input.memory.unreadable && !records {
+        true => Draft::new(input).unchanged(None),
+        false => decision,
+    }
+}
+
+fn decide_as_decoded(input: &Input<'_>) -> Decision {
     let draft = Draft::new(input);
     if input.settings.only_stops {
         return reap::decide(draft);

@@ -10,6 +10,7 @@
 //! | `let_go` | instances that resources have had |
 //! | [`open_start`] | a start of another resource that is open |
 //! | [`book`] | all resources with their claims |
+//! | [`readable`] | what the book takes of resources that cannot be decoded as a whole |
 //! | `claims` | part of the book: which resource claims which instance |
 //! | [`billed`] | what a client id is billed for, or may be before long |
 //! | [`unlisted`] | whether lists lack instances that the API finds |
@@ -25,5 +26,6 @@ mod index;
 pub mod late;
 mod let_go;
 pub mod open_start;
+pub mod readable;
 pub mod unlisted;
 pub mod versions;

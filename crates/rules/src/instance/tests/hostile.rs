@@ -134,6 +134,37 @@ fn bound_status(args: Value) -> Value {
     })
 }
 
+/// Whatever else would be due.
+#[test]
+fn nothing_is_decided_about_a_resource_that_cannot_be_decoded() {
+    let running = bound_status(super::args());
+    let scenes = [
+        Scene::new(json!({}), json!({})),
+        Scene::new(json!({ "state": "Stopped" }), running.clone()),
+        Scene::new(json!({}), running.clone()).deleting(),
+        Scene::new(json!({ "deletionPolicy": "Orphan" }), running).deleting(),
+    ];
+    for mut scene in scenes {
+        scene.list(999, &[instance("i-1", "running")]);
+        scene.observe();
+        assert_ne!(scene.decide().step, Step::Rest);
+        scene.memory.as_mut().unwrap().unreadable = true;
+        assert_eq!(scene.decide().step, Step::Rest);
+    }
+    // What the API has answered is recorded.
+    let status = json!({ "account": home(), "start": intent(1, "2026-01-02T00:00:00Z", &[]) });
+    let mut scene = Scene::new(json!({}), status);
+    scene.remember_start(Outcome::Accepted(std::sync::Arc::new(instance(
+        "i-1", "pending",
+    ))));
+    scene.memory.as_mut().unwrap().unreadable = true;
+    let step = scene.decide().step;
+    assert!(
+        matches!(step, Step::Write(Write::RecordAccepted { .. })),
+        "{step:?}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
